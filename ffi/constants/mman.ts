@@ -1,0 +1,6 @@
+// sys/mman.h
+export const PROT_READ = 1
+export const PROT_WRITE = 2
+export const PROT_EXEC = 4
+export const MAP_PRIVATE = 2
+export const MAP_ANONYMOUS = 0x20

@@ -1,0 +1,13 @@
+// linux/sched.h
+export const CLONE_PARENT = 0x00008000
+export const CLONE_NEWNS = 0x00020000
+export const CLONE_NEWCGROUP = 0x02000000
+export const CLONE_NEWUTS = 0x04000000
+export const CLONE_NEWIPC = 0x08000000
+export const CLONE_NEWUSER = 0x10000000
+export const CLONE_NEWPID = 0x20000000
+export const CLONE_NEWNET = 0x40000000
+export const CLONE_NEWTIME = 0x00000080
+// clone3(2) only. CLONE_CLEAR_SIGHAND since 5.5, CLONE_INTO_CGROUP since 5.7.
+export const CLONE_CLEAR_SIGHAND = 0x100000000
+export const CLONE_INTO_CGROUP = 0x200000000

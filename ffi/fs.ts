@@ -1,0 +1,297 @@
+/**
+ * Files through libc, for the start path: importing node:fs costs more than a container's mounts.
+ * Paths are the host's; inside a container's root use openInRoot of mount.ts.
+ */
+import { call, callResult, failure, SCRATCH_SIZE, scratch } from "./call.ts"
+import {
+  AT_FDCWD,
+  AT_REMOVEDIR,
+  AT_SYMLINK_NOFOLLOW,
+  LOCK_EX,
+  LOCK_NB,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_EXCL,
+  O_NOFOLLOW,
+  O_RDONLY,
+  O_TRUNC,
+  O_WRONLY,
+} from "./constants/fcntl.ts"
+import { S_IFDIR, S_IFMT, STATX_BASIC_STATS } from "./constants/stat.ts"
+import { isErrno } from "./errno.ts"
+import { getWord } from "./memory.ts"
+
+const decoder = new TextDecoder()
+const encoder = new TextEncoder()
+const DOT = 0x2e
+const ENOENT = -2
+const EINTR = -4
+const EEXIST = -17
+const ENOTDIR = -20
+
+/** open(2), close-on-exec. */
+export function open(path: string, flags: number, mode = 0): number {
+  return call("openat", AT_FDCWD, path, flags | O_CLOEXEC, mode)
+}
+
+/** close(2); an error of it tells nothing that could be acted upon. */
+export function close(fd: number): void {
+  callResult("close", fd)
+}
+
+/** read(2) of up to 64 KiB; a copy. Empty at the end of the file. EINTR is retried. */
+export function read(fd: number, length = SCRATCH_SIZE): Uint8Array {
+  let count: number
+  do count = callResult("read", fd, scratch.address, Math.min(length, SCRATCH_SIZE))
+  while (count === EINTR)
+  if (count < 0) throw failure("read", count, fd)
+  return scratch.bytes.slice(scratch.offset, scratch.offset + count)
+}
+
+/** Everything up to the end of the file, or up to `limit` bytes. */
+export function readAll(fd: number, limit = Number.MAX_SAFE_INTEGER): Uint8Array {
+  const parts: Uint8Array[] = []
+  let size = 0
+  while (size < limit) {
+    const part = read(fd, limit - size)
+    if (part.length === 0) break
+    parts.push(part)
+    size += part.length
+  }
+  if (parts.length === 1) return parts[0] as Uint8Array
+  const whole = new Uint8Array(size)
+  let position = 0
+  for (const part of parts) {
+    whole.set(part, position)
+    position += part.length
+  }
+  return whole
+}
+
+/** write(2) until all is written. */
+export function writeAll(fd: number, bytes: Uint8Array): void {
+  for (let position = 0; position < bytes.length; ) {
+    const part = bytes.subarray(position, position + 1024 * 1024)
+    const count = callResult("write", fd, part, part.length)
+    if (count === EINTR) continue
+    if (count < 0) throw failure("write", count, fd, part.length)
+    position += count
+  }
+}
+
+/** The text of a file. Throws SyscallError. */
+export function readText(path: string): string {
+  const fd = open(path, O_RDONLY)
+  try {
+    return decoder.decode(readAll(fd))
+  } finally {
+    close(fd)
+  }
+}
+
+/** The text of a file, or null where there is none. */
+export function tryReadText(path: string): string | null {
+  try {
+    return readText(path)
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return null
+    throw error
+  }
+}
+
+/** Writes `text` to an existing file (of procfs, cgroupfs) in one write(2). */
+export function writeText(path: string, text: string): void {
+  const fd = open(path, O_WRONLY)
+  try {
+    const bytes = encoder.encode(text)
+    const count = callResult("write", fd, bytes, bytes.length)
+    if (count < 0) throw failure("write", count, path, text)
+  } finally {
+    close(fd)
+  }
+}
+
+/** Creates or replaces a file. */
+export function writeFile(path: string, content: string | Uint8Array, mode = 0o600, flags = O_CREAT | O_TRUNC): void {
+  const fd = open(path, O_WRONLY | O_NOFOLLOW | flags, mode)
+  try {
+    writeAll(fd, typeof content === "string" ? encoder.encode(content) : content)
+  } finally {
+    close(fd)
+  }
+}
+
+/** Replaces a file so that a reader, or a kill at any instant, sees the old or the new content. */
+export function replaceFile(path: string, content: string, mode = 0o600): void {
+  const temporary = `${path}.new`
+  writeFile(temporary, content, mode)
+  rename(temporary, path)
+}
+
+/** mkdir(2); false where it existed. */
+export function mkdir(path: string, mode = 0o777): boolean {
+  const result = callResult("mkdirat", AT_FDCWD, path, mode)
+  if (result < 0 && result !== EEXIST) throw failure("mkdir", result, path)
+  return result === 0
+}
+
+/** Makes a directory and those above it. */
+export function mkdirAll(path: string, mode = 0o777): void {
+  const result = callResult("mkdirat", AT_FDCWD, path, mode)
+  if (result === ENOENT) {
+    mkdirAll(path.slice(0, path.lastIndexOf("/")) || "/", mode)
+    mkdir(path, mode)
+  } else if (result < 0 && result !== EEXIST) {
+    throw failure("mkdir", result, path)
+  }
+}
+
+/** rmdir(2). */
+export function rmdir(path: string): void {
+  call("unlinkat", AT_FDCWD, path, AT_REMOVEDIR)
+}
+
+/** unlink(2); false where there was nothing. */
+export function unlink(path: string): boolean {
+  const result = callResult("unlinkat", AT_FDCWD, path, 0)
+  if (result < 0 && result !== ENOENT) throw failure("unlink", result, path)
+  return result === 0
+}
+
+/** rename(2). */
+export function rename(from: string, to: string): void {
+  call("renameat", AT_FDCWD, from, AT_FDCWD, to)
+}
+
+/** symlink(2); false where the name was taken. */
+export function symlink(target: string, path: string): boolean {
+  const result = callResult("symlinkat", target, AT_FDCWD, path)
+  if (result < 0 && result !== EEXIST) throw failure("symlink", result, target, path)
+  return result === 0
+}
+
+/** readlink(2), or null where there is no symlink. */
+export function readLink(path: string): string | null {
+  const result = callResult("readlinkat", AT_FDCWD, path, scratch.address, SCRATCH_SIZE)
+  if (result < 0) return null
+  return decoder.decode(scratch.bytes.subarray(scratch.offset, scratch.offset + result))
+}
+
+/** access(2) F_OK. */
+export function exists(path: string): boolean {
+  return callResult("access", path, 0) === 0
+}
+
+/** What stat(2) tells; times in milliseconds. */
+export interface Stat {
+  mode: number
+  uid: number
+  gid: number
+  nlink: number
+  size: number
+  ino: number
+  mtime: number
+  dev: string
+  rdevMajor: number
+  rdevMinor: number
+}
+
+/** statx(2) by path (and directory fd); null where there is nothing. */
+export function stat(path: string, flags = 0, dirFd = AT_FDCWD): Stat | null {
+  const result = callResult("statx", dirFd, path, flags, STATX_BASIC_STATS, scratch.address)
+  if (result === ENOENT || result === ENOTDIR) return null
+  if (result < 0) throw failure("stat", result, path)
+  const { view, offset } = scratch
+  return {
+    nlink: view.getUint32(offset + 16, true),
+    uid: view.getUint32(offset + 20, true),
+    gid: view.getUint32(offset + 24, true),
+    mode: view.getUint16(offset + 28, true),
+    ino: getWord(view, offset + 32),
+    size: getWord(view, offset + 40),
+    mtime: getWord(view, offset + 112) * 1000 + Math.floor(view.getUint32(offset + 120, true) / 1e6),
+    rdevMajor: view.getUint32(offset + 128, true),
+    rdevMinor: view.getUint32(offset + 132, true),
+    dev: `${view.getUint32(offset + 136, true)}:${view.getUint32(offset + 140, true)}`,
+  }
+}
+
+/** As stat, of a symlink itself. */
+export const lstat = (path: string, dirFd = AT_FDCWD) => stat(path, AT_SYMLINK_NOFOLLOW, dirFd)
+
+/** Whether a stat is a directory's. */
+export const isDirectory = (stat: Stat | null): boolean => stat !== null && (stat.mode & S_IFMT) === S_IFDIR
+
+/** The names in an open directory as bytes with a closing NUL, without "." and "..": getdents64(2). */
+function listBytes(fd: number): Uint8Array[] {
+  const names: Uint8Array[] = []
+  for (;;) {
+    const size = callResult("getdents64", fd, scratch.address, SCRATCH_SIZE)
+    if (size < 0) throw failure("getdents64", size, fd)
+    if (size === 0) return names
+    const { view, bytes, offset } = scratch
+    for (let position = offset; position < offset + size; ) {
+      const start = position + 19
+      const end = bytes.indexOf(0, start)
+      const dots = bytes[start] === DOT && (end === start + 1 || (end === start + 2 && bytes[start + 1] === DOT))
+      if (!dots) names.push(bytes.slice(start, end + 1))
+      position += view.getUint16(position + 16, true)
+    }
+  }
+}
+
+/** The names in an open directory. */
+export const listFd = (fd: number): string[] => listBytes(fd).map((name) => decoder.decode(name.subarray(0, -1)))
+
+/** The names in a directory; empty where there is no such directory. */
+export function listDir(path: string): string[] {
+  const fd = callResult("openat", AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
+  if (fd === ENOENT) return []
+  if (fd < 0) throw failure("open", fd, path)
+  try {
+    return listFd(fd)
+  } finally {
+    close(fd)
+  }
+}
+
+/** Takes an exclusive flock(2) without waiting; false where another open file holds it. */
+export function tryLock(fd: number): boolean {
+  return callResult("flock", fd, LOCK_EX | LOCK_NB) === 0
+}
+
+function removeEntries(dirFd: number): void {
+  // Bytes, because a container may have made names that are no UTF-8.
+  for (const name of listBytes(dirFd)) {
+    if (callResult("unlinkat", dirFd, name, 0) === 0) continue
+    const fd = call("openat", dirFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
+    try {
+      removeEntries(fd)
+    } finally {
+      close(fd)
+    }
+    call("unlinkat", dirFd, name, AT_REMOVEDIR)
+  }
+}
+
+/** Removes a directory tree without following anything out of it; nothing there is fine. */
+export function removeTree(path: string): void {
+  const fd = callResult("openat", AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
+  if (fd === ENOENT) return
+  if (fd < 0) throw failure("open", fd, path)
+  try {
+    removeEntries(fd)
+  } finally {
+    close(fd)
+  }
+  rmdir(path)
+}
+
+/** Creates a file that must not exist yet; null where it does. Returns the open fd. */
+export function createExclusive(path: string, mode = 0o600): number | null {
+  const fd = callResult("openat", AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode)
+  if (fd === EEXIST) return null
+  if (fd < 0) throw failure("open", fd, path)
+  return fd
+}

@@ -1,0 +1,95 @@
+/**
+ * The door to libc. Two symbols are bound through bun:ffi (each costs a compiled trampoline at start): `dlsym` and
+ * `syscall`. Everything else is called by the walker through addresses that dlsym gives.
+ */
+import { CFunction, dlopen, type Pointer, toArrayBuffer } from "bun:ffi"
+import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE } from "./constants/mman.ts"
+import { createArena } from "./memory.ts"
+import { SYSCALL_NUMBERS, type SyscallName } from "./syscall-numbers.ts"
+import * as arm64 from "./walker.arm64.ts"
+import * as x64 from "./walker.x64.ts"
+
+const arch = process.arch === "arm64" ? "arm64" : "x64"
+
+/** The built bytes of the walker for this processor. */
+export const walkerBytes = arch === "arm64" ? arm64 : x64
+
+// glibc, then musl's names for itself. musl also installs its loader under the libc name of the distribution.
+const SONAMES =
+  arch === "arm64"
+    ? ["libc.so.6", "libc.musl-aarch64.so.1", "ld-musl-aarch64.so.1"]
+    : ["libc.so.6", "libc.musl-x86_64.so.1", "ld-musl-x86_64.so.1"]
+
+const SIGNATURES = {
+  dlsym: { args: ["ptr", "ptr"], returns: "ptr" },
+  syscall: { args: ["i64", "u64", "u64", "i64", "i64", "i64", "i64"], returns: "i64" },
+} as const
+
+function open() {
+  for (const name of SONAMES) {
+    try {
+      return dlopen(name, SIGNATURES).symbols
+    } catch (error) {
+      if (name === "libc.so.6" && String(error).includes("dlsym")) {
+        // Before glibc 2.34 dlsym(3) lives in libdl.
+        const { dlsym } = dlopen("libdl.so.2", { dlsym: SIGNATURES.dlsym }).symbols
+        const { syscall } = dlopen(name, { syscall: SIGNATURES.syscall }).symbols
+        return { dlsym, syscall }
+      }
+    }
+  }
+  throw new Error(`no C library found (tried ${SONAMES.join(", ")})`)
+}
+
+const libc = open()
+const MMAP = { x64: 9, arm64: 222 }[arch]
+const MPROTECT = { x64: 10, arm64: 226 }[arch]
+
+function map(length: number): number {
+  const address = Number(libc.syscall(MMAP, 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
+  if (address < 0) throw new Error(`mmap of ${length} bytes failed`)
+  return address
+}
+
+/** Where calls, strings and structures for libc are laid out. */
+export const arena = createArena((size) => {
+  // Not from the garbage collector's heap: addresses must hold until the child has run.
+  const base = map(size)
+  return { base, buffer: toArrayBuffer(base as Pointer, 0, size) }
+}, 256 * 1024)
+
+const addresses = new Map<string, number>()
+const nameBuffer = arena.allocate(64)
+
+/** The address of a libc function, or 0 where this libc lacks it: dlsym(3). */
+export function address(name: string): number {
+  let found = addresses.get(name)
+  if (found === undefined) {
+    for (let i = 0; i < name.length; i++) nameBuffer.bytes[nameBuffer.offset + i] = name.charCodeAt(i)
+    nameBuffer.bytes[nameBuffer.offset + name.length] = 0
+    found = Number(libc.dlsym(null, nameBuffer.address as Pointer) ?? 0)
+    addresses.set(name, found)
+  }
+  return found
+}
+
+/** The number of a system call on this processor. */
+export function syscallNumber(name: string): number {
+  const number = SYSCALL_NUMBERS[arch][name as SyscallName] as number | undefined
+  if (number === undefined) throw new Error(`no libc function or system call ${name} is known`)
+  return number
+}
+
+function loadWalker(): (program: number) => number {
+  const code = walkerBytes.STAGE_ONE
+  const base = map(code.length)
+  const place = new Uint8Array(toArrayBuffer(base as Pointer, 0, code.length))
+  place.set(code)
+  if (Number(libc.syscall(MPROTECT, base, code.length, PROT_READ | PROT_EXEC, 0, 0, 0)) !== 0) {
+    throw new Error("mprotect of the walker failed: executable memory is not allowed here")
+  }
+  return CFunction({ ptr: base as Pointer, args: ["u64"], returns: "u32" }) as unknown as (program: number) => number
+}
+
+/** Carries out a laid-out program (calls.ts) in this process; returns the index at which it stopped. */
+export const walk = loadWalker()

@@ -1,0 +1,64 @@
+/** Terminals: ioctl_tty(2), termios(3). */
+import { call, callResult, scratch } from "./call.ts"
+import { TCGETS, TCSETS, TIOCGWINSZ, TIOCSWINSZ } from "./constants/ioctl.ts"
+import { CMSG_FD_OFFSET, CMSG_FD_SIZE, messageHeader, winsize } from "./structs.ts"
+import { arena } from "./libc.ts"
+import { MSG_CMSG_CLOEXEC } from "./constants/socket.ts"
+
+// The kernel's struct termios: four flag words, the line discipline, 19 control characters.
+const TERMIOS_SIZE = 36
+
+export interface WindowSize {
+  height: number
+  width: number
+}
+
+/** Whether a descriptor is a terminal. */
+export const isTerminal = (fd: number): boolean => callResult("ioctl", fd, TCGETS, scratch.address) === 0
+
+/** The terminal's settings, to be given back later; null where there is no terminal. */
+export function terminalSettings(fd: number): Uint8Array | null {
+  if (callResult("ioctl", fd, TCGETS, scratch.address) < 0) return null
+  return scratch.bytes.slice(scratch.offset, scratch.offset + TERMIOS_SIZE)
+}
+
+export function setTerminalSettings(fd: number, settings: Uint8Array): void {
+  callResult("ioctl", fd, TCSETS, settings)
+}
+
+/** The settings of raw mode: cfmakeraw(3). */
+export function rawSettings(settings: Uint8Array): Uint8Array {
+  const raw = settings.slice()
+  const view = new DataView(raw.buffer)
+  const clear = (offset: number, bits: number) => view.setUint32(offset, view.getUint32(offset, true) & ~bits, true)
+  clear(0, 0o1 | 0o2 | 0o10 | 0o40 | 0o100 | 0o200 | 0o400 | 0o2000) // IGNBRK BRKINT PARMRK ISTRIP INLCR IGNCR ICRNL IXON
+  clear(4, 0o1) // OPOST
+  clear(8, 0o60 | 0o400) // CSIZE PARENB
+  view.setUint32(8, view.getUint32(8, true) | 0o60, true) // CS8
+  clear(12, 0o1 | 0o2 | 0o10 | 0o100 | 0o100000) // ISIG ICANON ECHO ECHONL IEXTEN
+  raw[17 + 6] = 1 // VMIN
+  raw[17 + 5] = 0 // VTIME
+  return raw
+}
+
+/** Rows and columns, or null where there is no terminal. */
+export function windowSize(fd: number): WindowSize | null {
+  if (callResult("ioctl", fd, TIOCGWINSZ, scratch.address) < 0) return null
+  return { height: scratch.view.getUint16(scratch.offset, true), width: scratch.view.getUint16(scratch.offset + 2, true) }
+}
+
+export function setWindowSize(fd: number, { height, width }: WindowSize): void {
+  callResult("ioctl", fd, TIOCSWINSZ, winsize(height, width))
+}
+
+/** Receives one descriptor sent with SCM_RIGHTS, close-on-exec; null when the sender is gone: unix(7). */
+export function receiveFd(socket: number): number | null {
+  const mark = arena.mark()
+  const control = arena.allocate(CMSG_FD_SIZE)
+  const data = arena.allocate(8)
+  const size = call("recvmsg", socket, messageHeader(data.address, 1, control.address), MSG_CMSG_CLOEXEC)
+  const fd = control.view.getInt32(control.offset + CMSG_FD_OFFSET, true)
+  const length = control.view.getUint32(control.offset, true)
+  arena.reset(mark)
+  return size > 0 && length >= 20 ? fd : null
+}

@@ -1,0 +1,43 @@
+import { call } from "../../ffi/call.ts"
+import { isErrno } from "../../ffi/errno.ts"
+import * as fs from "../../ffi/fs.ts"
+import { attachDeviceProgram } from "./devices/attach.ts"
+
+/** Everything cgroup management does to the machine; tests put a directory in memory in its place. */
+export interface CgroupIo {
+  /** Throws SyscallError. */
+  readText(path: string): string
+  /** Null where there is no such file. */
+  tryReadText(path: string): string | null
+  /** One write(2) to an existing file. Throws SyscallError. */
+  writeText(path: string, text: string): void
+  /** False where it existed. Throws SyscallError. */
+  mkdir(path: string, mode?: number): boolean
+  rmdir(path: string): void
+  listDir(path: string): string[]
+  exists(path: string): boolean
+  /** SIGKILL; a process that is gone is fine. */
+  kill(pid: number): void
+  /** Milliseconds. */
+  sleep(duration: number): void
+  /** Milliseconds since some start. */
+  now(): number
+  attachDevices(program: Uint8Array, dir: string): void
+}
+
+const SIGKILL = 9
+
+/** The machine itself. */
+export const hostIo: CgroupIo = {
+  ...fs,
+  kill(pid) {
+    try {
+      call("kill", pid, SIGKILL)
+    } catch (error) {
+      if (!isErrno(error, "ESRCH")) throw error // Died between being listed and being killed: what was wanted.
+    }
+  },
+  sleep: (duration) => Bun.sleepSync(duration),
+  now: () => performance.now(),
+  attachDevices: attachDeviceProgram,
+}

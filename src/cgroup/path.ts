@@ -1,0 +1,31 @@
+import { UsageError } from "../errors.ts"
+
+/** The cgroup that holds toybox's containers, unless `--cgroup-parent` names another. */
+export const SLICE = "/toybox.slice"
+
+/**
+ * Checks a cgroup path (`--cgroup-parent`, `linux.cgroupsPath`) and gives it back absolute, from the root of the hierarchy:
+ * `a/b/` is `/a/b`. Refuses `..`, which would leave the hierarchy, and names the kernel refuses. Throws UsageError.
+ */
+export function cgroupPath(option: string, text: string): string {
+  const names = text.split("/").filter((name) => name !== "" && name !== ".")
+  const bad = names.find((name) => name === ".." || name.length > 255 || /[\0\n]/.test(name))
+  if (names.length === 0 || bad !== undefined) {
+    throw new UsageError(`${option}: ${JSON.stringify(text)} is not a cgroup path (use /my.slice or my.slice/part)`)
+  }
+  return `/${names.join("/")}`
+}
+
+/** The cgroups above `path`, outermost first, without the root of the hierarchy: `/a/b/c` has `/a` and `/a/b`. */
+export function ancestors(path: string): string[] {
+  const names = path.split("/").slice(1, -1)
+  return names.map((_, index) => `/${names.slice(0, index + 1).join("/")}`)
+}
+
+/** Of the directories above a container's, those that are toybox's to remove when empty, innermost first. */
+export function ownParents(mountpoint: string, path: string): string[] {
+  return ancestors(path)
+    .filter((ancestor) => ancestor === SLICE || ancestor.startsWith(`${SLICE}/`))
+    .map((ancestor) => mountpoint + ancestor)
+    .reverse()
+}

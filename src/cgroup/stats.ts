@@ -1,0 +1,101 @@
+import type { CgroupIo } from "./io.ts"
+import type { CgroupHandle } from "./plan.ts"
+
+/** Counters of a container; null where the kernel has no such file or the controller is not in use. */
+export interface CgroupStats {
+  readonly memoryCurrentBytes: number | null
+  readonly memoryPeakBytes: number | null
+  /** Null without a limit. */
+  readonly memoryLimitBytes: number | null
+  /** Processes killed for want of memory. */
+  readonly oomKills: number | null
+  readonly cpuUsageUsec: number | null
+  readonly cpuUserUsec: number | null
+  readonly cpuSystemUsec: number | null
+  readonly periods: number | null
+  readonly throttledPeriods: number | null
+  readonly throttledUsec: number | null
+  readonly pidsCurrent: number | null
+}
+
+/** The value after `key` in a flat-keyed file (`key value` lines). */
+function keyed(text: string | null, key: string): number | null {
+  if (text === null) return null
+  for (const line of text.split("\n")) {
+    if (line.startsWith(`${key} `)) return Number(line.slice(key.length + 1))
+  }
+  return null
+}
+
+const times = (factor: number, value: number | null) => (value === null ? null : Math.round(value * factor))
+
+type Read = (controller: string, file: string) => string | null
+
+const single = (text: string | null) => (text === null ? null : Number(text))
+
+function limit(text: string | null): number | null {
+  // v1 says LONG_MAX rounded down to a page where v2 says "max", and the former is beyond 2^53.
+  const value = single(text?.trim() === "max" ? null : text)
+  return value !== null && Number.isSafeInteger(value) ? value : null
+}
+
+function v2Stats(read: Read): CgroupStats {
+  const cpu = read("unified", "cpu.stat")
+  return {
+    memoryCurrentBytes: single(read("unified", "memory.current")),
+    memoryPeakBytes: single(read("unified", "memory.peak")),
+    memoryLimitBytes: limit(read("unified", "memory.max")),
+    oomKills: keyed(read("unified", "memory.events"), "oom_kill"),
+    cpuUsageUsec: keyed(cpu, "usage_usec"),
+    cpuUserUsec: keyed(cpu, "user_usec"),
+    cpuSystemUsec: keyed(cpu, "system_usec"),
+    periods: keyed(cpu, "nr_periods"),
+    throttledPeriods: keyed(cpu, "nr_throttled"),
+    throttledUsec: keyed(cpu, "throttled_usec"),
+    pidsCurrent: single(read("unified", "pids.current")),
+  }
+}
+
+function v1Stats(read: Read): CgroupStats {
+  const cpu = read("cpu", "cpu.stat")
+  return {
+    memoryCurrentBytes: single(read("memory", "memory.usage_in_bytes")),
+    memoryPeakBytes: single(read("memory", "memory.max_usage_in_bytes")),
+    memoryLimitBytes: limit(read("memory", "memory.limit_in_bytes")),
+    oomKills: keyed(read("memory", "memory.oom_control"), "oom_kill"),
+    // Nanoseconds, all of v1.
+    cpuUsageUsec: times(1e-3, single(read("cpuacct", "cpuacct.usage"))),
+    cpuUserUsec: times(1e-3, single(read("cpuacct", "cpuacct.usage_user"))),
+    cpuSystemUsec: times(1e-3, single(read("cpuacct", "cpuacct.usage_sys"))),
+    periods: keyed(cpu, "nr_periods"),
+    throttledPeriods: keyed(cpu, "nr_throttled"),
+    throttledUsec: times(1e-3, keyed(cpu, "throttled_time")),
+    pidsCurrent: single(read("pids", "pids.current")),
+  }
+}
+
+function reader({ dirs }: CgroupHandle, io: CgroupIo): Read {
+  return (controller, file) => {
+    const dir = dirs[controller]
+    return dir === undefined ? null : io.tryReadText(`${dir}/${file}`)
+  }
+}
+
+/** Reads all counters. */
+export function readStats(handle: CgroupHandle, io: CgroupIo): CgroupStats {
+  const read = reader(handle, io)
+  return handle.version === 2 ? v2Stats(read) : v1Stats(read)
+}
+
+/** How many processes were killed for want of memory: `oom_kill` of memory.events (v2) or memory.oom_control (v1, 4.13). */
+export function readOomKills(handle: CgroupHandle, io: CgroupIo): number {
+  const read = reader(handle, io)
+  const text = handle.version === 2 ? read("unified", "memory.events") : read("memory", "memory.oom_control")
+  return keyed(text, "oom_kill") ?? 0
+}
+
+/** The container's memory limit in bytes, null for none: for the message about an OOM kill. */
+export function readMemoryLimit(handle: CgroupHandle, io: CgroupIo): number | null {
+  const read = reader(handle, io)
+  return limit(handle.version === 2 ? read("unified", "memory.max") : read("memory", "memory.limit_in_bytes"))
+}

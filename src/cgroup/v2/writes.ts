@@ -1,0 +1,22 @@
+import type { LinuxResources } from "../../oci/resources.ts"
+import { hugetlbWrites, pidsWrites, rdmaWrites } from "../counts.ts"
+import type { FileWrite } from "../plan.ts"
+import { cpusetWrites, cpuWrites } from "./cpu.ts"
+import { ioWrites } from "./io.ts"
+import { memoryWrites } from "./memory.ts"
+import { unifiedWrites } from "./unified.ts"
+
+/** `linux.resources` as writes to the files of a cgroup v2 directory, in order; raw `unified` entries have the last word. */
+export function v2Writes(resources: LinuxResources): FileWrite[] {
+  const { cpu = {}, memory = {}, pids, blockIO = {}, hugepageLimits = [], rdma = {}, unified = {} } = resources
+  return [
+    ...cpusetWrites(cpu),
+    ...cpuWrites(cpu),
+    ...memoryWrites(memory),
+    ...pidsWrites(pids?.limit),
+    ...ioWrites(blockIO),
+    ...hugetlbWrites(hugepageLimits, "max"),
+    ...rdmaWrites(rdma),
+    ...unifiedWrites(unified),
+  ]
+}

@@ -1,0 +1,161 @@
+/** -v, --mount, --tmpfs, --shm-size: options → spec.mounts. */
+import { stat } from "../../../ffi/fs.ts"
+import { parseSize } from "../../cgroup/units.ts"
+import { UsageError } from "../../errors.ts"
+import type { Mount } from "../../oci/runtime.ts"
+import { isMountOption, propagationFlag } from "../../plan/mount-options.ts"
+import { DEFAULT_SHM_SIZE } from "../../spec/defaults.ts"
+import type { ParsedArgv } from "../argv.ts"
+
+/** A normal absolute path: "/a//b/../c/" → "/a/c". */
+export function normalPath(path: string): string {
+  const names: string[] = []
+  for (const name of path.split("/")) {
+    if (name === "..") names.pop()
+    else if (name !== "" && name !== ".") names.push(name)
+  }
+  return `/${names.join("/")}`
+}
+
+function destination(option: string, text: string, path: string): string {
+  if (!path.startsWith("/")) {
+    throw new UsageError(`${option}: "${text}": the path in the container must be absolute, not "${path}"`)
+  }
+  const normal = normalPath(path)
+  if (normal === "/") throw new UsageError(`${option}: "${text}": nothing can be mounted on the container's root`)
+  return normal
+}
+
+function source(option: string, text: string, path: string): string {
+  if (!path.startsWith("/") && !path.startsWith("./") && !path.startsWith("../") && path !== "." && path !== "..") {
+    throw new UsageError(`${option}: "${text}": "${path}" is no path of the host`, {
+      hint: `write ./${path} for a directory here; named volumes come with a later release`,
+    })
+  }
+  const absolute = path.startsWith("/") ? path : `${process.cwd()}/${path}`
+  if (!stat(absolute)) {
+    throw new UsageError(`${option}: "${text}": ${absolute} does not exist`, { hint: `make it first: mkdir -p ${absolute}` })
+  }
+  return absolute
+}
+
+/** "ro" of a bind covers what is mounted below it too, as docker has it since version 25. */
+const bindOptions = (options: readonly string[]) => ["rbind", ...options.map((option) => (option === "ro" ? "rro" : option))]
+
+const VOLUME_OPTIONS = new Set(["ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated", "bind", "rbind"])
+
+/** -v SRC:DST[:OPTIONS]. */
+export function parseVolume(option: string, text: string): Mount {
+  const parts = text.split(":")
+  const [from, to, options] = parts
+  if (parts.length < 2 || parts.length > 3 || !from || !to) {
+    throw new UsageError(`${option}: "${text}" is no volume (use SRC:DST or SRC:DST:ro)`, {
+      hint: parts.length > 3 ? `for a path with a colon use --mount type=bind,source=…,target=…` : undefined,
+    })
+  }
+  const words = options ? options.split(",") : []
+  for (const word of words) {
+    if (!VOLUME_OPTIONS.has(word) && !isMountOption(word)) {
+      throw new UsageError(`${option}: "${text}": unknown option "${word}" (use ro, rw, rslave, rshared, nosuid, nodev, noexec)`)
+    }
+  }
+  // SELinux labels and caching hints: nothing to do on a kernel without SELinux, or on Linux at all.
+  const kept = words.filter((word) => isMountOption(word) && word !== "bind" && word !== "rbind")
+  return { destination: destination(option, text, to), type: "bind", source: source(option, text, from), options: bindOptions(kept) }
+}
+
+/** --tmpfs DST[:OPTIONS]. */
+export function parseTmpfs(text: string): Mount {
+  const colon = text.indexOf(":")
+  const path = colon < 0 ? text : text.slice(0, colon)
+  const options = colon < 0 ? [] : text.slice(colon + 1).split(",")
+  return { destination: destination("--tmpfs", text, path), type: "tmpfs", source: "tmpfs", options: tmpfsOptions("--tmpfs", text, options) }
+}
+
+function tmpfsOptions(option: string, text: string, options: readonly string[]): string[] {
+  const result = ["nosuid", "nodev", "noexec"]
+  for (const word of options) {
+    const [key = "", value] = word.split("=", 2)
+    if (key === "size") {
+      const size = value === undefined ? null : /^\d{1,3}%$/.test(value) ? value : parseSize(value)
+      if (size === null) throw new UsageError(`${option}: "${text}": "${value}" is not a size (use 64M, 1g or 10%)`)
+      result.push(`size=${size}`)
+    } else if (["mode", "uid", "gid", "nr_inodes", "nr_blocks"].includes(key) && /^\d+[kmg]?$/i.test(value ?? "")) {
+      result.push(word)
+    } else if (isMountOption(word) && propagationFlag(word) === undefined && !word.endsWith("bind")) {
+      result.push(word)
+    } else {
+      throw new UsageError(`${option}: "${text}": unknown tmpfs option "${word}" (use size=, mode=, uid=, gid=, ro, exec, suid, dev)`)
+    }
+  }
+  return result
+}
+
+const ALIASES: Record<string, string> = {
+  src: "source",
+  dst: "target",
+  destination: "target",
+  ro: "readonly",
+  "bind-propagation": "propagation",
+}
+
+/** --mount type=bind|tmpfs,source=…,target=…[,readonly][,bind-propagation=…][,tmpfs-size=…][,tmpfs-mode=…]. */
+export function parseMount(text: string): Mount {
+  const fields = new Map<string, string>()
+  for (const word of text.split(",")) {
+    const equals = word.indexOf("=")
+    const key = equals < 0 ? word : word.slice(0, equals)
+    fields.set(ALIASES[key] ?? key, equals < 0 ? "true" : word.slice(equals + 1))
+  }
+  const type = fields.get("type") ?? "bind"
+  if (type !== "bind" && type !== "tmpfs") throw new UsageError(`--mount: "${text}": unknown type "${type}" (use bind or tmpfs)`)
+  const target = fields.get("target")
+  if (!target) throw new UsageError(`--mount: "${text}" has no target (use type=${type},${type === "bind" ? "source=…," : ""}target=/path)`)
+  const allowed = type === "bind" ? ["source", "readonly", "propagation", "bind-recursive"] : ["readonly", "tmpfs-size", "tmpfs-mode"]
+  for (const key of fields.keys()) {
+    if (key !== "type" && key !== "target" && !allowed.includes(key)) {
+      throw new UsageError(`--mount: "${text}": unknown field "${key}" for type=${type} (use ${allowed.join(", ")})`)
+    }
+  }
+  const readonly = ["true", "1"].includes(fields.get("readonly") ?? "false") ? ["ro"] : []
+  if (type === "tmpfs") {
+    const size = fields.get("tmpfs-size")
+    const mode = fields.get("tmpfs-mode")
+    const options = [...readonly, ...(size ? [`size=${size}`] : []), ...(mode ? [`mode=${mode}`] : [])]
+    return { destination: destination("--mount", text, target), type, source: "tmpfs", options: tmpfsOptions("--mount", text, options) }
+  }
+  const from = fields.get("source")
+  if (!from) throw new UsageError(`--mount: "${text}" has no source`)
+  const propagation = fields.get("propagation")
+  if (propagation !== undefined && propagationFlag(propagation) === undefined) {
+    throw new UsageError(`--mount: "${text}": unknown propagation "${propagation}" (use rprivate, private, rshared, shared, rslave, slave)`)
+  }
+  const options = bindOptions([...readonly, ...(propagation ? [propagation] : [])])
+  if (fields.get("bind-recursive") === "disabled") options[0] = "bind"
+  return { destination: destination("--mount", text, target), type, source: source("--mount", text, from), options }
+}
+
+/** All mounts asked for; two on one place are refused. */
+export function mountOptions(argv: ParsedArgv): Mount[] {
+  const volume = argv.typed.get("volume") ?? "-v"
+  const mounts = [
+    ...(argv.lists.get("volume") ?? []).map((text) => parseVolume(volume, text)),
+    ...(argv.lists.get("mount") ?? []).map(parseMount),
+    ...(argv.lists.get("tmpfs") ?? []).map(parseTmpfs),
+  ]
+  const seen = new Set<string>()
+  for (const mount of mounts) {
+    if (seen.has(mount.destination)) throw new UsageError(`two mounts have the same destination ${mount.destination}`)
+    seen.add(mount.destination)
+  }
+  return mounts
+}
+
+/** --shm-size in bytes. */
+export function shmSize(argv: ParsedArgv): number {
+  const text = argv.strings.get("shm-size")
+  if (text === undefined) return DEFAULT_SHM_SIZE
+  const size = parseSize(text)
+  if (size === null || size <= 0) throw new UsageError(`--shm-size: "${text}" is not a size (use 64M or 1g)`)
+  return size
+}

@@ -1,0 +1,85 @@
+/** Environment, limits of the process, signal names. */
+import { callResult, scratch } from "../../../ffi/call.ts"
+import { readText } from "../../../ffi/fs.ts"
+import { getWord } from "../../../ffi/memory.ts"
+import * as signals from "../../../ffi/constants/signal.ts"
+import { isErrno } from "../../../ffi/errno.ts"
+import { RLIMITS } from "../../launch/encode/process.ts"
+import { UsageError } from "../../errors.ts"
+import type { Rlimit } from "../../oci/runtime.ts"
+import { DEFAULT_NOFILE } from "../../spec/defaults.ts"
+import type { ParsedArgv } from "../argv.ts"
+
+function variable(where: string, text: string): string | null {
+  const name = text.split("=", 1)[0] ?? ""
+  if (name === "" || text.includes("\0")) throw new UsageError(`${where}: "${text}" is no variable (use NAME=value or NAME)`)
+  if (text.length > name.length) return text
+  // A bare name takes the caller's value, and is left out where the caller has none.
+  const value = process.env[name]
+  return value === undefined ? null : `${name}=${value}`
+}
+
+function envFile(path: string): string[] {
+  let text: string
+  try {
+    text = readText(path)
+  } catch (error) {
+    throw new UsageError(`--env-file: cannot read ${path}${isErrno(error) ? `: ${error.errno}` : ""}`, { cause: error })
+  }
+  return text.split("\n").flatMap((line, i) => {
+    const entry = line.replace(/\r$/, "").trimStart()
+    if (entry === "" || entry.startsWith("#")) return []
+    if (/^[^=]*\s/.test(entry.split("=", 1)[0] ?? "")) throw new UsageError(`--env-file: ${path}:${i + 1}: a variable's name has no blanks`)
+    return variable(`--env-file: ${path}:${i + 1}`, entry) ?? []
+  })
+}
+
+/** -e and --env-file, files first, as NAME=value. */
+export function environment(argv: ParsedArgv): string[] {
+  const option = argv.typed.get("env") ?? "-e"
+  return [
+    ...(argv.lists.get("env-file") ?? []).flatMap(envFile),
+    ...(argv.lists.get("env") ?? []).flatMap((text) => variable(option, text) ?? []),
+  ]
+}
+
+/** This process's hard limit: getrlimit(2). Infinity where there is none. */
+export function hardLimit(resource: number): number {
+  if (callResult("prlimit64", 0, resource, null, scratch.address) < 0) return Number.POSITIVE_INFINITY
+  const hard = getWord(scratch.view, scratch.offset + 8)
+  return hard < 0 || hard >= Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : hard
+}
+
+const limitValue = (text: string) =>
+  text === "unlimited" || text === "-1" ? Number.POSITIVE_INFINITY : /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
+
+/** --ulimit NAME=SOFT[:HARD]; nofile has a default, since Bun has raised its own. */
+export function ulimits(argv: ParsedArgv): Rlimit[] {
+  const result = new Map<string, Rlimit>()
+  const nofile = hardLimit(RLIMITS.RLIMIT_NOFILE ?? 7)
+  result.set("RLIMIT_NOFILE", { type: "RLIMIT_NOFILE", soft: Math.min(DEFAULT_NOFILE, nofile), hard: nofile })
+  for (const text of argv.lists.get("ulimit") ?? []) {
+    const [name = "", values = ""] = text.split("=", 2)
+    const type = `RLIMIT_${name.toUpperCase()}`
+    const names = Object.keys(RLIMITS).map((key) => key.slice(7).toLowerCase())
+    if (!Object.hasOwn(RLIMITS, type)) throw new UsageError(`--ulimit: "${text}": unknown limit "${name}" (use ${names.join(", ")})`)
+    const [softText = "", hardText = softText] = values.split(":", 2)
+    const [soft, hard] = [limitValue(softText), limitValue(hardText)]
+    if (Number.isNaN(soft) || Number.isNaN(hard)) throw new UsageError(`--ulimit: "${text}" is no limit (use ${name}=1024 or ${name}=1024:4096)`)
+    if (soft > hard) throw new UsageError(`--ulimit: "${text}": the soft limit is above the hard one`)
+    result.set(type, { type, soft, hard })
+  }
+  return [...result.values()]
+}
+
+/** The number of a signal: TERM, SIGTERM, 15. */
+export function signalNumber(option: string, text: string): number {
+  const table = signals as Record<string, number>
+  const name = text.toUpperCase().startsWith("SIG") ? text.toUpperCase() : `SIG${text.toUpperCase()}`
+  if (/^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= 64) return Number(text)
+  const realtime = /^SIGRTMIN(?:\+(\d{1,2}))?$/.exec(name)
+  if (realtime) return 34 + Number(realtime[1] ?? 0)
+  const number = Object.hasOwn(table, name) && !name.includes("_") ? table[name] : undefined
+  if (number === undefined) throw new UsageError(`${option}: "${text}" is not a signal (use TERM, SIGINT or a number)`)
+  return number
+}

@@ -1,0 +1,112 @@
+/** Capabilities, devices, sysctls, security options. */
+import { listDir, lstat, stat } from "../../../ffi/fs.ts"
+import { S_IFBLK, S_IFCHR, S_IFMT } from "../../../ffi/constants/stat.ts"
+import { UsageError } from "../../errors.ts"
+import { CAPABILITY_NAMES } from "../../plan/identity.ts"
+import type { DeviceRequest, NamespaceMode } from "../../spec/request.ts"
+import type { NamespaceType } from "../../oci/runtime.ts"
+import { closest, type ParsedArgv } from "../argv.ts"
+
+/** --cap-add and --cap-drop: with or without CAP_, in either case, or ALL. */
+export function capabilities(argv: ParsedArgv, option: "cap-add" | "cap-drop"): string[] {
+  return (argv.lists.get(option) ?? []).map((text) => {
+    const upper = text.toUpperCase()
+    if (upper === "ALL") return upper
+    const name = upper.startsWith("CAP_") ? upper : `CAP_${upper}`
+    if (!CAPABILITY_NAMES.includes(name)) {
+      const like = closest(name, CAPABILITY_NAMES)
+      throw new UsageError(`--${option}: "${text}" is not a capability${like ? ` (did you mean ${like.slice(4)}?)` : ""}`, {
+        hint: "names are those of capabilities(7), e.g. NET_ADMIN, or ALL",
+      })
+    }
+    return name
+  })
+}
+
+/** --security-opt no-new-privileges[=true|false] (docker also takes a colon). */
+export function noNewPrivileges(argv: ParsedArgv): boolean {
+  let result = !(argv.booleans.get("privileged") ?? false)
+  for (const text of argv.lists.get("security-opt") ?? []) {
+    const match = /^no-new-privileges(?:[=:](true|false))?$/.exec(text)
+    if (!match) throw new UsageError(`--security-opt: "${text}" is not known (use no-new-privileges=true or =false)`)
+    result = match[1] !== "false"
+  }
+  return result
+}
+
+function lookUp(path: string): Omit<DeviceRequest, "path" | "access"> | null {
+  const found = stat(path)
+  if (!found) return null
+  const kind = found.mode & S_IFMT
+  if (kind !== S_IFBLK && kind !== S_IFCHR) return null
+  const type = kind === S_IFBLK ? "b" : "c"
+  return { type, major: found.rdevMajor, minor: found.rdevMinor, mode: found.mode & 0o7777, uid: found.uid, gid: found.gid }
+}
+
+function devicesBelow(directory: string, target: string, access: string): DeviceRequest[] {
+  return listDir(directory).flatMap((name): DeviceRequest[] => {
+    const path = `${directory}/${name}`
+    const found = lstat(path)
+    if (!found) return []
+    const kind = found.mode & S_IFMT
+    if (kind === 0o040000) return devicesBelow(path, `${target}/${name}`, access)
+    if (kind !== S_IFBLK && kind !== S_IFCHR) return []
+    const device = lookUp(path)
+    return device ? [{ ...device, path: `${target}/${name}`, access }] : []
+  })
+}
+
+/** --device SRC[:DST[:rwm]]: one device, or all those below a directory. */
+export function parseDevice(text: string): DeviceRequest[] {
+  const [from = "", second, third] = text.split(":")
+  const access = third ?? (second !== undefined && /^[rwm]{1,3}$/.test(second) ? second : "rwm")
+  const to = second !== undefined && second !== access ? second : from
+  const repeated = new Set(access).size !== access.length
+  if (!from.startsWith("/") || !to.startsWith("/") || !/^[rwm]{1,3}$/.test(access) || repeated || text.split(":").length > 3) {
+    throw new UsageError(`--device: "${text}" is no device (use /dev/SRC, /dev/SRC:/dev/DST or /dev/SRC:/dev/DST:rwm)`)
+  }
+  const device = lookUp(from)
+  if (device) return [{ ...device, path: to, access }]
+  const below = devicesBelow(from, to, access)
+  if (below.length === 0) throw new UsageError(`--device: "${text}": ${from} is no device of this machine`)
+  return below
+}
+
+// A privileged container has a terminal, shared memory and queues of its own in these places.
+const OWN = /^\/dev\/(null|zero|full|random|urandom|tty|console|ptmx|pts|shm|mqueue|fd|stdin|stdout|stderr)(\/|$)/
+
+export function devices(argv: ParsedArgv): DeviceRequest[] {
+  const asked = (argv.lists.get("device") ?? []).flatMap(parseDevice)
+  if (!argv.booleans.get("privileged")) return asked
+  const paths = new Set(asked.map((device) => device.path))
+  return [...asked, ...devicesBelow("/dev", "/dev", "rwm").filter(({ path }) => !OWN.test(path) && !paths.has(path))]
+}
+
+/** Kernel settings by the namespace that holds them: sysctl(8), namespaces(7). */
+const SYSCTL_NAMESPACES: readonly (readonly [RegExp, NamespaceType])[] = [
+  [/^net\./, "network"],
+  [/^kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced|shm_next_id|sem_next_id|msg_next_id)$/, "ipc"],
+  [/^fs\.mqueue\./, "ipc"],
+]
+
+/** --sysctl KEY=VALUE: settings of the container's own namespaces only. */
+export function sysctls(argv: ParsedArgv, modes: Readonly<Partial<Record<NamespaceType, NamespaceMode>>>): Record<string, string> {
+  const result: Record<string, string> = {}
+  for (const text of argv.lists.get("sysctl") ?? []) {
+    const equals = text.indexOf("=")
+    // "net/ipv4/x" is the other form of sysctl(8), for names that have a dot in them.
+    const key = text.slice(0, Math.max(equals, 0)).replaceAll("/", ".")
+    if (!/^[a-z0-9_-]+(\.[a-zA-Z0-9_-]+)+$/.test(key)) throw new UsageError(`--sysctl: "${text}" is no setting (use net.core.somaxconn=1024)`)
+    const namespace = SYSCTL_NAMESPACES.find(([pattern]) => pattern.test(key))?.[1]
+    if (namespace === undefined) {
+      throw new UsageError(`--sysctl: ${key} belongs to the whole machine, not to a namespace of the container`, {
+        hint: "allowed are net.*, fs.mqueue.* and the kernel.msg*, kernel.sem*, kernel.shm* settings of IPC",
+      })
+    }
+    if ((modes[namespace]?.mode ?? "private") !== "private") {
+      throw new UsageError(`--sysctl: ${key} would change the ${namespace} namespace that the container shares`)
+    }
+    result[key] = text.slice(equals + 1)
+  }
+  return result
+}

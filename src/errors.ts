@@ -1,0 +1,45 @@
+/** The errors that reach people: what toybox was doing, why it failed, and a remedy where one is known. */
+
+export interface ErrorOptions {
+  /** One line: what to do about it. */
+  hint?: string | undefined
+  cause?: unknown
+  exitCode?: number
+}
+
+/** Exit codes as docker run has them. */
+export const EXIT_TOYBOX = 125
+export const EXIT_CANNOT_INVOKE = 126
+export const EXIT_NOT_FOUND = 127
+
+/** A failure with an exit code of its own. */
+export class ToyboxError extends Error {
+  override readonly name: string = "ToyboxError"
+  readonly hint: string | undefined
+  readonly exitCode: number
+
+  constructor(message: string, options: ErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause })
+    this.hint = options.hint
+    this.exitCode = options.exitCode ?? EXIT_TOYBOX
+  }
+}
+
+/** Bad input: names the input and the accepted forms. */
+export class UsageError extends ToyboxError {
+  override readonly name = "UsageError"
+}
+
+/** The message of an error followed by those of its causes. */
+export function errorChain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  return error.cause === undefined ? error.message : `${error.message}: ${errorChain(error.cause)}`
+}
+
+/** The first hint in an error and its causes. */
+export function errorHint(error: unknown): string | undefined {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    if (e instanceof ToyboxError && e.hint) return e.hint
+  }
+  return undefined
+}

@@ -1,0 +1,139 @@
+/** The one exhaustive switch from steps to calls. */
+import type { Call } from "../../../ffi/calls.ts"
+import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
+import { slot } from "../../../ffi/calls.ts"
+import type { Plan, Step, StepOf } from "../../plan/steps.ts"
+import * as mounts from "./mounts.ts"
+import * as process from "./process.ts"
+import * as root from "./root.ts"
+
+/** Descriptors of the parent that the lists name. */
+export interface Descriptors {
+  report: number
+  /** Three numbers that the overlay's directories may take. */
+  reserved: readonly number[]
+}
+
+const FILE = slot("file")
+
+function createFile({ path, content, mode }: StepOf<"create-file">): Call[] {
+  const bytes = new TextEncoder().encode(content)
+  return [
+    { name: "openat", args: [AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode], into: FILE },
+    { name: "write", args: [FILE, bytes, bytes.length] },
+    { name: "close", args: [FILE] },
+  ]
+}
+
+function encodeStep(step: Step, fds: Descriptors): Call[] {
+  switch (step.kind) {
+    case "mkdir":
+      return [{ name: "mkdirat", args: [AT_FDCWD, step.path, step.mode], tolerate: ["EEXIST"] }]
+    case "create-file":
+      return createFile(step)
+    case "overlay":
+      return root.overlay(step, fds.reserved)
+    case "bind-root":
+      return root.bindRoot(step)
+    case "clone":
+      // Needs the length of what follows; see encodeChild.
+      return []
+    case "close-other-fds":
+      return process.closeOtherFds(step.keep)
+    case "parent-death-signal":
+      return process.parentDeathSignal(step, fds.report)
+    case "join-cgroup":
+      return process.joinCgroup(step)
+    case "unshare":
+      return process.unshare(step)
+    case "setns":
+      return process.setns(step)
+    case "propagation":
+    case "root-propagation":
+      return root.propagation(step)
+    case "attach-root":
+      return root.attachRoot(step)
+    case "mount":
+      return mounts.mount(step)
+    case "bind":
+      return mounts.bind(step)
+    case "device":
+      return mounts.device(step)
+    case "symlink":
+      return mounts.symlink(step)
+    case "touch":
+      return mounts.touch(step)
+    case "console":
+      return mounts.terminal(step)
+    case "mask-source":
+      return mounts.maskSource(step)
+    case "mask":
+      return mounts.mask(step)
+    case "readonly-path":
+      return mounts.readonlyPath(step)
+    case "sysctl":
+      return mounts.sysctl(step)
+    case "hostname":
+      return [{ name: "sethostname", args: [step.name, new TextEncoder().encode(step.name).length] }]
+    case "domainname":
+      return [{ name: "setdomainname", args: [step.name, new TextEncoder().encode(step.name).length] }]
+    case "loopback":
+      return process.loopback()
+    case "mkdir-in-root":
+      return mounts.mkdirInRoot(step)
+    case "readonly-root":
+      return root.readonlyRoot()
+    case "pivot-root":
+      return root.pivotRoot()
+    case "move-root":
+      return root.moveRoot(step)
+    case "rlimit":
+      return process.rlimit(step)
+    case "oom-score":
+      return process.write({ path: "/proc/self/oom_score_adj", value: String(step.value) })
+    case "stdio":
+      return process.stdio(step)
+    case "seal":
+      return process.seal(step)
+    case "session":
+      return process.session(step)
+    case "default-signals":
+      return process.defaultSignals()
+    case "chdir":
+      return process.chdir(step)
+    case "bounding-set":
+      return process.boundingSet(step)
+    case "user":
+      return process.user(step)
+    case "capabilities":
+      return process.capabilities(step)
+    case "no-new-privileges":
+      return process.noNewPrivileges()
+    case "umask":
+      return [{ name: "umask", args: [step.mask] }]
+    case "init":
+      return process.init(step)
+    case "exec":
+      return [process.unblockSignals, ...process.exec(step)]
+    default:
+      return step satisfies never
+  }
+}
+
+/** Calls of a list of steps, each with the index of its step. */
+export function encodeSteps(steps: readonly Step[], fds: Descriptors): Call[] {
+  return steps.flatMap((step, index) => encodeStep(step, fds).map((call): Call => ({ ...call, step: index })))
+}
+
+/** The child's list: the clone, then what only the child goes through. */
+export function encodeChild(plan: Plan, fds: Descriptors): Call[] {
+  const rest = [process.blockSignals, ...encodeSteps(plan.child, fds)]
+  const first = plan.child[0]
+  if (first?.kind !== "clone") throw new Error("a child's plan begins with its clone")
+  return [...process.clone(first, rest.length, fds.report).map((call): Call => ({ ...call, step: 0 })), ...rest]
+}
+
+/** The list of stage two. */
+export function encodeSealed(plan: Plan, fds: Descriptors, keep: readonly number[]): Call[] {
+  return [...process.enterSealed(keep), ...encodeSteps(plan.sealed, fds)]
+}

@@ -1,0 +1,160 @@
+/** What is mounted, made or hidden inside the root: steps → calls. */
+import { at, type Call, out, type Slot, slot } from "../../../ffi/calls.ts"
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_CREAT,
+  O_EXCL,
+  O_NOCTTY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDWR,
+  O_WRONLY,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+  RESOLVE_NO_XDEV,
+} from "../../../ffi/constants/fcntl.ts"
+import { TIOCGPTPEER, TIOCSPTLCK, TIOCSWINSZ } from "../../../ffi/constants/ioctl.ts"
+import { MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH } from "../../../ffi/constants/mount.ts"
+import { S_IFBLK, S_IFCHR, S_IFIFO } from "../../../ffi/constants/stat.ts"
+import { CMSG_FD_OFFSET, CMSG_FD_SIZE, messageHeader, OPEN_HOW_SIZE, openHow, winsize } from "../../../ffi/structs.ts"
+import type { MountAttributes, StepOf } from "../../plan/steps.ts"
+import { copyMount, MOUNT, moveToTarget, newMount, openInRoot, openTarget, setAttributes, TARGET } from "./root.ts"
+
+/** The container's own procfs, devpts and device tmpfs, kept by fd: writes go there and nowhere else. */
+const PROC = slot("proc")
+const DEV = slot("dev")
+const PTS = slot("devpts")
+const MASK = slot("mask")
+const FILE = slot("file")
+const MASTER = slot("console master")
+const SLAVE = slot("console")
+
+function applyAttributes({ set, clear, recursiveSet, recursiveClear, propagation }: MountAttributes): Call[] {
+  const calls: Call[] = []
+  if (set || clear) calls.push(setAttributes(MOUNT, set, clear, false))
+  if (recursiveSet || recursiveClear) calls.push(setAttributes(MOUNT, recursiveSet, recursiveClear, true))
+  if (propagation) calls.push(setAttributes(MOUNT, 0, 0, true, propagation))
+  return calls
+}
+
+// Later steps need these by fd.
+const KEPT: Record<string, Slot> = { "/proc": PROC, "/dev": DEV, "/dev/pts": PTS }
+
+export function mount(step: StepOf<"mount">): Call[] {
+  const { target, attributes } = step
+  const into = KEPT[target] ?? MOUNT
+  return [
+    ...newMount(step.type, step.source, step.data, attributes.set | attributes.recursiveSet, into),
+    ...openTarget(target, "directory"),
+    moveToTarget(into),
+    ...(attributes.propagation ? [setAttributes(into, 0, 0, true, attributes.propagation)] : []),
+  ]
+}
+
+export const bind = (step: StepOf<"bind">): Call[] => [
+  copyMount(AT_FDCWD, step.source, step.recursive),
+  ...applyAttributes(step.attributes),
+  ...openTarget(step.target, step.directory ? "directory" : "file", { coverSymlink: step.coverSymlink }),
+  moveToTarget(),
+]
+
+// Linux's dev_t as mknod(2) takes it: makedev(3).
+const makedev = (major: number, minor: number) => (minor & 0xff) + (major & 0xfff) * 256 + Math.floor(minor / 256) * 2 ** 20
+
+const parentOf = (path: string) => path.slice(0, path.lastIndexOf("/"))
+const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1)
+
+/** The directory that a device node or link goes to: /dev itself is known by fd. */
+function openParent(path: string): { calls: Call[]; directory: Slot } {
+  const parent = parentOf(path)
+  return parent === "/dev"
+    ? { calls: [], directory: DEV }
+    : { calls: openTarget(parent || "/", "directory"), directory: TARGET }
+}
+
+export function device(step: StepOf<"device">): Call[] {
+  const type = { c: S_IFCHR, b: S_IFBLK, p: S_IFIFO }[step.type]
+  const name = nameOf(step.path)
+  const { calls, directory } = openParent(step.path)
+  calls.push({ name: "mknodat", args: [directory, name, type | step.mode, makedev(step.major, step.minor)] })
+  if (step.uid || step.gid) {
+    calls.push({ name: "fchownat", args: [directory, name, step.uid, step.gid, AT_SYMLINK_NOFOLLOW] })
+  }
+  return calls
+}
+
+export function symlink(step: StepOf<"symlink">): Call[] {
+  const { calls, directory } = openParent(step.path)
+  return [...calls, { name: "symlinkat", args: [step.target, directory, nameOf(step.path)], tolerate: ["EEXIST"] }]
+}
+
+/** An empty file, where nothing is yet. */
+export function touch(step: StepOf<"touch">): Call[] {
+  const { calls, directory } = openParent(step.path)
+  const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
+  return [...calls, { name: "openat", args: [directory, nameOf(step.path), flags, 0o755], tolerate: ["EEXIST"] }]
+}
+
+export const mkdirInRoot = (step: StepOf<"mkdir-in-root">): Call[] => openTarget(step.path, "directory")
+
+/**
+ * The terminal: made in the container's devpts, its slave bound to /dev/console and put on 0, 1 and 2, its master
+ * handed to the parent: pty(7), ioctl_tty(2). TIOCGPTPEER instead of a path: CVE-2025-52565.
+ */
+export function terminal(step: StepOf<"console">): Call[] {
+  const control = out("control message", CMSG_FD_SIZE)
+  return [
+    { name: "openat", args: [PTS, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC, 0], into: MASTER },
+    { name: "ioctl", args: [MASTER, TIOCSPTLCK, new Uint8Array(4)] },
+    { name: "ioctl", args: [MASTER, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], into: SLAVE },
+    { name: "ioctl", args: [SLAVE, TIOCSWINSZ, winsize(step.height, step.width)] },
+    { name: "fchown", args: [SLAVE, step.uid, -1] },
+    { name: "openat", args: [DEV, "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600] },
+    copyMount(SLAVE, "", false),
+    openInRoot("dev/console", O_PATH, TARGET, RESOLVE_NO_SYMLINKS),
+    moveToTarget(),
+    // cmsg_len, SOL_SOCKET, SCM_RIGHTS, the descriptor.
+    { name: "load", args: [at(MASTER, 0), 0xffffffff], into: { at: at(control, CMSG_FD_OFFSET), size: 4 } },
+    { name: "load", args: [new Uint8Array([20, 0, 0, 0, 0, 0, 0, 0]), -1], into: { at: at(control, 0), size: 8 } },
+    { name: "load", args: [new Uint8Array([1, 0, 0, 0, 1, 0, 0, 0]), -1], into: { at: at(control, 8), size: 8 } },
+    { name: "sendmsg", args: [step.socketFd, messageHeader(new Uint8Array([0]), 1, control), 0] },
+    ...[0, 1, 2].map((fd): Call => ({ name: "dup2", args: [SLAVE, fd] })),
+  ]
+}
+
+/** A read-only tmpfs with one empty file and one empty directory: never the image's /dev/null (CVE-2025-31133). */
+export const maskSource = (step: StepOf<"mask-source">): Call[] => [
+  ...newMount("tmpfs", "mask", [["mode", "0755"], ["size", "4k"]], MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, MASK),
+  { name: "mkdirat", args: [MASK, "directory", 0o555] },
+  { name: "openat", args: [MASK, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o444] },
+  setAttributes(MASK, MOUNT_ATTR_RDONLY, 0, false),
+  // A copy can be taken of attached mounts only; this place goes away with the old root.
+  { name: "move_mount", args: [MASK, "", AT_FDCWD, step.path, MOVE_MOUNT_F_EMPTY_PATH] },
+]
+
+export const mask = (step: StepOf<"mask">): Call[] => [
+  { ...openInRoot(step.path.slice(1), O_PATH), tolerate: ["ENOENT"], jump: { when: "equal", value: -1, skip: 2 } },
+  copyMount(MASK, step.directory ? "directory" : "file", false),
+  moveToTarget(),
+]
+
+export const readonlyPath = (step: StepOf<"readonly-path">): Call[] => [
+  { ...openInRoot(step.path.slice(1), O_PATH), tolerate: ["ENOENT"], jump: { when: "equal", value: -1, skip: 3 } },
+  copyMount(TARGET, "", true),
+  setAttributes(MOUNT, MOUNT_ATTR_RDONLY, 0, true),
+  moveToTarget(),
+]
+
+/** Written through the fd of the container's own procfs: CVE-2025-52881. */
+export function sysctl(step: StepOf<"sysctl">): Call[] {
+  const how = openHow(O_WRONLY | O_CLOEXEC, RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS)
+  const bytes = new TextEncoder().encode(step.value)
+  return [
+    { name: "openat2", args: [PROC, `sys/${step.key.replaceAll(".", "/")}`, how, OPEN_HOW_SIZE], into: FILE },
+    { name: "write", args: [FILE, bytes, bytes.length] },
+    { name: "close", args: [FILE] },
+  ]
+}

@@ -1,0 +1,169 @@
+/** Root file system, mount points inside it, and leaving the host's: steps → calls. */
+import { type Arg, type Call, slot } from "../../../ffi/calls.ts"
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_RECURSIVE,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_SYMLINKS,
+} from "../../../ffi/constants/fcntl.ts"
+import {
+  FSCONFIG_CMD_CREATE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSMOUNT_CLOEXEC,
+  FSOPEN_CLOEXEC,
+  MNT_DETACH,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+  MOVE_MOUNT_T_EMPTY_PATH,
+  MS_MOVE,
+  MS_REC,
+  MS_SLAVE,
+  OPEN_TREE_CLOEXEC,
+  OPEN_TREE_CLONE,
+} from "../../../ffi/constants/mount.ts"
+import { MOUNT_ATTR_SIZE, mountAttr, OPEN_HOW_SIZE, openHow } from "../../../ffi/structs.ts"
+import type { StepOf } from "../../plan/steps.ts"
+
+/** The mounted root of the container. Set by the parent's list, or taken over from it as a plain number. */
+export const ROOT = slot("root")
+const FS = slot("fs")
+export const MOUNT = slot("mount")
+export const TARGET = slot("target")
+const PARENT = slot("parent")
+
+/** openat2(2) inside the container's root: nothing in the image can lead out of it. */
+export function openInRoot(path: string, flags: number, into = TARGET, resolve = 0): Call {
+  const how = openHow(flags | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | resolve)
+  return { name: "openat2", args: [ROOT, path, how, OPEN_HOW_SIZE], into }
+}
+
+// Where the kernel's own file systems go no symlink is followed at all: CVE-2019-19921, CVE-2026-41579.
+const SYSTEM = /^\/(proc|sys|dev)(\/|$)/
+const resolveFor = (path: string) => (SYSTEM.test(path) ? RESOLVE_NO_SYMLINKS : 0)
+
+/** Splits an absolute, normal path: "/a/b" → ["a", "b"]. */
+const components = (path: string) => path.split("/").filter((name) => name !== "")
+const inside = (path: string) => components(path).join("/") || "."
+
+export type TargetKind = "directory" | "file" | "any"
+
+/** Opens `path` inside the root as TARGET, making it (and what is above it) where it is missing. */
+export function openTarget(path: string, kind: TargetKind, options: { coverSymlink?: boolean } = {}): Call[] {
+  const names = components(path)
+  const resolve = resolveFor(path)
+  const flags = O_PATH | (kind === "directory" ? O_DIRECTORY : 0) | (options.coverSymlink ? O_NOFOLLOW : 0)
+  const make: Call[] = []
+  let parent = ROOT
+  names.forEach((name, i) => {
+    const prefix = names.slice(0, i + 1).join("/")
+    const last = i === names.length - 1
+    if (last && kind === "file") {
+      const create = O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_RDONLY
+      make.push({ name: "openat", args: [parent, name, create, 0o644] }, openInRoot(prefix, flags, TARGET, resolve))
+    } else {
+      make.push({ name: "mkdirat", args: [parent, name, 0o755], tolerate: ["EEXIST"] })
+      make.push(openInRoot(prefix, O_PATH | O_DIRECTORY, last ? TARGET : PARENT, resolve))
+      parent = PARENT
+    }
+  })
+  const first = openInRoot(inside(path), flags, TARGET, resolve)
+  if (make.length === 0) return [first]
+  return [{ ...first, tolerate: ["ENOENT"], jump: { when: "not-equal", value: -1, skip: make.length } }, ...make]
+}
+
+/** Moves a detached mount onto TARGET. */
+export const moveToTarget = (mount = MOUNT): Call => ({
+  name: "move_mount",
+  args: [mount, "", TARGET, "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH],
+})
+
+/** fsopen, fsconfig and fsmount of a new file system instance, detached, into MOUNT. */
+export function newMount(type: string, source: string, data: readonly (readonly [string, string | null])[], attributes: number, into = MOUNT): Call[] {
+  const config = ([key, value]: readonly [string, string | null]): Call => ({
+    name: "fsconfig",
+    args: [FS, value === null ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, key, value, 0],
+  })
+  return [
+    { name: "fsopen", args: [type, FSOPEN_CLOEXEC], into: FS },
+    config(["source", source]),
+    ...data.map(config),
+    { name: "fsconfig", args: [FS, FSCONFIG_CMD_CREATE, null, null, 0] },
+    { name: "fsmount", args: [FS, FSMOUNT_CLOEXEC, attributes], into },
+  ]
+}
+
+/** open_tree(2): a detached copy of what is mounted at a path, into MOUNT. */
+export const copyMount = (dirFd: Arg, path: string, recursive: boolean, into = MOUNT): Call => ({
+  name: "open_tree",
+  args: [
+    dirFd,
+    path,
+    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (path === "" ? AT_EMPTY_PATH : 0),
+  ],
+  into,
+})
+
+/** mount_setattr(2) on a mount held by fd. */
+export const setAttributes = (mount: Arg, set: number, clear: number, recursive: boolean, propagation = 0): Call => ({
+  name: "mount_setattr",
+  args: [mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), mountAttr(set, clear, propagation), MOUNT_ATTR_SIZE],
+})
+
+/**
+ * The overlay, detached, as ROOT. Its directories are named by fd (three reserved numbers): fsconfig takes at most
+ * 255 bytes, and so a colon or comma in a path needs no escape.
+ */
+export function overlay(step: StepOf<"overlay">, reserved: readonly number[]): Call[] {
+  const directories = [["lowerdir", step.lower] as const, ["upperdir", step.upper] as const, ["workdir", step.work] as const]
+  const opens = directories.flatMap(([, path], i): Call[] => [
+    { name: "openat", args: [AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], into: TARGET },
+    { name: "dup3", args: [TARGET, reserved[i] ?? -1, O_CLOEXEC] },
+    { name: "close", args: [TARGET] },
+  ])
+  const data = directories.map(([key], i) => [key, `/proc/self/fd/${reserved[i]}`] as const)
+  const options = step.options.map((option): [string, string | null] => {
+    const [key = option, value = null] = option.split("=", 2)
+    return [key, value]
+  })
+  return [...opens, ...newMount("overlay", "overlay", [...data, ...options], 0, ROOT)]
+}
+
+export const bindRoot = (step: StepOf<"bind-root">): Call[] => [copyMount(AT_FDCWD, step.path, true, ROOT)]
+
+export const attachRoot = (step: StepOf<"attach-root">): Call[] => [
+  { name: "move_mount", args: [ROOT, "", AT_FDCWD, step.path, MOVE_MOUNT_F_EMPTY_PATH] },
+]
+
+export const readonlyRoot = (): Call[] => [setAttributes(ROOT, MOUNT_ATTR_RDONLY, 0, false)]
+
+export const propagation = (step: StepOf<"propagation" | "root-propagation">): Call[] => [
+  { name: "mount", args: [null, "/", null, step.flags, null] },
+]
+
+/** pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is detached from there. */
+export const pivotRoot = (): Call[] => [
+  { name: "fchdir", args: [ROOT] },
+  { name: "pivot_root", args: [".", "."] },
+  // Nothing that is unmounted here may be unmounted on the host.
+  { name: "mount", args: [null, ".", null, MS_SLAVE | MS_REC, null] },
+  { name: "umount2", args: [".", MNT_DETACH] },
+  { name: "chdir", args: ["/"] },
+]
+
+/** Where pivot_root is refused (the initial ramfs cannot be left): detach what else is mounted, move, chroot. */
+export const moveRoot = (step: StepOf<"move-root">): Call[] => [
+  ...step.detach.map((path): Call => ({ name: "umount2", args: [path, MNT_DETACH], tolerate: ["EINVAL", "ENOENT"] })),
+  { name: "fchdir", args: [ROOT] },
+  { name: "mount", args: [".", "/", null, MS_MOVE, null] },
+  { name: "chroot", args: ["."] },
+  { name: "chdir", args: ["/"] },
+]

@@ -1,0 +1,82 @@
+/** A failed call of a list → an error that says what was being done, the call, errno, and a remedy where one is known. */
+import type { Call } from "../../ffi/calls.ts"
+import { SyscallError } from "../../ffi/errno.ts"
+import { formatArguments } from "../../ffi/format.ts"
+import { EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, EXIT_TOYBOX, ToyboxError } from "../errors.ts"
+import { sentence } from "../plan/describe.ts"
+import type { Step, StepOf } from "../plan/steps.ts"
+
+/** What the kernel overloads: the errno alone misleads. */
+const HINTS: readonly { kind: Step["kind"]; call?: string; errno: string; hint: string }[] = [
+  { kind: "clone", errno: "EPERM", hint: "toybox needs root (or CAP_SYS_ADMIN); a seccomp filter around it may refuse namespaces" },
+  { kind: "clone", errno: "ENOSPC", hint: "a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces" },
+  { kind: "clone", errno: "EINVAL", hint: "this kernel lacks a namespace asked for" },
+  { kind: "clone", errno: "EAGAIN", hint: "a limit on processes is reached: see ulimit -u and the pids limit around toybox" },
+  { kind: "clone", errno: "EBUSY", hint: "the parent cgroup has a domain controller and processes of its own" },
+  { kind: "mount", call: "openat2", errno: "ELOOP", hint: "the root has a symbolic link there, which toybox does not follow for the kernel's own file systems" },
+  { kind: "mount", call: "move_mount", errno: "ENOTDIR", hint: "the root has a file where a directory is needed" },
+  { kind: "mount", errno: "ENOSPC", hint: "the limit on mounts is reached: /proc/sys/fs/mount-max" },
+  { kind: "mount", errno: "ENODEV", hint: "this kernel lacks the file system" },
+  { kind: "bind", call: "openat", errno: "ELOOP", hint: "the destination is a symbolic link that leads nowhere" },
+  { kind: "bind", call: "openat2", errno: "ENOTDIR", hint: "the source is a directory, the destination is not" },
+  { kind: "bind", call: "move_mount", errno: "ENOTDIR", hint: "one of source and destination is a directory, the other a file" },
+  { kind: "bind", call: "openat", errno: "EROFS", hint: "the destination does not exist and cannot be made on a read-only mount" },
+  { kind: "sysctl", errno: "ENOENT", hint: "this kernel has no such setting in the container's namespaces" },
+  { kind: "sysctl", errno: "EINVAL", hint: "the kernel does not take this value" },
+  { kind: "rlimit", errno: "EPERM", hint: "a hard limit can be raised with CAP_SYS_RESOURCE only" },
+  { kind: "chdir", errno: "ENOENT", hint: "the directory does not exist in the container" },
+  { kind: "chdir", errno: "ENOTDIR", hint: "it is not a directory" },
+  { kind: "device", errno: "EPERM", hint: "making device nodes needs CAP_MKNOD and a device cgroup that allows it" },
+  { kind: "seal", errno: "EACCES", hint: "executable memfds are forbidden here: see /proc/sys/vm/memfd_noexec" },
+]
+
+/** The error of call `index` of a list. */
+export function stepError(steps: readonly Step[], calls: readonly Call[], index: number, errno: number): ToyboxError {
+  const call = calls[index]
+  const step = call?.step === undefined ? undefined : steps[call.step]
+  if (!call) return new ToyboxError("the container's process ended before its command was run")
+  if (step?.kind === "chdir" && call.name === "load") {
+    return new ToyboxError(`cannot enter the working directory ${step.path}: it is outside the container's root`)
+  }
+  const cause = new SyscallError(call.name, errno, formatArguments(call))
+  const hint = HINTS.find((row) => row.kind === step?.kind && (row.call ?? call.name) === call.name && row.errno === cause.errno)?.hint
+  return new ToyboxError(`cannot ${step ? sentence(step) : "prepare the process"}`, { cause, hint, exitCode: EXIT_TOYBOX })
+}
+
+/** What of a failed exec decides: a file that is there but cannot be run wins over those that are not. */
+const ABSENT = new Set(["ENOENT", "ENOTDIR"])
+
+/** The error of an exec of which every candidate failed: 126 or 127. `failures` are those reported, with their calls. */
+export function execError(step: StepOf<"exec">, failures: readonly { path: string; errno: string }[], exists: (path: string) => boolean): ToyboxError {
+  const [command = ""] = step.args
+  const decisive = failures.find(({ errno }) => !ABSENT.has(errno))
+  if (decisive) {
+    const reason: Record<string, string> = {
+      EACCES: "permission denied",
+      ENOEXEC: "exec format error",
+      ELIBBAD: "exec format error",
+      E2BIG: "the arguments and the environment are too long",
+      ETXTBSY: "the file is being written",
+    }
+    const hints: Record<string, string> = {
+      EACCES: "it is no executable file: chmod +x it, or it is a directory, or its mount is noexec",
+      ENOEXEC: "the file is for another processor, or a script without #! line",
+    }
+    return new ToyboxError(`cannot run ${decisive.path}: ${reason[decisive.errno] ?? decisive.errno}`, {
+      exitCode: EXIT_CANNOT_INVOKE,
+      hint: hints[decisive.errno],
+    })
+  }
+  const there = failures.find(({ path }) => exists(path))
+  if (there) {
+    return new ToyboxError(`cannot run ${there.path}: the file is there, but the interpreter or loader it names is not`, {
+      exitCode: EXIT_NOT_FOUND,
+      hint: "look at its #! line, or whether it is linked to a libc that the container lacks",
+    })
+  }
+  const path = step.env.find((entry) => entry.startsWith("PATH="))?.slice(5)
+  return new ToyboxError(`${command}: command not found`, {
+    exitCode: EXIT_NOT_FOUND,
+    hint: command.includes("/") ? undefined : `looked in ${path ?? "no PATH at all"}`,
+  })
+}

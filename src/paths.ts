@@ -1,0 +1,44 @@
+/** Every path of the host that toybox owns. */
+import { mkdirAll, stat } from "../ffi/fs.ts"
+import { ToyboxError } from "./errors.ts"
+
+export interface Paths {
+  /** True after a reboot. */
+  state: string
+  /** While the machine is up. */
+  run: string
+  containers: string
+  names: string
+  bases: string
+  running: string
+}
+
+/** The places below `root`, or the system's where none is given. */
+export function pathsFor(root: string | undefined): Paths {
+  const absolute = root === undefined || root.startsWith("/") ? root : `${process.cwd()}/${root}`
+  const state = absolute ?? "/var/lib/toybox"
+  const run = absolute === undefined ? "/run/toybox" : `${absolute}/run`
+  return {
+    state,
+    run,
+    containers: `${state}/containers`,
+    names: `${state}/names`,
+    bases: `${state}/base`,
+    running: `${run}/running`,
+  }
+}
+
+/** Makes the directories, closed to everybody else (CVE-2024-25621); refuses ones that others own or may enter. */
+export function ensurePaths(paths: Paths): void {
+  if (stat(paths.running) === null || stat(paths.names) === null) {
+    for (const path of [paths.state, paths.run, paths.containers, paths.names, paths.bases, paths.running]) mkdirAll(path, 0o700)
+  }
+  for (const path of [paths.state, paths.run]) {
+    const found = stat(path)
+    if (found === null || found.uid !== process.geteuid?.() || (found.mode & 0o077) !== 0) {
+      throw new ToyboxError(`the state directory ${path} must belong to this user and be closed to others (mode 0700)`, {
+        hint: `chown root ${path} && chmod 700 ${path}`,
+      })
+    }
+  }
+}

@@ -1,0 +1,214 @@
+/** Steps in words: the shell commands that do the same (the form of --explain), and what an error says was being done. */
+import { CAPABILITY_NAMES } from "./identity.ts"
+import { MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from "../../ffi/constants/mount.ts"
+import * as mount from "../../ffi/constants/mount.ts"
+import type { MountAttributes, Step } from "./steps.ts"
+
+/** Quotes a word for sh(1) where it needs it. */
+export const quote = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
+
+const UNSHARE: Record<string, string> = {
+  mount: "--mount",
+  uts: "--uts",
+  ipc: "--ipc",
+  pid: "--pid",
+  network: "--net",
+  cgroup: "--cgroup",
+  user: "--user",
+  time: "--time",
+}
+
+const ATTRIBUTE_WORDS: readonly (readonly [number, string])[] = [
+  [mount.MOUNT_ATTR_RDONLY, "ro"],
+  [mount.MOUNT_ATTR_NOSUID, "nosuid"],
+  [mount.MOUNT_ATTR_NODEV, "nodev"],
+  [mount.MOUNT_ATTR_NOEXEC, "noexec"],
+  [mount.MOUNT_ATTR_NOSYMFOLLOW, "nosymfollow"],
+  [mount.MOUNT_ATTR_NODIRATIME, "nodiratime"],
+]
+
+function attributeWords({ set, recursiveSet }: MountAttributes): string[] {
+  const words = ATTRIBUTE_WORDS.filter(([bit]) => (set | recursiveSet) & bit).map(([, word]) => word)
+  const atime = set & mount.MOUNT_ATTR__ATIME
+  if (atime === mount.MOUNT_ATTR_STRICTATIME) words.push("strictatime")
+  if (atime === mount.MOUNT_ATTR_NOATIME) words.push("noatime")
+  return words
+}
+
+const PROPAGATION_WORDS: readonly (readonly [number, string])[] = [
+  [MS_PRIVATE, "rprivate"],
+  [MS_SLAVE, "rslave"],
+  [MS_SHARED, "rshared"],
+  [MS_UNBINDABLE, "runbindable"],
+]
+const propagationWord = (flags: number) => PROPAGATION_WORDS.find(([bit]) => flags & bit)?.[1] ?? "rprivate"
+
+const caps = (numbers: readonly number[]) => (numbers.length === 0 ? "none" : numbers.map((n) => CAPABILITY_NAMES[n]?.slice(4).toLowerCase() ?? n).join(","))
+
+/** Where the root is attached; what the shell lines call the new root. */
+interface Context {
+  root: string
+}
+
+function bindLines(step: Extract<Step, { kind: "bind" }>, to: string): string[] {
+  const lines = [`${step.directory ? "mkdir -p" : "touch"} ${to}`, `mount --${step.recursive ? "rbind" : "bind"} ${quote(step.source)} ${to}`]
+  const words = attributeWords(step.attributes)
+  if (words.length > 0) lines.push(`mount -o remount,bind,${words.join(",")} ${to}`)
+  if (step.attributes.propagation) lines.push(`mount --make-${propagationWord(step.attributes.propagation)} ${to}`)
+  return lines
+}
+
+/** The step as shell commands, in the form of a container built by hand. */
+export function shellLines(step: Step, { root }: Context): string[] {
+  const inRoot = (path: string) => quote(`${root}${path}`)
+  switch (step.kind) {
+    case "mkdir":
+      return [`mkdir -p -m ${step.mode.toString(8)} ${quote(step.path)}`]
+    case "create-file":
+      return [`printf %s ${quote(step.content)} > ${quote(step.path)}`]
+    case "overlay": {
+      const options = [`lowerdir=${step.lower}`, `upperdir=${step.upper}`, `workdir=${step.work}`, ...step.options]
+      return [`mount -t overlay overlay -o ${quote(options.join(","))} ${quote(root)}`]
+    }
+    case "bind-root":
+      return [`mount --rbind ${quote(step.path)} ${quote(root)}`]
+    case "clone": {
+      const join = step.pidNamespaceFd === undefined ? "" : "nsenter --pid=… "
+      return [`${join}unshare --fork --kill-child ${step.namespaces.map((type) => UNSHARE[type]).join(" ")} sh  # from here on inside`]
+    }
+    case "close-other-fds":
+      return ["# every descriptor above 2 is closed"]
+    case "parent-death-signal":
+      return [`# killed with toybox: prctl(PR_SET_PDEATHSIG, ${step.signal})`]
+    case "join-cgroup":
+      return [`echo $$ > ${quote(step.path)}`]
+    case "unshare":
+      return [`unshare ${UNSHARE[step.namespace]} …`]
+    case "setns":
+      return [`nsenter ${UNSHARE[step.namespace]}=${quote(step.path)} …`]
+    case "propagation":
+      return [`mount --make-${propagationWord(step.flags)} /`]
+    case "root-propagation":
+      return [`mount --make-${propagationWord(step.flags)} /`]
+    case "attach-root":
+      return [`# the root appears at ${quote(step.path)}`]
+    case "mount": {
+      const options = [...attributeWords(step.attributes), ...step.data.map(([key, value]) => (value === null ? key : `${key}=${value}`))]
+      return [`mkdir -p ${inRoot(step.target)}`, `mount -t ${step.type} ${step.source}${options.length ? ` -o ${options.join(",")}` : ""} ${inRoot(step.target)}`]
+    }
+    case "bind":
+      return bindLines(step, inRoot(step.target))
+    case "device":
+      return [`mknod -m ${step.mode.toString(8)} ${inRoot(step.path)} ${step.type}${step.type === "p" ? "" : ` ${step.major} ${step.minor}`}`]
+    case "symlink":
+      return [`ln -s ${quote(step.target)} ${inRoot(step.path)}`]
+    case "touch":
+      return [`touch ${inRoot(step.path)}`]
+    case "console":
+      return [`mount --bind ${inRoot("/dev/pts/0")} ${inRoot("/dev/console")}  # a terminal of ${step.height} rows, ${step.width} columns`]
+    case "mask-source":
+      return [`mount -t tmpfs -o size=4k mask ${quote(step.path)} && mkdir ${quote(`${step.path}/directory`)} && touch ${quote(`${step.path}/file`)}`]
+    case "mask":
+      return [`mount --bind …/${step.directory ? "directory" : "file"} ${inRoot(step.path)}  # hidden`]
+    case "readonly-path":
+      return [`mount --rbind ${inRoot(step.path)} ${inRoot(step.path)} && mount -o remount,bind,ro ${inRoot(step.path)}`]
+    case "sysctl":
+      return [`echo ${quote(step.value)} > ${inRoot(`/proc/sys/${step.key.replaceAll(".", "/")}`)}`]
+    case "hostname":
+      return [`hostname ${quote(step.name)}`]
+    case "domainname":
+      return [`domainname ${quote(step.name)}`]
+    case "loopback":
+      return ["ip link set lo up"]
+    case "mkdir-in-root":
+      return [`mkdir -p ${inRoot(step.path)}`]
+    case "readonly-root":
+      return [`mount -o remount,bind,ro ${quote(root)}`]
+    case "pivot-root":
+      return [`cd ${quote(root)}`, "pivot_root . .", "umount -l .", "cd /"]
+    case "move-root":
+      return [...step.detach.map((path) => `umount -l ${quote(path)}`), `cd ${quote(root)}`, "mount --move . /", "chroot .", "cd /"]
+    case "rlimit":
+      return [`prlimit --pid $$ --${step.type.slice(7).toLowerCase()}=${Number.isFinite(step.soft) ? step.soft : "unlimited"}:${Number.isFinite(step.hard) ? step.hard : "unlimited"}`]
+    case "oom-score":
+      return [`echo ${step.value} > /proc/self/oom_score_adj`]
+    case "stdio":
+      return []
+    case "seal":
+      return ["# the sealed second stage takes over: fexecve of a memfd"]
+    case "session":
+      return [`setsid${step.terminal ? " --ctty" : ""} …`]
+    case "default-signals":
+      return ["# default signal dispositions"]
+    case "chdir":
+      return [`cd ${quote(step.path)}`]
+    case "bounding-set":
+      return step.drop.length === 0 ? [] : [`capsh --drop=${step.drop.map((n) => CAPABILITY_NAMES[n]?.toLowerCase() ?? n).join(",")} …`]
+    case "user":
+      return [`setpriv --reuid=${step.uid} --regid=${step.gid} ${step.groups.length ? `--groups=${step.groups.join(",")}` : "--clear-groups"} …`]
+    case "capabilities":
+      return [`# capabilities: effective ${caps(step.effective)}; inheritable ${caps(step.inheritable)}; ambient ${caps(step.ambient)}`]
+    case "no-new-privileges":
+      return ["setpriv --no-new-privs …"]
+    case "umask":
+      return [`umask ${step.mask.toString(8).padStart(3, "0")}`]
+    case "init":
+      return ["# an init stays as PID 1, passes signals on and reaps; the command is its child"]
+    case "exec": {
+      const command = step.candidates.length === 1 ? (step.candidates[0] ?? "") : (step.args[0] ?? "")
+      return [`exec env -i ${[...step.env, command, ...step.args.slice(1)].map(quote).join(" ")}`]
+    }
+    default:
+      return step satisfies never
+  }
+}
+
+/** What was being done, for an error message. */
+export function sentence(step: Step): string {
+  switch (step.kind) {
+    case "mkdir":
+      return `make the directory ${step.path}`
+    case "create-file":
+      return `write ${step.path}`
+    case "overlay":
+      return `mount the overlay of ${step.lower}`
+    case "bind-root":
+      return `take ${step.path} as the root`
+    case "clone":
+      return `make the namespaces (${step.namespaces.join(", ")})`
+    case "join-cgroup":
+      return `join the cgroup by ${step.path}`
+    case "unshare":
+      return `make the ${step.namespace} namespace`
+    case "setns":
+      return `join the ${step.namespace} namespace ${step.path}`
+    case "attach-root":
+      return `attach the root at ${step.path}`
+    case "mount":
+      return `mount ${step.type} on ${step.target}`
+    case "bind":
+      return `mount ${step.source} on ${step.target}`
+    case "device":
+      return `make the device ${step.path}`
+    case "symlink":
+      return `make the link ${step.path}`
+    case "console":
+      return "make the terminal"
+    case "mask":
+      return `hide ${step.path}`
+    case "readonly-path":
+      return `make ${step.path} read-only`
+    case "sysctl":
+      return `set ${step.key}=${step.value}`
+    case "rlimit":
+      return `set the limit ${step.type} to ${step.soft}:${step.hard}`
+    case "chdir":
+      return `enter the working directory ${step.path}`
+    case "user":
+      return `become user ${step.uid}, group ${step.gid}`
+    case "exec":
+      return `run ${step.args[0]}`
+    default:
+      return step.kind.replaceAll("-", " ")
+  }
+}

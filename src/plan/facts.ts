@@ -1,0 +1,64 @@
+/** What a plan needs to know of the host, resolved beforehand so that planning itself does no I/O. */
+import type { NamespaceType } from "../oci/runtime.ts"
+import type { Step } from "./steps.ts"
+
+/** A cgroup file system as the container sees it. */
+export interface CgroupMount {
+  /** Its directory under /sys/fs/cgroup. */
+  name: string
+  type: "cgroup" | "cgroup2"
+  options: readonly (readonly [string, string | null])[]
+}
+
+export interface Facts {
+  /** How the root file system comes to be, in the parent. */
+  root: Step[]
+  /** Where the root is attached in the child, just before the host's is left. */
+  rootMountPoint: string
+  /** A directory of the host that may be mounted over in the child. */
+  scratchMountPoint: string
+  /** The host's root cannot be pivoted away from: the mounts to detach instead. */
+  unpivotable: readonly string[] | null
+  cgroup: {
+    /** cgroup.procs files that the child writes itself into. */
+    join: readonly string[]
+    /** A cgroup v2 directory for CLONE_INTO_CGROUP. */
+    fd?: number
+  }
+  cgroupView: {
+    mounts: readonly CgroupMount[]
+    /** Links beside them, e.g. cpu → cpu,cpuacct. */
+    links: readonly (readonly [string, string])[]
+    /** Instead: the host's tree, for --cgroupns host. */
+    hostPath?: string
+  }
+  /** By source of a bind mount. */
+  sources: ReadonlyMap<string, { directory: boolean }>
+  /** Sources that toybox itself provides: they cover a symlink instead of following it. */
+  ownFiles: ReadonlySet<string>
+  /** Of the masked and read-only paths, those that exist here. */
+  present: ReadonlyMap<string, { directory: boolean }>
+  /** Namespace files held open, by path. */
+  namespaceFds: ReadonlyMap<string, number>
+  /** The highest capability this kernel knows: /proc/sys/kernel/cap_last_cap. */
+  lastCapability: number
+  /** Descriptors for 0, 1, 2; or the socket over which the terminal's master is handed back. */
+  stdio: readonly [number, number, number] | { socketFd: number }
+  init: boolean
+  /** Whether the container dies with toybox. */
+  parentDeathSignal: boolean
+  /** Kept open until stage two: the failure report and, with --trace, the trace. */
+  reportFd: number
+  traceFd?: number
+  /** The sealed stage two. */
+  memfd: number
+  /** Descriptors of the parent that stage one itself uses. */
+  stageOneFds: readonly number[]
+  /** Directories and files made in the root where they are missing. */
+  rootFiles: Step[]
+  /** Absolute paths to try for the command, in order. */
+  execCandidates: readonly string[]
+}
+
+/** Namespaces in the order in which they are joined: setns(2) into a user namespace must come first. */
+export const JOIN_ORDER: readonly NamespaceType[] = ["user", "ipc", "uts", "network", "cgroup", "time", "mount"]

@@ -1,0 +1,61 @@
+/** spec.process → the steps of stage two: who the command is, and what it may do. */
+import * as capability from "../../ffi/constants/capability.ts"
+import { SIGKILL } from "../../ffi/constants/signal.ts"
+import type { Process, Spec } from "../oci/runtime.ts"
+import type { Facts } from "./facts.ts"
+import type { Step } from "./steps.ts"
+
+const NUMBERS = capability as Record<string, number>
+
+/** The number of a capability by its CAP_ name, or undefined. */
+export const capabilityNumber = (name: string): number | undefined =>
+  name.startsWith("CAP_") && Object.hasOwn(NUMBERS, name) ? NUMBERS[name] : undefined
+
+/** All capability names, in the kernel's order. */
+export const CAPABILITY_NAMES: readonly string[] = Object.keys(NUMBERS)
+  .filter((name) => name.startsWith("CAP_"))
+  .sort((a, b) => (NUMBERS[a] ?? 0) - (NUMBERS[b] ?? 0))
+
+const numbers = (names: readonly string[], last: number) =>
+  names.map((name) => NUMBERS[name] ?? -1).filter((number) => number >= 0 && number <= last)
+
+function capabilitySteps({ capabilities }: Process, last: number): { before: Step[]; after: Step[] } {
+  const bounding = new Set(numbers(capabilities.bounding, last))
+  const drop = Array.from({ length: last + 1 }, (_, number) => number).filter((number) => !bounding.has(number))
+  return {
+    before: [{ kind: "bounding-set", drop }],
+    after: [
+      {
+        kind: "capabilities",
+        effective: numbers(capabilities.effective, last),
+        permitted: numbers(capabilities.permitted, last),
+        inheritable: numbers(capabilities.inheritable, last),
+        ambient: numbers(capabilities.ambient, last),
+      },
+    ],
+  }
+}
+
+/** Stage two, in order. */
+export function sealedSteps(spec: Spec, facts: Facts): Step[] {
+  const { process } = spec
+  const terminal = process.terminal ?? false
+  const { uid, gid, additionalGids, umask } = process.user
+  const capabilities = capabilitySteps(process, facts.lastCapability)
+  const keepCapabilities = uid !== 0 && process.capabilities.permitted.length > 0
+  return [
+    // As root: a directory that only root may enter is a valid working directory.
+    { kind: "chdir", path: process.cwd },
+    // The bounding set needs CAP_SETPCAP, and so comes before the user and the other sets.
+    ...capabilities.before,
+    { kind: "user", uid, gid, groups: additionalGids, keepCapabilities },
+    ...capabilities.after,
+    // setresuid cleared it.
+    ...(facts.parentDeathSignal ? [{ kind: "parent-death-signal", signal: SIGKILL } satisfies Step] : []),
+    ...(process.noNewPrivileges ? [{ kind: "no-new-privileges" } satisfies Step] : []),
+    { kind: "umask", mask: umask ?? 0o022 },
+    { kind: "default-signals" },
+    facts.init ? { kind: "init", reportFd: facts.reportFd, terminal } : { kind: "session", terminal },
+    { kind: "exec", candidates: facts.execCandidates, args: process.args, env: process.env },
+  ]
+}

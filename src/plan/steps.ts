@@ -1,0 +1,72 @@
+/**
+ * The whole vocabulary of side effects of a container. Each step is complete in itself; launch/encode.ts turns it
+ * into libc calls, plan/describe.ts into a shell line. A plan has one list per moment.
+ */
+import type { NamespaceType } from "../oci/runtime.ts"
+
+/** Attributes of a mount as mount_setattr(2) takes them, and its propagation (MS_*). */
+export interface MountAttributes {
+  set: number
+  clear: number
+  recursiveSet: number
+  recursiveClear: number
+  propagation: number
+}
+
+export type Step =
+  // The host, before.
+  | { kind: "mkdir"; path: string; mode: number }
+  | { kind: "create-file"; path: string; content: string; mode: number }
+  | { kind: "overlay"; lower: string; upper: string; work: string; merged: string; options: readonly string[] }
+  | { kind: "bind-root"; path: string }
+  // Stage one.
+  | { kind: "clone"; namespaces: readonly NamespaceType[]; cgroupFd?: number; pidNamespaceFd?: number }
+  | { kind: "close-other-fds"; keep: readonly number[] }
+  | { kind: "parent-death-signal"; signal: number }
+  | { kind: "join-cgroup"; path: string }
+  | { kind: "unshare"; namespace: NamespaceType }
+  | { kind: "setns"; namespace: NamespaceType; path: string; fd: number }
+  | { kind: "propagation"; flags: number }
+  | { kind: "attach-root"; path: string }
+  | { kind: "mount"; type: string; source: string; target: string; attributes: MountAttributes; data: readonly (readonly [string, string | null])[] }
+  | { kind: "bind"; source: string; target: string; directory: boolean; recursive: boolean; attributes: MountAttributes; coverSymlink: boolean }
+  | { kind: "device"; path: string; type: "c" | "b" | "p"; major: number; minor: number; mode: number; uid: number; gid: number }
+  | { kind: "symlink"; target: string; path: string }
+  | { kind: "touch"; path: string }
+  | { kind: "console"; uid: number; height: number; width: number; socketFd: number }
+  | { kind: "mask-source"; path: string }
+  | { kind: "mask"; path: string; directory: boolean }
+  | { kind: "readonly-path"; path: string }
+  | { kind: "sysctl"; key: string; value: string }
+  | { kind: "hostname"; name: string }
+  | { kind: "domainname"; name: string }
+  | { kind: "loopback" }
+  | { kind: "mkdir-in-root"; path: string; uid: number; gid: number }
+  | { kind: "readonly-root" }
+  | { kind: "root-propagation"; flags: number }
+  | { kind: "pivot-root" }
+  | { kind: "move-root"; detach: readonly string[] }
+  | { kind: "rlimit"; type: string; soft: number; hard: number }
+  | { kind: "oom-score"; value: number }
+  | { kind: "stdio"; fds: readonly [number, number, number] }
+  | { kind: "seal"; memfd: number; keep: readonly number[] }
+  // Stage two.
+  | { kind: "session"; terminal: boolean }
+  | { kind: "default-signals" }
+  | { kind: "chdir"; path: string }
+  | { kind: "bounding-set"; drop: readonly number[] }
+  | { kind: "user"; uid: number; gid: number; groups: readonly number[]; keepCapabilities: boolean }
+  | { kind: "capabilities"; effective: readonly number[]; permitted: readonly number[]; inheritable: readonly number[]; ambient: readonly number[] }
+  | { kind: "no-new-privileges" }
+  | { kind: "umask"; mask: number }
+  | { kind: "init"; reportFd: number; terminal: boolean }
+  | { kind: "exec"; candidates: readonly string[]; args: readonly string[]; env: readonly string[] }
+
+export type StepOf<K extends Step["kind"]> = Extract<Step, { kind: K }>
+
+/** What a run does, by moment. `sealed` runs in stage two, everything else in this order. */
+export interface Plan {
+  host: Step[]
+  child: Step[]
+  sealed: Step[]
+}

@@ -1,0 +1,116 @@
+/** A run request → an OCI runtime spec. */
+import { DEFAULT_DEVICE_RULES } from "../cgroup/devices/defaults.ts"
+import type { LinuxDeviceCgroup } from "../oci/resources.ts"
+import type { Capabilities, Mount, Namespace, NamespaceType, Spec, User } from "../oci/runtime.ts"
+import {
+  DEFAULT_CAPABILITIES,
+  DEFAULT_DEVICES,
+  defaultMounts,
+  MASKED_PATHS,
+  NETWORK_SYSCTLS,
+  READONLY_PATHS,
+} from "./defaults.ts"
+import type { NamespaceMode, RunRequest } from "./request.ts"
+
+/** What only the container's own files can tell: see identity.ts. */
+export interface Identity {
+  user: User
+  env: readonly string[]
+}
+
+export interface Place {
+  rootPath: string
+  cgroupsPath: string
+  /** hosts, hostname and resolv.conf, as bind mounts. */
+  files: readonly Mount[]
+  /** Every capability this kernel has. */
+  allCapabilities: readonly string[]
+}
+
+const NAMESPACE_FILES: Record<NamespaceType, string> = {
+  pid: "pid",
+  network: "net",
+  mount: "mnt",
+  ipc: "ipc",
+  uts: "uts",
+  user: "user",
+  cgroup: "cgroup",
+  time: "time",
+}
+
+/** Those made when nothing is asked for; the time namespace is made on request only. */
+const DEFAULT_NAMESPACES: readonly NamespaceType[] = ["mount", "uts", "ipc", "pid", "network", "cgroup"]
+
+function namespaces(modes: Readonly<Partial<Record<NamespaceType, NamespaceMode>>>): Namespace[] {
+  const types = new Set<NamespaceType>([...DEFAULT_NAMESPACES, ...(Object.keys(modes) as NamespaceType[])])
+  return [...types].flatMap((type): Namespace[] => {
+    const mode = modes[type] ?? { mode: "private" }
+    if (mode.mode === "host") return []
+    if (mode.mode === "container") return [{ type, path: `/proc/${mode.pid}/ns/${NAMESPACE_FILES[type]}` }]
+    return [{ type }]
+  })
+}
+
+/** The five sets. Inheritable and ambient stay empty, but for what was asked for by name for a user other than root. */
+export function capabilitySets(request: RunRequest, uid: number, all: readonly string[]): Capabilities {
+  const base = request.privileged || request.capAdd.includes("ALL") ? all : request.capDrop.includes("ALL") ? [] : DEFAULT_CAPABILITIES
+  const named = request.capAdd.filter((name) => name !== "ALL")
+  const dropped = new Set(request.capDrop)
+  const bounding = [...new Set([...base, ...named])].filter((name) => !dropped.has(name))
+  if (uid === 0) return { bounding, effective: bounding, permitted: bounding, inheritable: [], ambient: [] }
+  const asked = named.filter((name) => !dropped.has(name))
+  return { bounding, effective: asked, permitted: asked, inheritable: asked, ambient: asked }
+}
+
+function deviceRules(request: RunRequest): LinuxDeviceCgroup[] {
+  if (request.privileged) return [{ allow: true, access: "rwm" }]
+  const asked = request.devices.map(({ type, major, minor, access }) => ({ allow: true, type, major, minor, access }))
+  return [...DEFAULT_DEVICE_RULES, ...asked]
+}
+
+/** A mount of the user's takes the place of a default one with the same destination. */
+function allMounts(request: RunRequest, files: readonly Mount[]): Mount[] {
+  const asked = new Set(request.mounts.map((mount) => mount.destination))
+  const defaults = [...defaultMounts(request.shmSize, !request.privileged), ...files].filter((mount) => !asked.has(mount.destination))
+  const depth = (mount: Mount) => mount.destination.split("/").length
+  return [...defaults, ...request.mounts.toSorted((a, b) => depth(a) - depth(b))]
+}
+
+/** The spec of `run`. */
+export function generate(request: RunRequest, identity: Identity, place: Place): Spec {
+  const { privileged } = request
+  const modes = request.namespaces
+  const ownNetwork = (modes.network?.mode ?? "private") === "private"
+  return {
+    ociVersion: "1.2.0",
+    ...(request.hostname === undefined ? {} : { hostname: request.hostname }),
+    ...(request.domainname === undefined ? {} : { domainname: request.domainname }),
+    root: { path: place.rootPath, readonly: request.readonlyRoot },
+    process: {
+      terminal: request.terminal,
+      ...(request.consoleSize ? { consoleSize: request.consoleSize } : {}),
+      cwd: request.workdir,
+      env: [...identity.env],
+      args: request.args,
+      user: identity.user,
+      capabilities: capabilitySets(request, identity.user.uid, place.allCapabilities),
+      rlimits: [...request.rlimits],
+      noNewPrivileges: request.noNewPrivileges,
+      ...(request.oomScoreAdj === undefined ? {} : { oomScoreAdj: request.oomScoreAdj }),
+    },
+    mounts: allMounts(request, place.files),
+    annotations: { ...request.labels },
+    linux: {
+      namespaces: namespaces(modes),
+      devices: [
+        ...DEFAULT_DEVICES.map(([path, major, minor]) => ({ type: "c" as const, path, major, minor, fileMode: 0o666 })),
+        ...request.devices.map(({ path, type, major, minor, mode, uid, gid }) => ({ type, path, major, minor, fileMode: mode, uid, gid })),
+      ],
+      cgroupsPath: place.cgroupsPath,
+      resources: { ...request.resources, devices: deviceRules(request) },
+      sysctl: { ...(ownNetwork ? NETWORK_SYSCTLS : {}), ...request.sysctl },
+      maskedPaths: privileged ? [] : [...MASKED_PATHS],
+      readonlyPaths: privileged ? [] : [...READONLY_PATHS],
+    },
+  }
+}

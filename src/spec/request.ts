@@ -1,0 +1,45 @@
+/** What `run` was asked for, read from the command line and checked: the input of generate.ts. */
+import type { LinuxResources } from "../oci/resources.ts"
+import type { Mount, NamespaceType, Rlimit } from "../oci/runtime.ts"
+
+/** "private": a new one; "host": toybox's own; or the namespace of a running container. */
+export type NamespaceMode = { mode: "private" } | { mode: "host" } | { mode: "container"; pid: number; id: string }
+
+export interface RunRequest {
+  args: string[]
+  env: readonly string[]
+  /** As given; looked up in the container's own files. */
+  user: string
+  groupAdd: readonly string[]
+  workdir: string
+  hostname?: string
+  domainname?: string
+  terminal: boolean
+  consoleSize?: { height: number; width: number }
+  rlimits: readonly Rlimit[]
+  oomScoreAdj?: number
+  capAdd: readonly string[]
+  capDrop: readonly string[]
+  noNewPrivileges: boolean
+  privileged: boolean
+  readonlyRoot: boolean
+  mounts: readonly Mount[]
+  shmSize: number
+  devices: readonly DeviceRequest[]
+  sysctl: Readonly<Record<string, string>>
+  namespaces: Readonly<Partial<Record<NamespaceType, NamespaceMode>>>
+  resources: LinuxResources
+  labels: Readonly<Record<string, string>>
+}
+
+/** A device of the host, already looked up. */
+export interface DeviceRequest {
+  path: string
+  type: "c" | "b"
+  major: number
+  minor: number
+  access: string
+  mode: number
+  uid: number
+  gid: number
+}
