@@ -24,12 +24,14 @@ export type Cgroups =
 const NO_CONTROLLER = new Set(["rw", "ro", "noprefix", "xattr", "cpuset_v2_mode", "favordynmods", "clone_children", ""])
 const isController = (option: string) => !NO_CONTROLLER.has(option) && !option.includes("=")
 
+const MARK = " - cgroup"
+
 function cgroupMounts(root: string, mountinfo: string): MountLine[] {
   const lines: MountLine[] = []
-  for (const text of mountinfo.split("\n")) {
-    // A busy machine has thousands of mounts: split only the lines that can matter.
-    if (!text.includes(" - cgroup")) continue
-    const line = parseMountLine(text)
+  // A busy machine has thousands of mounts: only the lines that can matter are looked at.
+  for (let at = mountinfo.indexOf(MARK); at >= 0; at = mountinfo.indexOf(MARK, at + 1)) {
+    const end = mountinfo.indexOf("\n", at)
+    const line = parseMountLine(mountinfo.slice(mountinfo.lastIndexOf("\n", at) + 1, end < 0 ? undefined : end))
     if (line && (line.mountpoint === root || line.mountpoint.startsWith(`${root}/`))) lines.push(line)
   }
   return lines

@@ -1,9 +1,10 @@
 import { isErrno, SyscallError } from "../../ffi/errno.ts"
 import { ToyboxError } from "../errors.ts"
+import type { FileOp } from "./batch.ts"
 import { deviceProgram } from "./devices/bpf.ts"
 import { hintFor } from "./hints.ts"
 import type { CgroupIo } from "./io.ts"
-import { type CgroupPlan, type CgroupStep, shellForm } from "./plan.ts"
+import type { CgroupPlan, CgroupStep } from "./plan.ts"
 import { removeDirectory } from "./remove.ts"
 
 type WriteStep = Extract<CgroupStep, { kind: "write" }>
@@ -15,6 +16,9 @@ export interface Executed {
   readonly createdParents: readonly string[]
   readonly notices: readonly string[]
 }
+
+/** Hears of a step that was carried out; milliseconds. */
+export type StepTrace = (step: CgroupStep, duration: number) => void
 
 /** A shared parent went away under our feet, because the last other container in it ended: plan and try again. */
 export class ParentGone extends Error {}
@@ -116,27 +120,83 @@ export function removeIfEmpty(dir: string, io: CgroupIo): void {
   }
 }
 
+/** The next steps that need no thought while they succeed, as a batch; how many steps each thing of it stands for. */
+function nextBatch(steps: readonly CgroupStep[], from: number): { ops: FileOp[]; counts: number[] } {
+  const ops: (FileOp & { values?: string[] })[] = []
+  const counts: number[] = []
+  for (const step of steps.slice(from)) {
+    if (step.kind === "mkdir") {
+      ops.push({ kind: "mkdir", dir: step.dir, exclusive: !step.shared })
+    } else if (step.kind === "write" && step.use !== "all") {
+      const path = `${step.dir}/${step.file}`
+      const last = ops.at(-1)
+      if (last?.kind === "write" && last.path === path) {
+        last.values.push(step.value)
+        counts.push((counts.pop() ?? 0) + 1)
+        continue
+      }
+      ops.push({ kind: "write", path, values: [step.value] })
+    } else break
+    counts.push(1)
+  }
+  return { ops, counts }
+}
+
+interface Made {
+  /** The container's own directories. */
+  readonly own: string[]
+  /** Parents that were not there before. */
+  readonly parents: string[]
+  readonly notices: string[]
+}
+
+function note(step: CgroupStep, made: Made): void {
+  if (step.kind === "mkdir") (step.shared ? made.parents : made.own).push(step.dir)
+}
+
+/** Carries out one step and finds out why, where it fails. */
+function executeStep(step: CgroupStep, io: CgroupIo, made: Made): void {
+  if (step.kind === "mkdir") {
+    if (makeDirectory(step.dir, step.shared, io)) note(step, made)
+  } else if (step.kind === "write") made.notices.push(...write(step, io))
+  else if (step.kind === "evacuate") evacuate(step.from, step.to, io)
+  else made.notices.push(...attachDevices(step, io))
+}
+
+/** Returns how many steps from `from` on succeeded as a batch. */
+function executeBatch(steps: readonly CgroupStep[], from: number, io: CgroupIo, made: Made): number {
+  const { ops, counts } = nextBatch(steps, from)
+  const { done, created } = io.runBatch(ops)
+  let position = from
+  for (let index = 0; index < done; index++) {
+    const step = steps[position]
+    if (step && created.has(index)) note(step, made)
+    position += counts[index] ?? 1
+  }
+  return position - from
+}
+
 /**
  * Carries out the steps in order. If one fails, what was made is removed again and a ToyboxError tells the option, file,
- * value, errno and a hint. Throws ParentGone where a shared parent vanished: the caller plans again.
+ * value, errno and a hint. Throws ParentGone where a shared parent vanished: the caller plans again. `trace` hears of each
+ * step once it is done, with the milliseconds it took.
  */
-export function executePlan(plan: CgroupPlan, io: CgroupIo, trace?: (step: string) => void): Executed {
-  const made: string[] = []
-  const createdParents: string[] = []
-  const notices = [...plan.notices]
+export function executePlan(plan: CgroupPlan, io: CgroupIo, trace?: StepTrace): Executed {
+  const made: Made = { own: [], parents: [], notices: [...plan.notices] }
+  const { steps } = plan
   try {
-    for (const step of plan.steps) {
-      trace?.(shellForm(step))
-      if (step.kind === "mkdir") {
-        if (makeDirectory(step.dir, step.shared, io)) (step.shared ? createdParents : made).push(step.dir)
-      } else if (step.kind === "write") notices.push(...write(step, io))
-      else if (step.kind === "evacuate") evacuate(step.from, step.to, io)
-      else notices.push(...attachDevices(step, io))
+    for (let position = 0; position < steps.length; position++) {
+      if (!trace) position += executeBatch(steps, position, io, made)
+      const step = steps[position]
+      if (!step) break
+      const start = io.now()
+      executeStep(step, io, made)
+      trace?.(step, io.now() - start)
     }
   } catch (error) {
-    rollBack(made, io, error)
-    for (const dir of createdParents.toReversed()) removeIfEmpty(dir, io)
+    rollBack(made.own, io, error)
+    for (const dir of made.parents.toReversed()) removeIfEmpty(dir, io)
     throw error
   }
-  return { createdParents, notices }
+  return { createdParents: made.parents, notices: made.notices }
 }

@@ -1,6 +1,7 @@
 import { call } from "../../ffi/call.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import * as fs from "../../ffi/fs.ts"
+import { type BatchResult, type FileOp, runBatch } from "./batch.ts"
 import { attachDeviceProgram } from "./devices/attach.ts"
 
 /** Everything cgroup management does to the machine; tests put a directory in memory in its place. */
@@ -14,6 +15,8 @@ export interface CgroupIo {
   /** False where it existed. Throws SyscallError. */
   mkdir(path: string, mode?: number): boolean
   rmdir(path: string): void
+  /** Many of the above at once, up to the first that fails. */
+  runBatch(ops: readonly FileOp[]): BatchResult
   listDir(path: string): string[]
   exists(path: string): boolean
   /** SIGKILL; a process that is gone is fine. */
@@ -37,6 +40,7 @@ export const hostIo: CgroupIo = {
       if (!isErrno(error, "ESRCH")) throw error // Died between being listed and being killed: what was wanted.
     }
   },
+  runBatch,
   sleep: (duration) => Bun.sleepSync(duration),
   now: () => performance.now(),
   attachDevices: attachDeviceProgram,

@@ -1,6 +1,6 @@
 import { ToyboxError } from "../errors.ts"
 import type { Cgroups } from "./detect.ts"
-import { executePlan, ParentGone, removeIfEmpty } from "./execute.ts"
+import { executePlan, ParentGone, removeIfEmpty, type StepTrace } from "./execute.ts"
 import { type CgroupIo, hostIo } from "./io.ts"
 import { freeze, killAll, thaw } from "./kill.ts"
 import type { CgroupHandle, CgroupPlan, CgroupRequest, JoinTarget } from "./plan.ts"
@@ -62,7 +62,7 @@ const ATTEMPTS = 20
 export function createCgroup(
   cgroups: Cgroups,
   request: CgroupRequest,
-  { io = hostIo, trace }: { io?: CgroupIo; trace?: (step: string) => void } = {},
+  { io = hostIo, trace }: { readonly io?: CgroupIo; readonly trace?: StepTrace } = {},
 ): CreatedCgroup {
   for (let attempt = 1; ; attempt++) {
     const plan = planCgroup(cgroups, request, io)

@@ -16,16 +16,15 @@ export function unescapeOctal(text: string): string {
 
 /** Parses one line; null for a line that is none. */
 export function parseMountLine(line: string): MountLine | null {
-  const fields = line.split(" ")
-  // Optional fields ("shared:1") come between the sixth field and the lone hyphen.
-  const hyphen = fields.indexOf("-", 6)
-  const [, , , root, mountpoint] = fields
-  const type = fields[hyphen + 1]
-  if (hyphen < 0 || root === undefined || mountpoint === undefined || type === undefined) return null
-  return {
-    root: unescapeOctal(root),
-    mountpoint: unescapeOctal(mountpoint),
-    type,
-    superOptions: (fields[hyphen + 3] ?? "").split(","),
-  }
+  // Optional fields ("shared:1") come before the lone hyphen; blanks in names are escaped, so it cannot be mistaken.
+  const hyphen = line.indexOf(" - ")
+  if (hyphen < 0) return null
+  const front = line.slice(0, hyphen).split(" ")
+  const back = line.slice(hyphen + 3).split(" ")
+  const root = front[3]
+  const mountpoint = front[4]
+  const type = back[0]
+  if (root === undefined || mountpoint === undefined || !type) return null
+  const superOptions = (back[2] ?? "").split(",")
+  return { root: unescapeOctal(root), mountpoint: unescapeOctal(mountpoint), type, superOptions }
 }

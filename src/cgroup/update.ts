@@ -73,10 +73,11 @@ export function updateCgroup(
   const plan = planFor(cgroups, handle, full, io)
   const present = new Set(Object.values(handle.dirs))
   const steps = plan.steps.filter((step) => isChange(step, request.resources, present))
-  const { notices } = executePlan({ ...plan, steps }, io)
+  const { notices, createdParents } = executePlan({ ...plan, steps }, io)
   const from = handle.dirs.pids ?? Object.values(handle.dirs)[0]
   const fresh = [...new Set(Object.values(plan.handle.dirs))].filter((dir) => !present.has(dir))
   if (from !== undefined) for (const dir of fresh) follow(from, dir, io)
   const dirs = { ...handle.dirs, ...plan.handle.dirs }
-  return { handle: { ...handle, dirs, parents: [...new Set([...handle.parents, ...plan.handle.parents])] }, notices }
+  const parents = [...new Set([...createdParents.toReversed(), ...handle.parents, ...plan.handle.parents])]
+  return { handle: { ...handle, dirs, parents }, notices }
 }

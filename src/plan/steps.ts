@@ -41,7 +41,7 @@ export type Step =
   | { kind: "hostname"; name: string }
   | { kind: "domainname"; name: string }
   | { kind: "loopback" }
-  | { kind: "mkdir-in-root"; path: string; uid: number; gid: number }
+  | { kind: "mkdir-in-root"; path: string }
   | { kind: "readonly-root" }
   | { kind: "root-propagation"; flags: number }
   | { kind: "pivot-root" }

@@ -17,7 +17,6 @@ export const DEFAULT_CAPABILITIES: readonly string[] = [
 ]
 
 export const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-export const DEFAULT_PIDS = 4096
 export const DEFAULT_SHM_SIZE = 64 * 1024 * 1024
 export const DEFAULT_NOFILE = 1024
 

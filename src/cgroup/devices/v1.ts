@@ -3,24 +3,17 @@ import type { LinuxDeviceCgroup } from "../../oci/resources.ts"
 import type { FileWrite } from "../plan.ts"
 import { accessLetters, checkedRules, covers, type DeviceRule, isTotal, overlaps } from "./rules.ts"
 
-/** The state the v1 devices controller can hold: allow or deny everything, with exceptions. */
+/** The state the v1 devices controller can hold: allow or deny everything, with exceptions by device. */
 interface State {
-  readonly allow: boolean
-  readonly exceptions: readonly DeviceRule[]
+  allow: boolean
+  exceptions: Map<string, DeviceRule>
 }
 
-const isSame = (a: DeviceRule, b: DeviceRule) => covers(a, b) && covers(b, a)
+const deviceOf = ({ type, major, minor }: DeviceRule) => `${type ?? "a"} ${major ?? "*"}:${minor ?? "*"}`
 
-function addException(exceptions: readonly DeviceRule[], rule: DeviceRule): DeviceRule[] {
-  const same = exceptions.find((exception) => isSame(exception, rule))
-  if (!same) return [...exceptions, rule]
-  const merged = { ...same, access: same.access | rule.access }
-  return exceptions.map((exception) => (exception === same ? merged : exception))
-}
-
-function removeFrom(exceptions: readonly DeviceRule[], rule: DeviceRule): DeviceRule[] {
-  return exceptions.flatMap((exception) => {
-    if (!overlaps(exception, rule) || (exception.access & rule.access) === 0) return [exception]
+function removeFrom(exceptions: Map<string, DeviceRule>, rule: DeviceRule): void {
+  for (const [device, exception] of exceptions) {
+    if (!overlaps(exception, rule) || (exception.access & rule.access) === 0) continue
     if (!covers(rule, exception)) {
       // Exceptions have no exceptions: the kernel would take the write and go on granting (or refusing) the whole.
       throw new ToyboxError(
@@ -29,31 +22,37 @@ function removeFrom(exceptions: readonly DeviceRule[], rule: DeviceRule): Device
       )
     }
     const access = exception.access & ~rule.access
-    return access === 0 ? [] : [{ ...exception, access }]
-  })
+    if (access === 0) exceptions.delete(device)
+    else exceptions.set(device, { ...exception, access })
+  }
 }
 
-/** The controller knows `a` only as a reset of everything, so a rule for both types that is no reset becomes two. */
-function perType(rule: DeviceRule): DeviceRule[] {
-  if (rule.type !== null || isTotal(rule)) return [rule]
-  return [
-    { ...rule, type: "b" },
-    { ...rule, type: "c" },
-  ]
+function apply(state: State, rule: DeviceRule): void {
+  if (rule.allow === state.allow) {
+    removeFrom(state.exceptions, rule)
+    return
+  }
+  const device = deviceOf(rule)
+  const present = state.exceptions.get(device)
+  state.exceptions.set(device, present ? { ...present, access: present.access | rule.access } : rule)
 }
 
 function reduce(rules: readonly DeviceRule[]): State {
-  let state: State = { allow: false, exceptions: [] }
-  for (const rule of rules.flatMap(perType)) {
-    if (isTotal(rule)) state = { allow: rule.allow, exceptions: [] }
-    else if (rule.allow === state.allow) state = { ...state, exceptions: removeFrom(state.exceptions, rule) }
-    else state = { ...state, exceptions: addException(state.exceptions, rule) }
+  let state: State = { allow: false, exceptions: new Map() }
+  for (const rule of rules) {
+    if (isTotal(rule)) state = { allow: rule.allow, exceptions: new Map() }
+    else if (rule.type !== null) apply(state, rule)
+    else {
+      // The controller knows `a` only as a reset of everything, so a rule for both types that is no reset becomes two.
+      apply(state, { ...rule, type: "b" })
+      apply(state, { ...rule, type: "c" })
+    }
   }
   return state
 }
 
-function line({ type, major, minor, access }: DeviceRule): string {
-  return `${type ?? "a"} ${major ?? "*"}:${minor ?? "*"} ${accessLetters(access)}`
+function line(rule: DeviceRule): string {
+  return `${deviceOf(rule)} ${accessLetters(rule.access)}`
 }
 
 /**
@@ -65,12 +64,8 @@ export function deviceLines(rules: readonly LinuxDeviceCgroup[]): FileWrite[] {
   if (rules.length === 0) return []
   const { allow, exceptions } = reduce(checkedRules(rules))
   const field = "devices"
-  return [
-    { file: allow ? "devices.allow" : "devices.deny", value: "a", field },
-    ...exceptions.map((rule) => ({
-      file: allow ? "devices.deny" : "devices.allow",
-      value: line(rule),
-      field,
-    })),
-  ]
+  const writes: FileWrite[] = [{ file: allow ? "devices.allow" : "devices.deny", value: "a", field }]
+  const file = allow ? "devices.deny" : "devices.allow"
+  for (const rule of exceptions.values()) writes.push({ file, value: line(rule), field })
+  return writes
 }

@@ -21,15 +21,16 @@ function networkWrites({ classID, priorities = [] }: LinuxNetwork): FileWrite[] 
  * filled from its parents (fillCpuset).
  */
 export function v1Writes(resources: LinuxResources, current: CurrentMemory | null = null): FileWrite[] {
-  const { cpu = {}, memory = {}, pids, blockIO = {}, hugepageLimits = [], rdma = {}, network = {}, devices } = resources
+  const { cpu, memory, pids, blockIO, hugepageLimits, rdma, network, devices } = resources
+  // On the start path: a function that is never called costs nothing, a first call does.
   return [
-    ...cpuWrites(cpu),
-    ...memoryWrites(memory, current),
-    ...pidsWrites(pids?.limit),
-    ...blkioWrites(blockIO),
-    ...hugetlbWrites(hugepageLimits, "limit_in_bytes"),
-    ...rdmaWrites(rdma),
-    ...networkWrites(network),
-    ...deviceLines(devices ?? []),
+    ...(cpu ? cpuWrites(cpu) : []),
+    ...(memory ? memoryWrites(memory, current) : []),
+    ...(pids ? pidsWrites(pids.limit) : []),
+    ...(blockIO ? blkioWrites(blockIO) : []),
+    ...(hugepageLimits ? hugetlbWrites(hugepageLimits, "limit_in_bytes") : []),
+    ...(rdma ? rdmaWrites(rdma) : []),
+    ...(network ? networkWrites(network) : []),
+    ...(devices ? deviceLines(devices) : []),
   ]
 }

@@ -8,15 +8,15 @@ import { unifiedWrites } from "./unified.ts"
 
 /** `linux.resources` as writes to the files of a cgroup v2 directory, in order; raw `unified` entries have the last word. */
 export function v2Writes(resources: LinuxResources): FileWrite[] {
-  const { cpu = {}, memory = {}, pids, blockIO = {}, hugepageLimits = [], rdma = {}, unified = {} } = resources
+  const { cpu, memory, pids, blockIO, hugepageLimits, rdma, unified } = resources
+  // On the start path: a function that is never called costs nothing, a first call does.
   return [
-    ...cpusetWrites(cpu),
-    ...cpuWrites(cpu),
-    ...memoryWrites(memory),
-    ...pidsWrites(pids?.limit),
-    ...ioWrites(blockIO),
-    ...hugetlbWrites(hugepageLimits, "max"),
-    ...rdmaWrites(rdma),
-    ...unifiedWrites(unified),
+    ...(cpu ? [...cpusetWrites(cpu), ...cpuWrites(cpu)] : []),
+    ...(memory ? memoryWrites(memory) : []),
+    ...(pids ? pidsWrites(pids.limit) : []),
+    ...(blockIO ? ioWrites(blockIO) : []),
+    ...(hugepageLimits ? hugetlbWrites(hugepageLimits, "max") : []),
+    ...(rdma ? rdmaWrites(rdma) : []),
+    ...(unified ? unifiedWrites(unified) : []),
   ]
 }

@@ -12,8 +12,6 @@ export const RUN_OPTIONS = {
   cpus: { type: "string", valueHint: "N", description: "CPU time, in processors" },
   "cpu-shares": { type: "string", alias: "c", valueHint: "N", description: "Relative CPU share, 2 to 262144" },
   "cpu-weight": { type: "string", valueHint: "N", description: "Relative CPU weight, 1 to 10000" },
-  "cpu-period": { type: "string", valueHint: "US", description: "CFS period in microseconds, with --cpu-quota" },
-  "cpu-quota": { type: "string", valueHint: "US", description: "CFS quota in microseconds" },
   cpuset: { type: "string", alias: "cpuset-cpus", valueHint: "0-3", description: "Processors to run on" },
   "cpuset-mems": { type: "string", valueHint: "0", description: "Memory nodes to use" },
   mem: { type: "string", alias: ["m", "memory"], valueHint: "500M", description: "Memory limit" },

@@ -27,8 +27,8 @@ describe("detectCgroups", () => {
     )
     if (found.mode !== "legacy") throw new Error(found.mode)
     expect(Object.keys(found.controllers).sort()).toEqual(["cpu", "cpuacct", "cpuset", "memory", "net_cls", "net_prio"])
-    expect(found.controllers["cpuacct"]).toEqual({ mountpoint: `${ROOT}/cpu,cpuacct`, root: "/" })
-    expect(found.controllers["cpu"]).toBe(found.controllers["cpuacct"] as never)
+    expect(found.controllers.cpuacct).toEqual({ mountpoint: `${ROOT}/cpu,cpuacct`, root: "/" })
+    expect(found.controllers.cpu).toBe(found.controllers.cpuacct as never)
   })
 
   test("hybrid", () => {
@@ -41,17 +41,22 @@ describe("detectCgroups", () => {
   })
 
   test("only what is mounted below the root counts, and the last mount on a place", () => {
-    expect(detect(line("/mnt/x", "cgroup2", "rw"), line("/sys/fs/cgroup-x/pids", "cgroup", "rw,pids"))).toEqual({ mode: "none" })
+    expect(detect(line("/mnt/x", "cgroup2", "rw"), line("/sys/fs/cgroup-x/pids", "cgroup", "rw,pids"))).toEqual({
+      mode: "none",
+    })
     const found = detect(line(`${ROOT}/a`, "cgroup", "rw,pids"), line(`${ROOT}/b`, "cgroup", "rw,pids", "/docker/abc"))
     if (found.mode !== "legacy") throw new Error(found.mode)
-    expect(found.controllers["pids"]).toEqual({ mountpoint: `${ROOT}/b`, root: "/docker/abc" })
+    expect(found.controllers.pids).toEqual({ mountpoint: `${ROOT}/b`, root: "/docker/abc" })
   })
 })
 
 test("parseMountLine undoes octal escapes and tolerates any number of optional fields", () => {
   const text = "36 35 98:0 /a\\040b /mnt\\011c\\134d rw,noatime master:1 shared:2 - cgroup cgroup rw,pids"
   expect(parseMountLine(text)).toMatchObject({ root: "/a b", mountpoint: "/mnt\tc\\d", type: "cgroup" })
-  expect(parseMountLine("36 35 98:0 / /mnt rw - cgroup2 none rw")).toMatchObject({ mountpoint: "/mnt", type: "cgroup2" })
+  expect(parseMountLine("36 35 98:0 / /mnt rw - cgroup2 none rw")).toMatchObject({
+    mountpoint: "/mnt",
+    type: "cgroup2",
+  })
   expect(parseMountLine("")).toBeNull()
   expect(parseMountLine("1 2 3 4")).toBeNull()
 })

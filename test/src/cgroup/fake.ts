@@ -50,7 +50,8 @@ export function fakeCgroups(
       readText(path)
       log.push(`${text} > ${path}`)
       if (path.endsWith("/cgroup.procs")) movePid(files, path, text)
-      else if (path.endsWith("/cgroup.subtree_control")) files.set(path, `${files.get(path)}${text.replaceAll("+", "")} `)
+      else if (path.endsWith("/cgroup.subtree_control"))
+        files.set(path, `${files.get(path)}${text.replaceAll("+", "")} `)
       else files.set(path, text)
     },
     mkdir(path) {
@@ -70,12 +71,35 @@ export function fakeCgroups(
       dirs.delete(path)
       for (const name of [...files.keys()]) if (parent(name) === path) files.delete(name)
     },
-    listDir: (path) => [...dirs, ...files.keys()].filter((name) => parent(name) === path).map((n) => n.slice(path.length + 1)),
+    runBatch(ops) {
+      const created = new Set<number>()
+      let done = 0
+      try {
+        for (const [index, op] of ops.entries()) {
+          if (op.kind === "write") for (const value of op.values) io.writeText(op.path, value)
+          else if (io.mkdir(op.dir)) created.add(index)
+          else if (op.exclusive) break
+          done++
+        }
+      } catch (error) {
+        if (!(error instanceof SyscallError)) throw error
+      }
+      return { done, created }
+    },
+    listDir: (path) =>
+      [...dirs, ...files.keys()].filter((name) => parent(name) === path).map((n) => n.slice(path.length + 1)),
     exists: (path) => dirs.has(path) || files.has(path),
     kill(pid) {
       log.push(`kill ${pid}`)
       for (const [path, text] of files) {
-        if (path.endsWith("/cgroup.procs")) files.set(path, text.split("\n").filter((line) => line !== `${pid}`).join("\n"))
+        if (path.endsWith("/cgroup.procs"))
+          files.set(
+            path,
+            text
+              .split("\n")
+              .filter((line) => line !== `${pid}`)
+              .join("\n"),
+          )
       }
     },
     sleep(duration) {
@@ -93,7 +117,14 @@ export function fakeCgroups(
 /** A process is in one cgroup of its hierarchy; the tests use one hierarchy where they move processes. */
 function movePid(files: Map<string, string>, target: string, pid: string): void {
   for (const [path, text] of files) {
-    if (path.endsWith("/cgroup.procs")) files.set(path, text.split("\n").filter((line) => line !== pid).join("\n"))
+    if (path.endsWith("/cgroup.procs"))
+      files.set(
+        path,
+        text
+          .split("\n")
+          .filter((line) => line !== pid)
+          .join("\n"),
+      )
   }
   files.set(target, `${files.get(target)}${pid}\n`)
 }

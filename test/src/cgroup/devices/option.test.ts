@@ -10,9 +10,18 @@ test.each([
   expect(parseDevice("--device", text)).toEqual({ hostPath, containerPath, access })
 })
 
-test.each(["", "fuse", "/dev/fuse:rr", "/dev/fuse:x", "/dev/a:/dev/b:", "/dev/a:b", "/dev/a:/dev/b:r:w", "/dev/", "/dev/a:/dev/../b"])(
-  "refuses %j",
-  (text) => {
-    expect(() => parseDevice("--device", text)).toThrow(`--device: ${JSON.stringify(text)} is not a device (use /dev/fuse`)
-  },
-)
+test.each([
+  "",
+  "fuse",
+  "/dev/fuse:rr",
+  "/dev/fuse:x",
+  "/dev/a:/dev/b:",
+  "/dev/a:b",
+  "/dev/a:/dev/b:r:w",
+  "/dev/",
+  "/dev/a:/dev/../b",
+])("refuses %j", (text) => {
+  expect(() => parseDevice("--device", text)).toThrow(
+    `--device: ${JSON.stringify(text)} is not a device (use /dev/fuse`,
+  )
+})

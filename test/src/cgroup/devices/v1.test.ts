@@ -34,7 +34,11 @@ describe("reduction to a default with exceptions", () => {
     ],
     [
       "a later denial takes an earlier permission back",
-      [{ allow: false }, { allow: true, type: "c", major: 1, minor: 3 }, { allow: false, type: "c", major: 1, access: "w" }],
+      [
+        { allow: false },
+        { allow: true, type: "c", major: 1, minor: 3 },
+        { allow: false, type: "c", major: 1, access: "w" },
+      ],
       ["devices.deny a", "devices.allow c 1:3 rm"],
     ],
     [
@@ -55,7 +59,10 @@ describe("reduction to a default with exceptions", () => {
   })
 
   test("a hole in a permission is an error, since the kernel would ignore it", () => {
-    const rules = [{ allow: true, type: "c", major: 1 }, { allow: false, type: "c", major: 1, minor: 5 }]
+    const rules = [
+      { allow: true, type: "c", major: 1 },
+      { allow: false, type: "c", major: 1, minor: 5 },
+    ]
     expect(() => deviceLines(rules)).toThrow("cgroup v1 cannot deny c 1:5 rwm after c 1:* rwm")
   })
 })
@@ -106,7 +113,8 @@ test("what the kernel then does is what the rules say, or the rules are refused 
     )
     try {
       const answer = kernelAllows(rules, type, major, minor, letter)
-      if (answer !== (last?.allow ?? false)) throw new Error(JSON.stringify({ rules, type, major, minor, letter, answer }))
+      if (answer !== (last?.allow ?? false))
+        throw new Error(JSON.stringify({ rules, type, major, minor, letter, answer }))
       checked++
     } catch (error) {
       if (!(error instanceof ToyboxError)) throw error

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
-import { UsageError } from "../../../../src/errors.ts"
 import { parseCpu, parseCpuShares, parseCpus, parseCpuWeight } from "../../../../src/cgroup/units.ts"
+import { UsageError } from "../../../../src/errors.ts"
 import { random } from "../random.ts"
 
 describe("parseCpu", () => {

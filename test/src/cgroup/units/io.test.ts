@@ -17,7 +17,8 @@ test("weights", () => {
   expect(parseIoWeight("--io-weight", "10000")).toBe(10_000)
   expect(parseBlkioWeight("--blkio-weight", "10")).toBe(10)
   for (const text of ["0", "10001", "x", ""]) expect(() => parseIoWeight("--io-weight", text)).toThrow("1 to 10000")
-  for (const text of ["9", "1001", "x", ""]) expect(() => parseBlkioWeight("--blkio-weight", text)).toThrow("10 to 1000")
+  for (const text of ["9", "1001", "x", ""])
+    expect(() => parseBlkioWeight("--blkio-weight", text)).toThrow("10 to 1000")
 })
 
 describe("parseDeviceRate", () => {
@@ -30,19 +31,28 @@ describe("parseDeviceRate", () => {
     expect(parseDeviceRate("--x", text, kind)).toEqual({ path, rate })
   })
 
-  test.each(["", "/dev/sda", "/dev/sda:", ":1mb", "sda:1mb", "/dev/sda:0", "/dev/sda:-1", "/dev/sda:1 mb", "/dev/sda:fast"])(
-    "refuses %j",
-    (text) => {
-      const form = "is not a device and its bytes per second (use /dev/sda:1mb)"
-      expect(() => parseDeviceRate("--device-read-bps", text, "bps")).toThrow(
-        `--device-read-bps: ${JSON.stringify(text)} ${form}`,
-      )
-    },
-  )
+  test.each([
+    "",
+    "/dev/sda",
+    "/dev/sda:",
+    ":1mb",
+    "sda:1mb",
+    "/dev/sda:0",
+    "/dev/sda:-1",
+    "/dev/sda:1 mb",
+    "/dev/sda:fast",
+  ])("refuses %j", (text) => {
+    const form = "is not a device and its bytes per second (use /dev/sda:1mb)"
+    expect(() => parseDeviceRate("--device-read-bps", text, "bps")).toThrow(
+      `--device-read-bps: ${JSON.stringify(text)} ${form}`,
+    )
+  })
 
   test("operations take no unit and fit the kernel's 32 bits", () => {
     for (const text of ["/dev/sda:1mb", "/dev/sda:4294967296"]) {
-      expect(() => parseDeviceRate("--device-read-iops", text, "iops")).toThrow("operations per second (use /dev/sda:1000)")
+      expect(() => parseDeviceRate("--device-read-iops", text, "iops")).toThrow(
+        "operations per second (use /dev/sda:1000)",
+      )
     }
   })
 })

@@ -29,10 +29,13 @@ describe("parseMemory", () => {
   })
 
   const junk = ["", "M", "-1", "-500M", "+1g", "1e9", "0x10000000", "500 M", "500MM", "500MBB", "500ib", "5.", ".5g"]
-  test.each([...junk, "NaN", "Infinity", "1,5g", "500M\n", "1p", "9000t", "99999999999999999999999g"])("refuses %j", (text) => {
-    const form = "is not a memory size (use 500M, 1g, 512MiB or a number of bytes)"
-    expect(() => parseMemory("--mem", text)).toThrow(`--mem: ${JSON.stringify(text)} ${form}`)
-  })
+  test.each([...junk, "NaN", "Infinity", "1,5g", "500M\n", "1p", "9000t", "99999999999999999999999g"])(
+    "refuses %j",
+    (text) => {
+      const form = "is not a memory size (use 500M, 1g, 512MiB or a number of bytes)"
+      expect(() => parseMemory("--mem", text)).toThrow(`--mem: ${JSON.stringify(text)} ${form}`)
+    },
+  )
 
   test.each(["0", "1", "512k", "5.99m", "6291455"])("refuses less than a container can start in: %s", (text) => {
     expect(() => parseMemory("--mem", text)).toThrow("at least 6M")
@@ -93,7 +96,9 @@ describe("resolveMemory", () => {
   })
 
   test("a reservation alone sets no limit, nothing is nothing", () => {
-    expect(resolveMemory({ reservation: { option: "--memory-reservation", text: "64m" } })).toEqual({ reservation: 64 * MIB })
+    expect(resolveMemory({ reservation: { option: "--memory-reservation", text: "64m" } })).toEqual({
+      reservation: 64 * MIB,
+    })
     expect(resolveMemory({})).toBeNull()
   })
 })

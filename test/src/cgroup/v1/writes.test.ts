@@ -3,11 +3,16 @@ import { v1Writes } from "../../../../src/cgroup/v1/writes.ts"
 import type { LinuxMemory, LinuxResources } from "../../../../src/oci/resources.ts"
 
 const shown = (resources: LinuxResources) => v1Writes(resources).map(({ file, value }) => `${file} ${value}`)
-const order = (memory: LinuxMemory, memsw: number) => v1Writes({ memory }, { memsw }).map(({ file, value }) => `${file} ${value}`)
+const order = (memory: LinuxMemory, memsw: number) =>
+  v1Writes({ memory }, { memsw }).map(({ file, value }) => `${file} ${value}`)
 
 describe("v1Writes", () => {
   test.each<[string, LinuxResources, string[]]>([
-    ["quota and period", { cpu: { quota: 10_000, period: 50_000 } }, ["cpu.cfs_period_us 50000", "cpu.cfs_quota_us 10000"]],
+    [
+      "quota and period",
+      { cpu: { quota: 10_000, period: 50_000 } },
+      ["cpu.cfs_period_us 50000", "cpu.cfs_quota_us 10000"],
+    ],
     ["no quota", { cpu: { quota: -1 } }, ["cpu.cfs_quota_us -1"]],
     ["shares as they are", { cpu: { shares: 512 } }, ["cpu.shares 512"]],
     ["realtime", { cpu: { realtimePeriod: 9, realtimeRuntime: 5 } }, ["cpu.rt_period_us 9", "cpu.rt_runtime_us 5"]],

@@ -68,12 +68,19 @@ describe("v2Writes", () => {
     ])
   })
 
-  test.each(["../memory.max", "memory.max/", "a/b.c", "memory", ".max", "cgroup.procs", "cgroup.kill", "cgroup.freeze", ""])(
-    "unified refuses %j",
-    (key) => {
-      expect(() => v2Writes({ unified: { [key]: "1" } })).toThrow("linux.resources.unified")
-    },
-  )
+  test.each([
+    "../memory.max",
+    "memory.max/",
+    "a/b.c",
+    "memory",
+    ".max",
+    "cgroup.procs",
+    "cgroup.kill",
+    "cgroup.freeze",
+    "",
+  ])("unified refuses %j", (key) => {
+    expect(() => v2Writes({ unified: { [key]: "1" } })).toThrow("linux.resources.unified")
+  })
 
   test.each<[string, LinuxResources, string]>([
     ["swap without memory", { memory: { swap: 5 } }, "memory.limit is missing"],

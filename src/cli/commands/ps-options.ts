@@ -1,0 +1,12 @@
+import type { OptionDefinitions } from "../argv.ts"
+import { GLOBAL_OPTIONS } from "./run-options.ts"
+
+/** The options of `toybox ps`. */
+export const PS_OPTIONS = {
+  all: { type: "boolean", alias: "a", description: "Also those that have ended" },
+  quiet: { type: "boolean", alias: "q", description: "Ids only" },
+  "no-trunc": { type: "boolean", description: "Full ids and commands" },
+  json: { type: "boolean", description: "One JSON object a line" },
+  help: { type: "boolean", description: "Show this text" },
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions

@@ -1,0 +1,26 @@
+/** Every command but `run`, each loaded when it is called. */
+import { version } from "../../package.json"
+import { UsageError } from "../errors.ts"
+import { closest } from "./argv.ts"
+
+const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
+  ps: async (words) => (await import("./commands/ps.ts")).psCommand(words),
+  rm: async (words) => (await import("./commands/rm.ts")).rmCommand(words),
+  version: async () => {
+    process.stdout.write(`toybox ${version}\n`)
+    return 0
+  },
+}
+
+/** Runs the command that the first word names. Throws UsageError. */
+export async function runOther(words: readonly string[]): Promise<number> {
+  const [name, ...rest] = words
+  if (name === undefined || name === "help" || name === "--help" || name === "-h") return (await import("./usage.ts")).printUsage(rest[0])
+  if (name === "--version" || name === "-v") return COMMANDS.version?.([]) ?? 0
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
+  if (!command) {
+    const like = closest(name, ["run", ...Object.keys(COMMANDS)])
+    throw new UsageError(`"${name}" is not a command of toybox`, { hint: like ? `did you mean toybox ${like}?` : "toybox --help lists them" })
+  }
+  return command(rest)
+}

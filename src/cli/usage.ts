@@ -1,0 +1,48 @@
+/** The commands as citty knows them: names, descriptions, options; and the usage texts it makes of them. */
+import { type ArgsDef, type CommandDef, defineCommand, renderUsage } from "citty"
+import { version } from "../../package.json"
+import type { OptionDefinitions } from "./argv.ts"
+import { PS_OPTIONS } from "./commands/ps-options.ts"
+import { RM_OPTIONS } from "./commands/rm-options.ts"
+import { RUN_OPTIONS } from "./commands/run-options.ts"
+
+const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): ArgsDef => ({
+  ...positional,
+  ...Object.fromEntries(
+    Object.entries(definitions).map(([name, { type, description, alias, valueHint }]) => [
+      name,
+      { type, description, ...(valueHint ? { valueHint } : {}), ...(alias ? { alias: typeof alias === "string" ? alias : [...alias] } : {}) },
+    ]),
+  ),
+})
+
+const COMMANDS: Record<string, CommandDef> = {
+  run: defineCommand({
+    meta: { name: "run", description: "Run a command in a new container" },
+    args: args(RUN_OPTIONS, {
+      rootfs: { type: "positional", required: false, description: "Directory with a root file system, or base (the default)" },
+      command: { type: "positional", required: false, description: "Command and its arguments (default: /bin/sh)" },
+    }),
+  }),
+  ps: defineCommand({ meta: { name: "ps", description: "List containers" }, args: args(PS_OPTIONS) }),
+  rm: defineCommand({
+    meta: { name: "rm", description: "Remove containers" },
+    args: args(RM_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
+  }),
+  version: defineCommand({ meta: { name: "version", description: "Print the version" } }),
+}
+
+export const MAIN = defineCommand({
+  meta: { name: "toybox", version, description: "Run containers without a daemon" },
+  subCommands: COMMANDS,
+})
+
+export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS)
+
+/** Prints the usage of a command, or of toybox. */
+export async function printUsage(name?: string): Promise<number> {
+  const command = name === undefined ? undefined : COMMANDS[name]
+  const text = command ? await renderUsage(command, MAIN) : await renderUsage(MAIN)
+  process.stdout.write(`${text}\n`)
+  return 0
+}

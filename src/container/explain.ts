@@ -1,0 +1,97 @@
+/** --explain: what a run would do, from the same lists that a run carries out. */
+import { call } from "../../ffi/call.ts"
+import type { Call } from "../../ffi/calls.ts"
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
+import { formatCall } from "../../ffi/format.ts"
+import { exists } from "../../ffi/fs.ts"
+import { planCgroup } from "../cgroup/manager.ts"
+import { shellForm } from "../cgroup/plan.ts"
+import { UsageError } from "../errors.ts"
+import { encodeChild, encodeSealed, encodeSteps } from "../launch/encode/index.ts"
+import { overlayLayout, overlaySteps } from "../overlay/layout.ts"
+import type { Paths } from "../paths.ts"
+import { shellLines } from "../plan/describe.ts"
+import { plan } from "../plan/index.ts"
+import type { Step } from "../plan/steps.ts"
+import { unpivotableMounts } from "./facts.ts"
+import { containerFiles } from "./files.ts"
+import { effectiveHostname, gatherFacts, makeSpec } from "./prepare.ts"
+import type { ContainerRequest } from "./request.ts"
+import { containerPath, newId } from "./state.ts"
+
+// Numbers that a run would get from the kernel; shown, never used.
+const REPORT_FD = 10
+const MEMFD = 11
+const ROOT_FD = 12
+
+/** Prints the plan of a run as shell commands, or with `form` "calls" as libc calls. Changes nothing. */
+export function explainRun(request: ContainerRequest, paths: Paths, form: string): number {
+  if (form !== "" && form !== "shell" && form !== "calls") {
+    throw new UsageError(`--explain: "${form}" is not known (use --explain, --explain=shell or --explain=calls)`)
+  }
+  const id = newId()
+  const directory = containerPath(paths, id)
+  const layout = overlayLayout(directory)
+  // Before the first run the base image is not there yet; nothing of it matters here but that it has root.
+  const lower = exists(request.lower) ? request.lower : "/proc/self/fdinfo"
+  const rootFd = call("openat", AT_FDCWD, lower, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
+  const hostname = effectiveHostname(request, id)
+  const files = containerFiles({ directory, hostname, hostNetwork: request.process.namespaces.network?.mode === "host" })
+  const host: Step[] = [
+    { kind: "mkdir", path: directory, mode: 0o700 },
+    ...files.map(([name, content]): Step => ({ kind: "create-file", path: `${directory}/${name}`, content, mode: 0o644 })),
+    ...overlaySteps(request.lower, layout, request.autoRemove),
+  ]
+  const spec = makeSpec(request, id, directory, rootFd)
+  const wish = { path: spec.linux.cgroupsPath, resources: spec.linux.resources, options: request.requested.options, defaults: request.requested.defaults }
+  const cgroup = planCgroup(request.cgroups, wish)
+  const held = {
+    stdio: request.process.terminal ? { socketFd: 13 } : ([0, 1, 2] as const),
+    reportFd: REPORT_FD,
+    traceFd: undefined,
+    memfd: MEMFD,
+    root: host,
+    join: cgroup.join,
+    cgroupFd: cgroup.join.into === null ? undefined : 14,
+    rootFd: ROOT_FD,
+  }
+  // Bind sources that only a run makes are files.
+  const facts = gatherFacts(request, { ...spec, mounts: spec.mounts.filter(({ source }) => !source.startsWith(directory)) }, directory, held, unpivotableMounts(request.mountinfo))
+  const whole = plan(spec, facts)
+  const fds = { report: REPORT_FD, reserved: [20, 21, 22] }
+  const lines =
+    form === "calls"
+      ? callLines([encodeSteps(whole.host, fds), encodeChild(whole, fds), encodeSealed(whole, fds, [REPORT_FD])], cgroup.steps.map(shellForm))
+      : shellScript(whole, cgroup.steps.map(shellForm), layout.merged)
+  process.stdout.write(`${lines.join("\n")}\n`)
+  return 0
+}
+
+function shellScript(whole: ReturnType<typeof plan>, cgroup: readonly string[], root: string): string[] {
+  const lines = (steps: readonly Step[]) => steps.flatMap((step) => shellLines(step, { root }))
+  return [
+    "# The host, before",
+    ...lines(whole.host),
+    ...cgroup,
+    "",
+    "# The container's process",
+    ...lines(whole.child),
+    "",
+    "# The sealed second stage",
+    ...lines(whole.sealed),
+  ]
+}
+
+function callLines([host = [], child = [], sealed = []]: readonly (readonly Call[])[], cgroup: readonly string[]): string[] {
+  return [
+    "# The host, before",
+    ...host.map(formatCall),
+    ...cgroup,
+    "",
+    "# Stage one, libc: the parent makes the clone, the child goes on",
+    ...child.map(formatCall),
+    "",
+    "# Stage two, system calls of the sealed program",
+    ...sealed.map(formatCall),
+  ]
+}

@@ -1,0 +1,107 @@
+/** What a plan needs to know of this machine. */
+import { call, callResult } from "../../ffi/call.ts"
+import { AT_FDCWD, O_CLOEXEC, O_PATH, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { exists, isDirectory, listDir, lstat, open, readText, stat } from "../../ffi/fs.ts"
+import { SyscallError } from "../../ffi/errno.ts"
+import type { Cgroups, Hierarchy } from "../cgroup/detect.ts"
+import { ToyboxError } from "../errors.ts"
+import type { Spec } from "../oci/runtime.ts"
+import type { CgroupMount, Facts } from "../plan/facts.ts"
+
+const ROOT_MOUNT = /^\d+ \d+ \S+ \S+ \/ .* - (\S+) /
+
+/**
+ * The mounts to detach where pivot_root(2) is refused: on the initial ramfs, and in a chroot that is no mount. Null where
+ * the host's root can be left in the ordinary way.
+ */
+export function unpivotableMounts(mountinfo: string): string[] | null {
+  const lines = mountinfo.split("\n")
+  const root = lines.findLast((line) => ROOT_MOUNT.test(line))
+  const type = root && ROOT_MOUNT.exec(root)?.[1]
+  if (type !== undefined && type !== "rootfs") return null
+  const targets = lines.map((line) => line.split(" ")[4] ?? "").filter((path) => path.startsWith("/") && path !== "/")
+  // Detaching is recursive, so that those directly below the root are enough; deeper ones may hang on the root, too.
+  return [...new Set(targets)].sort((a, b) => b.length - a.length)
+}
+
+const baseName = (path: string) => path.slice(path.lastIndexOf("/") + 1)
+
+/** What the container sees below /sys/fs/cgroup: the hierarchies that toybox uses. */
+export function cgroupView(cgroups: Cgroups, hostNamespace: boolean): Facts["cgroupView"] {
+  if (cgroups.mode === "none") return { mounts: [], links: [] }
+  if (hostNamespace) return { mounts: [], links: [], hostPath: "/sys/fs/cgroup" }
+  if (cgroups.mode === "unified") return { mounts: [{ name: "cgroup", type: "cgroup2", options: [] }], links: [] }
+  const byMount = new Map<string, string[]>()
+  for (const [controller, { mountpoint }] of Object.entries(cgroups.controllers)) {
+    byMount.set(mountpoint, [...(byMount.get(mountpoint) ?? []), controller])
+  }
+  const mounts: CgroupMount[] = [...byMount].map(([mountpoint, controllers]) => ({
+    name: baseName(mountpoint),
+    type: "cgroup",
+    options: controllers.map((controller) => [controller, null]),
+  }))
+  const links = [...byMount].flatMap(([mountpoint, controllers]) =>
+    controllers.length > 1 ? controllers.map((controller): [string, string] => [controller, baseName(mountpoint)]) : [],
+  )
+  const unified: Hierarchy | null = cgroups.unified
+  return { mounts: unified ? [...mounts, { name: "unified", type: "cgroup2", options: [] }] : mounts, links }
+}
+
+/** Of some paths of procfs and sysfs, those that this kernel has. */
+export function presentPaths(paths: readonly string[]): Map<string, { directory: boolean }> {
+  const present = new Map<string, { directory: boolean }>()
+  for (const path of paths) {
+    const found = lstat(path)
+    if (found) present.set(path, { directory: isDirectory(found) })
+  }
+  return present
+}
+
+/** Per-processor temperature counters, a side channel: masked on machines that have them. */
+export function thermalPaths(): string[] {
+  if (!exists("/sys/devices/system/cpu/cpu0/thermal_throttle")) return []
+  return listDir("/sys/devices/system/cpu")
+    .filter((name) => /^cpu\d+$/.test(name))
+    .map((name) => `/sys/devices/system/cpu/${name}/thermal_throttle`)
+}
+
+/** The sources of bind mounts. Throws where one is gone. */
+export function bindSources(spec: Spec): Map<string, { directory: boolean }> {
+  const sources = new Map<string, { directory: boolean }>()
+  for (const { type, source } of spec.mounts) {
+    if (type !== "bind") continue
+    const found = stat(source)
+    if (!found) throw new ToyboxError(`cannot mount ${source}: it does not exist`)
+    sources.set(source, { directory: isDirectory(found) })
+  }
+  return sources
+}
+
+/** Opens the namespace files of a spec, so that they stay what they are. */
+export function openNamespaces(spec: Spec): Map<string, number> {
+  const fds = new Map<string, number>()
+  for (const { type, path } of spec.linux.namespaces) {
+    if (path === undefined) continue
+    try {
+      fds.set(path, open(path, O_RDONLY))
+    } catch (error) {
+      throw new ToyboxError(`cannot join the ${type} namespace ${path}`, { cause: error })
+    }
+  }
+  return fds
+}
+
+/** Three descriptor numbers for the overlay's directories to take. */
+export const reserveFds = (): number[] => [0, 1, 2].map(() => call("openat", AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0))
+
+/** The highest capability of this kernel: capabilities(7). */
+export const lastCapability = (): number => Number(readText("/proc/sys/kernel/cap_last_cap"))
+
+/** Throws where this kernel lacks what every container needs: mount_setattr(2), since Linux 5.12, is the youngest. */
+export function explainOldKernel(error: unknown): unknown {
+  const cause = error instanceof Error ? error.cause : undefined
+  if (cause instanceof SyscallError && cause.errno === "ENOSYS" && callResult("mount_setattr", -1, "", 0, null, 0) === -38) {
+    return new ToyboxError("this kernel is too old: toybox needs Linux 5.12 or newer", { cause: error })
+  }
+  return error
+}

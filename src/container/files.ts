@@ -1,0 +1,57 @@
+/** /etc/hosts, /etc/hostname and /etc/resolv.conf of a container: made beside it and bound over the image's. */
+import { tryReadText, writeFile } from "../../ffi/fs.ts"
+import type { Mount } from "../oci/runtime.ts"
+
+export interface FileRequest {
+  /** The container's directory. */
+  directory: string
+  hostname: string
+  /** The host's network: its names are the container's too. */
+  hostNetwork: boolean
+}
+
+const LOOPBACK = /^nameserver\s+(127\.|::1\s*$)/
+
+/**
+ * The container's resolv.conf. systemd-resolved's stub listens on the host's loopback, which a container with a network
+ * of its own does not reach: its upstream servers are taken instead, and other loopback servers dropped.
+ */
+export function resolvConf(host: string, systemd: string | null, hostNetwork: boolean): string {
+  if (hostNetwork) return host
+  const servers = host.split("\n").filter((line) => line.startsWith("nameserver"))
+  const onlyStub = servers.length > 0 && servers.every((line) => /^nameserver\s+127\.0\.0\.53\s*$/.test(line))
+  const text = onlyStub && systemd !== null ? systemd : host
+  return text
+    .split("\n")
+    .filter((line) => !LOOPBACK.test(line))
+    .join("\n")
+}
+
+function hosts(hostname: string): string {
+  return `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n127.0.0.1\t${hostname}\n`
+}
+
+/** The files and their content. */
+export function containerFiles({ hostname, hostNetwork }: FileRequest): [string, string][] {
+  const host = tryReadText("/etc/resolv.conf") ?? ""
+  const systemd = host.includes("127.0.0.53") ? tryReadText("/run/systemd/resolve/resolv.conf") : null
+  return [
+    ["hosts", hostNetwork ? (tryReadText("/etc/hosts") ?? hosts(hostname)) : hosts(hostname)],
+    ["hostname", `${hostname}\n`],
+    ["resolv.conf", resolvConf(host, systemd, hostNetwork)],
+  ]
+}
+
+/** Writes them; 0644, because every user of the container reads them. */
+export function writeContainerFiles(request: FileRequest): void {
+  for (const [name, content] of containerFiles(request)) writeFile(`${request.directory}/${name}`, content, 0o644)
+}
+
+/** Their bind mounts. */
+export const fileMounts = (directory: string): Mount[] =>
+  ["hosts", "hostname", "resolv.conf"].map((name) => ({
+    destination: `/etc/${name}`,
+    type: "bind",
+    source: `${directory}/${name}`,
+    options: ["bind", "nosuid", "nodev", "noexec"],
+  }))

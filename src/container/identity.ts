@@ -1,0 +1,134 @@
+/**
+ * Who the command runs as, looked up in the container's own files. They are read as bytes through the root's fd:
+ * nothing of the image is ever loaded or followed out of the root (CVE-2019-14271, CVE-2024-9676).
+ */
+import { call, callResult } from "../../ffi/call.ts"
+import { O_CLOEXEC, O_NONBLOCK, O_RDONLY, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS } from "../../ffi/constants/fcntl.ts"
+import { S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts"
+import { AT_EMPTY_PATH } from "../../ffi/constants/fcntl.ts"
+import { close, readAll, stat } from "../../ffi/fs.ts"
+import { OPEN_HOW_SIZE, openHow } from "../../ffi/structs.ts"
+import { UsageError } from "../errors.ts"
+import { DEFAULT_PATH } from "../spec/defaults.ts"
+import type { Identity } from "../spec/generate.ts"
+
+const MOST_BYTES = 1024 * 1024
+const MOST_ID = 2 ** 31 - 1
+
+/** openat2(2) inside the root that `rootFd` holds; -errno where it fails. */
+export function openInRootFd(rootFd: number, path: string, flags: number): number {
+  const how = openHow(flags | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+  return callResult("openat2", rootFd, path.replace(/^\/+/, "") || ".", how, OPEN_HOW_SIZE)
+}
+
+/** A regular file of the root, up to 1 MiB; empty where there is none, or something else in its place. */
+function readRootFile(rootFd: number, path: string): string {
+  const fd = openInRootFd(rootFd, path, O_RDONLY | O_NONBLOCK)
+  if (fd < 0) return ""
+  try {
+    const found = stat("", AT_EMPTY_PATH, fd)
+    if (!found || (found.mode & S_IFMT) !== S_IFREG) return ""
+    return new TextDecoder().decode(readAll(fd, MOST_BYTES))
+  } finally {
+    close(fd)
+  }
+}
+
+interface PasswdEntry {
+  name: string
+  uid: number
+  gid: number
+  home: string
+}
+
+interface GroupEntry {
+  name: string
+  gid: number
+  members: string[]
+}
+
+/** An id as a file or a person writes it: decimal, 0 to 2^31 - 1; null for anything else (CVE-2024-40635). */
+export function parseId(text: string): number | null {
+  return /^\d{1,10}$/.test(text) && Number(text) <= MOST_ID ? Number(text) : null
+}
+
+/** passwd(5); lines that are none are skipped. */
+export function parsePasswd(text: string): PasswdEntry[] {
+  return text.split("\n").flatMap((line): PasswdEntry[] => {
+    const [name = "", , uidText = "", gidText = "", , home = ""] = line.split(":")
+    const [uid, gid] = [parseId(uidText), parseId(gidText)]
+    return name === "" || uid === null || gid === null ? [] : [{ name, uid, gid, home }]
+  })
+}
+
+/** group(5). */
+export function parseGroup(text: string): GroupEntry[] {
+  return text.split("\n").flatMap((line): GroupEntry[] => {
+    const [name = "", , gidText = "", members = ""] = line.split(":")
+    const gid = parseId(gidText)
+    return name === "" || gid === null ? [] : [{ name, gid, members: members.split(",").filter((member) => member !== "") }]
+  })
+}
+
+function findGroup(option: string, text: string, groups: readonly GroupEntry[]): number {
+  const gid = groups.find((group) => group.name === text)?.gid ?? parseId(text)
+  if (gid === null) {
+    throw new UsageError(`${option}: the container has no group "${text}"`, {
+      hint: "use a name of its /etc/group, or a number from 0 to 2147483647",
+    })
+  }
+  return gid
+}
+
+/** What a --user and --group-add mean by the container's passwd and group files. Throws UsageError. */
+export function resolveUser(user: string, groupAdd: readonly string[], passwd: readonly PasswdEntry[], groups: readonly GroupEntry[]) {
+  const colon = user.indexOf(":")
+  const userText = colon < 0 ? user : user.slice(0, colon)
+  const groupText = colon < 0 ? null : user.slice(colon + 1)
+  if (userText === "" || groupText === "") throw new UsageError(`--user: "${user}" is no user (use NAME, UID, NAME:GROUP or UID:GID)`)
+  const numeric = parseId(userText)
+  const entry = passwd.find(({ name }) => name === userText) ?? passwd.find(({ uid }) => uid === numeric)
+  const uid = entry?.uid ?? numeric
+  if (uid === null) {
+    throw new UsageError(`--user: the container has no user "${userText}"`, {
+      hint: "use a name of its /etc/passwd, or a number from 0 to 2147483647",
+    })
+  }
+  const gid = groupText === null ? (entry?.gid ?? 0) : findGroup("--user", groupText, groups)
+  // With a group given, that group is meant and no other: as docker has it.
+  const member = entry && groupText === null ? groups.filter(({ members }) => members.includes(entry.name)).map((group) => group.gid) : []
+  const added = groupAdd.map((text) => findGroup("--group-add", text, groups))
+  return { uid, gid, additionalGids: [...new Set([...member, ...added])], home: entry?.home || "/" }
+}
+
+/** The user, and the environment with what depends on the user. `given` are NAME=value entries, of which the last counts. */
+export function resolveIdentity(
+  rootFd: number,
+  request: { user: string; groupAdd: readonly string[]; env: readonly string[]; terminal: boolean; hostname: string },
+): Identity {
+  const passwd = parsePasswd(readRootFile(rootFd, "etc/passwd"))
+  const groups = parseGroup(readRootFile(rootFd, "etc/group"))
+  const { uid, gid, additionalGids, home } = resolveUser(request.user, request.groupAdd, passwd, groups)
+  const env = new Map<string, string>([
+    ["PATH", DEFAULT_PATH],
+    ["HOSTNAME", request.hostname],
+    ...(request.terminal ? ([["TERM", "xterm"]] as const) : []),
+    ["HOME", home],
+  ])
+  for (const entry of request.env) env.set(entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1))
+  return { user: { uid, gid, additionalGids }, env: [...env].map(([name, value]) => `${name}=${value}`) }
+}
+
+/** Where to look for a command: as it is if it has a slash, else in each directory of PATH. */
+export function execCandidates(command: string, env: readonly string[]): string[] {
+  if (command.includes("/")) return [command]
+  const path = env.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? DEFAULT_PATH
+  return [...new Set(path.split(":").map((directory) => `${directory === "" ? "." : directory}/${command}`))]
+}
+
+/** Whether there is a file at a path of the root, for error messages. */
+export function existsInRoot(rootFd: number, path: string): boolean {
+  const fd = openInRootFd(rootFd, path, O_RDONLY | O_NONBLOCK)
+  if (fd >= 0) call("close", fd)
+  return fd >= 0
+}

@@ -1,0 +1,38 @@
+/** Containers as `ps` shows them. */
+import type { Paths } from "../paths.ts"
+import { recoverAll } from "./recover.ts"
+import { allIds, isAlive, readRecord, readResult, readRunning } from "./state.ts"
+
+export interface Summary {
+  id: string
+  name: string
+  image: string
+  command: string[]
+  /** ISO 8601. */
+  created: string
+  status: "running" | "exited"
+  pid?: number
+  exitCode?: number
+  oomKilled?: boolean
+  finished?: string
+  error?: string
+  labels: Record<string, string>
+}
+
+/** Those that run, or with `all` every one; the newest first. Puts in order what killed runs have left. */
+export function listContainers(paths: Paths, all: boolean): Summary[] {
+  recoverAll(paths)
+  const summaries = allIds(paths).flatMap((id): Summary[] => {
+    const record = readRecord(paths, id)
+    if (!record) return []
+    const { name, image, command, created, labels } = record
+    const base = { id, name, image, command, created, labels }
+    const running = readRunning(paths, id)
+    if (running) return isAlive(running) ? [{ ...base, status: "running", pid: running.pid }] : []
+    const result = readResult(paths, id)
+    if (!all || !result) return []
+    const { exitCode, oomKilled, finished, error } = result
+    return [{ ...base, status: "exited", exitCode, oomKilled, finished, ...(error ? { error } : {}) }]
+  })
+  return summaries.sort((a, b) => (a.created < b.created ? 1 : -1))
+}

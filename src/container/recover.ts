@@ -1,0 +1,74 @@
+/** What a killed toybox left behind is put in order by the next one. */
+import { listDir, removeTree, stat, unlink } from "../../ffi/fs.ts"
+import { openCgroup } from "../cgroup/manager.ts"
+import type { Paths } from "../paths.ts"
+import {
+  allIds,
+  containerPath,
+  forget,
+  leaveRunning,
+  lockDead,
+  readRecord,
+  readResult,
+  readRunning,
+  releaseName,
+  runningIds,
+  writeResult,
+} from "./state.ts"
+
+/** Ends what is left of one container whose toybox is dead: processes, cgroup, and with --rm its files. */
+function recoverOne(paths: Paths, id: string): void {
+  const lock = lockDead(paths, id)
+  if (!lock) return
+  const record = readRunning(paths, id)
+  if (record?.cgroup) {
+    const manager = openCgroup(record.cgroup)
+    manager.kill()
+    manager.remove()
+  }
+  if (record?.autoRemove) {
+    forget(paths, id, record.name)
+  } else if (readRecord(paths, id) === null) {
+    // Killed before the container's record was written: there is nothing to show.
+    removeTree(containerPath(paths, id))
+    if (record) releaseName(paths, record.name, id)
+  } else if (readResult(paths, id) === null) {
+    writeResult(paths, id, {
+      exitCode: 137,
+      oomKilled: false,
+      error: "toybox itself was killed",
+      ...(record ? { started: record.started } : {}),
+      finished: new Date().toISOString(),
+    })
+  }
+  leaveRunning(lock)
+}
+
+const STALE = 60_000
+
+/** Recovers every container whose toybox is dead. Costs one open and one flock(2) a running container. */
+export function recover(paths: Paths): void {
+  for (const name of listDir(paths.running)) {
+    if (!name.startsWith(".")) {
+      recoverOne(paths, name)
+    } else if (Date.now() - (stat(`${paths.running}/${name}`)?.mtime ?? Date.now()) > STALE) {
+      unlink(`${paths.running}/${name}`)
+    }
+  }
+}
+
+/**
+ * After a reboot nothing runs, and nothing tells who did: containers that have no result and are not running get one, or
+ * are removed if they were to be. Costs a look at every container, and so belongs into commands that list them anyway.
+ */
+export function recoverAll(paths: Paths): void {
+  recover(paths)
+  for (const id of allIds(paths)) {
+    if (readResult(paths, id) !== null || runningIds(paths).includes(id)) continue
+    const record = readRecord(paths, id)
+    // Between its directory and its entry among the running ones a container is a few milliseconds old.
+    if (Date.now() - (stat(containerPath(paths, id))?.mtime ?? 0) < STALE) continue
+    if (record === null || record.autoRemove) forget(paths, id, record?.name ?? "")
+    else writeResult(paths, id, { exitCode: 255, oomKilled: false, error: "the machine was stopped", finished: new Date().toISOString() })
+  }
+}

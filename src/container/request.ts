@@ -1,0 +1,26 @@
+/** What `run` needs beside the spec's request: the container as toybox keeps it. */
+import type { RequestedResources } from "../cgroup/flags.ts"
+import type { Cgroups } from "../cgroup/detect.ts"
+import type { RunRequest } from "../spec/request.ts"
+
+export interface ContainerRequest {
+  /** The root file system: what was typed, and the directory it means. */
+  image: string
+  lower: string
+  name: string | undefined
+  autoRemove: boolean
+  /** Standard input is passed on even if it is a terminal. */
+  interactive: boolean
+  init: boolean
+  detachKeys: readonly number[]
+  stopSignal: number
+  cgroupParent: string
+  cgroups: Cgroups
+  /** The text of /proc/self/mountinfo. */
+  mountinfo: string
+  requested: RequestedResources
+  cidfile: string | undefined
+  quiet: boolean
+  trace: boolean
+  process: RunRequest
+}

@@ -1,0 +1,252 @@
+/** A container from its first directory to its last: prepare, launch, supervise, clean up. */
+import { call } from "../../ffi/call.ts"
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
+import { SIGKILL } from "../../ffi/constants/signal.ts"
+import { SyscallError } from "../../ffi/errno.ts"
+import { close, createExclusive, removeTree, writeAll } from "../../ffi/fs.ts"
+import { pipe } from "../../ffi/pipe.ts"
+import { executableMemfd } from "../../ffi/sealed.ts"
+import { kill } from "../../ffi/signal.ts"
+import { type CgroupManager, createCgroup } from "../cgroup/manager.ts"
+import { EXIT_TOYBOX, ToyboxError } from "../errors.ts"
+import { encode, launch, mountRoot } from "../launch/index.ts"
+import { notice } from "../log.ts"
+import type { Spec } from "../oci/runtime.ts"
+import { copySteps, overlayLayout, overlaySteps } from "../overlay/layout.ts"
+import type { Paths } from "../paths.ts"
+import { plan } from "../plan/index.ts"
+import { explainOldKernel, reserveFds, unpivotableMounts } from "./facts.ts"
+import { writeContainerFiles } from "./files.ts"
+import { proposeName } from "./names.ts"
+import { effectiveHostname, gatherFacts, makeSpec, releaseFacts } from "./prepare.ts"
+import { recover } from "./recover.ts"
+import type { ContainerRequest } from "./request.ts"
+import { describeEnding, launchError } from "./result.ts"
+import {
+  enterRunning,
+  forget,
+  leaveRunning,
+  makeContainerDirectory,
+  newId,
+  type RunningLock,
+  type RunningRecord,
+  releaseName,
+  startTime,
+  takeName,
+  updateRunning,
+  writeRecord,
+  writeResult,
+} from "./state.ts"
+import { openStdio, type Stdio } from "./stdio.ts"
+import { type Ending, supervise } from "./supervise.ts"
+
+/** A container while toybox has it in hand; what is set has to be undone. */
+interface Live {
+  id: string
+  directory: string
+  lock: RunningLock
+  record: RunningRecord
+  /** The record is written: `ps -a` would show it. */
+  recorded: boolean
+  rootFd: number
+  manager: CgroupManager | null
+}
+
+// overlayfs is not there (ENODEV), or will not take these directories (EINVAL: e.g. an upper directory on an overlay).
+const OVERLAY_REFUSED = ["ENODEV", "EINVAL", "EOPNOTSUPP", "EPERM"]
+
+async function openRoot(request: ContainerRequest, live: Live): Promise<void> {
+  const layout = overlayLayout(live.directory)
+  const reserved = reserveFds()
+  try {
+    live.rootFd = mountRoot(overlaySteps(request.lower, layout, request.autoRemove), reserved)
+  } catch (error) {
+    const cause = error instanceof Error ? error.cause : undefined
+    if (!(cause instanceof SyscallError) || !OVERLAY_REFUSED.includes(cause.errno) || !cause.syscall.startsWith("fs")) throw error
+    notice(`overlayfs is refused here (${cause.syscall}: ${cause.errno}): the root is copied, which takes time and space`)
+    const { copyTree } = await import("../overlay/copy.ts")
+    copyTree(request.lower, layout.upper)
+    live.rootFd = mountRoot(copySteps(layout.upper, layout), reserved)
+  } finally {
+    for (const fd of reserved) close(fd)
+  }
+}
+
+function enter(request: ContainerRequest, paths: Paths): Live {
+  const id = newId()
+  let name = request.name
+  if (name !== undefined) takeName(paths, name, id)
+  for (let attempt = 0; name === undefined; attempt++) {
+    // With many containers the names run short: digits make more.
+    const proposed = attempt < 5 ? proposeName(newId()) : `${proposeName(newId())}_${newId().slice(0, 6)}`
+    try {
+      takeName(paths, proposed, id)
+      name = proposed
+    } catch (error) {
+      if (attempt > 10) throw error
+    }
+  }
+  const record: RunningRecord = {
+    pid: 0,
+    startTime: "",
+    started: new Date().toISOString(),
+    autoRemove: request.autoRemove,
+    name,
+    cgroup: null,
+  }
+  try {
+    const lock = enterRunning(paths, id, record)
+    return { id, directory: makeContainerDirectory(paths, id), lock, record, recorded: false, rootFd: -1, manager: null }
+  } catch (error) {
+    releaseName(paths, name, id)
+    throw error
+  }
+}
+
+function makeCgroup(request: ContainerRequest, spec: Spec, live: Live): void {
+  const { options, defaults } = request.requested
+  const wish = { path: spec.linux.cgroupsPath, resources: spec.linux.resources, options, defaults }
+  const { manager, notices } = createCgroup(request.cgroups, wish)
+  live.manager = manager
+  live.record.cgroup = manager.handle
+  if (!request.quiet) for (const text of notices) notice(text)
+}
+
+function record(request: ContainerRequest, paths: Paths, live: Live, spec: Spec): void {
+  const { id, record } = live
+  writeRecord(paths, {
+    id,
+    name: record.name,
+    created: record.started,
+    image: request.image,
+    command: spec.process.args,
+    autoRemove: request.autoRemove,
+    stopSignal: request.stopSignal,
+    labels: { ...request.process.labels },
+    spec,
+  })
+  live.recorded = true
+  if (request.cidfile !== undefined) writeIdFile(request.cidfile, id)
+}
+
+function writeIdFile(path: string, id: string): void {
+  const fd = createExclusive(path, 0o644)
+  if (fd === null) throw new ToyboxError(`--cidfile: ${path} exists already`, { hint: "remove it, or name another file" })
+  writeAll(fd, new TextEncoder().encode(id))
+  close(fd)
+}
+
+async function start(request: ContainerRequest, paths: Paths, live: Live, stdio: Stdio, spec: Spec, signalFd: number): Promise<Ending> {
+  const [reportFd, reportEnd] = pipe()
+  const memfd = executableMemfd()
+  const cgroup = live.manager
+  const cgroupFd = cgroup?.join.into ? call("openat", AT_FDCWD, cgroup.join.into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : undefined
+  const traceFd = request.trace ? executableMemfd() : undefined
+  const held = { stdio: stdio.facts, reportFd: reportEnd, traceFd, memfd, root: [], join: cgroup?.join ?? { into: null, files: [] }, cgroupFd, rootFd: live.rootFd }
+  const facts = gatherFacts(request, spec, live.directory, held, unpivotableMounts(request.mountinfo))
+  const encoded = encode(plan(spec, facts), { report: reportEnd, reserved: [] }, [reportEnd, ...(traceFd === undefined ? [] : [traceFd])])
+  const pid = launch(encoded, live.rootFd, facts)
+  for (const fd of [reportEnd, memfd, ...stdio.childEnds, ...(cgroupFd === undefined ? [] : [cgroupFd])]) close(fd)
+  releaseFacts(facts)
+  const sealedStart = encoded.child.length
+  const { detachKeys } = request
+
+  const remember = (pid: number) => {
+    live.record.pid = pid
+    live.record.startTime = startTime(pid) ?? ""
+    updateRunning(live.lock, live.record)
+  }
+  remember(pid)
+  // While the child makes itself ready there is time to tidy up after others.
+  recover(paths)
+  const ending = supervise({
+    pid,
+    signalFd,
+    reportFd,
+    pumps: stdio.pumps,
+    terminal:
+      stdio.socket === null
+        ? null
+        : { socket: stdio.socket, input: true, detachKeys, detached: () => notice("detaching needs a container started with -d") },
+    isInit: !request.init && spec.linux.namespaces.some((ns) => ns.type === "pid" && ns.path === undefined),
+    isExecAttempt: (index) => index >= sealedStart && encoded.sealed[index - sealedStart]?.name === "execve",
+    onExec: (actual) => {
+      if (actual !== pid) remember(actual)
+    },
+    notice,
+  })
+  if (traceFd !== undefined) {
+    const { printTrace } = await import("../launch/trace.ts")
+    printTrace(traceFd, encoded)
+  }
+  if (!ending.executed) throw launchError(encoded, ending.reports, live.rootFd)
+  return ending
+}
+
+/** Ends all that is left of a container and gives back what it held. Every part is tried; the first error is thrown. */
+function cleanUp(paths: Paths, live: Live, keep: boolean): void {
+  const errors: unknown[] = []
+  const attempt = (part: () => void) => {
+    try {
+      part()
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  const { manager } = live
+  if (manager) {
+    attempt(() => manager.kill())
+    attempt(() => manager.remove())
+  }
+  if (live.rootFd >= 0) close(live.rootFd)
+  if (!keep) attempt(() => forget(paths, live.id, live.record.name))
+  else attempt(() => removeTree(overlayLayout(live.directory).work))
+  attempt(() => leaveRunning(live.lock))
+  if (errors.length > 0) throw errors[0]
+}
+
+/** Runs a container in the foreground; returns the exit code for toybox. `signalFd` is of takeSignals. */
+export async function run(request: ContainerRequest, paths: Paths, signalFd: number): Promise<number> {
+  const live = enter(request, paths)
+  let keep = false
+  let pid = 0
+  try {
+    writeContainerFiles({
+      directory: live.directory,
+      hostname: effectiveHostname(request, live.id),
+      hostNetwork: request.process.namespaces.network?.mode === "host",
+    })
+    await openRoot(request, live)
+    const spec = makeSpec(request, live.id, live.directory, live.rootFd)
+    makeCgroup(request, spec, live)
+    updateRunning(live.lock, live.record)
+    record(request, paths, live, spec)
+    const stdio = openStdio({ terminal: request.process.terminal, interactive: request.interactive })
+    const ending = await start(request, paths, live, stdio, spec, signalFd)
+    pid = live.record.pid
+    const { exitCode, signal, oomKilled, message } = describeEnding(ending, live.manager)
+    if (message && !request.quiet) notice(message)
+    keep = !request.autoRemove
+    if (keep) {
+      const finished = new Date().toISOString()
+      writeResult(paths, live.id, { exitCode, oomKilled, started: live.record.started, finished, ...(signal ? { signal } : {}) })
+    }
+    return exitCode
+  } catch (error) {
+    if (pid > 0) kill(pid, SIGKILL)
+    const told = explainOldKernel(error)
+    // A command that cannot be run leaves a container to look at, as docker has it; a container that could not be made, none.
+    if (live.recorded && !request.autoRemove && told instanceof ToyboxError && told.exitCode !== EXIT_TOYBOX) {
+      keep = true
+      writeResult(paths, live.id, {
+        exitCode: told.exitCode,
+        oomKilled: false,
+        error: told.message,
+        finished: new Date().toISOString(),
+      })
+    }
+    throw told
+  } finally {
+    cleanUp(paths, live, keep)
+  }
+}

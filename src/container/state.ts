@@ -1,0 +1,215 @@
+/**
+ * What is known of a container: its record (true after a reboot), its result, and while it runs a locked file that
+ * tells whose it is. flock(2) is held by the toybox that runs the container, and given up by the kernel with it.
+ */
+import { callResult, scratch } from "../../ffi/call.ts"
+import {
+  close,
+  createExclusive,
+  exists,
+  listDir,
+  mkdir,
+  open,
+  readLink,
+  removeTree,
+  rename,
+  replaceFile,
+  stat,
+  symlink,
+  tryLock,
+  tryReadText,
+  unlink,
+  writeAll,
+  writeFile,
+} from "../../ffi/fs.ts"
+import { O_RDWR } from "../../ffi/constants/fcntl.ts"
+import { isErrno } from "../../ffi/errno.ts"
+import type { CgroupHandle } from "../cgroup/plan.ts"
+import { ToyboxError } from "../errors.ts"
+import type { Spec } from "../oci/runtime.ts"
+import type { Paths } from "../paths.ts"
+
+/** containers/ID/container.json. */
+export interface ContainerRecord {
+  id: string
+  name: string
+  /** ISO 8601. */
+  created: string
+  /** What was given as the root file system. */
+  image: string
+  command: string[]
+  autoRemove: boolean
+  stopSignal: number
+  labels: Record<string, string>
+  spec: Spec
+}
+
+/** containers/ID/result.json. */
+export interface ContainerResult {
+  exitCode: number
+  signal?: number
+  oomKilled: boolean
+  error?: string
+  started?: string
+  finished: string
+}
+
+/** running/ID, while it lives. */
+export interface RunningRecord {
+  /** The container's first process, 0 before there is one. */
+  pid: number
+  /** Field 22 of /proc/PID/stat: with the pid it names one process for ever. */
+  startTime: string
+  started: string
+  autoRemove: boolean
+  name: string
+  cgroup: CgroupHandle | null
+}
+
+/** A container's id: 64 hexadecimal digits. */
+export function newId(): string {
+  callResult("getrandom", scratch.address, 32, 0)
+  return scratch.bytes.slice(scratch.offset, scratch.offset + 32).toHex()
+}
+
+export const containerPath = (paths: Paths, id: string) => `${paths.containers}/${id}`
+const runningPath = (paths: Paths, id: string) => `${paths.running}/${id}`
+
+/** When a process began, in clock ticks since boot; null where there is none: proc_pid_stat(5). */
+export function startTime(pid: number): string | null {
+  const text = tryReadText(`/proc/${pid}/stat`)
+  return text === null ? null : (text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? null)
+}
+
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
+
+/** Takes a name for an id. Throws where it is malformed or in use. */
+export function takeName(paths: Paths, name: string, id: string): void {
+  if (!NAME.test(name) || name.length > 128) {
+    throw new ToyboxError(`--name: "${name}" is not a container name`, {
+      hint: "use letters, digits, and after the first also _ . - (two characters at least)",
+    })
+  }
+  if (!symlink(id, `${paths.names}/${name}`)) {
+    const holder = readLink(`${paths.names}/${name}`) ?? ""
+    throw new ToyboxError(`the name "${name}" is in use by container ${holder.slice(0, 12)}`, {
+      hint: `remove it with: toybox rm ${name}`,
+    })
+  }
+}
+
+/** Gives a name back, if it is still this container's. */
+export function releaseName(paths: Paths, name: string, id: string): void {
+  if (readLink(`${paths.names}/${name}`) === id) unlink(`${paths.names}/${name}`)
+}
+
+/** The lock on a running container: an open, locked file. */
+export interface RunningLock {
+  fd: number
+  path: string
+}
+
+const encodeRunning = (record: RunningRecord) => new TextEncoder().encode(JSON.stringify(record).padEnd(4096))
+
+/** Enters a container among the running ones. It appears locked, so that nobody takes it for a dead one's. */
+export function enterRunning(paths: Paths, id: string, record: RunningRecord): RunningLock {
+  const path = runningPath(paths, id)
+  const temporary = `${paths.running}/.${id}`
+  const fd = createExclusive(temporary)
+  if (fd === null) throw new ToyboxError(`container ${id} is being started already`)
+  tryLock(fd)
+  writeAll(fd, encodeRunning(record))
+  rename(temporary, path)
+  return { fd, path }
+}
+
+/** Writes the record anew, in place: the length stays, so that a reader never sees half of one. */
+export function updateRunning(lock: RunningLock, record: RunningRecord): void {
+  callResult("lseek", lock.fd, 0, 0)
+  writeAll(lock.fd, encodeRunning(record))
+}
+
+/** Leaves the running ones. The file goes first: a lock without a file is nobody's. */
+export function leaveRunning(lock: RunningLock): void {
+  unlink(lock.path)
+  close(lock.fd)
+}
+
+/** A running container's record; null where it does not run. */
+export function readRunning(paths: Paths, id: string): RunningRecord | null {
+  const text = tryReadText(runningPath(paths, id))
+  return text === null ? null : (JSON.parse(text) as RunningRecord)
+}
+
+/** Ids of those entered among the running ones. */
+export const runningIds = (paths: Paths): string[] => listDir(paths.running).filter((name) => !name.startsWith("."))
+
+/** The lock of a running entry whose toybox is dead; null where it is alive, or the entry has just gone. */
+export function lockDead(paths: Paths, name: string): RunningLock | null {
+  const path = runningPath(paths, name)
+  let fd: number
+  try {
+    fd = open(path, O_RDWR)
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return null
+    throw error
+  }
+  if (tryLock(fd) && (stat(`/proc/self/fd/${fd}`)?.nlink ?? 0) > 0) return { fd, path }
+  close(fd)
+  return null
+}
+
+export function writeRecord(paths: Paths, record: ContainerRecord): void {
+  writeFile(`${containerPath(paths, record.id)}/container.json`, JSON.stringify(record))
+}
+
+export function readRecord(paths: Paths, id: string): ContainerRecord | null {
+  const text = tryReadText(`${containerPath(paths, id)}/container.json`)
+  try {
+    return text === null ? null : (JSON.parse(text) as ContainerRecord)
+  } catch {
+    // A power cut between creation and write: nothing was ever run from it.
+    return null
+  }
+}
+
+export function writeResult(paths: Paths, id: string, result: ContainerResult): void {
+  replaceFile(`${containerPath(paths, id)}/result.json`, JSON.stringify(result))
+}
+
+export function readResult(paths: Paths, id: string): ContainerResult | null {
+  const text = tryReadText(`${containerPath(paths, id)}/result.json`)
+  return text === null ? null : (JSON.parse(text) as ContainerResult)
+}
+
+export const allIds = (paths: Paths): string[] => listDir(paths.containers).filter((name) => /^[0-9a-f]{64}$/.test(name))
+
+/** Makes a container's directory. */
+export function makeContainerDirectory(paths: Paths, id: string): string {
+  const path = containerPath(paths, id)
+  mkdir(path, 0o700)
+  return path
+}
+
+/** Removes all that is kept of a container. */
+export function forget(paths: Paths, id: string, name: string): void {
+  removeTree(containerPath(paths, id))
+  releaseName(paths, name, id)
+}
+
+/** The id for a name, an id or an unambiguous beginning of one. Throws where there is none, or more than one. */
+export function resolveId(paths: Paths, reference: string): string {
+  if (NAME.test(reference)) {
+    const named = readLink(`${paths.names}/${reference}`)
+    if (named !== null) return named
+  }
+  if (/^[0-9a-f]{64}$/.test(reference) && exists(containerPath(paths, reference))) return reference
+  const matches = /^[0-9a-f]+$/.test(reference) ? allIds(paths).filter((id) => id.startsWith(reference)) : []
+  const [only] = matches
+  if (matches.length === 1 && only !== undefined) return only
+  if (matches.length > 1) throw new ToyboxError(`"${reference}" is the beginning of ${matches.length} containers' ids: give more of it`)
+  throw new ToyboxError(`no such container: ${reference}`, { hint: "toybox ps -a lists them" })
+}
+
+/** /proc/PID/stat and the record agree: the container's process is alive. */
+export const isAlive = (record: RunningRecord): boolean => record.pid > 0 && startTime(record.pid) === record.startTime

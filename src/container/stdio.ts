@@ -1,0 +1,98 @@
+/**
+ * How the command's 0, 1 and 2 are connected. Pipes and files of the caller are passed on as they are; a terminal of the
+ * caller never is (CVE-2017-5226: TIOCSTI), but is copied to and from.
+ */
+import { call } from "../../ffi/call.ts"
+import { AT_FDCWD, O_CLOEXEC, O_RDWR } from "../../ffi/constants/fcntl.ts"
+import { close } from "../../ffi/fs.ts"
+import { pipe, socketPair } from "../../ffi/pipe.ts"
+import { isTerminal, rawSettings, setTerminalSettings, setWindowSize, terminalSettings, windowSize } from "../../ffi/tty.ts"
+import type { Facts } from "../plan/facts.ts"
+import { detachFilter } from "./detach-keys.ts"
+import { createPump, type Pump, writeTo } from "./pump.ts"
+
+export interface Stdio {
+  /** What the plan needs. */
+  facts: Facts["stdio"]
+  /** Ends that belong to the child, to be closed after the clone. */
+  childEnds: number[]
+  /** Running already, where there is no terminal to wait for. */
+  pumps: Pump[]
+  /** With a terminal: where its master comes. */
+  socket: number | null
+}
+
+export interface StdioRequest {
+  terminal: boolean
+  /** Standard input is passed on even if it is a terminal. */
+  interactive: boolean
+}
+
+/** Connects a command without a terminal of its own. */
+function plain({ interactive }: StdioRequest): Stdio {
+  const childEnds: number[] = []
+  const pumps: Pump[] = []
+  const output = (fd: number): number => {
+    if (!isTerminal(fd)) return fd
+    const [from, to] = pipe()
+    childEnds.push(to)
+    pumps.push(createPump({ from, to: fd, ended: () => close(from) }))
+    return to
+  }
+  const input = (): number => {
+    if (!isTerminal(0)) return 0
+    if (!interactive) {
+      const nothing = call("openat", AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0)
+      childEnds.push(nothing)
+      return nothing
+    }
+    const [from, to] = pipe()
+    childEnds.push(from)
+    pumps.push(createPump({ from: 0, to, ended: () => close(to) }))
+    return from
+  }
+  return { facts: [input(), output(1), output(2)], childEnds, pumps, socket: null }
+}
+
+/** Prepares the command's standard descriptors. */
+export function openStdio(request: StdioRequest): Stdio {
+  if (!request.terminal) return plain(request)
+  const [socket, socketFd] = socketPair()
+  return { facts: { socketFd }, childEnds: [socketFd], pumps: [], socket }
+}
+
+/** The caller's terminal while the command has one of its own. */
+export interface Attached {
+  pumps: Pump[]
+  /** After SIGWINCH. */
+  resize(): void
+  /** Gives the caller's terminal its settings back. */
+  restore(): void
+}
+
+const END_OF_FILE = new Uint8Array([4])
+
+/** Connects the caller with the master of the command's terminal. */
+export function attachTerminal(master: number, options: { input: boolean; detachKeys: readonly number[]; detached: () => void }): Attached {
+  const saved = options.input ? terminalSettings(0) : null
+  const pumps = [createPump({ from: master, to: 1 })]
+  if (options.input) {
+    const filter = saved && options.detachKeys.length > 0 ? detachFilter(options.detachKeys, options.detached) : undefined
+    // What ends is the caller's file or pipe: to the command that is the end-of-file character of its terminal.
+    pumps.push(createPump({ from: 0, to: master, ended: () => writeTo(master, END_OF_FILE), ...(filter ? { filter } : {}) }))
+  }
+  const resize = () => {
+    const size = windowSize(1) ?? windowSize(0)
+    if (size) setWindowSize(master, size)
+  }
+  if (saved) setTerminalSettings(0, rawSettings(saved))
+  // The size may have changed since the container asked for its own.
+  resize()
+  return {
+    pumps,
+    resize,
+    restore: () => {
+      if (saved) setTerminalSettings(0, saved)
+    },
+  }
+}

@@ -1,0 +1,143 @@
+/** From the clone to the end of the command: reports, signals, output, exit. One thread, one poll. */
+import { POLLIN } from "../../ffi/constants/poll.ts"
+import * as signals from "../../ffi/constants/signal.ts"
+import { __WALL, WNOHANG } from "../../ffi/constants/wait.ts"
+import { close, tryReadText } from "../../ffi/fs.ts"
+import { poll } from "../../ffi/poll.ts"
+import { kill, openSignals, readSignals, type WaitStatus, waitChild } from "../../ffi/signal.ts"
+import { receiveFd } from "../../ffi/tty.ts"
+import { type Reports, readReports } from "../launch/index.ts"
+import { advance, type Pump, wanted } from "./pump.ts"
+import { type Attached, attachTerminal } from "./stdio.ts"
+
+const { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGWINCH, SIGCHLD, SIGKILL } = signals
+const FIRST_REALTIME = 34
+const LAST_SIGNAL = 64
+const FORWARDED = [
+  SIGHUP,
+  SIGINT,
+  SIGQUIT,
+  SIGUSR1,
+  SIGUSR2,
+  SIGALRM,
+  SIGTERM,
+  ...Array.from({ length: LAST_SIGNAL - FIRST_REALTIME + 1 }, (_, i) => FIRST_REALTIME + i),
+]
+/** Those that ask a command to end. */
+const ENDING = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
+
+/** Takes signals as events from now on. To be called before anything else, while this is the only thread. */
+export const takeSignals = (): number => openSignals([...FORWARDED, SIGWINCH, SIGCHLD])
+
+export interface Supervised {
+  pid: number
+  signalFd: number
+  reportFd: number
+  pumps: Pump[]
+  terminal: { socket: number; input: boolean; detachKeys: readonly number[]; detached: () => void } | null
+  /** The command is PID 1 of a namespace: the kernel keeps signals from it that it has no handler for. */
+  isInit: boolean
+  /** Whether a report is of an exec candidate that failed, after which others may have succeeded. */
+  isExecAttempt: (index: number) => boolean
+  /** The command runs: its exec has happened. */
+  onExec: (pid: number) => void
+  notice: (text: string) => void
+}
+
+export interface Ending {
+  status: WaitStatus
+  reports: Reports
+  executed: boolean
+  /** The signal that toybox turned into SIGKILL, because the command would never have seen it. */
+  escalated?: number
+}
+
+/** Whether a process neither catches, ignores nor blocks a signal: proc_pid_status(5). */
+function unhandled(pid: number, signal: number): boolean {
+  const status = tryReadText(`/proc/${pid}/status`) ?? ""
+  const bit = 1n << BigInt(signal - 1)
+  return ["SigBlk", "SigIgn", "SigCgt"].every((field) => {
+    const mask = new RegExp(`^${field}:\\s*([0-9a-f]+)$`, "m").exec(status)?.[1]
+    return mask !== undefined && (BigInt(`0x${mask}`) & bit) === 0n
+  })
+}
+
+const DRAIN_MILLISECONDS = 100
+
+/** Runs until the command has ended and what it wrote is passed on. */
+export function supervise(options: Supervised): Ending {
+  const { signalFd, reportFd, notice } = options
+  const reports: Reports = { failures: [] }
+  const pumps = [...options.pumps]
+  let { pid } = options
+  let status: WaitStatus | null = null
+  let reporting = true
+  let executed = false
+  let escalated: number | undefined
+  let attached: Attached | null = null
+  let socket = options.terminal?.socket ?? -1
+
+  const forward = (signal: number) => {
+    if (!executed && ENDING.has(signal)) kill(pid, SIGKILL)
+    else if (options.isInit && ENDING.has(signal) && unhandled(pid, signal)) {
+      notice(`the command has no handler for signal ${signal}, which the kernel keeps from a PID 1: killed (--init helps)`)
+      escalated = signal
+      kill(pid, SIGKILL)
+    } else kill(pid, signal)
+  }
+  const onSignals = () => {
+    for (const signal of readSignals(signalFd)) {
+      if (signal === SIGCHLD) continue
+      if (signal === SIGWINCH) attached?.resize()
+      else forward(signal)
+    }
+    // One SIGCHLD may stand for several; a helper's end is no news.
+    if (options.pid !== pid) waitChild(options.pid, WNOHANG | __WALL)
+    status ??= waitChild(pid, WNOHANG | __WALL)
+  }
+  const onReport = () => {
+    reporting = readReports(reportFd, reports)
+    if (reports.pid !== undefined) pid = reports.pid
+    if (reporting) return
+    // The end comes with an exec that happened, or with the death of a process that told why.
+    executed = reports.failures.every(({ index }) => options.isExecAttempt(index))
+    if (executed) options.onExec(pid)
+  }
+  const onMaster = () => {
+    const master = receiveFd(socket)
+    close(socket)
+    socket = -1
+    if (master === null || !options.terminal) return
+    attached = attachTerminal(master, options.terminal)
+    pumps.push(...attached.pumps)
+  }
+  try {
+    let drainUntil = Number.POSITIVE_INFINITY
+    for (;;) {
+      const live = pumps.filter((pump) => !pump.done)
+      const sources = [
+        { fd: signalFd, events: POLLIN },
+        { fd: reporting ? reportFd : -1, events: POLLIN },
+        { fd: socket, events: POLLIN },
+        ...live.map(wanted),
+      ]
+      const wait = status === null ? null : Math.max(0, drainUntil - Date.now())
+      const [signalled = 0, reported = 0, sent = 0, ...moved] = poll(sources, wait)
+      if (reported) onReport()
+      if (sent) onMaster()
+      live.forEach((pump, i) => {
+        advance(pump, moved[i] ?? 0)
+      })
+      if (signalled) onSignals()
+      if (status !== null) {
+        if (drainUntil === Number.POSITIVE_INFINITY) drainUntil = Date.now() + DRAIN_MILLISECONDS
+        const outputs = pumps.filter((pump) => !pump.done && pump.from !== 0)
+        const idle = moved.every((events) => events === 0)
+        if (!reporting && (outputs.length === 0 || (idle && Date.now() >= drainUntil))) break
+      }
+    }
+  } finally {
+    ;(attached as Attached | null)?.restore()
+  }
+  return { status, reports, executed, ...(escalated === undefined ? {} : { escalated }) }
+}

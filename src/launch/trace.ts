@@ -1,0 +1,28 @@
+/** --trace: each call with its result and time, as the stages reported them. */
+import { call } from "../../ffi/call.ts"
+import { readTraceReport, TRACE_REPORT_SIZE } from "../../ffi/calls.ts"
+import { errnoName } from "../../ffi/errno.ts"
+import { formatCall } from "../../ffi/format.ts"
+import { close, readAll } from "../../ffi/fs.ts"
+import type { Encoded } from "./index.ts"
+
+/** Prints what was written to the trace's memfd, and closes it. Times in microseconds since the call before. */
+export function printTrace(fd: number, { child, sealed }: Encoded): void {
+  call("lseek", fd, 0, 0)
+  const bytes = readAll(fd)
+  close(fd)
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const lines: string[] = []
+  let before: number | null = null
+  for (let offset = 0; offset + TRACE_REPORT_SIZE <= bytes.length; offset += TRACE_REPORT_SIZE) {
+    const { index, result, errno, time } = readTraceReport(view, offset)
+    const made = index < child.length ? child[index] : sealed[index - child.length]
+    if (!made) continue
+    const outcome = result === -1 ? `-1 ${errnoName(errno)}` : String(result)
+    const duration = before === null ? "" : ` <${Math.round((time - before) * 1000)} µs>`
+    lines.push(`${index < child.length ? "child " : "sealed"} ${formatCall(made)} = ${outcome}${duration}`)
+    before = time
+  }
+  const text = new TextEncoder().encode(`${lines.join("\n")}\n`)
+  call("write", 2, text, text.length)
+}

@@ -1,0 +1,25 @@
+/** Dispatch by the first word, and the only exit; prints one error, in two lines. */
+import { errorChain, errorHint, ToyboxError } from "./errors.ts"
+
+async function dispatch(words: readonly string[]): Promise<number> {
+  // The hot path imports nothing that it does not use; citty, which knows all commands, comes with the others.
+  if (words[0] === "run") {
+    const { runCommand } = await import("./cli/commands/run.ts")
+    return runCommand(words.slice(1))
+  }
+  const { runOther } = await import("./cli/index.ts")
+  return runOther(words)
+}
+
+const words = process.argv.slice(2)
+try {
+  process.exitCode = await dispatch(words)
+} catch (error) {
+  const { notice } = await import("./log.ts")
+  notice(errorChain(error))
+  const hint = errorHint(error)
+  if (hint) notice(`hint: ${hint}`)
+  if (words.includes("--debug") && error instanceof Error) notice(error.stack ?? "")
+  process.exitCode = error instanceof ToyboxError ? error.exitCode : 125
+}
+process.exit()

@@ -1,0 +1,228 @@
+import { describe, expect, test } from "bun:test"
+import { DEFAULT_DEVICE_RULES } from "../../../src/cgroup/devices.ts"
+import { createCgroup, planCgroup } from "../../../src/cgroup/manager.ts"
+import type { CgroupRequest } from "../../../src/cgroup/plan.ts"
+import { updateCgroup } from "../../../src/cgroup/update.ts"
+import { fail } from "./fake.ts"
+import { ROOT, v1Machine } from "./machines.ts"
+
+const path = "/toybox.slice/c1"
+const at = (controller: string, file = "") => `${ROOT}/${controller}${path}${file && `/${file}`}`
+const LIMIT = 64 << 20
+const request: CgroupRequest = {
+  path,
+  resources: {
+    memory: { limit: LIMIT, swap: LIMIT },
+    cpu: { quota: 10_000, period: 50_000 },
+    devices: DEFAULT_DEVICE_RULES,
+  },
+  options: { "memory.limit": "--mem" },
+  defaults: ["memory.swap"],
+}
+
+describe("create", () => {
+  test("one directory per hierarchy in use, limits written, nothing attached", () => {
+    const { cgroups, fake } = v1Machine()
+    const { manager, notices } = createCgroup(cgroups, request, { io: fake.io })
+    expect(notices).toEqual([])
+    expect(fake.files.get(at("memory", "memory.limit_in_bytes"))).toBe(`${LIMIT}`)
+    expect(fake.files.get(at("memory", "memory.memsw.limit_in_bytes"))).toBe(`${LIMIT}`)
+    expect(fake.files.get(at("cpu,cpuacct", "cpu.cfs_quota_us"))).toBe("10000")
+    expect(fake.files.get(at("cpu,cpuacct", "cpu.cfs_period_us"))).toBe("50000")
+    expect(fake.log.filter((line) => line.includes("devices.")).slice(0, 2)).toEqual([
+      `a > ${at("devices", "devices.deny")}`,
+      `c *:* m > ${at("devices", "devices.allow")}`,
+    ])
+    const joined = ["memory", "cpu,cpuacct", "pids", "devices", "freezer"]
+    expect(manager.join).toEqual({ into: null, files: joined.map((name) => at(name, "tasks")) })
+    expect(fake.dirs.has(at("cpuset"))).toBe(false)
+    expect(fake.dirs.has(at("blkio"))).toBe(false)
+  })
+
+  test("cpuset is filled from the top down", () => {
+    const { cgroups, fake } = v1Machine()
+    createCgroup(cgroups, { path: "/a/b/c", resources: { cpu: { cpus: "1" } } }, { io: fake.io })
+    expect(fake.log.filter((line) => line.includes("cpuset"))).toEqual([
+      `mkdir ${ROOT}/cpuset/a`,
+      `0-3 > ${ROOT}/cpuset/a/cpuset.cpus`,
+      `0-1 > ${ROOT}/cpuset/a/cpuset.mems`,
+      `mkdir ${ROOT}/cpuset/a/b`,
+      `0-3 > ${ROOT}/cpuset/a/b/cpuset.cpus`,
+      `0-1 > ${ROOT}/cpuset/a/b/cpuset.mems`,
+      `mkdir ${ROOT}/cpuset/a/b/c`,
+      `1 > ${ROOT}/cpuset/a/b/c/cpuset.cpus`,
+      `0-1 > ${ROOT}/cpuset/a/b/c/cpuset.mems`,
+    ])
+  })
+
+  test("a parent's narrower cpuset is inherited, not overwritten", () => {
+    const { cgroups, fake } = v1Machine()
+    fake.io.mkdir(`${ROOT}/cpuset/toybox.slice`)
+    fake.files.set(`${ROOT}/cpuset/toybox.slice/cpuset.cpus`, "2\n")
+    createCgroup(cgroups, { path, resources: {}, allControllers: true }, { io: fake.io })
+    expect(fake.files.get(`${ROOT}/cpuset/toybox.slice/cpuset.cpus`)).toBe("2\n")
+    expect(fake.files.get(at("cpuset", "cpuset.cpus"))).toBe("2")
+    expect(fake.files.get(at("cpuset", "cpuset.mems"))).toBe("0-1")
+  })
+
+  test("without swap accounting: swappiness 0 and a notice", () => {
+    const { cgroups, fake } = v1Machine({ lacks: ["memory.memsw.limit_in_bytes"] })
+    const { notices } = createCgroup(cgroups, request, { io: fake.io })
+    expect(notices).toEqual([
+      "this kernel does not account swap: swapping is discouraged (swappiness 0) instead of forbidden",
+    ])
+    expect(fake.files.get(at("memory", "memory.swappiness"))).toBe("0")
+    const more = { ...request, path: "/toybox.slice/c2", resources: { memory: { limit: LIMIT, swap: 2 * LIMIT } } }
+    expect(() => createCgroup(cgroups, { ...more, defaults: [] }, { io: fake.io })).toThrow(
+      "linux.resources.memory.swap",
+    )
+  })
+
+  test("BFQ's weight file where CFQ's is gone", () => {
+    const { cgroups, fake } = v1Machine()
+    createCgroup(cgroups, { path, resources: { blockIO: { weight: 300 } } }, { io: fake.io })
+    expect(fake.files.get(at("blkio", "blkio.bfq.weight"))).toBe("300")
+  })
+})
+
+describe("what is not mounted", () => {
+  test("is an error where somebody asked for it", () => {
+    const memory = v1Machine({ without: ["memory"] })
+    expect(() => planCgroup(memory.cgroups, request, memory.fake.io)).toThrow(
+      "--mem: the memory controller is not mounted (cgroup v1; mounted are: cpu cpuacct cpuset pids devices freezer blkio)",
+    )
+    const cpuset = v1Machine({ without: ["cpuset"] })
+    const asked = { path, resources: { cpu: { cpus: "0" } }, options: { "cpu.cpus": "--cpuset" } }
+    expect(() => planCgroup(cpuset.cgroups, asked, cpuset.fake.io)).toThrow(
+      "--cpuset: the cpuset controller is not mounted",
+    )
+    const devices = v1Machine({ without: ["devices"] })
+    expect(() => planCgroup(devices.cgroups, request, devices.fake.io)).toThrow("devices controller is not mounted")
+    expect(
+      planCgroup(devices.cgroups, { ...request, devicesOptional: true }, devices.fake.io).steps.length,
+    ).toBeGreaterThan(0)
+  })
+
+  test("is left out where nobody did", () => {
+    const { cgroups, fake } = v1Machine({ without: ["pids", "freezer"] })
+    const { manager } = createCgroup(
+      cgroups,
+      { path, resources: { pids: { limit: 5 } }, defaults: ["pids.limit"] },
+      { io: fake.io },
+    )
+    expect(Object.keys(manager.handle.dirs).sort()).toEqual(["cpu", "cpuacct", "devices", "memory"])
+  })
+
+  test("unified files are refused", () => {
+    const { cgroups, fake } = v1Machine()
+    const create = () =>
+      createCgroup(cgroups, { path, resources: { unified: { "memory.high": "1" } } }, { io: fake.io })
+    expect(create).toThrow("linux.resources.unified: not possible here: this machine has cgroup v1")
+  })
+})
+
+test("a failure at any write leaves nothing", () => {
+  const before = v1Machine().fake.dirs
+  for (let index = 0; ; index++) {
+    const { cgroups, fake } = v1Machine()
+    const seen: string[] = []
+    fake.onWrite = (file, text) => {
+      const what = `${text} > ${file}`
+      if (!seen.includes(what)) seen.push(what)
+      if (seen[index] === what) throw fail("write", "EPERM", file)
+    }
+    try {
+      createCgroup(cgroups, request, { io: fake.io })
+      expect(index).toBeGreaterThan(10)
+      return
+    } catch (error) {
+      expect(error).toMatchObject({ cause: { errno: "EPERM" } })
+      expect(fake.dirs).toEqual(before)
+    }
+  }
+})
+
+test("remove takes every directory and the empty slices", () => {
+  const { cgroups, fake } = v1Machine()
+  const before = new Set(fake.dirs)
+  const { manager } = createCgroup(cgroups, request, { io: fake.io })
+  expect(fake.dirs.size).toBe(before.size + 10)
+  manager.remove()
+  expect(fake.dirs).toEqual(before)
+})
+
+test("kill freezes, kills everything below, thaws, until nothing is left", () => {
+  const { cgroups, fake } = v1Machine()
+  const { manager } = createCgroup(cgroups, request, { io: fake.io })
+  fake.io.mkdir(`${at("freezer")}/inner`)
+  fake.files.set(at("freezer", "cgroup.procs"), "5")
+  fake.files.set(`${at("freezer")}/inner/cgroup.procs`, "6")
+  fake.log.length = 0
+  manager.kill()
+  const state = at("freezer", "freezer.state")
+  expect(fake.log).toEqual([`FROZEN > ${state}`, "kill 5", "kill 6", `THAWED > ${state}`])
+})
+
+test("kill gives up on what does not die, and leaves it thawed", () => {
+  const { cgroups, fake } = v1Machine()
+  const { manager } = createCgroup(cgroups, request, { io: fake.io })
+  fake.files.set(at("freezer", "cgroup.procs"), "5")
+  fake.io.kill = () => {}
+  expect(() => manager.kill()).toThrow("process 5 does not die")
+  expect(fake.files.get(at("freezer", "freezer.state"))).toBe("THAWED")
+})
+
+test("stats in the units of v2", () => {
+  const { cgroups, fake } = v1Machine()
+  const { manager } = createCgroup(cgroups, { path, resources: {} }, { io: fake.io })
+  expect(manager.stats()).toEqual({
+    memoryCurrentBytes: 4096,
+    memoryPeakBytes: 8192,
+    memoryLimitBytes: null,
+    oomKills: 2,
+    cpuUsageUsec: 5,
+    cpuUserUsec: 3,
+    cpuSystemUsec: 2,
+    periods: 7,
+    throttledPeriods: 4,
+    throttledUsec: 9,
+    pidsCurrent: 6,
+  })
+  expect(manager.oomKills()).toBe(2)
+})
+
+describe("update", () => {
+  test("raises memory in the order the kernel accepts, and leaves the rest", () => {
+    const { cgroups, fake } = v1Machine()
+    const { manager } = createCgroup(cgroups, request, { io: fake.io })
+    fake.log.length = 0
+    updateCgroup(cgroups, manager.handle, { resources: { memory: { limit: 2 * LIMIT, swap: 2 * LIMIT } } }, fake.io)
+    expect(fake.log).toEqual([
+      `${2 * LIMIT} > ${at("memory", "memory.memsw.limit_in_bytes")}`,
+      `${2 * LIMIT} > ${at("memory", "memory.limit_in_bytes")}`,
+    ])
+  })
+
+  test("joins a hierarchy that is only now of use, and keeps the other half of a cpuset later", () => {
+    const { cgroups, fake } = v1Machine()
+    const { manager } = createCgroup(cgroups, request, { io: fake.io })
+    const first = updateCgroup(cgroups, manager.handle, { resources: { cpu: { cpus: "1", mems: "0" } } }, fake.io)
+    expect(first.handle.dirs.cpuset).toBe(at("cpuset"))
+    updateCgroup(cgroups, first.handle, { resources: { cpu: { cpus: "2" } } }, fake.io)
+    expect(fake.files.get(at("cpuset", "cpuset.cpus"))).toBe("2")
+    expect(fake.files.get(at("cpuset", "cpuset.mems"))).toBe("0")
+  })
+
+  test("checkBeforeUpdate", () => {
+    const { cgroups, fake } = v1Machine()
+    const { manager } = createCgroup(cgroups, request, { io: fake.io })
+    const update = () =>
+      updateCgroup(
+        cgroups,
+        manager.handle,
+        { resources: { memory: { limit: 4095, checkBeforeUpdate: true } } },
+        fake.io,
+      )
+    expect(update).toThrow("4095 is below the 4096 bytes in use")
+  })
+})
