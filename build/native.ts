@@ -9,7 +9,7 @@ import { ARCH_NAMES, type Arch } from "./targets.ts"
 
 const SOURCE = join(ROOT, "ffi/walker.c")
 
-const STAGES = ["STAGE_ONE", "STAGE_TWO"] as const
+const STAGES = ["STAGE_ONE", "STAGE_TWO", "SIGNAL_HANDLER"] as const
 type Stage = (typeof STAGES)[number]
 
 const FLAGS = [
@@ -40,6 +40,7 @@ export function compileWalker(arch: Arch): Record<Stage, Buffer> {
     return {
       STAGE_ONE: compileStage(arch, "STAGE_ONE", directory),
       STAGE_TWO: compileStage(arch, "STAGE_TWO", directory),
+      SIGNAL_HANDLER: compileStage(arch, "SIGNAL_HANDLER", directory),
     }
   } finally {
     rmSync(directory, { recursive: true, force: true })
@@ -77,7 +78,7 @@ function compileStage(arch: Arch, stage: Stage, directory: string): Buffer {
 /** Fails where the code depends on the address it is loaded at; branches within it are already resolved. */
 function checkRelocations(listing: string, where: string): void {
   const kinds = [...listing.matchAll(/^[0-9a-f]{16} +[0-9a-f]{16} +(R_\w+)/gm)].map((match) => match[1])
-  const resolved = new Set(["R_X86_64_PC32", "R_X86_64_PLT32", "R_AARCH64_CALL26", "R_AARCH64_JUMP26"])
+  const resolved = new Set(["R_X86_64_PC32", "R_X86_64_PLT32", "R_AARCH64_CALL26", "R_AARCH64_JUMP26", "R_AARCH64_ADR_PREL_LO21"])
   const bad = kinds.filter((kind) => kind !== undefined && !resolved.has(kind))
   if (bad.length > 0) throw new Error(`${where} has relocations: ${[...new Set(bad)].join(", ")}`)
 }
@@ -101,6 +102,6 @@ if (import.meta.main) {
   for (const arch of ["x64", "arm64"] as const) {
     const stages = compileWalker(arch)
     replaceFile(walkerModule(arch), generateModule(arch, stages))
-    console.log(`ffi/walker.${arch}.ts: ${stages.STAGE_ONE.length} + ${stages.STAGE_TWO.length} bytes`)
+    console.log(`ffi/walker.${arch}.ts: ${STAGES.map((stage) => stages[stage].length).join(" + ")} bytes`)
   }
 }

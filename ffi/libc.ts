@@ -45,18 +45,15 @@ const libc = open()
 const MMAP = { x64: 9, arm64: 222 }[arch]
 const MPROTECT = { x64: 10, arm64: 226 }[arch]
 
-function map(length: number): number {
-  const address = Number(libc.syscall(MMAP, 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
-  if (address < 0) throw new Error(`mmap of ${length} bytes failed`)
-  return address
+/** Zeroed memory outside the garbage collector's heap: mmap(2). `base` is its address. */
+export function mapMemory(length: number): { base: number; buffer: ArrayBuffer } {
+  const base = Number(libc.syscall(MMAP, 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
+  if (base < 0) throw new Error(`mmap of ${length} bytes failed`)
+  return { base, buffer: toArrayBuffer(base as Pointer, 0, length) }
 }
 
-/** Where calls, strings and structures for libc are laid out. */
-export const arena = createArena((size) => {
-  // Not from the garbage collector's heap: addresses must hold until the child has run.
-  const base = map(size)
-  return { base, buffer: toArrayBuffer(base as Pointer, 0, size) }
-}, 256 * 1024)
+/** Where calls, strings and structures for libc are laid out. Their addresses must hold until the child has run. */
+export const arena = createArena(mapMemory, 256 * 1024)
 
 const addresses = new Map<string, number>()
 const nameBuffer = arena.allocate(64)
@@ -82,9 +79,8 @@ export function syscallNumber(name: string): number {
 
 function loadWalker(): (program: number) => number {
   const code = walkerBytes.STAGE_ONE
-  const base = map(code.length)
-  const place = new Uint8Array(toArrayBuffer(base as Pointer, 0, code.length))
-  place.set(code)
+  const { base, buffer } = mapMemory(code.length)
+  new Uint8Array(buffer).set(code)
   if (Number(libc.syscall(MPROTECT, base, code.length, PROT_READ | PROT_EXEC, 0, 0, 0)) !== 0) {
     throw new Error("mprotect of the walker failed: executable memory is not allowed here")
   }

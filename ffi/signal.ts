@@ -1,32 +1,35 @@
-/** Signals taken as events: rt_sigprocmask(2), signalfd(2), kill(2). */
+/** Signals taken as events: sigaction(2), the self-pipe; kill(2), wait4(2). */
 import { call, callResult, scratch } from "./call.ts"
-import { SFD_CLOEXEC, SFD_NONBLOCK, SIG_BLOCK } from "./constants/signal.ts"
+import { O_CLOEXEC, O_NONBLOCK } from "./constants/fcntl.ts"
+import { PROT_EXEC, PROT_READ } from "./constants/mman.ts"
+import { SA_RESTART } from "./constants/signal.ts"
+import { struct } from "./calls.ts"
+import { mapMemory, walkerBytes } from "./libc.ts"
+import { setWord } from "./memory.ts"
 
-const SIGSET_SIZE = 8
-const SIGINFO_SIZE = 128
-
-/** The kernel's sigset_t of some signal numbers. */
-export function signalSet(signals: readonly number[]): Uint8Array {
-  const set = new Uint8Array(SIGSET_SIZE)
-  for (const signal of signals) set[(signal - 1) >> 3] = (set[(signal - 1) >> 3] ?? 0) | (1 << ((signal - 1) & 7))
-  return set
-}
-
-/** Blocks `signals` in this thread, and so in every thread and child made from now on; returns a signalfd of them. */
+/**
+ * Catches `signals` with a native handler that writes each one's number to a pipe; returns the pipe's read end. Not a
+ * signalfd: that needs the signals blocked in every thread, and Bun has threads before any JavaScript runs.
+ */
 export function openSignals(signals: readonly number[]): number {
-  const set = signalSet(signals)
-  call("rt_sigprocmask", SIG_BLOCK, set, null, SIGSET_SIZE)
-  return call("signalfd4", -1, set, SIGSET_SIZE, SFD_CLOEXEC | SFD_NONBLOCK)
+  call("pipe2", scratch.address, O_CLOEXEC | O_NONBLOCK)
+  const readEnd = scratch.view.getInt32(scratch.offset, true)
+  const writeEnd = scratch.view.getInt32(scratch.offset + 4, true)
+  const code = walkerBytes.SIGNAL_HANDLER
+  const { base, buffer } = mapMemory(code.length + 8)
+  setWord(new DataView(buffer), 0, writeEnd)
+  new Uint8Array(buffer).set(code, 8)
+  call("mprotect", base, code.length + 8, PROT_READ | PROT_EXEC)
+  // libc's struct sigaction: the handler, a mask of 128 bytes, the flags, the restorer that libc fills in.
+  const action = struct([8, base + 8], ...Array.from({ length: 16 }, () => [8, 0] as const), [4, SA_RESTART], [4, 0], [8, 0])
+  for (const signal of signals) call("sigaction", signal, action, null)
+  return readEnd
 }
 
-/** The signals that have come, one by one. */
+/** The signals that have come, in order. */
 export function readSignals(fd: number): number[] {
-  const signals: number[] = []
-  for (;;) {
-    const size = callResult("read", fd, scratch.address, SIGINFO_SIZE)
-    if (size !== SIGINFO_SIZE) return signals
-    signals.push(scratch.view.getUint32(scratch.offset, true))
-  }
+  const size = callResult("read", fd, scratch.address, 1024)
+  return Array.from({ length: Math.max(0, Math.floor(size / 4)) }, (_, i) => scratch.view.getInt32(scratch.offset + i * 4, true))
 }
 
 /** kill(2); false where there is no such process any more. */

@@ -2,6 +2,7 @@
  * The walker: carries out a list of calls where JavaScript cannot run, between clone and exec.
  * STAGE_ONE is position independent and calls libc by address; STAGE_TWO is the text of a static ELF and makes raw
  * system calls. ffi/calls.ts writes the lists; the layouts below are repeated there. build/native.ts makes the bytes.
+ * SIGNAL_HANDLER is a third piece, for the parent: JavaScript cannot run in a signal handler either.
  */
 typedef unsigned long u64;
 typedef long s64;
@@ -36,16 +37,8 @@ struct program {
 /* The linker puts this section first, so that the bytes begin with the entry point. */
 #define ENTRY __attribute__((section(".text.startup"), used))
 
-#ifdef STAGE_ONE
-static inline s64 invoke(struct program *p, u64 target, const u64 *a, u32 *err) {
-  (void)p;
-  s64 r = ((s64(*)(u64, u64, u64, u64, u64, u64))target)(a[0], a[1], a[2], a[3], a[4], a[5]);
-  *err = (u32) * ((int *(*)(void))p->errno_location)();
-  return r;
-}
-#else
-static inline s64 invoke(struct program *p, u64 target, const u64 *a, u32 *err) {
-  (void)p;
+#if defined(STAGE_TWO) || defined(SIGNAL_HANDLER)
+static inline s64 raw(u64 target, const u64 *a) {
 #if defined(__x86_64__)
   register u64 r10 __asm__("r10") = a[3];
   register u64 r8 __asm__("r8") = a[4];
@@ -55,6 +48,7 @@ static inline s64 invoke(struct program *p, u64 target, const u64 *a, u32 *err) 
                    : "=a"(r)
                    : "a"(target), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
                    : "rcx", "r11", "memory");
+  return r;
 #elif defined(__aarch64__)
   register u64 x8 __asm__("x8") = target;
   register u64 x0 __asm__("x0") = a[0];
@@ -64,8 +58,39 @@ static inline s64 invoke(struct program *p, u64 target, const u64 *a, u32 *err) 
   register u64 x4 __asm__("x4") = a[4];
   register u64 x5 __asm__("x5") = a[5];
   __asm__ volatile("svc 0" : "+r"(x0) : "r"(x8), "r"(x1), "r"(x2), "r"(x3), "r"(x4), "r"(x5) : "memory");
-  s64 r = (s64)x0;
+  return (s64)x0;
 #endif
+}
+#endif
+
+#ifdef SIGNAL_HANDLER
+#if defined(__x86_64__)
+#define SYS_write 1
+#define OWN_ADDRESS "lea on_signal(%%rip), %0"
+#elif defined(__aarch64__)
+#define SYS_write 64
+#define OWN_ADDRESS "adr %0, on_signal"
+#endif
+
+/* Writes the signal's number to the descriptor that stands just before the code. No libc: errno is left alone. */
+ENTRY void on_signal(int signo) {
+  s64 *own;
+  __asm__(OWN_ADDRESS : "=r"(own));
+  u64 a[6] = {(u64)own[-1], (u64)&signo, sizeof signo, 0, 0, 0};
+  raw(SYS_write, a);
+}
+#else
+
+#ifdef STAGE_ONE
+static inline s64 invoke(struct program *p, u64 target, const u64 *a, u32 *err) {
+  s64 r = ((s64(*)(u64, u64, u64, u64, u64, u64))target)(a[0], a[1], a[2], a[3], a[4], a[5]);
+  *err = (u32) * ((int *(*)(void))p->errno_location)();
+  return r;
+}
+#else
+static inline s64 invoke(struct program *p, u64 target, const u64 *a, u32 *err) {
+  (void)p;
+  s64 r = raw(target, a);
   if (r < 0 && r >= -4095) {
     *err = (u32)-r;
     return -1;
@@ -135,4 +160,5 @@ ENTRY __attribute__((noreturn)) void _start(void) {
   report(p, i, 0);
   for (;;) invoke(p, p->exit, status, &ignored);
 }
+#endif
 #endif

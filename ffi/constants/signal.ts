@@ -34,5 +34,4 @@ export const SIGSYS = 31
 export const SIG_BLOCK = 0
 export const SIG_UNBLOCK = 1
 export const SIG_SETMASK = 2
-export const SFD_CLOEXEC = 0o2000000
-export const SFD_NONBLOCK = 0o4000
+export const SA_RESTART = 0x10000000

@@ -52,6 +52,7 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
     memfd: MEMFD,
     root: host,
     join: cgroup.join,
+    controllers: Object.keys(cgroup.handle.dirs),
     cgroupFd: cgroup.join.into === null ? undefined : 14,
     rootFd: ROOT_FD,
   }

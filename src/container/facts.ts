@@ -3,7 +3,7 @@ import { call, callResult } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_PATH, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { exists, isDirectory, listDir, lstat, open, readText, stat } from "../../ffi/fs.ts"
 import { SyscallError } from "../../ffi/errno.ts"
-import type { Cgroups, Hierarchy } from "../cgroup/detect.ts"
+import type { Cgroups } from "../cgroup/detect.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { CgroupMount, Facts } from "../plan/facts.ts"
@@ -26,13 +26,17 @@ export function unpivotableMounts(mountinfo: string): string[] | null {
 
 const baseName = (path: string) => path.slice(path.lastIndexOf("/") + 1)
 
-/** What the container sees below /sys/fs/cgroup: the hierarchies that toybox uses. */
-export function cgroupView(cgroups: Cgroups, hostNamespace: boolean): Facts["cgroupView"] {
+/**
+ * What the container sees below /sys/fs/cgroup: the hierarchies that it has a cgroup of its own in (`used` controllers).
+ * The cgroup namespace would show the host's tree in any other.
+ */
+export function cgroupView(cgroups: Cgroups, used: readonly string[], hostNamespace: boolean): Facts["cgroupView"] {
   if (cgroups.mode === "none") return { mounts: [], links: [] }
   if (hostNamespace) return { mounts: [], links: [], hostPath: "/sys/fs/cgroup" }
   if (cgroups.mode === "unified") return { mounts: [{ name: "cgroup", type: "cgroup2", options: [] }], links: [] }
   const byMount = new Map<string, string[]>()
   for (const [controller, { mountpoint }] of Object.entries(cgroups.controllers)) {
+    if (!used.includes(controller)) continue
     byMount.set(mountpoint, [...(byMount.get(mountpoint) ?? []), controller])
   }
   const mounts: CgroupMount[] = [...byMount].map(([mountpoint, controllers]) => ({
@@ -43,8 +47,7 @@ export function cgroupView(cgroups: Cgroups, hostNamespace: boolean): Facts["cgr
   const links = [...byMount].flatMap(([mountpoint, controllers]) =>
     controllers.length > 1 ? controllers.map((controller): [string, string] => [controller, baseName(mountpoint)]) : [],
   )
-  const unified: Hierarchy | null = cgroups.unified
-  return { mounts: unified ? [...mounts, { name: "unified", type: "cgroup2", options: [] }] : mounts, links }
+  return { mounts, links }
 }
 
 /** Of some paths of procfs and sysfs, those that this kernel has. */

@@ -53,6 +53,8 @@ export interface Held {
   memfd: number
   root: Step[]
   join: CgroupManager["join"]
+  /** Those in which the container has a cgroup. */
+  controllers: readonly string[]
   cgroupFd: number | undefined
   rootFd: number
 }
@@ -75,7 +77,7 @@ export function gatherFacts(request: ContainerRequest, spec: Spec, directory: st
     scratchMountPoint: layout.work,
     unpivotable,
     cgroup: held.cgroupFd === undefined ? { join: held.join.files } : { join: [], fd: held.cgroupFd },
-    cgroupView: cgroupView(request.cgroups, cgroupShared),
+    cgroupView: cgroupView(request.cgroups, held.controllers, cgroupShared),
     sources: bindSources(spec),
     ownFiles: new Set(fileMounts(directory).map(({ source }) => source)),
     present: presentPaths([...spec.linux.maskedPaths, ...spec.linux.readonlyPaths]),

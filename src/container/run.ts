@@ -142,7 +142,7 @@ async function start(request: ContainerRequest, paths: Paths, live: Live, stdio:
   const cgroup = live.manager
   const cgroupFd = cgroup?.join.into ? call("openat", AT_FDCWD, cgroup.join.into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : undefined
   const traceFd = request.trace ? executableMemfd() : undefined
-  const held = { stdio: stdio.facts, reportFd: reportEnd, traceFd, memfd, root: [], join: cgroup?.join ?? { into: null, files: [] }, cgroupFd, rootFd: live.rootFd }
+  const held = { stdio: stdio.facts, reportFd: reportEnd, traceFd, memfd, root: [], join: cgroup?.join ?? { into: null, files: [] }, controllers: Object.keys(cgroup?.handle.dirs ?? {}), cgroupFd, rootFd: live.rootFd }
   const facts = gatherFacts(request, spec, live.directory, held, unpivotableMounts(request.mountinfo))
   const encoded = encode(plan(spec, facts), { report: reportEnd, reserved: [] }, [reportEnd, ...(traceFd === undefined ? [] : [traceFd])])
   const pid = launch(encoded, live.rootFd, facts)

@@ -26,7 +26,7 @@ const FORWARDED = [
 /** Those that ask a command to end. */
 const ENDING = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
 
-/** Takes signals as events from now on. To be called before anything else, while this is the only thread. */
+/** Takes signals as events from now on. */
 export const takeSignals = (): number => openSignals([...FORWARDED, SIGWINCH, SIGCHLD])
 
 export interface Supervised {

@@ -112,6 +112,8 @@ export function shellLines(step: Step, { root }: Context): string[] {
       return [`mount --bind …/${step.directory ? "directory" : "file"} ${inRoot(step.path)}  # hidden`]
     case "readonly-path":
       return [`mount --rbind ${inRoot(step.path)} ${inRoot(step.path)} && mount -o remount,bind,ro ${inRoot(step.path)}`]
+    case "readonly-mount":
+      return [`mount -o remount,ro ${inRoot(step.path)}`]
     case "sysctl":
       return [`echo ${quote(step.value)} > ${inRoot(`/proc/sys/${step.key.replaceAll(".", "/")}`)}`]
     case "hostname":
@@ -198,6 +200,8 @@ export function sentence(step: Step): string {
       return `hide ${step.path}`
     case "readonly-path":
       return `make ${step.path} read-only`
+    case "readonly-mount":
+      return `make the mount ${step.path} read-only`
     case "sysctl":
       return `set ${step.key}=${step.value}`
     case "rlimit":

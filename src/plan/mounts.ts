@@ -33,7 +33,7 @@ function cgroupSteps(mount: Mount, facts: Facts): Step[] {
     data: [["mode", "755"], ["size", "64k"]],
   }
   const links_ = links.map(([path, target]): Step => ({ kind: "symlink", path: `${mount.destination}/${path}`, target }))
-  return [base, ...mounts.map((each) => one(each, `${mount.destination}/${each.name}`)), ...links_, { kind: "readonly-path", path: mount.destination }]
+  return [base, ...mounts.map((each) => one(each, `${mount.destination}/${each.name}`)), ...links_, { kind: "readonly-mount", path: mount.destination }]
 }
 
 function mountStep(mount: Mount, facts: Facts): Step[] {

@@ -37,6 +37,7 @@ export type Step =
   | { kind: "mask-source"; path: string }
   | { kind: "mask"; path: string; directory: boolean }
   | { kind: "readonly-path"; path: string }
+  | { kind: "readonly-mount"; path: string }
   | { kind: "sysctl"; key: string; value: string }
   | { kind: "hostname"; name: string }
   | { kind: "domainname"; name: string }

@@ -4,6 +4,7 @@ import { compileWalker, walkerModule } from "../../build/native.ts"
 interface WalkerModule {
   STAGE_ONE: Uint8Array
   STAGE_TWO: Uint8Array
+  SIGNAL_HANDLER: Uint8Array
 }
 
 describe.each(["x64", "arm64"] as const)("the walker for %s", (arch) => {
@@ -13,6 +14,7 @@ describe.each(["x64", "arm64"] as const)("the walker for %s", (arch) => {
     const advice = `ffi/walker.${arch}.ts is not ffi/walker.c compiled: run "npm run native"`
     expect(compiled.STAGE_ONE.equals(kept.STAGE_ONE), advice).toBe(true)
     expect(compiled.STAGE_TWO.equals(kept.STAGE_TWO), advice).toBe(true)
+    expect(compiled.SIGNAL_HANDLER.equals(kept.SIGNAL_HANDLER), advice).toBe(true)
   })
 
   test("stays small", () => {

@@ -150,7 +150,6 @@ export function readRequest(argv: ParsedArgv, paths: Paths): ContainerRequest {
 
 /** Runs the command; returns the exit code. */
 export async function runCommand(words: readonly string[]): Promise<number> {
-  // Before anything can start a thread, which would not have them blocked.
   const signalFd = takeSignals()
   const argv = parseArgv(words, RUN_OPTIONS)
   if (argv.booleans.get("help")) {

@@ -71,6 +71,8 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return mounts.mask(step)
     case "readonly-path":
       return mounts.readonlyPath(step)
+    case "readonly-mount":
+      return mounts.readonlyMount(step)
     case "sysctl":
       return mounts.sysctl(step)
     case "hostname":

@@ -18,7 +18,7 @@ import {
 } from "../../../ffi/constants/fcntl.ts"
 import { TIOCGPTPEER, TIOCSPTLCK, TIOCSWINSZ } from "../../../ffi/constants/ioctl.ts"
 import { MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH } from "../../../ffi/constants/mount.ts"
-import { S_IFBLK, S_IFCHR, S_IFIFO } from "../../../ffi/constants/stat.ts"
+import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG } from "../../../ffi/constants/stat.ts"
 import { CMSG_FD_OFFSET, CMSG_FD_SIZE, messageHeader, OPEN_HOW_SIZE, openHow, winsize } from "../../../ffi/structs.ts"
 import type { MountAttributes, StepOf } from "../../plan/steps.ts"
 import { copyMount, MOUNT, moveToTarget, newMount, openInRoot, openTarget, setAttributes, TARGET } from "./root.ts"
@@ -129,7 +129,8 @@ export function terminal(step: StepOf<"console">): Call[] {
 export const maskSource = (step: StepOf<"mask-source">): Call[] => [
   ...newMount("tmpfs", "mask", [["mode", "0755"], ["size", "4k"]], MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, MASK),
   { name: "mkdirat", args: [MASK, "directory", 0o555] },
-  { name: "openat", args: [MASK, "file", O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o444] },
+  // Not open(2): a mount with a file open for writing cannot become read-only.
+  { name: "mknodat", args: [MASK, "file", S_IFREG | 0o444, 0] },
   setAttributes(MASK, MOUNT_ATTR_RDONLY, 0, false),
   // A copy can be taken of attached mounts only; this place goes away with the old root.
   { name: "move_mount", args: [MASK, "", AT_FDCWD, step.path, MOVE_MOUNT_F_EMPTY_PATH] },
@@ -146,6 +147,12 @@ export const readonlyPath = (step: StepOf<"readonly-path">): Call[] => [
   copyMount(TARGET, "", true),
   setAttributes(MOUNT, MOUNT_ATTR_RDONLY, 0, true),
   moveToTarget(),
+]
+
+/** A mount of ours that had to be written to before. */
+export const readonlyMount = (step: StepOf<"readonly-mount">): Call[] => [
+  openInRoot(step.path.slice(1), O_PATH, TARGET, RESOLVE_NO_SYMLINKS),
+  setAttributes(TARGET, MOUNT_ATTR_RDONLY, 0, false),
 ]
 
 /** Written through the fd of the container's own procfs: CVE-2025-52881. */
