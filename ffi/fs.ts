@@ -20,7 +20,6 @@ import {
 } from "./constants/fcntl.ts"
 import { S_IFDIR, S_IFMT, STATX_BASIC_STATS } from "./constants/stat.ts"
 import { isErrno } from "./errno.ts"
-import { getWord } from "./memory.ts"
 
 const decoder = new TextDecoder()
 const encoder = new TextEncoder()
@@ -46,7 +45,7 @@ export function read(fd: number, length = SCRATCH_SIZE): Uint8Array {
   do count = callResult("read", fd, scratch.address, Math.min(length, SCRATCH_SIZE))
   while (count === EINTR)
   if (count < 0) throw failure("read", count, fd)
-  return scratch.bytes.slice(scratch.offset, scratch.offset + count)
+  return scratch.bytes.slice(0, count)
 }
 
 /** Everything up to the end of the file, or up to `limit` bytes. */
@@ -175,7 +174,7 @@ export function symlink(target: string, path: string): boolean {
 export function readLink(path: string): string | null {
   const result = callResult("readlinkat", AT_FDCWD, path, scratch.address, SCRATCH_SIZE)
   if (result < 0) return null
-  return decoder.decode(scratch.bytes.subarray(scratch.offset, scratch.offset + result))
+  return decoder.decode(scratch.bytes.subarray(0, result))
 }
 
 /** access(2) F_OK. */
@@ -202,18 +201,17 @@ export function stat(path: string, flags = 0, dirFd = AT_FDCWD): Stat | null {
   const result = callResult("statx", dirFd, path, flags, STATX_BASIC_STATS, scratch.address)
   if (result === ENOENT || result === ENOTDIR) return null
   if (result < 0) throw failure("stat", result, path)
-  const { view, offset } = scratch
   return {
-    nlink: view.getUint32(offset + 16, true),
-    uid: view.getUint32(offset + 20, true),
-    gid: view.getUint32(offset + 24, true),
-    mode: view.getUint16(offset + 28, true),
-    ino: getWord(view, offset + 32),
-    size: getWord(view, offset + 40),
-    mtime: getWord(view, offset + 112) * 1000 + Math.floor(view.getUint32(offset + 120, true) / 1e6),
-    rdevMajor: view.getUint32(offset + 128, true),
-    rdevMinor: view.getUint32(offset + 132, true),
-    dev: `${view.getUint32(offset + 136, true)}:${view.getUint32(offset + 140, true)}`,
+    nlink: scratch.u32(16),
+    uid: scratch.u32(20),
+    gid: scratch.u32(24),
+    mode: scratch.u16(28),
+    ino: scratch.word(32),
+    size: scratch.word(40),
+    mtime: scratch.word(112) * 1000 + Math.floor(scratch.u32(120) / 1e6),
+    rdevMajor: scratch.u32(128),
+    rdevMinor: scratch.u32(132),
+    dev: `${scratch.u32(136)}:${scratch.u32(140)}`,
   }
 }
 
@@ -230,13 +228,13 @@ function listBytes(fd: number): Uint8Array[] {
     const size = callResult("getdents64", fd, scratch.address, SCRATCH_SIZE)
     if (size < 0) throw failure("getdents64", size, fd)
     if (size === 0) return names
-    const { view, bytes, offset } = scratch
-    for (let position = offset; position < offset + size; ) {
+    const { bytes } = scratch
+    for (let position = 0; position < size; ) {
       const start = position + 19
       const end = bytes.indexOf(0, start)
       const dots = bytes[start] === DOT && (end === start + 1 || (end === start + 2 && bytes[start + 1] === DOT))
       if (!dots) names.push(bytes.slice(start, end + 1))
-      position += view.getUint16(position + 16, true)
+      position += (bytes[position + 16] ?? 0) | ((bytes[position + 17] ?? 0) << 8)
     }
   }
 }

@@ -3,8 +3,8 @@
  * `syscall`. Everything else is called by the walker through addresses that dlsym gives.
  */
 import { CFunction, dlopen, type Pointer, toArrayBuffer } from "bun:ffi"
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE } from "./constants/mman.ts"
-import { createArena } from "./memory.ts"
+import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE } from "./constants/mman.ts"
+import { createArena, placeString, release } from "./memory.ts"
 import { SYSCALL_NUMBERS, type SyscallName } from "./syscall-numbers.ts"
 import * as arm64 from "./walker.arm64.ts"
 import * as x64 from "./walker.x64.ts"
@@ -47,24 +47,25 @@ const MPROTECT = { x64: 10, arm64: 226 }[arch]
 
 /** Zeroed memory outside the garbage collector's heap: mmap(2). `base` is its address. */
 export function mapMemory(length: number): { base: number; buffer: ArrayBuffer } {
-  const base = Number(libc.syscall(MMAP, 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0))
+  const base = Number(libc.syscall(MMAP, 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
   if (base < 0) throw new Error(`mmap of ${length} bytes failed`)
   return { base, buffer: toArrayBuffer(base as Pointer, 0, length) }
 }
 
 /** Where calls, strings and structures for libc are laid out. Their addresses must hold until the child has run. */
-export const arena = createArena(mapMemory, 256 * 1024)
+// Address space only: pages are taken as they are touched. execve(2) takes at most 6 MiB.
+const arenaMemory = mapMemory(16 * 1024 * 1024)
+export const arena = createArena(arenaMemory.buffer, arenaMemory.base)
 
 const addresses = new Map<string, number>()
-const nameBuffer = arena.allocate(64)
 
 /** The address of a libc function, or 0 where this libc lacks it: dlsym(3). */
 export function address(name: string): number {
   let found = addresses.get(name)
   if (found === undefined) {
-    for (let i = 0; i < name.length; i++) nameBuffer.bytes[nameBuffer.offset + i] = name.charCodeAt(i)
-    nameBuffer.bytes[nameBuffer.offset + name.length] = 0
-    found = Number(libc.dlsym(null, nameBuffer.address as Pointer) ?? 0)
+    const mark = arena.used
+    found = Number(libc.dlsym(null, placeString(arena, name) as Pointer) ?? 0)
+    release(arena, mark)
     addresses.set(name, found)
   }
   return found

@@ -1,88 +1,72 @@
-/** Memory with known addresses: bump allocators over chunks that do not move, written through views. */
-const encoder = new TextEncoder()
+/** Memory with known addresses: one region each, filled from the bottom, that never moves. */
 
-/** A bump allocator; grows by further chunks, so that addresses never change. */
+/** A region. `base` is the address that offset 0 has where the calls run; `used` bytes are taken. */
 export interface Arena {
-  /** Reserves `size` zeroed bytes, 8-byte aligned, and returns their place. */
-  allocate(size: number): Place
-  /** Gives everything allocated since the mark back, zeroed again by the next allocation. */
-  mark(): number
-  reset(mark: number): void
-}
-
-/** Some bytes of an arena: views of the whole chunk, the offset in it, and the address in the process. */
-export interface Place {
-  readonly view: DataView
+  readonly words: Uint32Array
   readonly bytes: Uint8Array
-  readonly offset: number
-  readonly address: number
-}
-
-/** Yields `size` bytes of zeroed memory and the address they have where the calls run. */
-export type AddChunk = (size: number) => { buffer: ArrayBuffer; base: number }
-
-interface Chunk {
-  view: DataView
-  bytes: Uint8Array
-  base: number
+  readonly base: number
   used: number
-  size: number
 }
 
-/** An arena that grows by chunks of `chunkSize` bytes, or more where one allocation needs more. */
-export function createArena(addChunk: AddChunk, chunkSize: number): Arena {
-  const add = (size: number): Chunk => {
-    const { buffer, base } = addChunk(size)
-    return { view: new DataView(buffer), bytes: new Uint8Array(buffer), base, used: 0, size }
-  }
-  let current = add(chunkSize)
-  let dirty = 0
-  return {
-    allocate(size) {
-      const rounded = (size + 7) & ~7
-      if (current.used + rounded > current.size) {
-        // Large lists are built once per process: an overflow chunk is kept and the first one not returned to.
-        current = add(Math.max(chunkSize, (rounded + 0xffff) & ~0xffff))
-        dirty = 0
-      }
-      const { view, bytes, base, used } = current
-      if (used < dirty) bytes.fill(0, used, Math.min(used + rounded, dirty))
-      current.used = used + rounded
-      return { view, bytes, offset: used, address: base + used }
-    },
-    mark: () => current.used,
-    reset(mark) {
-      if (current.used > dirty) dirty = current.used
-      current.used = mark
-    },
-  }
+export function createArena(buffer: ArrayBuffer, base: number): Arena {
+  return { words: new Uint32Array(buffer), bytes: new Uint8Array(buffer), base, used: 0 }
 }
 
-/** Writes a 64-bit value; numbers are taken as signed integers up to 2^53. */
-export function setWord(view: DataView, offset: number, value: number | bigint): void {
+/** Takes `size` zeroed bytes, 8-byte aligned; returns their offset. */
+export function reserve(arena: Arena, size: number): number {
+  const offset = arena.used
+  arena.used = (offset + size + 7) & ~7
+  if (arena.used > arena.bytes.length) throw new RangeError("the arguments and the environment are too long")
+  return offset
+}
+
+/** Gives back, zeroed, all that was taken since `used` was `mark`. */
+export function release(arena: Arena, mark: number): void {
+  arena.bytes.fill(0, mark, arena.used)
+  arena.used = mark
+}
+
+/** Writes a 64-bit value at an aligned offset; numbers are signed integers up to 2^53. */
+export function setWord(arena: Arena, offset: number, value: number | bigint): void {
+  const index = offset >> 2
   if (typeof value === "bigint") {
-    view.setBigUint64(offset, BigInt.asUintN(64, value), true)
+    arena.words[index] = Number(value & 0xffffffffn)
+    arena.words[index + 1] = Number((value >> 32n) & 0xffffffffn)
     return
   }
-  view.setUint32(offset, value >>> 0, true)
-  view.setInt32(offset + 4, Math.floor(value / 0x100000000), true)
+  // Storing into a Uint32Array takes the value modulo 2^32.
+  arena.words[index] = value
+  arena.words[index + 1] = Math.floor(value / 0x100000000)
 }
 
 /** Reads a signed 64-bit value that fits a double. */
-export function getWord(view: DataView, offset: number): number {
-  return view.getInt32(offset + 4, true) * 0x100000000 + view.getUint32(offset, true)
+export function getWord(arena: Arena, offset: number): number {
+  const index = offset >> 2
+  return ((arena.words[index + 1] ?? 0) | 0) * 0x100000000 + (arena.words[index] ?? 0)
 }
 
-/** Copies `text` as UTF-8 with a closing NUL. */
-export function placeString(arena: Arena, text: string): Place {
-  const place = arena.allocate(text.length * 3 + 1)
-  encoder.encodeInto(text, place.bytes.subarray(place.offset, place.offset + text.length * 3))
-  return place
+/** Reads an unsigned 32-bit value at an aligned offset. */
+export const getU32 = (arena: Arena, offset: number): number => arena.words[offset >> 2] ?? 0
+
+/** Reads an unsigned 16-bit value. */
+export const getU16 = (arena: Arena, offset: number): number => (arena.bytes[offset] ?? 0) | ((arena.bytes[offset + 1] ?? 0) << 8)
+
+const encoder = new TextEncoder()
+
+/** Copies `text` as UTF-8 with a closing NUL; returns its address. */
+export function placeString(arena: Arena, text: string): number {
+  const { bytes } = arena
+  const offset = arena.used
+  // UTF-8 takes at most three bytes for one UTF-16 unit.
+  if (offset + text.length * 3 + 1 > bytes.length) throw new RangeError("the arguments and the environment are too long")
+  const { written } = encoder.encodeInto(text, bytes.subarray(offset))
+  arena.used = (offset + written + 8) & ~7
+  return arena.base + offset
 }
 
-/** Copies bytes. */
-export function placeBytes(arena: Arena, bytes: Uint8Array): Place {
-  const place = arena.allocate(bytes.length)
-  place.bytes.set(bytes, place.offset)
-  return place
+/** Copies bytes; returns their address. */
+export function placeBytes(arena: Arena, bytes: Uint8Array): number {
+  const offset = reserve(arena, bytes.length)
+  arena.bytes.set(bytes, offset)
+  return arena.base + offset
 }

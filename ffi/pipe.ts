@@ -4,8 +4,8 @@ import { O_CLOEXEC } from "./constants/fcntl.ts"
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET } from "./constants/socket.ts"
 
 const pair = (): [number, number] => [
-  scratch.view.getInt32(scratch.offset, true),
-  scratch.view.getInt32(scratch.offset + 4, true),
+  scratch.i32(0),
+  scratch.i32(4),
 ]
 
 /** [read end, write end]. */

@@ -5,7 +5,6 @@ import { PROT_EXEC, PROT_READ } from "./constants/mman.ts"
 import { SA_RESTART } from "./constants/signal.ts"
 import { struct } from "./calls.ts"
 import { mapMemory, walkerBytes } from "./libc.ts"
-import { setWord } from "./memory.ts"
 
 /**
  * Catches `signals` with a native handler that writes each one's number to a pipe; returns the pipe's read end. Not a
@@ -13,11 +12,11 @@ import { setWord } from "./memory.ts"
  */
 export function openSignals(signals: readonly number[]): number {
   call("pipe2", scratch.address, O_CLOEXEC | O_NONBLOCK)
-  const readEnd = scratch.view.getInt32(scratch.offset, true)
-  const writeEnd = scratch.view.getInt32(scratch.offset + 4, true)
+  const readEnd = scratch.i32(0)
+  const writeEnd = scratch.i32(4)
   const code = walkerBytes.SIGNAL_HANDLER
   const { base, buffer } = mapMemory(code.length + 8)
-  setWord(new DataView(buffer), 0, writeEnd)
+  new DataView(buffer).setUint32(0, writeEnd, true)
   new Uint8Array(buffer).set(code, 8)
   call("mprotect", base, code.length + 8, PROT_READ | PROT_EXEC)
   // libc's struct sigaction: the handler, a mask of 128 bytes, the flags, the restorer that libc fills in.
@@ -29,7 +28,7 @@ export function openSignals(signals: readonly number[]): number {
 /** The signals that have come, in order. */
 export function readSignals(fd: number): number[] {
   const size = callResult("read", fd, scratch.address, 1024)
-  return Array.from({ length: Math.max(0, Math.floor(size / 4)) }, (_, i) => scratch.view.getInt32(scratch.offset + i * 4, true))
+  return Array.from({ length: Math.max(0, Math.floor(size / 4)) }, (_, i) => scratch.i32(i * 4))
 }
 
 /** kill(2); false where there is no such process any more. */
@@ -45,7 +44,7 @@ export interface WaitStatus {
 export function waitChild(pid: number, flags: number): WaitStatus | null {
   const result = callResult("wait4", pid, scratch.address, flags, null)
   if (result !== pid) return null
-  const status = scratch.view.getUint32(scratch.offset, true)
+  const status = scratch.u32(0)
   const signal = status & 0x7f
   return signal === 0 ? { code: (status >> 8) & 0xff } : { signal }
 }

@@ -2,7 +2,6 @@
 import { call, callResult, scratch } from "./call.ts"
 import { TCGETS, TCSETS, TIOCGWINSZ, TIOCSWINSZ } from "./constants/ioctl.ts"
 import { CMSG_FD_OFFSET, CMSG_FD_SIZE, messageHeader, winsize } from "./structs.ts"
-import { arena } from "./libc.ts"
 import { MSG_CMSG_CLOEXEC } from "./constants/socket.ts"
 
 // The kernel's struct termios: four flag words, the line discipline, 19 control characters.
@@ -19,7 +18,7 @@ export const isTerminal = (fd: number): boolean => callResult("ioctl", fd, TCGET
 /** The terminal's settings, to be given back later; null where there is no terminal. */
 export function terminalSettings(fd: number): Uint8Array | null {
   if (callResult("ioctl", fd, TCGETS, scratch.address) < 0) return null
-  return scratch.bytes.slice(scratch.offset, scratch.offset + TERMIOS_SIZE)
+  return scratch.bytes.slice(0, TERMIOS_SIZE)
 }
 
 export function setTerminalSettings(fd: number, settings: Uint8Array): void {
@@ -44,7 +43,7 @@ export function rawSettings(settings: Uint8Array): Uint8Array {
 /** Rows and columns, or null where there is no terminal. */
 export function windowSize(fd: number): WindowSize | null {
   if (callResult("ioctl", fd, TIOCGWINSZ, scratch.address) < 0) return null
-  return { height: scratch.view.getUint16(scratch.offset, true), width: scratch.view.getUint16(scratch.offset + 2, true) }
+  return { height: scratch.u16(0), width: scratch.u16(2) }
 }
 
 export function setWindowSize(fd: number, { height, width }: WindowSize): void {
@@ -53,12 +52,8 @@ export function setWindowSize(fd: number, { height, width }: WindowSize): void {
 
 /** Receives one descriptor sent with SCM_RIGHTS, close-on-exec; null when the sender is gone: unix(7). */
 export function receiveFd(socket: number): number | null {
-  const mark = arena.mark()
-  const control = arena.allocate(CMSG_FD_SIZE)
-  const data = arena.allocate(8)
-  const size = call("recvmsg", socket, messageHeader(data.address, 1, control.address), MSG_CMSG_CLOEXEC)
-  const fd = control.view.getInt32(control.offset + CMSG_FD_OFFSET, true)
-  const length = control.view.getUint32(control.offset, true)
-  arena.reset(mark)
-  return size > 0 && length >= 20 ? fd : null
+  // One byte of data at the end of what the control message takes.
+  const size = call("recvmsg", socket, messageHeader(scratch.address + CMSG_FD_SIZE, 1, scratch.address), MSG_CMSG_CLOEXEC)
+  const length = scratch.u32(0)
+  return size > 0 && length >= CMSG_FD_OFFSET + 4 ? scratch.i32(CMSG_FD_OFFSET) : null
 }

@@ -1,8 +1,10 @@
 import { stageOne } from "../../ffi/call.ts"
-import { type Call, layOut, slot } from "../../ffi/calls.ts"
+import { type Call, slot } from "../../ffi/calls.ts"
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../../ffi/constants/fcntl.ts"
 import { close } from "../../ffi/fs.ts"
+import { layOut } from "../../ffi/layout.ts"
 import { arena, walk } from "../../ffi/libc.ts"
+import { release } from "../../ffi/memory.ts"
 
 /** One thing of a batch. `exclusive`: the directory must be new. `values` are written one write(2) each, through one open(2). */
 export type FileOp =
@@ -46,7 +48,7 @@ export function runBatch(ops: readonly FileOp[]): BatchResult {
     calls.push(...callsOf(op))
     return start
   })
-  const mark = arena.mark()
+  const mark = arena.used
   const program = layOut(calls, arena, stageOne, { reportFd: -1, child: false })
   const stopped = walk(program.address)
   if (stopped < calls.length && calls[stopped]?.name === "write") close(program.value(FILE))
@@ -57,6 +59,6 @@ export function runBatch(ops: readonly FileOp[]): BatchResult {
     if (ops[index]?.kind === "mkdir" && program.result(start) === 0) created.add(index)
     done++
   }
-  arena.reset(mark)
+  release(arena, mark)
   return { done, created }
 }

@@ -1,8 +1,6 @@
 /** Copies bytes from one descriptor to another as both allow, without JavaScript looking at them unless asked. */
-import { callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
+import { callResult, SCRATCH_SIZE, type Scratch, scratch, takeScratch } from "../../ffi/call.ts"
 import { POLLERR, POLLHUP, POLLIN, POLLOUT } from "../../ffi/constants/poll.ts"
-import { arena } from "../../ffi/libc.ts"
-import type { Place } from "../../ffi/memory.ts"
 import type { PollFd } from "../../ffi/poll.ts"
 
 export interface Pump {
@@ -12,7 +10,7 @@ export interface Pump {
   readonly filter?: (bytes: Uint8Array) => Uint8Array
   /** Called once when `from` has ended and all is written, or `to` takes no more. */
   readonly ended?: () => void
-  buffer: Place
+  readonly buffer: Scratch
   start: number
   end: number
   done: boolean
@@ -25,7 +23,7 @@ const SIZE = 32768
 const MOST_WRITTEN = 4096
 
 export function createPump(options: Pick<Pump, "from" | "to" | "filter" | "ended">): Pump {
-  return { ...options, buffer: arena.allocate(SIZE), start: 0, end: 0, done: false }
+  return { ...options, buffer: takeScratch(SIZE), start: 0, end: 0, done: false }
 }
 
 /** What to poll for this pump: room for what is pending, or more to read. */
@@ -46,8 +44,8 @@ function readMore(pump: Pump): void {
   pump.start = 0
   pump.end = size
   if (!filter) return
-  const kept = filter(buffer.bytes.subarray(buffer.offset, buffer.offset + size))
-  buffer.bytes.set(kept, buffer.offset)
+  const kept = filter(buffer.bytes.subarray(0, size))
+  buffer.bytes.set(kept)
   pump.end = kept.length
 }
 
@@ -73,6 +71,6 @@ export function advance(pump: Pump, events: number): void {
 /** A last word into a pump's target, e.g. the end-of-file character of a terminal. */
 export function writeTo(fd: number, bytes: Uint8Array): void {
   if (bytes.length > SCRATCH_SIZE) throw new RangeError("too long")
-  scratch.bytes.set(bytes, scratch.offset)
+  scratch.bytes.set(bytes)
   callResult("write", fd, scratch.address, bytes.length)
 }

@@ -69,7 +69,7 @@ export interface RunningRecord {
 /** A container's id: 64 hexadecimal digits. */
 export function newId(): string {
   callResult("getrandom", scratch.address, 32, 0)
-  return scratch.bytes.slice(scratch.offset, scratch.offset + 32).toHex()
+  return scratch.bytes.slice(0, 32).toHex()
 }
 
 export const containerPath = (paths: Paths, id: string) => `${paths.containers}/${id}`

@@ -1,7 +1,8 @@
 /** A plan → a process. */
 import { stageOne } from "../../ffi/call.ts"
-import { type Call, layOut, PROCESS, REPORT_SIZE, type Trace } from "../../ffi/calls.ts"
+import { type Call, PROCESS } from "../../ffi/calls.ts"
 import { close, read } from "../../ffi/fs.ts"
+import { layOut, REPORT_SIZE, type Trace } from "../../ffi/layout.ts"
 import { arena, walk } from "../../ffi/libc.ts"
 import { fillAndSeal, sealedImage } from "../../ffi/sealed.ts"
 import type { Facts } from "../plan/facts.ts"
@@ -17,7 +18,7 @@ const trace = (fd: number | undefined): Trace | undefined => (fd === undefined ?
 export function mountRoot(steps: readonly Step[], reserved: readonly number[]): number {
   const calls = encodeSteps(steps, { report: -1, reserved })
   const program = layOut(calls, arena, stageOne, { reportFd: -1, child: false })
-  const index = walk(program.address)
+  const index = program.index(walk(program.address))
   if (index < calls.length) throw stepError(steps, calls, index, program.errno(index))
   return program.value(ROOT)
 }
@@ -41,7 +42,7 @@ export function launch(encoded: Encoded, rootFd: number, facts: Pick<Facts, "rep
   fillAndSeal(facts.memfd, sealedImage(sealed, { reportFd, base: child.length, trace: trace(traceFd) }))
   const preset = [[ROOT, rootFd] as const]
   const program = layOut(child, arena, stageOne, { reportFd, child: false, trace: trace(traceFd), preset })
-  const index = walk(program.address)
+  const index = program.index(walk(program.address))
   const pid = program.value(PROCESS)
   if (pid <= 0) throw stepError(plan.child, child, 0, program.errno(0))
   if (index < child.length) throw stepError(plan.child, child, index, program.errno(index))

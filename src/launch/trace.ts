@@ -1,6 +1,7 @@
 /** --trace: each call with its result and time, as the stages reported them. */
 import { call } from "../../ffi/call.ts"
-import { readTraceReport, TRACE_REPORT_SIZE } from "../../ffi/calls.ts"
+import { readTraceReport, TRACE_REPORT_SIZE } from "../../ffi/layout.ts"
+import { createArena } from "../../ffi/memory.ts"
 import { errnoName } from "../../ffi/errno.ts"
 import { formatCall } from "../../ffi/format.ts"
 import { close, readAll } from "../../ffi/fs.ts"
@@ -11,11 +12,11 @@ export function printTrace(fd: number, { child, sealed }: Encoded): void {
   call("lseek", fd, 0, 0)
   const bytes = readAll(fd)
   close(fd)
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
+  const records = createArena(bytes.slice().buffer, 0)
   const lines: string[] = []
   let before: number | null = null
   for (let offset = 0; offset + TRACE_REPORT_SIZE <= bytes.length; offset += TRACE_REPORT_SIZE) {
-    const { index, result, errno, time } = readTraceReport(view, offset)
+    const { index, result, errno, time } = readTraceReport(records, offset)
     const made = index < child.length ? child[index] : sealed[index - child.length]
     if (!made) continue
     const outcome = result === -1 ? `-1 ${errnoName(errno)}` : String(result)

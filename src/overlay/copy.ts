@@ -18,13 +18,13 @@ import { ToyboxError } from "../errors.ts"
 function copyXattrs(from: string, to: string): void {
   const size = callResult("llistxattr", from, scratch.address, SCRATCH_SIZE)
   if (size <= 0) return // None, or a file system without them.
-  const names = new TextDecoder().decode(scratch.bytes.subarray(scratch.offset, scratch.offset + size)).split("\0")
+  const names = new TextDecoder().decode(scratch.bytes.subarray(0, size)).split("\0")
   for (const name of names) {
     // What an overlay keeps for itself must not speak to the next one.
     if (name === "" || name.startsWith("trusted.overlay.")) continue
     const length = callResult("lgetxattr", from, name, scratch.address, SCRATCH_SIZE)
     if (length < 0) continue
-    const value = scratch.bytes.slice(scratch.offset, scratch.offset + length)
+    const value = scratch.bytes.slice(0, length)
     callResult("lsetxattr", to, name, value, length, 0)
   }
 }

@@ -1,9 +1,8 @@
 import { call } from "../../../ffi/call.ts"
+import { type Struct, struct } from "../../../ffi/calls.ts"
 import { O_DIRECTORY, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import { close, open } from "../../../ffi/fs.ts"
-import { arena } from "../../../ffi/libc.ts"
-import { placeBytes, placeString, setWord } from "../../../ffi/memory.ts"
 import { ToyboxError } from "../../errors.ts"
 
 // linux/bpf.h
@@ -14,36 +13,20 @@ const BPF_CGROUP_DEVICE = 6
 const BPF_F_ALLOW_MULTI = 1 << 1
 // The whole of union bpf_attr as of Linux 4.15, which brought the program type; newer kernels take the rest as zero.
 const ATTRIBUTES_SIZE = 48
+const unused = (bytes: number): Struct["fields"] => Array.from({ length: bytes / 8 }, () => [8, 0] as const)
 
-function load(program: Uint8Array): number {
-  const mark = arena.mark()
-  const attributes = arena.allocate(ATTRIBUTES_SIZE)
-  const { view, offset } = attributes
-  view.setUint32(offset, BPF_PROG_TYPE_CGROUP_DEVICE, true)
-  view.setUint32(offset + 4, program.length / 8, true)
-  setWord(view, offset + 8, placeBytes(arena, program).address)
-  setWord(view, offset + 16, placeString(arena, "MIT").address)
-  try {
-    return call("bpf", BPF_PROG_LOAD, attributes.address, ATTRIBUTES_SIZE)
-  } finally {
-    arena.reset(mark)
-  }
+const load = (program: Uint8Array): number => {
+  const attributes = struct([4, BPF_PROG_TYPE_CGROUP_DEVICE], [4, program.length / 8], [8, program], [8, "MIT"], ...unused(24))
+  return call("bpf", BPF_PROG_LOAD, attributes, ATTRIBUTES_SIZE)
 }
 
 function attach(programFd: number, dir: string): void {
   const dirFd = open(dir, O_RDONLY | O_DIRECTORY)
-  const mark = arena.mark()
-  const attributes = arena.allocate(ATTRIBUTES_SIZE)
-  const { view, offset } = attributes
-  view.setUint32(offset, dirFd, true)
-  view.setUint32(offset + 4, programFd, true)
-  view.setUint32(offset + 8, BPF_CGROUP_DEVICE, true)
   // Not alone: a parent's program (systemd's, an outer engine's) must go on having its say.
-  view.setUint32(offset + 12, BPF_F_ALLOW_MULTI, true)
+  const attributes = struct([4, dirFd], [4, programFd], [4, BPF_CGROUP_DEVICE], [4, BPF_F_ALLOW_MULTI], ...unused(32))
   try {
-    call("bpf", BPF_PROG_ATTACH, attributes.address, ATTRIBUTES_SIZE)
+    call("bpf", BPF_PROG_ATTACH, attributes, ATTRIBUTES_SIZE)
   } finally {
-    arena.reset(mark)
     close(dirFd)
   }
 }

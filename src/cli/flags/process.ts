@@ -1,7 +1,6 @@
 /** Environment, limits of the process, signal names. */
 import { callResult, scratch } from "../../../ffi/call.ts"
 import { readText } from "../../../ffi/fs.ts"
-import { getWord } from "../../../ffi/memory.ts"
 import * as signals from "../../../ffi/constants/signal.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import { RLIMITS } from "../../launch/encode/process.ts"
@@ -46,7 +45,7 @@ export function environment(argv: ParsedArgv): string[] {
 /** This process's hard limit: getrlimit(2). Infinity where there is none. */
 export function hardLimit(resource: number): number {
   if (callResult("prlimit64", 0, resource, null, scratch.address) < 0) return Number.POSITIVE_INFINITY
-  const hard = getWord(scratch.view, scratch.offset + 8)
+  const hard = scratch.word(8)
   return hard < 0 || hard >= Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : hard
 }
 

@@ -1,0 +1,299 @@
+/** Calls in memory: the layouts of `struct call` and `struct program` are those of walker.c. */
+import { type Arg, type Call, type Out, PROCESS, type Slot, type Struct } from "./calls.ts"
+import { errnoNumber } from "./errno.ts"
+import { type Arena, getU16, getU32, getWord, placeBytes, placeString, reserve, setWord } from "./memory.ts"
+
+/** How a name becomes a target; `number` goes before the arguments of a function reached through libc's syscall(2). */
+export interface Target {
+  readonly address: number
+  readonly number?: number
+}
+
+/** What differs between the two stages. */
+export interface Stage {
+  resolve(name: string): Target
+  /** Address of __errno_location, in stage one. */
+  readonly errnoLocation: number
+}
+
+/** Calls reported as they happen, for --trace: after each one its record is written to `fd`. */
+export interface Trace {
+  readonly fd: number
+}
+
+const CALL_SIZE = 128
+const PROGRAM_SIZE = 64
+const PROCESS_WORD = 40
+const RESULT = 56
+const OP = 64
+const CHECK = 68
+const MASK = 72
+const EXPECT = 80
+const TOLERATE = 88
+const STORE = 104
+const ERR = 112
+const STORE_SIZE = 116
+const INDIRECT = 118
+const JUMP = 120
+const TO = 122
+const FLAGS = 124
+const INDEX = 126
+
+const OP_LOAD = 1
+// CHECK_NONE is 0.
+const CHECK_MINUS_ONE = 1
+const CHECK_NULL = 2
+const CHECK_EQUAL = 3
+const JUMP_EQUAL = 1
+const JUMP_NOT_EQUAL = 2
+const RESULT_INT = 1
+const REPORT_TOLERATED = 2
+
+/** A traced call takes four records: itself, the clock, the report, the jump. */
+export const TRACE_STRIDE = 4
+/** Of a trace report: the record, then seconds and nanoseconds of CLOCK_MONOTONIC. */
+export const TRACE_REPORT_SIZE = CALL_SIZE + 16
+/** Of a failure report: index and errno. */
+export const REPORT_SIZE = 8
+
+// Every other function of ours returns an int or a small ssize_t, whose upper half the ABI leaves undefined.
+const LONG_RESULT = new Set(["mmap", "lseek"])
+
+interface Session {
+  readonly arena: Arena
+  readonly places: Map<object, number>
+}
+
+function addressOf({ arena, places }: Session, object: Slot | Out): number {
+  let address = places.get(object)
+  if (address === undefined) {
+    address = arena.base + reserve(arena, object.kind === "slot" ? 8 : object.size + 8)
+    places.set(object, address)
+  }
+  return address
+}
+
+function placeStruct(session: Session, { fields }: Struct): number {
+  const { arena } = session
+  let size = 0
+  for (const field of fields) size += field[0]
+  const offset = reserve(arena, size)
+  let position = offset
+  for (const [width, arg] of fields) {
+    const value = valueOf(session, arg)
+    if (width === 8) setWord(arena, position, value)
+    else for (let i = 0; i < width; i++) arena.bytes[position + i] = Number(value) >> (8 * i)
+    position += width
+  }
+  return arena.base + offset
+}
+
+function placeStrings(session: Session, values: readonly string[]): number {
+  const { arena } = session
+  const offset = reserve(arena, (values.length + 1) * 8)
+  for (let i = 0; i < values.length; i++) setWord(arena, offset + i * 8, placeString(arena, values[i] ?? ""))
+  return arena.base + offset
+}
+
+function valueOf(session: Session, arg: Arg): number | bigint {
+  if (typeof arg === "number" || typeof arg === "bigint") return arg
+  if (typeof arg === "string") return placeString(session.arena, arg)
+  if (arg === null) return 0
+  if (arg instanceof Uint8Array) return placeBytes(session.arena, arg)
+  // A list, or a struct or strings used by several calls, is placed once.
+  const known = session.places.get(arg)
+  if (known !== undefined) return known
+  switch (arg.kind) {
+    case "slot":
+    case "out":
+      return addressOf(session, arg)
+    case "at":
+      return addressOf(session, arg.out) + arg.offset
+    case "struct":
+    case "strings": {
+      const address = arg.kind === "struct" ? placeStruct(session, arg) : placeStrings(session, arg.values)
+      session.places.set(arg, address)
+      return address
+    }
+  }
+}
+
+/** Writes one call into the zeroed record at `base`. */
+function writeCall(session: Session, stage: Stage, call: Call, base: number): void {
+  const { arena } = session
+  const { bytes } = arena
+  const { name, args, fails, into, tolerate } = call
+  let position = base + 8
+  if (name === "load") {
+    bytes[base + OP] = OP_LOAD
+  } else {
+    const target = stage.resolve(name)
+    setWord(arena, base, target.address)
+    if (target.number !== undefined) {
+      setWord(arena, position, target.number)
+      position += 8
+    }
+    if (!LONG_RESULT.has(name)) bytes[base + FLAGS] = call.report ? RESULT_INT | REPORT_TOLERATED : RESULT_INT
+    if (fails === undefined) bytes[base + CHECK] = CHECK_MINUS_ONE
+  }
+  for (let i = 0; i < args.length; i++, position += 8) {
+    const arg = args[i] as Arg
+    if (position > base + 48) throw new RangeError(`${name}: too many arguments for a call list`)
+    if (arg === 0 || arg === null) continue
+    setWord(arena, position, valueOf(session, arg))
+    if (typeof arg === "object" && "kind" in arg && arg.kind === "slot") {
+      bytes[base + INDIRECT] = (bytes[base + INDIRECT] ?? 0) | (1 << ((position - base) / 8 - 1))
+    }
+  }
+  if (fails === "null") bytes[base + CHECK] = CHECK_NULL
+  else if (typeof fails === "object") {
+    bytes[base + CHECK] = CHECK_EQUAL
+    setWord(arena, base + MASK, fails.mask)
+    setWord(arena, base + EXPECT, fails.unless)
+  }
+  if (tolerate !== undefined) {
+    for (const word of tolerate) {
+      const errno = errnoNumber(word)
+      const at = base + TOLERATE + (errno >> 3)
+      bytes[at] = (bytes[at] ?? 0) | (1 << (errno & 7))
+    }
+  }
+  if (into !== undefined) {
+    const slot = "kind" in into
+    setWord(arena, base + STORE, slot ? addressOf(session, into) : (valueOf(session, into.at) as number))
+    bytes[base + STORE_SIZE] = slot ? 8 : into.size
+  }
+}
+
+function writeJump(arena: Arena, { when, value, mask }: NonNullable<Call["jump"]>, index: number, base: number): void {
+  arena.bytes[base + JUMP] = when === "equal" ? JUMP_EQUAL : JUMP_NOT_EQUAL
+  setWord(arena, base + MASK, mask ?? -1)
+  setWord(arena, base + EXPECT, value)
+  arena.bytes[base + TO] = index
+  arena.bytes[base + TO + 1] = index >> 8
+}
+
+const CLOCK_MONOTONIC = 1
+
+/** The four records of a traced call; see TRACE_STRIDE. `index` is that in reports, `own` that in this list. */
+function writeTraced(session: Session, stage: Stage, call: Call, own: number, index: number, trace: Trace, base: number): void {
+  const { arena } = session
+  writeCall(session, stage, call, base)
+  arena.bytes[base + INDEX] = index
+  arena.bytes[base + INDEX + 1] = index >> 8
+  const record = arena.base + base
+  const stamp = arena.base + reserve(arena, 16)
+  const vector: Struct = {
+    kind: "struct",
+    fields: [
+      [8, record],
+      [8, CALL_SIZE],
+      [8, stamp],
+      [8, 16],
+    ],
+  }
+  writeCall(session, stage, { name: "clock_gettime", args: [CLOCK_MONOTONIC, stamp], fails: "never" }, base + CALL_SIZE)
+  writeCall(session, stage, { name: "writev", args: [trace.fd, vector, 2], fails: "never" }, base + 2 * CALL_SIZE)
+  writeCall(session, stage, { name: "load", args: [record + RESULT, -1] }, base + 3 * CALL_SIZE)
+  if (call.jump) writeJump(arena, call.jump, (own + 1 + call.jump.skip) * TRACE_STRIDE, base + 3 * CALL_SIZE)
+}
+
+/** Reads one trace report. `time` in milliseconds of CLOCK_MONOTONIC, when the call had returned. */
+export function readTraceReport(arena: Arena, offset: number): { index: number; result: number; errno: number; time: number } {
+  return {
+    index: getU16(arena, offset + INDEX),
+    result: getWord(arena, offset + RESULT),
+    errno: getU32(arena, offset + ERR),
+    time: getWord(arena, offset + CALL_SIZE) * 1000 + getWord(arena, offset + CALL_SIZE + 8) / 1e6,
+  }
+}
+
+/** A laid-out program: its address for the walker, and readers for what the calls left. */
+export interface Program {
+  readonly address: number
+  /** Index of the call that a walk stopped at, from what the walker returned. */
+  index(returned: number): number
+  /** The result of call `index`, after the walk in this process. */
+  result(index: number): number
+  /** Its errno, 0 when it did not fail. */
+  errno(index: number): number
+  /** A slot's value, after the walk in this process. */
+  value(slot: Slot): number
+}
+
+export interface LayOutOptions {
+  /** Where a child writes its failure: index and errno. */
+  reportFd: number
+  /** Whether the whole list runs in a child. */
+  child: boolean
+  trace?: Trace | undefined
+  /** Slots whose values are known beforehand. */
+  preset?: readonly (readonly [Slot, number])[]
+  /** Added to the indexes in reports and traces. */
+  base?: number
+}
+
+/** Lays `calls` out in `arena`. With `trace`, indexes in reports count TRACE_STRIDE per call. */
+export function layOut(calls: readonly Call[], arena: Arena, stage: Stage, options: LayOutOptions): Program {
+  const { trace, base: first = 0 } = options
+  const program = reserve(arena, PROGRAM_SIZE)
+  const session: Session = { arena, places: new Map([[PROCESS as object, arena.base + program + PROCESS_WORD]]) }
+  for (const [slot, value] of options.preset ?? []) {
+    const place = reserve(arena, 8)
+    setWord(arena, place, value)
+    session.places.set(slot, arena.base + place)
+  }
+  const stride = trace ? TRACE_STRIDE : 1
+  const records = reserve(arena, calls.length * CALL_SIZE * stride)
+  for (let index = 0; index < calls.length; index++) {
+    const call = calls[index] as Call
+    const record = records + index * CALL_SIZE * stride
+    if (trace) writeTraced(session, stage, call, index, first + index, trace, record)
+    else {
+      writeCall(session, stage, call, record)
+      if (call.jump !== undefined) writeJump(arena, call.jump, index + 1 + call.jump.skip, record)
+    }
+  }
+  setWord(arena, program, arena.base + records)
+  setWord(arena, program + 8, calls.length * stride)
+  setWord(arena, program + 16, stage.resolve("write").address)
+  setWord(arena, program + 24, stage.resolve(stage.errnoLocation ? "_exit" : "exit_group").address)
+  setWord(arena, program + 32, stage.errnoLocation)
+  setWord(arena, program + PROCESS_WORD, options.child ? 0 : 1)
+  setWord(arena, program + 48, options.reportFd)
+  setWord(arena, program + 56, first * stride)
+  const recordAt = (index: number) => records + index * stride * CALL_SIZE
+  return {
+    address: arena.base + program,
+    index: (returned) => Math.floor(returned / stride),
+    result: (index) => getWord(arena, recordAt(index) + RESULT),
+    errno: (index) => getU32(arena, recordAt(index) + ERR),
+    value: (object) => getWord(arena, addressOf(session, object) - arena.base),
+  }
+}
+
+/** A program of one call that is written again and again; see call.ts. */
+export interface SingleCall {
+  /** Writes the call; the arguments' memory is given back by the caller. */
+  write(call: Call): void
+  readonly address: number
+  readonly result: () => number
+  readonly errno: () => number
+}
+
+/** Lays out a program for single calls in this process. */
+export function singleCall(arena: Arena, stage: Stage): SingleCall {
+  const program = layOut([{ name: "getpid", args: [] }], arena, stage, { reportFd: -1, child: false })
+  const record = arena.used - CALL_SIZE
+  const places = new Map<object, number>()
+  return {
+    address: program.address,
+    write(call) {
+      arena.bytes.fill(0, record, record + CALL_SIZE)
+      places.clear()
+      writeCall({ arena, places }, stage, call, record)
+    },
+    result: () => getWord(arena, record + RESULT),
+    errno: () => getU32(arena, record + ERR),
+  }
+}
