@@ -45,7 +45,10 @@ export function loadConstants(paths: readonly string[], arch: Arch): Constants {
   const script = `
     Object.defineProperty(process, "arch", { value: ${JSON.stringify(arch)} })
     const modules = await Promise.all(${JSON.stringify(paths)}.map((path) => import(path)))
-    const numbers = modules.flatMap(Object.entries).filter(([, value]) => ["number", "bigint"].includes(typeof value))
+    // A list of names, as that of the capabilities, has each name at its number.
+    const exported = modules.flatMap(Object.entries)
+    const lists = exported.filter(([, value]) => Array.isArray(value)).flatMap(([, list]) => list.map((name, i) => [name, i]))
+    const numbers = [...exported, ...lists].filter(([, value]) => ["number", "bigint"].includes(typeof value))
     console.log(JSON.stringify(numbers.map(([name, value]) => [name, String(BigInt(value))])))`
   const entries: [string, string][] = JSON.parse(run([process.execPath, "-e", script]))
   const constants: Constants = {}

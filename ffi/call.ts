@@ -1,9 +1,9 @@
 /** Single libc calls in this process, with errno stored beside the result by the walker. */
-import type { Arg } from "./calls.ts"
+import type { Arg, Call } from "./calls.ts"
 import { SyscallError } from "./errno.ts"
-import { type Stage, singleCall, type Target } from "./layout.ts"
-import { address, arena, syscallNumber, walk } from "./libc.ts"
-import { getU16, getU32, getWord, release, reserve } from "./memory.ts"
+import { type LayOutOptions, layOut, type Program, type Stage, singleCall, type Target } from "./layout.ts"
+import { address, arena, mapMemory, syscallNumber, walk } from "./libc.ts"
+import { type Arena, ArenaFull, createArena, getU16, getU32, getWord, release, reserve } from "./memory.ts"
 
 const targets = new Map<string, Target>()
 
@@ -54,6 +54,42 @@ export function takeScratch(size: number): Scratch {
 export const scratch = takeScratch(SCRATCH_SIZE)
 
 const single = singleCall(arena, stageOne)
+
+/** Carries out a list in this process, in one go. Throws the SyscallError of the first call that failed. */
+export function runList(calls: readonly Call[]): void {
+  const mark = arena.used
+  const program = layOut(calls, arena, stageOne, { reportFd: -1, child: false })
+  const index = walk(program.address)
+  const failed = calls[index]
+  const errno = failed ? program.errno(index) : 0
+  release(arena, mark)
+  if (failed) throw failure(failed.name, -errno, ...failed.args)
+}
+
+const FIRST_REGION = 128 * 1024
+// execve(2) takes at most 6 MiB of arguments and environment.
+const LAST_REGION = FIRST_REGION * 4 ** 4
+
+/**
+ * Lays a list out in a region of its own, which stays. `address` is where the list will run, if that is not here.
+ * Throws ArenaFull beyond 32 MiB.
+ */
+export function layOutAnew(
+  calls: readonly Call[],
+  stage: Stage,
+  options: LayOutOptions,
+  address?: number,
+): { program: Program; arena: Arena; base: number } {
+  for (let size = FIRST_REGION; ; size *= 4) {
+    const { base, buffer } = mapMemory(size)
+    const arena = createArena(buffer, address ?? base)
+    try {
+      return { program: layOut(calls, arena, stage, options), arena, base }
+    } catch (error) {
+      if (!(error instanceof ArenaFull) || size >= LAST_REGION) throw error
+    }
+  }
+}
 
 function shown(arg: Arg): string {
   if (typeof arg === "string") return JSON.stringify(arg)

@@ -41,14 +41,14 @@ export interface Call {
   /** What failure is; a result of -1 unless said. */
   readonly fails?: "never" | "null" | { readonly mask: number; readonly unless: number }
   /** Errnos that are no failure. */
-  readonly tolerate?: readonly string[]
+  readonly tolerate?: readonly number[]
   /** Tolerated errnos are reported all the same (for the exec candidates). */
   readonly report?: boolean
   readonly into?: Slot | { readonly at: At; readonly size: 4 | 8 }
   /** Skip `skip` calls (negative: go back) when result & mask equals, or differs from, `value`. */
   readonly jump?: { readonly when: "equal" | "not-equal"; readonly value: number; readonly mask?: number; readonly skip: number }
   /** The step of the plan that this call belongs to; given back with a failure. */
-  readonly step?: number
+  step?: number
 }
 
 export const slot = (name: string): Slot => ({ kind: "slot", name })

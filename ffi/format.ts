@@ -1,10 +1,11 @@
 /** Calls as text, for people: --explain=calls, --trace and error messages. */
 import type { Arg, Call } from "./calls.ts"
+import { errnoName } from "./errno.ts"
 import * as fcntl from "./constants/fcntl.ts"
 import * as ioctl from "./constants/ioctl.ts"
 import * as mount from "./constants/mount.ts"
 import * as prctl from "./constants/prctl.ts"
-import * as resource from "./constants/resource.ts"
+import { RLIMIT_NAMES } from "./constants/resource.ts"
 import * as sched from "./constants/sched.ts"
 import * as signal from "./constants/signal.ts"
 import * as stat from "./constants/stat.ts"
@@ -52,7 +53,7 @@ const SHAPES: Readonly<Record<string, Readonly<Record<number, (value: number) =>
   setns: { 1: set(sched, /^CLONE_/) },
   unshare: { 0: set(sched, /^CLONE_/) },
   prctl: { 0: one(prctl, /^PR_(SET|CAP(BSET|_AMBIENT$))/) },
-  prlimit64: { 1: one(resource, /^RLIMIT/) },
+  prlimit64: { 1: (value) => RLIMIT_NAMES[value] ?? String(value) },
   ioctl: { 1: one(ioctl, /^(T|SIOC)/) },
   fcntl: { 1: one(fcntl, /^F_(SETFD|SETFL|ADD)/) },
   rt_sigaction: { 0: one(signal, /^SIG[A-Z0-9]+$/) },
@@ -105,6 +106,6 @@ export const formatArguments = (call: Call): string => call.args.map((arg, i) =>
 /** A call as one line: `fsopen("proc", FSOPEN_CLOEXEC) → <fs>`. */
 export function formatCall(call: Call): string {
   const into = call.into === undefined ? "" : ` → ${"kind" in call.into ? `<${call.into.name}>` : `<${call.into.at.out.name}>`}`
-  const tolerated = call.tolerate && !call.report ? `  or ${call.tolerate.join(", ")}` : ""
+  const tolerated = call.tolerate && !call.report ? `  or ${call.tolerate.map(errnoName).join(", ")}` : ""
   return `${call.name}(${formatArguments(call)})${into}${tolerated}`
 }

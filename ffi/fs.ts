@@ -221,26 +221,36 @@ export const lstat = (path: string, dirFd = AT_FDCWD) => stat(path, AT_SYMLINK_N
 /** Whether a stat is a directory's. */
 export const isDirectory = (stat: Stat | null): boolean => stat !== null && (stat.mode & S_IFMT) === S_IFDIR
 
-/** The names in an open directory as bytes with a closing NUL, without "." and "..": getdents64(2). */
-function listBytes(fd: number): Uint8Array[] {
-  const names: Uint8Array[] = []
+interface Entry {
+  /** The name's bytes with a closing NUL. */
+  name: Uint8Array
+  /** DT_*; DT_UNKNOWN where the file system does not tell. */
+  type: number
+}
+
+const DT_UNKNOWN = 0
+const DT_DIR = 4
+
+/** The entries of an open directory, without "." and "..": getdents64(2). */
+function listEntries(fd: number): Entry[] {
+  const entries: Entry[] = []
   for (;;) {
     const size = callResult("getdents64", fd, scratch.address, SCRATCH_SIZE)
     if (size < 0) throw failure("getdents64", size, fd)
-    if (size === 0) return names
+    if (size === 0) return entries
     const { bytes } = scratch
     for (let position = 0; position < size; ) {
       const start = position + 19
       const end = bytes.indexOf(0, start)
       const dots = bytes[start] === DOT && (end === start + 1 || (end === start + 2 && bytes[start + 1] === DOT))
-      if (!dots) names.push(bytes.slice(start, end + 1))
+      if (!dots) entries.push({ name: bytes.slice(start, end + 1), type: bytes[position + 18] ?? DT_UNKNOWN })
       position += (bytes[position + 16] ?? 0) | ((bytes[position + 17] ?? 0) << 8)
     }
   }
 }
 
 /** The names in an open directory. */
-export const listFd = (fd: number): string[] => listBytes(fd).map((name) => decoder.decode(name.subarray(0, -1)))
+export const listFd = (fd: number): string[] => listEntries(fd).map(({ name }) => decoder.decode(name.subarray(0, -1)))
 
 /** The names in a directory; empty where there is no such directory. */
 export function listDir(path: string): string[] {
@@ -260,9 +270,10 @@ export function tryLock(fd: number): boolean {
 }
 
 function removeEntries(dirFd: number): void {
-  // Bytes, because a container may have made names that are no UTF-8.
-  for (const name of listBytes(dirFd)) {
-    if (callResult("unlinkat", dirFd, name, 0) === 0) continue
+  // Names as bytes, because a container may have made some that are no UTF-8.
+  for (const { name, type } of listEntries(dirFd)) {
+    if (type !== DT_DIR && callResult("unlinkat", dirFd, name, 0) === 0) continue
+    if (type === DT_DIR && callResult("unlinkat", dirFd, name, AT_REMOVEDIR) === 0) continue
     const fd = call("openat", dirFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
     try {
       removeEntries(fd)

@@ -1,6 +1,5 @@
 /** Calls in memory: the layouts of `struct call` and `struct program` are those of walker.c. */
 import { type Arg, type Call, type Out, PROCESS, type Slot, type Struct } from "./calls.ts"
-import { errnoNumber } from "./errno.ts"
 import { type Arena, getU16, getU32, getWord, placeBytes, placeString, reserve, setWord } from "./memory.ts"
 
 /** How a name becomes a target; `number` goes before the arguments of a function reached through libc's syscall(2). */
@@ -152,8 +151,7 @@ function writeCall(session: Session, stage: Stage, call: Call, base: number): vo
     setWord(arena, base + EXPECT, fails.unless)
   }
   if (tolerate !== undefined) {
-    for (const word of tolerate) {
-      const errno = errnoNumber(word)
+    for (const errno of tolerate) {
       const at = base + TOLERATE + (errno >> 3)
       bytes[at] = (bytes[at] ?? 0) | (1 << (errno & 7))
     }

@@ -5,7 +5,7 @@
 import { CFunction, dlopen, type Pointer, toArrayBuffer } from "bun:ffi"
 import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE } from "./constants/mman.ts"
 import { createArena, placeString, release } from "./memory.ts"
-import { SYSCALL_NUMBERS, type SyscallName } from "./syscall-numbers.ts"
+import { SYSCALL_NUMBERS } from "./syscall-numbers.ts"
 import * as arm64 from "./walker.arm64.ts"
 import * as x64 from "./walker.x64.ts"
 
@@ -52,9 +52,9 @@ export function mapMemory(length: number): { base: number; buffer: ArrayBuffer }
   return { base, buffer: toArrayBuffer(base as Pointer, 0, length) }
 }
 
-/** Where calls, strings and structures for libc are laid out. Their addresses must hold until the child has run. */
-// Address space only: pages are taken as they are touched. execve(2) takes at most 6 MiB.
-const arenaMemory = mapMemory(16 * 1024 * 1024)
+/** Where single calls are laid out, with their strings and structures. */
+// Small, because the garbage collector counts it as its own and would start for more.
+const arenaMemory = mapMemory(384 * 1024)
 export const arena = createArena(arenaMemory.buffer, arenaMemory.base)
 
 const addresses = new Map<string, number>()
@@ -73,9 +73,10 @@ export function address(name: string): number {
 
 /** The number of a system call on this processor. */
 export function syscallNumber(name: string): number {
-  const number = SYSCALL_NUMBERS[arch][name as SyscallName] as number | undefined
-  if (number === undefined) throw new Error(`no libc function or system call ${name} is known`)
-  return number
+  const text = SYSCALL_NUMBERS[arch]
+  const start = text.indexOf(` ${name}=`)
+  if (start < 0) throw new Error(`no libc function or system call ${name} is known`)
+  return Number.parseInt(text.slice(start + name.length + 2), 10)
 }
 
 function loadWalker(): (program: number) => number {

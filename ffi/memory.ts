@@ -8,6 +8,11 @@ export interface Arena {
   used: number
 }
 
+/** There is no room left in an arena. */
+export class ArenaFull extends Error {
+  override readonly message = "the arguments and the environment are too long"
+}
+
 export function createArena(buffer: ArrayBuffer, base: number): Arena {
   return { words: new Uint32Array(buffer), bytes: new Uint8Array(buffer), base, used: 0 }
 }
@@ -16,7 +21,7 @@ export function createArena(buffer: ArrayBuffer, base: number): Arena {
 export function reserve(arena: Arena, size: number): number {
   const offset = arena.used
   arena.used = (offset + size + 7) & ~7
-  if (arena.used > arena.bytes.length) throw new RangeError("the arguments and the environment are too long")
+  if (arena.used > arena.bytes.length) throw new ArenaFull()
   return offset
 }
 
@@ -58,7 +63,7 @@ export function placeString(arena: Arena, text: string): number {
   const { bytes } = arena
   const offset = arena.used
   // UTF-8 takes at most three bytes for one UTF-16 unit.
-  if (offset + text.length * 3 + 1 > bytes.length) throw new RangeError("the arguments and the environment are too long")
+  if (offset + text.length * 3 + 1 > bytes.length) throw new ArenaFull()
   const { written } = encoder.encodeInto(text, bytes.subarray(offset))
   arena.used = (offset + written + 8) & ~7
   return arena.base + offset

@@ -7,9 +7,9 @@ import type { Call } from "./calls.ts"
 import { F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE } from "./constants/fcntl.ts"
 import { writeAll } from "./fs.ts"
 import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC } from "./constants/memfd.ts"
-import { layOut, type Stage, type Target, type Trace } from "./layout.ts"
-import { mapMemory, syscallNumber, walkerBytes } from "./libc.ts"
-import { createArena } from "./memory.ts"
+import { layOutAnew } from "./call.ts"
+import type { Stage, Target, Trace } from "./layout.ts"
+import { syscallNumber, walkerBytes } from "./libc.ts"
 
 const CODE_ADDRESS = 0x400100
 const CODE_OFFSET = 0x100
@@ -72,14 +72,9 @@ export interface SealedImage {
   dataSize: number
 }
 
-// Address space only. execve(2) takes at most 6 MiB of arguments and environment.
-const REGION = 16 * 1024 * 1024
-
 /** Lays stage two out as an ELF image. */
 export function sealedImage(calls: readonly Call[], options: { reportFd: number; base: number; trace?: Trace | undefined }): SealedImage {
-  const { base, buffer } = mapMemory(REGION)
-  const arena = createArena(buffer, DATA_ADDRESS)
-  layOut(calls, arena, stageTwo, { ...options, child: true })
+  const { arena, base } = layOutAnew(calls, stageTwo, { ...options, child: true }, DATA_ADDRESS)
   return { head: elfHead(arena.used), dataAddress: base, dataSize: arena.used }
 }
 

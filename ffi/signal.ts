@@ -1,5 +1,5 @@
 /** Signals taken as events: sigaction(2), the self-pipe; kill(2), wait4(2). */
-import { call, callResult, scratch } from "./call.ts"
+import { call, callResult, runList, scratch } from "./call.ts"
 import { O_CLOEXEC, O_NONBLOCK } from "./constants/fcntl.ts"
 import { PROT_EXEC, PROT_READ } from "./constants/mman.ts"
 import { SA_RESTART } from "./constants/signal.ts"
@@ -21,7 +21,7 @@ export function openSignals(signals: readonly number[]): number {
   call("mprotect", base, code.length + 8, PROT_READ | PROT_EXEC)
   // libc's struct sigaction: the handler, a mask of 128 bytes, the flags, the restorer that libc fills in.
   const action = struct([8, base + 8], ...Array.from({ length: 16 }, () => [8, 0] as const), [4, SA_RESTART], [4, 0], [8, 0])
-  for (const signal of signals) call("sigaction", signal, action, null)
+  runList(signals.map((signal) => ({ name: "sigaction", args: [signal, action, null] })))
   return readEnd
 }
 

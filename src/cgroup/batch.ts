@@ -1,3 +1,4 @@
+import { EEXIST } from "../../ffi/constants/errno.ts"
 import { stageOne } from "../../ffi/call.ts"
 import { type Call, slot } from "../../ffi/calls.ts"
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../../ffi/constants/fcntl.ts"
@@ -21,7 +22,7 @@ export interface BatchResult {
 
 const FILE = slot("cgroup file")
 const encoder = new TextEncoder()
-const REUSED = ["EEXIST"]
+const REUSED = [EEXIST]
 
 function callsOf(op: FileOp): Call[] {
   if (op.kind === "mkdir") {

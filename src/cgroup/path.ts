@@ -4,6 +4,15 @@ import { UsageError } from "../errors.ts"
 export const SLICE = "/toybox.slice"
 
 /**
+ * The cgroup of a container. On v1 without a slice above it, which would cost a directory more in every hierarchy at
+ * every start and end, and give nothing: each controller has its own tree anyway.
+ */
+export function containerCgroup(parent: string | null, id: string, version: 1 | 2): string {
+  if (parent !== null) return `${parent}/${id}`
+  return version === 2 ? `${SLICE}/${id}` : `/toybox-${id}`
+}
+
+/**
  * Checks a cgroup path (`--cgroup-parent`, `linux.cgroupsPath`) and gives it back absolute, from the root of the hierarchy:
  * `a/b/` is `/a/b`. Refuses `..`, which would leave the hierarchy, and names the kernel refuses. Throws UsageError.
  */

@@ -1,8 +1,7 @@
 /** What a plan needs to know of this machine. */
-import { call, callResult } from "../../ffi/call.ts"
+import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_PATH, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { exists, isDirectory, listDir, lstat, open, readText, stat } from "../../ffi/fs.ts"
-import { SyscallError } from "../../ffi/errno.ts"
 import type { Cgroups } from "../cgroup/detect.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
@@ -99,12 +98,3 @@ export const reserveFds = (): number[] => [0, 1, 2].map(() => call("openat", AT_
 
 /** The highest capability of this kernel: capabilities(7). */
 export const lastCapability = (): number => Number(readText("/proc/sys/kernel/cap_last_cap"))
-
-/** Throws where this kernel lacks what every container needs: mount_setattr(2), since Linux 5.12, is the youngest. */
-export function explainOldKernel(error: unknown): unknown {
-  const cause = error instanceof Error ? error.cause : undefined
-  if (cause instanceof SyscallError && cause.errno === "ENOSYS" && callResult("mount_setattr", -1, "", 0, null, 0) === -38) {
-    return new ToyboxError("this kernel is too old: toybox needs Linux 5.12 or newer", { cause: error })
-  }
-  return error
-}

@@ -1,10 +1,11 @@
 /** A request → spec, facts and plan. Reads the machine and the root; changes nothing. */
+import { CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
+import { containerCgroup } from "../cgroup/path.ts"
 import { close, readText } from "../../ffi/fs.ts"
 import type { CgroupManager } from "../cgroup/manager.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Mount, Spec } from "../oci/runtime.ts"
 import type { Facts } from "../plan/facts.ts"
-import { CAPABILITY_NAMES } from "../plan/identity.ts"
 import type { Step } from "../plan/steps.ts"
 import { generate } from "../spec/generate.ts"
 import { bindSources, cgroupView, lastCapability, openNamespaces, presentPaths, thermalPaths } from "./facts.ts"
@@ -37,7 +38,7 @@ export function makeSpec(request: ContainerRequest, id: string, directory: strin
   const files: Mount[] = fileMounts(directory)
   const spec = generate({ ...process, ...(isPrivate(request, "uts") ? { hostname } : {}) }, identity, {
     rootPath: overlayLayout(directory).merged,
-    cgroupsPath: `${request.cgroupParent}/${id}`,
+    cgroupsPath: containerCgroup(request.cgroupParent, id, request.cgroups.mode === "unified" ? 2 : 1),
     files,
     allCapabilities: CAPABILITY_NAMES.slice(0, lastCapability() + 1),
   })

@@ -14,7 +14,8 @@ export interface ContainerRequest {
   init: boolean
   detachKeys: readonly number[]
   stopSignal: number
-  cgroupParent: string
+  /** Null: toybox's own place. */
+  cgroupParent: string | null
   cgroups: Cgroups
   /** The text of /proc/self/mountinfo. */
   mountinfo: string

@@ -2,26 +2,26 @@
 import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
-import { SyscallError } from "../../ffi/errno.ts"
+import { errnoName } from "../../ffi/errno.ts"
 import { close, createExclusive, removeTree, writeAll } from "../../ffi/fs.ts"
 import { pipe } from "../../ffi/pipe.ts"
 import { executableMemfd } from "../../ffi/sealed.ts"
 import { kill } from "../../ffi/signal.ts"
 import { type CgroupManager, createCgroup } from "../cgroup/manager.ts"
 import { EXIT_TOYBOX, ToyboxError } from "../errors.ts"
-import { encode, launch, mountRoot } from "../launch/index.ts"
+import { encode, ListFailure, launch, mountRoot } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { copySteps, overlayLayout, overlaySteps } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import { plan } from "../plan/index.ts"
-import { explainOldKernel, reserveFds, unpivotableMounts } from "./facts.ts"
+import { reserveFds, unpivotableMounts } from "./facts.ts"
 import { writeContainerFiles } from "./files.ts"
 import { proposeName } from "./names.ts"
 import { effectiveHostname, gatherFacts, makeSpec, releaseFacts } from "./prepare.ts"
 import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
-import { describeEnding, launchError } from "./result.ts"
+import { describeEnding } from "./result.ts"
 import {
   enterRunning,
   forget,
@@ -61,9 +61,11 @@ async function openRoot(request: ContainerRequest, live: Live): Promise<void> {
   try {
     live.rootFd = mountRoot(overlaySteps(request.lower, layout, request.autoRemove), reserved)
   } catch (error) {
-    const cause = error instanceof Error ? error.cause : undefined
-    if (!(cause instanceof SyscallError) || !OVERLAY_REFUSED.includes(cause.errno) || !cause.syscall.startsWith("fs")) throw error
-    notice(`overlayfs is refused here (${cause.syscall}: ${cause.errno}): the root is copied, which takes time and space`)
+    if (!(error instanceof ListFailure)) throw error
+    const refused = error.calls[error.index]?.name ?? ""
+    const errno = errnoName(error.errno)
+    if (!OVERLAY_REFUSED.includes(errno) || !refused.startsWith("fs")) throw error
+    notice(`overlayfs is refused here (${refused}: ${errno}): the root is copied, which takes time and space`)
     const { copyTree } = await import("../overlay/copy.ts")
     copyTree(request.lower, layout.upper)
     live.rootFd = mountRoot(copySteps(layout.upper, layout), reserved)
@@ -156,8 +158,9 @@ async function start(request: ContainerRequest, paths: Paths, live: Live, stdio:
     live.record.startTime = startTime(pid) ?? ""
     updateRunning(live.lock, live.record)
   }
+  // While the child makes itself ready there is time to write things down, and to tidy up after others.
   remember(pid)
-  // While the child makes itself ready there is time to tidy up after others.
+  record(request, paths, live, spec)
   recover(paths)
   const ending = supervise({
     pid,
@@ -179,7 +182,10 @@ async function start(request: ContainerRequest, paths: Paths, live: Live, stdio:
     const { printTrace } = await import("../launch/trace.ts")
     printTrace(traceFd, encoded)
   }
-  if (!ending.executed) throw launchError(encoded, ending.reports, live.rootFd)
+  if (!ending.executed) {
+    const { launchError } = await import("./launch-error.ts")
+    throw launchError(encoded, ending.reports, live.rootFd)
+  }
   return ending
 }
 
@@ -220,7 +226,6 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     const spec = makeSpec(request, live.id, live.directory, live.rootFd)
     makeCgroup(request, spec, live)
     updateRunning(live.lock, live.record)
-    record(request, paths, live, spec)
     const stdio = openStdio({ terminal: request.process.terminal, interactive: request.interactive })
     const ending = await start(request, paths, live, stdio, spec, signalFd)
     pid = live.record.pid
@@ -234,7 +239,8 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     return exitCode
   } catch (error) {
     if (pid > 0) kill(pid, SIGKILL)
-    const told = explainOldKernel(error)
+    const { explainFailure } = await import("../launch/report.ts")
+    const told = explainFailure(error)
     // A command that cannot be run leaves a container to look at, as docker has it; a container that could not be made, none.
     if (live.recorded && !request.autoRemove && told instanceof ToyboxError && told.exitCode !== EXIT_TOYBOX) {
       keep = true

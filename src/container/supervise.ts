@@ -1,6 +1,17 @@
 /** From the clone to the end of the command: reports, signals, output, exit. One thread, one poll. */
 import { POLLIN } from "../../ffi/constants/poll.ts"
-import * as signals from "../../ffi/constants/signal.ts"
+import {
+  SIGALRM,
+  SIGCHLD,
+  SIGHUP,
+  SIGINT,
+  SIGKILL,
+  SIGQUIT,
+  SIGTERM,
+  SIGUSR1,
+  SIGUSR2,
+  SIGWINCH,
+} from "../../ffi/constants/signal.ts"
 import { __WALL, WNOHANG } from "../../ffi/constants/wait.ts"
 import { close, tryReadText } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
@@ -10,7 +21,6 @@ import { type Reports, readReports } from "../launch/index.ts"
 import { advance, type Pump, wanted } from "./pump.ts"
 import { type Attached, attachTerminal } from "./stdio.ts"
 
-const { SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM, SIGWINCH, SIGCHLD, SIGKILL } = signals
 const FIRST_REALTIME = 34
 const LAST_SIGNAL = 64
 const FORWARDED = [

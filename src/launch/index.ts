@@ -1,25 +1,40 @@
 /** A plan → a process. */
-import { stageOne } from "../../ffi/call.ts"
+import { layOutAnew, stageOne } from "../../ffi/call.ts"
 import { type Call, PROCESS } from "../../ffi/calls.ts"
 import { close, read } from "../../ffi/fs.ts"
-import { layOut, REPORT_SIZE, type Trace } from "../../ffi/layout.ts"
-import { arena, walk } from "../../ffi/libc.ts"
+import { REPORT_SIZE, type Trace } from "../../ffi/layout.ts"
+import { walk } from "../../ffi/libc.ts"
 import { fillAndSeal, sealedImage } from "../../ffi/sealed.ts"
 import type { Facts } from "../plan/facts.ts"
 import type { Plan, Step } from "../plan/steps.ts"
 import { encodeChild, encodeSealed, encodeSteps, type Descriptors } from "./encode/index.ts"
 import { PID_REPORT } from "./encode/process.ts"
 import { ROOT } from "./encode/root.ts"
-import { stepError } from "./report.ts"
+
+/** A list stopped; report.ts makes the words, which are loaded only then. */
+export class ListFailure extends Error {
+  readonly steps: readonly Step[]
+  readonly calls: readonly Call[]
+  readonly index: number
+  readonly errno: number
+
+  constructor(steps: readonly Step[], calls: readonly Call[], index: number, errno: number) {
+    super(`call ${index} failed: errno ${errno}`)
+    this.steps = steps
+    this.calls = calls
+    this.index = index
+    this.errno = errno
+  }
+}
 
 const trace = (fd: number | undefined): Trace | undefined => (fd === undefined ? undefined : { fd })
 
 /** Mounts the root in this process, detached; returns its fd. */
 export function mountRoot(steps: readonly Step[], reserved: readonly number[]): number {
   const calls = encodeSteps(steps, { report: -1, reserved })
-  const program = layOut(calls, arena, stageOne, { reportFd: -1, child: false })
+  const { program } = layOutAnew(calls, stageOne, { reportFd: -1, child: false })
   const index = program.index(walk(program.address))
-  if (index < calls.length) throw stepError(steps, calls, index, program.errno(index))
+  if (index < calls.length) throw new ListFailure(steps, calls, index, program.errno(index))
   return program.value(ROOT)
 }
 
@@ -41,11 +56,11 @@ export function launch(encoded: Encoded, rootFd: number, facts: Pick<Facts, "rep
   const { reportFd, traceFd } = facts
   fillAndSeal(facts.memfd, sealedImage(sealed, { reportFd, base: child.length, trace: trace(traceFd) }))
   const preset = [[ROOT, rootFd] as const]
-  const program = layOut(child, arena, stageOne, { reportFd, child: false, trace: trace(traceFd), preset })
+  const { program } = layOutAnew(child, stageOne, { reportFd, child: false, trace: trace(traceFd), preset })
   const index = program.index(walk(program.address))
   const pid = program.value(PROCESS)
-  if (pid <= 0) throw stepError(plan.child, child, 0, program.errno(0))
-  if (index < child.length) throw stepError(plan.child, child, index, program.errno(index))
+  if (pid <= 0) throw new ListFailure(plan.child, child, 0, program.errno(0))
+  if (index < child.length) throw new ListFailure(plan.child, child, index, program.errno(index))
   return pid
 }
 

@@ -5,6 +5,7 @@ import { formatArguments } from "../../ffi/format.ts"
 import { EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, EXIT_TOYBOX, ToyboxError } from "../errors.ts"
 import { sentence } from "../plan/describe.ts"
 import type { Step, StepOf } from "../plan/steps.ts"
+import { ListFailure } from "./index.ts"
 
 /** What the kernel overloads: the errno alone misleads. */
 const HINTS: readonly { kind: Step["kind"]; call?: string; errno: string; hint: string }[] = [
@@ -19,6 +20,7 @@ const HINTS: readonly { kind: Step["kind"]; call?: string; errno: string; hint: 
   { kind: "mount", errno: "ENODEV", hint: "this kernel lacks the file system" },
   { kind: "bind", call: "openat", errno: "ELOOP", hint: "the destination is a symbolic link that leads nowhere" },
   { kind: "bind", call: "openat2", errno: "ENOTDIR", hint: "the source is a directory, the destination is not" },
+  { kind: "bind", call: "move_mount", errno: "EINVAL", hint: "one of source and destination is a directory, the other a file" },
   { kind: "bind", call: "move_mount", errno: "ENOTDIR", hint: "one of source and destination is a directory, the other a file" },
   { kind: "bind", call: "openat", errno: "EROFS", hint: "the destination does not exist and cannot be made on a read-only mount" },
   { kind: "sysctl", errno: "ENOENT", hint: "this kernel has no such setting in the container's namespaces" },
@@ -30,6 +32,10 @@ const HINTS: readonly { kind: Step["kind"]; call?: string; errno: string; hint: 
   { kind: "seal", errno: "EACCES", hint: "executable memfds are forbidden here: see /proc/sys/vm/memfd_noexec" },
 ]
 
+/** A ListFailure in words; any other error as it is. */
+export const explainFailure = (error: unknown): unknown =>
+  error instanceof ListFailure ? stepError(error.steps, error.calls, error.index, error.errno) : error
+
 /** The error of call `index` of a list. */
 export function stepError(steps: readonly Step[], calls: readonly Call[], index: number, errno: number): ToyboxError {
   const call = calls[index]
@@ -39,6 +45,10 @@ export function stepError(steps: readonly Step[], calls: readonly Call[], index:
     return new ToyboxError(`cannot enter the working directory ${step.path}: it is outside the container's root`)
   }
   const cause = new SyscallError(call.name, errno, formatArguments(call))
+  // mount_setattr(2), since Linux 5.12, is the youngest call that every container needs.
+  if (cause.errno === "ENOSYS" && step?.kind !== "exec") {
+    return new ToyboxError("this kernel is too old, or a seccomp filter around toybox is too strict: it needs Linux 5.12 or newer", { cause })
+  }
   const hint = HINTS.find((row) => row.kind === step?.kind && (row.call ?? call.name) === call.name && row.errno === cause.errno)?.hint
   return new ToyboxError(`cannot ${step ? sentence(step) : "prepare the process"}`, { cause, hint, exitCode: EXIT_TOYBOX })
 }

@@ -1,5 +1,5 @@
 /** Steps in words: the shell commands that do the same (the form of --explain), and what an error says was being done. */
-import { CAPABILITY_NAMES } from "./identity.ts"
+import { CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
 import { MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from "../../ffi/constants/mount.ts"
 import * as mount from "../../ffi/constants/mount.ts"
 import type { MountAttributes, Step } from "./steps.ts"

@@ -1,23 +1,12 @@
 /** spec.process → the steps of stage two: who the command is, and what it may do. */
-import * as capability from "../../ffi/constants/capability.ts"
+import { CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Process, Spec } from "../oci/runtime.ts"
 import type { Facts } from "./facts.ts"
 import type { Step } from "./steps.ts"
 
-const NUMBERS = capability as Record<string, number>
-
-/** The number of a capability by its CAP_ name, or undefined. */
-export const capabilityNumber = (name: string): number | undefined =>
-  name.startsWith("CAP_") && Object.hasOwn(NUMBERS, name) ? NUMBERS[name] : undefined
-
-/** All capability names, in the kernel's order. */
-export const CAPABILITY_NAMES: readonly string[] = Object.keys(NUMBERS)
-  .filter((name) => name.startsWith("CAP_"))
-  .sort((a, b) => (NUMBERS[a] ?? 0) - (NUMBERS[b] ?? 0))
-
 const numbers = (names: readonly string[], last: number) =>
-  names.map((name) => NUMBERS[name] ?? -1).filter((number) => number >= 0 && number <= last)
+  names.map((name) => CAPABILITY_NAMES.indexOf(name)).filter((number) => number >= 0 && number <= last)
 
 function capabilitySteps({ capabilities }: Process, last: number): { before: Step[]; after: Step[] } {
   const bounding = new Set(numbers(capabilities.bounding, last))

@@ -2,7 +2,7 @@
 import { isDirectory, readText, stat } from "../../../ffi/fs.ts"
 import { isTerminal, windowSize } from "../../../ffi/tty.ts"
 import { detectCgroups } from "../../cgroup/detect.ts"
-import { cgroupPath, SLICE } from "../../cgroup/path.ts"
+import { cgroupPath } from "../../cgroup/path.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../../container/detach-keys.ts"
 import type { ContainerRequest } from "../../container/request.ts"
 import { run } from "../../container/run.ts"
@@ -113,7 +113,7 @@ export function readRequest(argv: ParsedArgv, paths: Paths): ContainerRequest {
     init: booleans.get("init") ?? false,
     detachKeys: parseDetachKeys(strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS),
     stopSignal: signalNumber("--stop-signal", strings.get("stop-signal") ?? "TERM"),
-    cgroupParent: parent === undefined ? SLICE : cgroupPath("--cgroup-parent", parent),
+    cgroupParent: parent === undefined ? null : cgroupPath("--cgroup-parent", parent),
     cgroups,
     mountinfo,
     requested,

@@ -3,7 +3,7 @@ import { callResult, scratch } from "../../../ffi/call.ts"
 import { readText } from "../../../ffi/fs.ts"
 import * as signals from "../../../ffi/constants/signal.ts"
 import { isErrno } from "../../../ffi/errno.ts"
-import { RLIMITS } from "../../launch/encode/process.ts"
+import { RLIMIT_NAMES } from "../../../ffi/constants/resource.ts"
 import { UsageError } from "../../errors.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
 import { DEFAULT_NOFILE } from "../../spec/defaults.ts"
@@ -55,13 +55,13 @@ const limitValue = (text: string) =>
 /** --ulimit NAME=SOFT[:HARD]; nofile has a default, since Bun has raised its own. */
 export function ulimits(argv: ParsedArgv): Rlimit[] {
   const result = new Map<string, Rlimit>()
-  const nofile = hardLimit(RLIMITS.RLIMIT_NOFILE ?? 7)
+  const nofile = hardLimit(RLIMIT_NAMES.indexOf("RLIMIT_NOFILE"))
   result.set("RLIMIT_NOFILE", { type: "RLIMIT_NOFILE", soft: Math.min(DEFAULT_NOFILE, nofile), hard: nofile })
   for (const text of argv.lists.get("ulimit") ?? []) {
     const [name = "", values = ""] = text.split("=", 2)
     const type = `RLIMIT_${name.toUpperCase()}`
-    const names = Object.keys(RLIMITS).map((key) => key.slice(7).toLowerCase())
-    if (!Object.hasOwn(RLIMITS, type)) throw new UsageError(`--ulimit: "${text}": unknown limit "${name}" (use ${names.join(", ")})`)
+    const names = RLIMIT_NAMES.map((key) => key.slice(7).toLowerCase())
+    if (!RLIMIT_NAMES.includes(type)) throw new UsageError(`--ulimit: "${text}": unknown limit "${name}" (use ${names.join(", ")})`)
     const [softText = "", hardText = softText] = values.split(":", 2)
     const [soft, hard] = [limitValue(softText), limitValue(hardText)]
     if (Number.isNaN(soft) || Number.isNaN(hard)) throw new UsageError(`--ulimit: "${text}" is no limit (use ${name}=1024 or ${name}=1024:4096)`)

@@ -1,8 +1,8 @@
 /** Capabilities, devices, sysctls, security options. */
+import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
 import { listDir, lstat, stat } from "../../../ffi/fs.ts"
 import { S_IFBLK, S_IFCHR, S_IFMT } from "../../../ffi/constants/stat.ts"
 import { UsageError } from "../../errors.ts"
-import { CAPABILITY_NAMES } from "../../plan/identity.ts"
 import type { DeviceRequest, NamespaceMode } from "../../spec/request.ts"
 import type { NamespaceType } from "../../oci/runtime.ts"
 import { closest, type ParsedArgv } from "../argv.ts"

@@ -1,4 +1,5 @@
 /** The one exhaustive switch from steps to calls. */
+import { EEXIST } from "../../../ffi/constants/errno.ts"
 import type { Call } from "../../../ffi/calls.ts"
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
 import { slot } from "../../../ffi/calls.ts"
@@ -28,7 +29,7 @@ function createFile({ path, content, mode }: StepOf<"create-file">): Call[] {
 function encodeStep(step: Step, fds: Descriptors): Call[] {
   switch (step.kind) {
     case "mkdir":
-      return [{ name: "mkdirat", args: [AT_FDCWD, step.path, step.mode], tolerate: ["EEXIST"] }]
+      return [{ name: "mkdirat", args: [AT_FDCWD, step.path, step.mode], tolerate: [EEXIST] }]
     case "create-file":
       return createFile(step)
     case "overlay":
@@ -116,7 +117,7 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
     case "init":
       return process.init(step)
     case "exec":
-      return [process.unblockSignals, ...process.exec(step)]
+      return [process.unblockSignals(), ...process.exec(step)]
     default:
       return step satisfies never
   }
@@ -124,15 +125,24 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
 
 /** Calls of a list of steps, each with the index of its step. */
 export function encodeSteps(steps: readonly Step[], fds: Descriptors): Call[] {
-  return steps.flatMap((step, index) => encodeStep(step, fds).map((call): Call => ({ ...call, step: index })))
+  const calls: Call[] = []
+  for (let index = 0; index < steps.length; index++) {
+    for (const call of encodeStep(steps[index] as Step, fds)) {
+      call.step = index
+      calls.push(call)
+    }
+  }
+  return calls
 }
 
 /** The child's list: the clone, then what only the child goes through. */
 export function encodeChild(plan: Plan, fds: Descriptors): Call[] {
-  const rest = [process.blockSignals, ...encodeSteps(plan.child, fds)]
+  const rest = [process.blockSignals(), ...encodeSteps(plan.child, fds)]
   const first = plan.child[0]
   if (first?.kind !== "clone") throw new Error("a child's plan begins with its clone")
-  return [...process.clone(first, rest.length, fds.report).map((call): Call => ({ ...call, step: 0 })), ...rest]
+  const clone = process.clone(first, rest.length, fds.report)
+  for (const call of clone) call.step = 0
+  return [...clone, ...rest]
 }
 
 /** The list of stage two. */

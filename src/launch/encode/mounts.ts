@@ -1,10 +1,12 @@
 /** What is mounted, made or hidden inside the root: steps → calls. */
+import { EEXIST, ENOENT } from "../../../ffi/constants/errno.ts"
 import { at, type Call, out, type Slot, slot } from "../../../ffi/calls.ts"
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
   O_CREAT,
+  O_DIRECTORY,
   O_EXCL,
   O_NOCTTY,
   O_NOFOLLOW,
@@ -27,10 +29,14 @@ import { copyMount, MOUNT, moveToTarget, newMount, openInRoot, openTarget, setAt
 const PROC = slot("proc")
 const DEV = slot("dev")
 const PTS = slot("devpts")
+const CGROUP = slot("cgroup")
 const MASK = slot("mask")
 const FILE = slot("file")
 const MASTER = slot("console master")
 const SLAVE = slot("console")
+
+const parentOf = (path: string) => path.slice(0, path.lastIndexOf("/"))
+const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1)
 
 function applyAttributes({ set, clear, recursiveSet, recursiveClear, propagation }: MountAttributes): Call[] {
   const calls: Call[] = []
@@ -41,14 +47,26 @@ function applyAttributes({ set, clear, recursiveSet, recursiveClear, propagation
 }
 
 // Later steps need these by fd.
-const KEPT: Record<string, Slot> = { "/proc": PROC, "/dev": DEV, "/dev/pts": PTS }
+const KEPT: Record<string, Slot> = { "/proc": PROC, "/dev": DEV, "/dev/pts": PTS, "/sys/fs/cgroup": CGROUP }
+
+/** Directories directly below a file system of our own need no walk from the root. */
+function openMountTarget(target: string): Call[] {
+  const parent = parentOf(target)
+  const own = parent === "/dev" ? DEV : parent === "/sys/fs/cgroup" ? CGROUP : null
+  if (own === null) return openTarget(target, "directory")
+  const name = nameOf(target)
+  return [
+    { name: "mkdirat", args: [own, name, 0o755], tolerate: [EEXIST] },
+    { name: "openat", args: [own, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0], into: TARGET },
+  ]
+}
 
 export function mount(step: StepOf<"mount">): Call[] {
   const { target, attributes } = step
   const into = KEPT[target] ?? MOUNT
   return [
     ...newMount(step.type, step.source, step.data, attributes.set | attributes.recursiveSet, into),
-    ...openTarget(target, "directory"),
+    ...openMountTarget(target),
     moveToTarget(into),
     ...(attributes.propagation ? [setAttributes(into, 0, 0, true, attributes.propagation)] : []),
   ]
@@ -63,9 +81,6 @@ export const bind = (step: StepOf<"bind">): Call[] => [
 
 // Linux's dev_t as mknod(2) takes it: makedev(3).
 const makedev = (major: number, minor: number) => (minor & 0xff) + (major & 0xfff) * 256 + Math.floor(minor / 256) * 2 ** 20
-
-const parentOf = (path: string) => path.slice(0, path.lastIndexOf("/"))
-const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1)
 
 /** The directory that a device node or link goes to: /dev itself is known by fd. */
 function openParent(path: string): { calls: Call[]; directory: Slot } {
@@ -88,14 +103,14 @@ export function device(step: StepOf<"device">): Call[] {
 
 export function symlink(step: StepOf<"symlink">): Call[] {
   const { calls, directory } = openParent(step.path)
-  return [...calls, { name: "symlinkat", args: [step.target, directory, nameOf(step.path)], tolerate: ["EEXIST"] }]
+  return [...calls, { name: "symlinkat", args: [step.target, directory, nameOf(step.path)], tolerate: [EEXIST] }]
 }
 
 /** An empty file, where nothing is yet. */
 export function touch(step: StepOf<"touch">): Call[] {
   const { calls, directory } = openParent(step.path)
   const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-  return [...calls, { name: "openat", args: [directory, nameOf(step.path), flags, 0o755], tolerate: ["EEXIST"] }]
+  return [...calls, { name: "openat", args: [directory, nameOf(step.path), flags, 0o755], tolerate: [EEXIST] }]
 }
 
 export const mkdirInRoot = (step: StepOf<"mkdir-in-root">): Call[] => openTarget(step.path, "directory")
@@ -137,13 +152,13 @@ export const maskSource = (step: StepOf<"mask-source">): Call[] => [
 ]
 
 export const mask = (step: StepOf<"mask">): Call[] => [
-  { ...openInRoot(step.path.slice(1), O_PATH), tolerate: ["ENOENT"], jump: { when: "equal", value: -1, skip: 2 } },
+  { ...openInRoot(step.path.slice(1), O_PATH), tolerate: [ENOENT], jump: { when: "equal", value: -1, skip: 2 } },
   copyMount(MASK, step.directory ? "directory" : "file", false),
   moveToTarget(),
 ]
 
 export const readonlyPath = (step: StepOf<"readonly-path">): Call[] => [
-  { ...openInRoot(step.path.slice(1), O_PATH), tolerate: ["ENOENT"], jump: { when: "equal", value: -1, skip: 3 } },
+  { ...openInRoot(step.path.slice(1), O_PATH), tolerate: [ENOENT], jump: { when: "equal", value: -1, skip: 3 } },
   copyMount(TARGET, "", true),
   setAttributes(MOUNT, MOUNT_ATTR_RDONLY, 0, true),
   moveToTarget(),

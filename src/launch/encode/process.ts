@@ -1,4 +1,5 @@
 /** The process itself: clone, namespaces, cgroups, descriptors, identity, exec. Steps → calls. */
+import { E2BIG, EACCES, ECHILD, EINTR, EINVAL, EIO, EISDIR, ELIBBAD, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOMEM, ENOTDIR, EPERM, ESRCH, ETXTBSY } from "../../../ffi/constants/errno.ts"
 import { at, type Call, out, PROCESS, type Slot, slot, strings, struct } from "../../../ffi/calls.ts"
 import { _LINUX_CAPABILITY_VERSION_3 } from "../../../ffi/constants/capability.ts"
 import { AT_EMPTY_PATH, AT_FDCWD, F_SETFD, FD_CLOEXEC, O_CLOEXEC, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
@@ -13,7 +14,7 @@ import {
   PR_SET_NO_NEW_PRIVS,
   PR_SET_PDEATHSIG,
 } from "../../../ffi/constants/prctl.ts"
-import * as resources from "../../../ffi/constants/resource.ts"
+import { RLIMIT_NAMES } from "../../../ffi/constants/resource.ts"
 import * as sched from "../../../ffi/constants/sched.ts"
 import { SIG_SETMASK, SIGCHLD, SIGKILL, SIGSTOP, SIGSYS } from "../../../ffi/constants/signal.ts"
 import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from "../../../ffi/constants/socket.ts"
@@ -123,13 +124,10 @@ export const loopback = (): Call[] => [
   { name: "close", args: [SOCKET] },
 ]
 
-/** RLIMIT_* by name; an unknown one is the validator's to refuse. */
-export const RLIMITS = resources as Record<string, number>
-
 const limit = (value: number) => (Number.isFinite(value) ? value : 0xffffffffffffffffn)
 
 export const rlimit = (step: StepOf<"rlimit">): Call[] => [
-  { name: "prlimit64", args: [0, RLIMITS[step.type] ?? -1, rlimitStruct(limit(step.soft), limit(step.hard)), null] },
+  { name: "prlimit64", args: [0, RLIMIT_NAMES.indexOf(step.type), rlimitStruct(limit(step.soft), limit(step.hard)), null] },
 ]
 
 export function stdio(step: StepOf<"stdio">): Call[] {
@@ -151,22 +149,23 @@ export const enterSealed = (keep: readonly number[]): Call[] => [
 ]
 
 export const session = (step: StepOf<"session">): Call[] => [
-  { name: "setsid", args: [], tolerate: ["EPERM"] },
+  { name: "setsid", args: [], tolerate: [EPERM] },
   ...(step.terminal ? [{ name: "ioctl", args: [0, TIOCSCTTY, 0] } satisfies Call] : []),
 ]
 
 /** The caller's ignored signals and Bun's must not reach the payload. Bun's own are gone with the exec. */
 export function defaultSignals(): Call[] {
   const calls: Call[] = []
+  const action = defaultSigaction()
   for (let signal = 1; signal <= SIGSYS; signal++) {
     if (signal === SIGKILL || signal === SIGSTOP) continue
-    calls.push({ name: "rt_sigaction", args: [signal, defaultSigaction(), null, SIGSET_SIZE] })
+    calls.push({ name: "rt_sigaction", args: [signal, action, null, SIGSET_SIZE] })
   }
   return calls
 }
 
-export const unblockSignals: Call = { name: "rt_sigprocmask", args: [SIG_SETMASK, NO_SIGNALS, null, SIGSET_SIZE] }
-export const blockSignals: Call = { name: "rt_sigprocmask", args: [SIG_SETMASK, ALL_SIGNALS, null, SIGSET_SIZE] }
+export const unblockSignals = (): Call => ({ name: "rt_sigprocmask", args: [SIG_SETMASK, NO_SIGNALS, null, SIGSET_SIZE] })
+export const blockSignals = (): Call => ({ name: "rt_sigprocmask", args: [SIG_SETMASK, ALL_SIGNALS, null, SIGSET_SIZE] })
 
 /** chdir(2), then getcwd(2) must begin with "/": a directory outside the root does not (CVE-2024-21626). */
 export function chdir(step: StepOf<"chdir">): Call[] {
@@ -219,10 +218,10 @@ export function init(step: StepOf<"init">): Call[] {
   const always = { when: "not-equal", value: -4096 } as const
   const loop: Call[] = [
     ...closeOtherFds([]),
-    /* wait */ { name: "rt_sigtimedwait", args: [ALL_SIGNALS, null, null, SIGSET_SIZE], into: signal, tolerate: ["EINTR"], jump: { when: "equal", value: -1, skip: -1 } },
+    /* wait */ { name: "rt_sigtimedwait", args: [ALL_SIGNALS, null, null, SIGSET_SIZE], into: signal, tolerate: [EINTR], jump: { when: "equal", value: -1, skip: -1 } },
     { name: "load", args: [at(signal, 0), -1], jump: { when: "equal", value: SIGCHLD, skip: 1 } },
-    { name: "kill", args: [child, signal], tolerate: ["ESRCH"], jump: { ...always, skip: -3 } },
-    /* reap */ { name: "wait4", args: [-1, status, WNOHANG, null], into: reaped, tolerate: ["ECHILD", "EINTR"], jump: { when: "equal", value: 0, skip: -4 } },
+    { name: "kill", args: [child, signal], tolerate: [ESRCH], jump: { ...always, skip: -3 } },
+    /* reap */ { name: "wait4", args: [-1, status, WNOHANG, null], into: reaped, tolerate: [ECHILD, EINTR], jump: { when: "equal", value: 0, skip: -4 } },
     { name: "load", args: [at(reaped, 0), -1], jump: { when: "equal", value: -1, skip: -5 } },
     { name: "load", args: [at(reaped, 0), -1, 0, child], jump: { when: "not-equal", value: 0, skip: -3 } },
     { name: "load", args: [status, 0x7f], jump: { when: "not-equal", value: 0, skip: 2 } },
@@ -245,7 +244,7 @@ export function exec(step: StepOf<"exec">): Call[] {
   return step.candidates.map((path) => ({
     name: "execve",
     args: [path, args, env],
-    tolerate: ["ENOENT", "ENOTDIR", "EACCES", "ELOOP", "ENAMETOOLONG", "ENOEXEC", "EISDIR", "ETXTBSY", "EPERM", "EINVAL", "E2BIG", "ELIBBAD", "ENOMEM", "EIO"],
+    tolerate: [ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG, ENOEXEC, EISDIR, ETXTBSY, EPERM, EINVAL, E2BIG, ELIBBAD, ENOMEM, EIO],
     report: true,
   }))
 }

@@ -1,4 +1,5 @@
 /** Root file system, mount points inside it, and leaving the host's: steps → calls. */
+import { EEXIST, EINVAL, ENOENT } from "../../../ffi/constants/errno.ts"
 import { type Arg, type Call, slot } from "../../../ffi/calls.ts"
 import {
   AT_EMPTY_PATH,
@@ -70,14 +71,14 @@ export function openTarget(path: string, kind: TargetKind, options: { coverSymli
       const create = O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_RDONLY
       make.push({ name: "openat", args: [parent, name, create, 0o644] }, openInRoot(prefix, flags, TARGET, resolve))
     } else {
-      make.push({ name: "mkdirat", args: [parent, name, 0o755], tolerate: ["EEXIST"] })
+      make.push({ name: "mkdirat", args: [parent, name, 0o755], tolerate: [EEXIST] })
       make.push(openInRoot(prefix, O_PATH | O_DIRECTORY, last ? TARGET : PARENT, resolve))
       parent = PARENT
     }
   })
   const first = openInRoot(inside(path), flags, TARGET, resolve)
   if (make.length === 0) return [first]
-  return [{ ...first, tolerate: ["ENOENT"], jump: { when: "not-equal", value: -1, skip: make.length } }, ...make]
+  return [{ ...first, tolerate: [ENOENT], jump: { when: "not-equal", value: -1, skip: make.length } }, ...make]
 }
 
 /** Moves a detached mount onto TARGET. */
@@ -161,7 +162,7 @@ export const pivotRoot = (): Call[] => [
 
 /** Where pivot_root is refused (the initial ramfs cannot be left): detach what else is mounted, move, chroot. */
 export const moveRoot = (step: StepOf<"move-root">): Call[] => [
-  ...step.detach.map((path): Call => ({ name: "umount2", args: [path, MNT_DETACH], tolerate: ["EINVAL", "ENOENT"] })),
+  ...step.detach.map((path): Call => ({ name: "umount2", args: [path, MNT_DETACH], tolerate: [EINVAL, ENOENT] })),
   { name: "fchdir", args: [ROOT] },
   { name: "mount", args: [".", "/", null, MS_MOVE, null] },
   { name: "chroot", args: ["."] },

@@ -1,0 +1,19 @@
+// asm-generic/errno-base.h, errno.h: those that lists of calls tolerate.
+export const EPERM = 1
+export const ENOENT = 2
+export const ESRCH = 3
+export const EINTR = 4
+export const EIO = 5
+export const E2BIG = 7
+export const ENOEXEC = 8
+export const ECHILD = 10
+export const ENOMEM = 12
+export const EACCES = 13
+export const EEXIST = 17
+export const ENOTDIR = 20
+export const EISDIR = 21
+export const EINVAL = 22
+export const ETXTBSY = 26
+export const ENAMETOOLONG = 36
+export const ELOOP = 40
+export const ELIBBAD = 80
