@@ -11,11 +11,12 @@ import { encodeChild, encodeSealed, encodeSteps } from "../launch/encode/index.t
 import { overlayLayout, overlaySteps } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import { shellLines } from "../plan/describe.ts"
-import { plan } from "../plan/index.ts"
+import { sealedSteps } from "../plan/identity.ts"
+import { childSteps } from "../plan/index.ts"
 import type { Step } from "../plan/steps.ts"
 import { unpivotableMounts } from "./facts.ts"
 import { containerFiles } from "./files.ts"
-import { effectiveHostname, gatherFacts, makeSpec } from "./prepare.ts"
+import { effectiveHostname, gatherFacts, identify, makeSpec } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
 import { containerPath, newId } from "./state.ts"
 
@@ -42,7 +43,8 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
     ...files.map(([name, content]): Step => ({ kind: "create-file", path: `${directory}/${name}`, content, mode: 0o644 })),
     ...overlaySteps(request.lower, layout, request.autoRemove),
   ]
-  const spec = makeSpec(request, id, directory, rootFd)
+  const spec = makeSpec(request, id, directory)
+  identify(request, id, spec, rootFd)
   const wish = { path: spec.linux.cgroupsPath, resources: spec.linux.resources, options: request.requested.options, defaults: request.requested.defaults }
   const cgroup = planCgroup(request.cgroups, wish)
   const held = {
@@ -50,7 +52,7 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
     reportFd: REPORT_FD,
     traceFd: undefined,
     memfd: MEMFD,
-    root: host,
+    goFd: 15,
     join: cgroup.join,
     controllers: Object.keys(cgroup.handle.dirs),
     cgroupFd: cgroup.join.into === null ? undefined : 14,
@@ -58,17 +60,17 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
   }
   // Bind sources that only a run makes are files.
   const facts = gatherFacts(request, { ...spec, mounts: spec.mounts.filter(({ source }) => !source.startsWith(directory)) }, directory, held, unpivotableMounts(request.mountinfo))
-  const whole = plan(spec, facts)
+  const whole = { host, child: childSteps(spec, facts), sealed: sealedSteps(spec, facts) }
   const fds = { report: REPORT_FD, reserved: [20, 21, 22] }
   const lines =
     form === "calls"
-      ? callLines([encodeSteps(whole.host, fds), encodeChild(whole, fds), encodeSealed(whole, fds, [REPORT_FD])], cgroup.steps.map(shellForm))
+      ? callLines([encodeSteps(whole.host, fds), encodeChild(whole.child, fds), encodeSealed(whole.sealed, fds, [REPORT_FD])], cgroup.steps.map(shellForm))
       : shellScript(whole, cgroup.steps.map(shellForm), layout.merged)
   process.stdout.write(`${lines.join("\n")}\n`)
   return 0
 }
 
-function shellScript(whole: ReturnType<typeof plan>, cgroup: readonly string[], root: string): string[] {
+function shellScript(whole: Record<"host" | "child" | "sealed", readonly Step[]>, cgroup: readonly string[], root: string): string[] {
   const lines = (steps: readonly Step[]) => steps.flatMap((step) => shellLines(step, { root }))
   return [
     "# The host, before",

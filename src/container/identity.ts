@@ -119,13 +119,6 @@ export function resolveIdentity(
   return { user: { uid, gid, additionalGids }, env: [...env].map(([name, value]) => `${name}=${value}`) }
 }
 
-/** Where to look for a command: as it is if it has a slash, else in each directory of PATH. */
-export function execCandidates(command: string, env: readonly string[]): string[] {
-  if (command.includes("/")) return [command]
-  const path = env.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? DEFAULT_PATH
-  return [...new Set(path.split(":").map((directory) => `${directory === "" ? "." : directory}/${command}`))]
-}
-
 /** Whether there is a file at a path of the root, for error messages. */
 export function existsInRoot(rootFd: number, path: string): boolean {
   const fd = openInRootFd(rootFd, path, O_RDONLY | O_NONBLOCK)

@@ -4,13 +4,13 @@ import { containerCgroup } from "../cgroup/path.ts"
 import { close, readText } from "../../ffi/fs.ts"
 import type { CgroupManager } from "../cgroup/manager.ts"
 import { overlayLayout } from "../overlay/layout.ts"
-import type { Mount, Spec } from "../oci/runtime.ts"
+import type { Spec } from "../oci/runtime.ts"
 import type { Facts } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
-import { generate } from "../spec/generate.ts"
+import { applyIdentity, generate } from "../spec/generate.ts"
 import { bindSources, cgroupView, lastCapability, openNamespaces, presentPaths, thermalPaths } from "./facts.ts"
 import { fileMounts } from "./files.ts"
-import { execCandidates, resolveIdentity } from "./identity.ts"
+import { resolveIdentity } from "./identity.ts"
 import type { ContainerRequest } from "./request.ts"
 
 const isPrivate = (request: ContainerRequest, type: "uts" | "network") =>
@@ -24,26 +24,24 @@ export function effectiveHostname(request: ContainerRequest, id: string): string
 
 const hostHostname = () => readText("/proc/sys/kernel/hostname").trim()
 
-/** The spec of a container whose root `rootFd` holds. */
-export function makeSpec(request: ContainerRequest, id: string, directory: string, rootFd: number): Spec {
-  const hostname = effectiveHostname(request, id)
+/** The spec of a container, but for the identity. */
+export function makeSpec(request: ContainerRequest, id: string, directory: string): Spec {
   const { process } = request
-  const identity = resolveIdentity(rootFd, {
-    user: process.user,
-    groupAdd: process.groupAdd,
-    env: process.env,
-    terminal: process.terminal,
-    hostname,
-  })
-  const files: Mount[] = fileMounts(directory)
-  const spec = generate({ ...process, ...(isPrivate(request, "uts") ? { hostname } : {}) }, identity, {
+  const hostname = isPrivate(request, "uts") ? { hostname: effectiveHostname(request, id) } : {}
+  const spec = generate({ ...process, ...hostname }, {
     rootPath: overlayLayout(directory).merged,
     cgroupsPath: containerCgroup(request.cgroupParent, id, request.cgroups.mode === "unified" ? 2 : 1),
-    files,
-    allCapabilities: CAPABILITY_NAMES.slice(0, lastCapability() + 1),
+    files: fileMounts(directory),
   })
   if (!process.privileged) spec.linux.maskedPaths.push(...thermalPaths())
   return spec
+}
+
+/** Completes a spec with the identity that the root behind `rootFd` gives. */
+export function identify(request: ContainerRequest, id: string, spec: Spec, rootFd: number): void {
+  const { user, groupAdd, env, terminal } = request.process
+  const identity = resolveIdentity(rootFd, { user, groupAdd, env, terminal, hostname: effectiveHostname(request, id) })
+  applyIdentity(spec, request.process, identity, CAPABILITY_NAMES.slice(0, lastCapability() + 1))
 }
 
 /** What the parent holds open for the plan. */
@@ -52,7 +50,7 @@ export interface Held {
   reportFd: number
   traceFd: number | undefined
   memfd: number
-  root: Step[]
+  goFd: number
   join: CgroupManager["join"]
   /** Those in which the container has a cgroup. */
   controllers: readonly string[]
@@ -73,7 +71,6 @@ export function gatherFacts(request: ContainerRequest, spec: Spec, directory: st
   ]
   const stageOneFds = [held.rootFd, ...namespaceFds.values(), ...(held.cgroupFd === undefined ? [] : [held.cgroupFd])]
   return {
-    root: held.root,
     rootMountPoint: layout.merged,
     scratchMountPoint: layout.work,
     unpivotable,
@@ -90,9 +87,9 @@ export function gatherFacts(request: ContainerRequest, spec: Spec, directory: st
     reportFd: held.reportFd,
     ...(held.traceFd === undefined ? {} : { traceFd: held.traceFd }),
     memfd: held.memfd,
+    goFd: held.goFd,
     stageOneFds,
     rootFiles,
-    execCandidates: execCandidates(spec.process.args[0] ?? "", spec.process.env),
   }
 }
 

@@ -6,19 +6,21 @@ import { errnoName } from "../../ffi/errno.ts"
 import { close, createExclusive, removeTree, writeAll } from "../../ffi/fs.ts"
 import { pipe } from "../../ffi/pipe.ts"
 import { executableMemfd } from "../../ffi/sealed.ts"
-import { kill } from "../../ffi/signal.ts"
+import { kill, waitChild } from "../../ffi/signal.ts"
+import { __WALL } from "../../ffi/constants/wait.ts"
 import { type CgroupManager, createCgroup } from "../cgroup/manager.ts"
 import { EXIT_TOYBOX, ToyboxError } from "../errors.ts"
-import { encode, ListFailure, launch, mountRoot } from "../launch/index.ts"
+import { type Encoded, ListFailure, launch, mountRoot, seal } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { copySteps, overlayLayout, overlaySteps } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
-import { plan } from "../plan/index.ts"
+import { sealedSteps } from "../plan/identity.ts"
+import { childSteps } from "../plan/index.ts"
 import { reserveFds, unpivotableMounts } from "./facts.ts"
 import { writeContainerFiles } from "./files.ts"
 import { proposeName } from "./names.ts"
-import { effectiveHostname, gatherFacts, makeSpec, releaseFacts } from "./prepare.ts"
+import { effectiveHostname, gatherFacts, identify, makeSpec, releaseFacts } from "./prepare.ts"
 import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import { describeEnding } from "./result.ts"
@@ -37,7 +39,7 @@ import {
   writeRecord,
   writeResult,
 } from "./state.ts"
-import { openStdio, type Stdio } from "./stdio.ts"
+import { openStdio } from "./stdio.ts"
 import { type Ending, supervise } from "./supervise.ts"
 
 /** A container while toybox has it in hand; what is set has to be undone. */
@@ -50,6 +52,8 @@ interface Live {
   recorded: boolean
   rootFd: number
   manager: CgroupManager | null
+  /** Every process of it has ended. */
+  ended: boolean
 }
 
 // overlayfs is not there (ENODEV), or will not take these directories (EINVAL: e.g. an upper directory on an overlay).
@@ -98,20 +102,21 @@ function enter(request: ContainerRequest, paths: Paths): Live {
   }
   try {
     const lock = enterRunning(paths, id, record)
-    return { id, directory: makeContainerDirectory(paths, id), lock, record, recorded: false, rootFd: -1, manager: null }
+    return { id, directory: makeContainerDirectory(paths, id), lock, record, recorded: false, rootFd: -1, manager: null, ended: false }
   } catch (error) {
     releaseName(paths, name, id)
     throw error
   }
 }
 
-function makeCgroup(request: ContainerRequest, spec: Spec, live: Live): void {
+function makeCgroup(request: ContainerRequest, spec: Spec, live: Live): CgroupManager {
   const { options, defaults } = request.requested
   const wish = { path: spec.linux.cgroupsPath, resources: spec.linux.resources, options, defaults }
   const { manager, notices } = createCgroup(request.cgroups, wish)
   live.manager = manager
   live.record.cgroup = manager.handle
   if (!request.quiet) for (const text of notices) notice(text)
+  return manager
 }
 
 function record(request: ContainerRequest, paths: Paths, live: Live, spec: Spec): void {
@@ -138,19 +143,41 @@ function writeIdFile(path: string, id: string): void {
   close(fd)
 }
 
-async function start(request: ContainerRequest, paths: Paths, live: Live, stdio: Stdio, spec: Spec, signalFd: number): Promise<Ending> {
+async function start(request: ContainerRequest, paths: Paths, live: Live, manager: CgroupManager, spec: Spec, signalFd: number): Promise<Ending> {
+  const stdio = openStdio({ terminal: request.process.terminal, interactive: request.interactive })
   const [reportFd, reportEnd] = pipe()
+  const [goEnd, goFd] = pipe()
   const memfd = executableMemfd()
-  const cgroup = live.manager
-  const cgroupFd = cgroup?.join.into ? call("openat", AT_FDCWD, cgroup.join.into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : undefined
+  const { join, handle } = manager
+  const cgroupFd = join.into ? call("openat", AT_FDCWD, join.into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : undefined
   const traceFd = request.trace ? executableMemfd() : undefined
-  const held = { stdio: stdio.facts, reportFd: reportEnd, traceFd, memfd, root: [], join: cgroup?.join ?? { into: null, files: [] }, controllers: Object.keys(cgroup?.handle.dirs ?? {}), cgroupFd, rootFd: live.rootFd }
+  const held = {
+    stdio: stdio.facts,
+    reportFd: reportEnd,
+    traceFd,
+    memfd,
+    goFd: goEnd,
+    join,
+    controllers: Object.keys(handle.dirs),
+    cgroupFd,
+    rootFd: live.rootFd,
+  }
   const facts = gatherFacts(request, spec, live.directory, held, unpivotableMounts(request.mountinfo))
-  const encoded = encode(plan(spec, facts), { report: reportEnd, reserved: [] }, [reportEnd, ...(traceFd === undefined ? [] : [traceFd])])
-  const pid = launch(encoded, live.rootFd, facts)
-  for (const fd of [reportEnd, memfd, ...stdio.childEnds, ...(cgroupFd === undefined ? [] : [cgroupFd])]) close(fd)
+  const one = launch(childSteps(spec, facts), live.rootFd, facts)
+  const { pid } = one
+  let two: Encoded
+  try {
+    // The child has two milliseconds of mounting before it; meanwhile its command is prepared.
+    identify(request, live.id, spec, live.rootFd)
+    two = seal(sealedSteps(spec, facts), one.calls.length, facts)
+  } catch (error) {
+    kill(pid, SIGKILL)
+    waitChild(pid, __WALL)
+    throw error
+  }
+  call("write", goFd, new Uint8Array(1), 1)
+  for (const fd of [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, ...(cgroupFd === undefined ? [] : [cgroupFd])]) close(fd)
   releaseFacts(facts)
-  const sealedStart = encoded.child.length
   const { detachKeys } = request
 
   const remember = (pid: number) => {
@@ -166,13 +193,14 @@ async function start(request: ContainerRequest, paths: Paths, live: Live, stdio:
     pid,
     signalFd,
     reportFd,
+    traced: request.trace,
     pumps: stdio.pumps,
     terminal:
       stdio.socket === null
         ? null
         : { socket: stdio.socket, input: true, detachKeys, detached: () => notice("detaching needs a container started with -d") },
-    isInit: !request.init && spec.linux.namespaces.some((ns) => ns.type === "pid" && ns.path === undefined),
-    isExecAttempt: (index) => index >= sealedStart && encoded.sealed[index - sealedStart]?.name === "execve",
+    isInit: !request.init && hasOwnPids(spec),
+    isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",
     onExec: (actual) => {
       if (actual !== pid) remember(actual)
     },
@@ -180,14 +208,16 @@ async function start(request: ContainerRequest, paths: Paths, live: Live, stdio:
   })
   if (traceFd !== undefined) {
     const { printTrace } = await import("../launch/trace.ts")
-    printTrace(traceFd, encoded)
+    printTrace(traceFd, one.calls, two.calls)
   }
   if (!ending.executed) {
     const { launchError } = await import("./launch-error.ts")
-    throw launchError(encoded, ending.reports, live.rootFd)
+    throw launchError(one, two, ending.reports, live.rootFd)
   }
   return ending
 }
+
+const hasOwnPids = (spec: Spec) => spec.linux.namespaces.some((ns) => ns.type === "pid" && ns.path === undefined)
 
 /** Ends all that is left of a container and gives back what it held. Every part is tried; the first error is thrown. */
 function cleanUp(paths: Paths, live: Live, keep: boolean): void {
@@ -201,7 +231,8 @@ function cleanUp(paths: Paths, live: Live, keep: boolean): void {
   }
   const { manager } = live
   if (manager) {
-    attempt(() => manager.kill())
+    // With its own pid namespace nobody outlives the command; and the removal waits for those on their way out.
+    if (!live.ended) attempt(() => manager.kill())
     attempt(() => manager.remove())
   }
   if (live.rootFd >= 0) close(live.rootFd)
@@ -215,7 +246,6 @@ function cleanUp(paths: Paths, live: Live, keep: boolean): void {
 export async function run(request: ContainerRequest, paths: Paths, signalFd: number): Promise<number> {
   const live = enter(request, paths)
   let keep = false
-  let pid = 0
   try {
     writeContainerFiles({
       directory: live.directory,
@@ -223,13 +253,12 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
       hostNetwork: request.process.namespaces.network?.mode === "host",
     })
     await openRoot(request, live)
-    const spec = makeSpec(request, live.id, live.directory, live.rootFd)
-    makeCgroup(request, spec, live)
+    const spec = makeSpec(request, live.id, live.directory)
+    const manager = makeCgroup(request, spec, live)
     updateRunning(live.lock, live.record)
-    const stdio = openStdio({ terminal: request.process.terminal, interactive: request.interactive })
-    const ending = await start(request, paths, live, stdio, spec, signalFd)
-    pid = live.record.pid
-    const { exitCode, signal, oomKilled, message } = describeEnding(ending, live.manager)
+    const ending = await start(request, paths, live, manager, spec, signalFd)
+    live.ended = hasOwnPids(spec)
+    const { exitCode, signal, oomKilled, message } = describeEnding(ending, manager)
     if (message && !request.quiet) notice(message)
     keep = !request.autoRemove
     if (keep) {
@@ -238,7 +267,6 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     }
     return exitCode
   } catch (error) {
-    if (pid > 0) kill(pid, SIGKILL)
     const { explainFailure } = await import("../launch/report.ts")
     const told = explainFailure(error)
     // A command that cannot be run leaves a container to look at, as docker has it; a container that could not be made, none.

@@ -43,6 +43,8 @@ export interface Supervised {
   pid: number
   signalFd: number
   reportFd: number
+  /** With --trace, whose reports count otherwise. */
+  traced: boolean
   pumps: Pump[]
   terminal: { socket: number; input: boolean; detachKeys: readonly number[]; detached: () => void } | null
   /** The command is PID 1 of a namespace: the kernel keeps signals from it that it has no handler for. */
@@ -106,7 +108,7 @@ export function supervise(options: Supervised): Ending {
     status ??= waitChild(pid, WNOHANG | __WALL)
   }
   const onReport = () => {
-    reporting = readReports(reportFd, reports)
+    reporting = readReports(reportFd, reports, options.traced)
     if (reports.pid !== undefined) pid = reports.pid
     if (reporting) return
     // The end comes with an exec that happened, or with the death of a process that told why.

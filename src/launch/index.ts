@@ -2,12 +2,12 @@
 import { layOutAnew, stageOne } from "../../ffi/call.ts"
 import { type Call, PROCESS } from "../../ffi/calls.ts"
 import { close, read } from "../../ffi/fs.ts"
-import { REPORT_SIZE, type Trace } from "../../ffi/layout.ts"
+import { REPORT_SIZE, TRACE_STRIDE, type Trace } from "../../ffi/layout.ts"
 import { walk } from "../../ffi/libc.ts"
 import { fillAndSeal, sealedImage } from "../../ffi/sealed.ts"
 import type { Facts } from "../plan/facts.ts"
-import type { Plan, Step } from "../plan/steps.ts"
-import { encodeChild, encodeSealed, encodeSteps, type Descriptors } from "./encode/index.ts"
+import type { Step } from "../plan/steps.ts"
+import { encodeChild, encodeSealed, encodeSteps } from "./encode/index.ts"
 import { PID_REPORT } from "./encode/process.ts"
 import { ROOT } from "./encode/root.ts"
 
@@ -38,30 +38,30 @@ export function mountRoot(steps: readonly Step[], reserved: readonly number[]): 
   return program.value(ROOT)
 }
 
-/** The lists of a plan, encoded; kept to name the step and the call of a failure. */
+/** A list of steps with its calls; kept to name the step and the call of a failure. */
 export interface Encoded {
-  plan: Plan
-  child: readonly Call[]
-  sealed: readonly Call[]
+  steps: readonly Step[]
+  calls: readonly Call[]
 }
 
-/** Encodes both stages. `keep` are the descriptors that survive into stage two. */
-export function encode(plan: Plan, fds: Descriptors, keep: readonly number[]): Encoded {
-  return { plan, child: encodeChild(plan, fds), sealed: encodeSealed(plan, fds, keep) }
-}
+type Channels = Pick<Facts, "reportFd" | "traceFd" | "memfd">
 
-/** Clones the child and lets it go; returns its pid. What becomes of it is read from the report pipe. */
-export function launch(encoded: Encoded, rootFd: number, facts: Pick<Facts, "reportFd" | "traceFd" | "memfd">): number {
-  const { child, sealed, plan } = encoded
-  const { reportFd, traceFd } = facts
-  fillAndSeal(facts.memfd, sealedImage(sealed, { reportFd, base: child.length, trace: trace(traceFd) }))
-  const preset = [[ROOT, rootFd] as const]
-  const { program } = layOutAnew(child, stageOne, { reportFd, child: false, trace: trace(traceFd), preset })
-  const index = program.index(walk(program.address))
+/** Clones the child and lets it go as far as await-go; returns its pid. What fails in it is read from the report pipe. */
+export function launch(steps: readonly Step[], rootFd: number, { reportFd, traceFd }: Channels): Encoded & { pid: number } {
+  const calls = encodeChild(steps, { report: reportFd, reserved: [] })
+  const options = { reportFd, child: false, trace: trace(traceFd), preset: [[ROOT, rootFd] as const] }
+  const { program } = layOutAnew(calls, stageOne, options)
+  walk(program.address)
   const pid = program.value(PROCESS)
-  if (pid <= 0) throw new ListFailure(plan.child, child, 0, program.errno(0))
-  if (index < child.length) throw new ListFailure(plan.child, child, index, program.errno(index))
-  return pid
+  if (pid <= 0) throw new ListFailure(steps, calls, 0, program.errno(0))
+  return { steps, calls, pid }
+}
+
+/** Puts stage two into its memfd. `base` is the number of calls in stage one: their reports share a pipe. */
+export function seal(steps: readonly Step[], base: number, { reportFd, traceFd, memfd }: Channels): Encoded {
+  const calls = encodeSealed(steps, { report: reportFd, reserved: [] }, traceFd === undefined ? [reportFd] : [reportFd, traceFd])
+  fillAndSeal(memfd, sealedImage(calls, { reportFd, base, trace: trace(traceFd) }))
+  return { steps, calls }
 }
 
 /** What came over the report pipe. */
@@ -72,14 +72,14 @@ export interface Reports {
 }
 
 /** Reads what is there; false at the end, which an exec that happened or the process's death brings. */
-export function readReports(fd: number, reports: Reports): boolean {
+export function readReports(fd: number, reports: Reports, traced: boolean): boolean {
   const bytes = read(fd, 512 * REPORT_SIZE)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   for (let offset = 0; offset + REPORT_SIZE <= bytes.length; offset += REPORT_SIZE) {
     const index = view.getUint32(offset, true)
     const errno = view.getUint32(offset + 4, true)
     if (index === PID_REPORT) reports.pid = errno
-    else reports.failures.push({ index, errno })
+    else reports.failures.push({ index: traced ? Math.floor(index / TRACE_STRIDE) : index, errno })
   }
   if (bytes.length === 0) close(fd)
   return bytes.length > 0

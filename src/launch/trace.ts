@@ -1,14 +1,14 @@
 /** --trace: each call with its result and time, as the stages reported them. */
 import { call } from "../../ffi/call.ts"
+import type { Call } from "../../ffi/calls.ts"
 import { readTraceReport, TRACE_REPORT_SIZE } from "../../ffi/layout.ts"
 import { createArena } from "../../ffi/memory.ts"
 import { errnoName } from "../../ffi/errno.ts"
 import { formatCall } from "../../ffi/format.ts"
 import { close, readAll } from "../../ffi/fs.ts"
-import type { Encoded } from "./index.ts"
 
 /** Prints what was written to the trace's memfd, and closes it. Times in microseconds since the call before. */
-export function printTrace(fd: number, { child, sealed }: Encoded): void {
+export function printTrace(fd: number, child: readonly Call[], sealed: readonly Call[]): void {
   call("lseek", fd, 0, 0)
   const bytes = readAll(fd)
   close(fd)

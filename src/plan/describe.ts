@@ -135,7 +135,10 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "oom-score":
       return [`echo ${step.value} > /proc/self/oom_score_adj`]
     case "stdio":
+    case "await-go":
       return []
+    case "own-terminal":
+      return [`chown ${step.uid} "$(tty)"`]
     case "seal":
       return ["# the sealed second stage takes over: fexecve of a memfd"]
     case "session":

@@ -11,8 +11,6 @@ export interface CgroupMount {
 }
 
 export interface Facts {
-  /** How the root file system comes to be, in the parent. */
-  root: Step[]
   /** Where the root is attached in the child, just before the host's is left. */
   rootMountPoint: string
   /** A directory of the host that may be mounted over in the child. */
@@ -50,14 +48,13 @@ export interface Facts {
   /** Kept open until stage two: the failure report and, with --trace, the trace. */
   reportFd: number
   traceFd?: number
-  /** The sealed stage two. */
+  /** The sealed stage two; it is there when a byte comes over `goFd`. */
   memfd: number
+  goFd: number
   /** Descriptors of the parent that stage one itself uses. */
   stageOneFds: readonly number[]
   /** Directories and files made in the root where they are missing. */
   rootFiles: Step[]
-  /** Absolute paths to try for the command, in order. */
-  execCandidates: readonly string[]
 }
 
 /** Namespaces in the order in which they are joined: setns(2) into a user namespace must come first. */

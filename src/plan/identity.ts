@@ -25,14 +25,26 @@ function capabilitySteps({ capabilities }: Process, last: number): { before: Ste
   }
 }
 
+// What execvp(3) of most C libraries falls back to is narrower; docker's default is what people expect.
+const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+/** Where to look for a command: as it is if it has a slash, else in each directory of PATH. */
+export function execCandidates(command: string, env: readonly string[]): string[] {
+  if (command.includes("/")) return [command]
+  const path = env.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? DEFAULT_PATH
+  return [...new Set(path.split(":").map((directory) => `${directory === "" ? "." : directory}/${command}`))]
+}
+
 /** Stage two, in order. */
 export function sealedSteps(spec: Spec, facts: Facts): Step[] {
+  const candidates = execCandidates(spec.process.args[0] ?? "", spec.process.env)
   const { process } = spec
   const terminal = process.terminal ?? false
   const { uid, gid, additionalGids, umask } = process.user
   const capabilities = capabilitySteps(process, facts.lastCapability)
   const keepCapabilities = uid !== 0 && process.capabilities.permitted.length > 0
   return [
+    ...(terminal && uid !== 0 ? [{ kind: "own-terminal", uid } satisfies Step] : []),
     // As root: a directory that only root may enter is a valid working directory.
     { kind: "chdir", path: process.cwd },
     // The bounding set needs CAP_SETPCAP, and so comes before the user and the other sets.
@@ -45,6 +57,6 @@ export function sealedSteps(spec: Spec, facts: Facts): Step[] {
     { kind: "umask", mask: umask ?? 0o022 },
     { kind: "default-signals" },
     facts.init ? { kind: "init", reportFd: facts.reportFd, terminal } : { kind: "session", terminal },
-    { kind: "exec", candidates: facts.execCandidates, args: process.args, env: process.env },
+    { kind: "exec", candidates, args: process.args, env: process.env },
   ]
 }

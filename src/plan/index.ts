@@ -3,10 +3,9 @@ import { MS_PRIVATE, MS_REC } from "../../ffi/constants/mount.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Namespace, Spec } from "../oci/runtime.ts"
 import { JOIN_ORDER, type Facts } from "./facts.ts"
-import { sealedSteps } from "./identity.ts"
 import { propagationFlag } from "./mount-options.ts"
 import { deviceSteps, hiddenSteps, mountSteps } from "./mounts.ts"
-import type { Plan, Step } from "./steps.ts"
+import type { Step } from "./steps.ts"
 
 function cloneStep(namespaces: readonly Namespace[], facts: Facts): Step {
   const pid = namespaces.find((ns) => ns.type === "pid" && ns.path !== undefined)
@@ -51,17 +50,17 @@ function stdioSteps(spec: Spec, facts: Facts): Step[] {
   const { stdio } = facts
   if (!("socketFd" in stdio)) return [{ kind: "stdio", fds: stdio }]
   const { height, width } = spec.process.consoleSize ?? { height: 0, width: 0 }
-  return [{ kind: "console", uid: spec.process.user.uid, height, width, socketFd: stdio.socketFd }]
+  return [{ kind: "console", height, width, socketFd: stdio.socketFd }]
 }
 
-/** Everything a container takes, by moment and in order. */
-export function plan(spec: Spec, facts: Facts): Plan {
+/** Stage one, in order: everything but who the command is (identity.ts), which may be found out meanwhile. */
+export function childSteps(spec: Spec, facts: Facts): Step[] {
   const { namespaces } = spec.linux
   const passedOn = [facts.reportFd, ...(facts.traceFd === undefined ? [] : [facts.traceFd])]
   const ownStdio = "socketFd" in facts.stdio ? [facts.stdio.socketFd] : facts.stdio
-  const child: Step[] = [
+  return [
     cloneStep(namespaces, facts),
-    { kind: "close-other-fds", keep: [...passedOn, ...ownStdio, facts.memfd, ...facts.stageOneFds] },
+    { kind: "close-other-fds", keep: [...passedOn, ...ownStdio, facts.memfd, facts.goFd, ...facts.stageOneFds] },
     ...(facts.parentDeathSignal ? [{ kind: "parent-death-signal", signal: SIGKILL } satisfies Step] : []),
     { kind: "umask", mask: 0 },
     ...facts.cgroup.join.map((path): Step => ({ kind: "join-cgroup", path })),
@@ -80,7 +79,7 @@ export function plan(spec: Spec, facts: Facts): Plan {
     ...stdioSteps(spec, facts),
     ...leaveHost(spec, facts),
     ...spec.process.rlimits.map((limit): Step => ({ kind: "rlimit", ...limit })),
+    { kind: "await-go", fd: facts.goFd },
     { kind: "seal", memfd: facts.memfd, keep: passedOn },
   ]
-  return { host: facts.root, child, sealed: sealedSteps(spec, facts) }
 }

@@ -33,7 +33,7 @@ export type Step =
   | { kind: "device"; path: string; type: "c" | "b" | "p"; major: number; minor: number; mode: number; uid: number; gid: number }
   | { kind: "symlink"; target: string; path: string }
   | { kind: "touch"; path: string }
-  | { kind: "console"; uid: number; height: number; width: number; socketFd: number }
+  | { kind: "console"; height: number; width: number; socketFd: number }
   | { kind: "mask-source"; path: string }
   | { kind: "mask"; path: string; directory: boolean }
   | { kind: "readonly-path"; path: string }
@@ -50,9 +50,11 @@ export type Step =
   | { kind: "rlimit"; type: string; soft: number; hard: number }
   | { kind: "oom-score"; value: number }
   | { kind: "stdio"; fds: readonly [number, number, number] }
+  | { kind: "await-go"; fd: number }
   | { kind: "seal"; memfd: number; keep: readonly number[] }
   // Stage two.
   | { kind: "session"; terminal: boolean }
+  | { kind: "own-terminal"; uid: number }
   | { kind: "default-signals" }
   | { kind: "chdir"; path: string }
   | { kind: "bounding-set"; drop: readonly number[] }
@@ -65,9 +67,3 @@ export type Step =
 
 export type StepOf<K extends Step["kind"]> = Extract<Step, { kind: K }>
 
-/** What a run does, by moment. `sealed` runs in stage two, everything else in this order. */
-export interface Plan {
-  host: Step[]
-  child: Step[]
-  sealed: Step[]
-}

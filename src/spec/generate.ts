@@ -23,8 +23,6 @@ export interface Place {
   cgroupsPath: string
   /** hosts, hostname and resolv.conf, as bind mounts. */
   files: readonly Mount[]
-  /** Every capability this kernel has. */
-  allCapabilities: readonly string[]
 }
 
 const NAMESPACE_FILES: Record<NamespaceType, string> = {
@@ -76,8 +74,17 @@ function allMounts(request: RunRequest, files: readonly Mount[]): Mount[] {
   return [...defaults, ...request.mounts.toSorted((a, b) => depth(a) - depth(b))]
 }
 
-/** The spec of `run`. */
-export function generate(request: RunRequest, identity: Identity, place: Place): Spec {
+const NO_CAPABILITIES: Capabilities = { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] }
+
+/** Fills in what only the container's own files can tell; until then nobody may do nothing. */
+export function applyIdentity(spec: Spec, request: RunRequest, identity: Identity, allCapabilities: readonly string[]): void {
+  spec.process.user = identity.user
+  spec.process.env = [...identity.env]
+  spec.process.capabilities = capabilitySets(request, identity.user.uid, allCapabilities)
+}
+
+/** The spec of `run`, but for who runs the command: see applyIdentity. */
+export function generate(request: RunRequest, place: Place): Spec {
   const { privileged } = request
   const modes = request.namespaces
   const ownNetwork = (modes.network?.mode ?? "private") === "private"
@@ -90,10 +97,10 @@ export function generate(request: RunRequest, identity: Identity, place: Place):
       terminal: request.terminal,
       ...(request.consoleSize ? { consoleSize: request.consoleSize } : {}),
       cwd: request.workdir,
-      env: [...identity.env],
+      env: [],
       args: request.args,
-      user: identity.user,
-      capabilities: capabilitySets(request, identity.user.uid, place.allCapabilities),
+      user: { uid: 0, gid: 0, additionalGids: [] },
+      capabilities: NO_CAPABILITIES,
       rlimits: [...request.rlimits],
       noNewPrivileges: request.noNewPrivileges,
       ...(request.oomScoreAdj === undefined ? {} : { oomScoreAdj: request.oomScoreAdj }),

@@ -3,7 +3,7 @@ import { EEXIST } from "../../../ffi/constants/errno.ts"
 import type { Call } from "../../../ffi/calls.ts"
 import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
 import { slot } from "../../../ffi/calls.ts"
-import type { Plan, Step, StepOf } from "../../plan/steps.ts"
+import type { Step, StepOf } from "../../plan/steps.ts"
 import * as mounts from "./mounts.ts"
 import * as process from "./process.ts"
 import * as root from "./root.ts"
@@ -96,6 +96,10 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return process.write({ path: "/proc/self/oom_score_adj", value: String(step.value) })
     case "stdio":
       return process.stdio(step)
+    case "await-go":
+      return process.awaitGo(step)
+    case "own-terminal":
+      return [{ name: "fchown", args: [0, step.uid, -1] }]
     case "seal":
       return process.seal(step)
     case "session":
@@ -136,9 +140,9 @@ export function encodeSteps(steps: readonly Step[], fds: Descriptors): Call[] {
 }
 
 /** The child's list: the clone, then what only the child goes through. */
-export function encodeChild(plan: Plan, fds: Descriptors): Call[] {
-  const rest = [process.blockSignals(), ...encodeSteps(plan.child, fds)]
-  const first = plan.child[0]
+export function encodeChild(steps: readonly Step[], fds: Descriptors): Call[] {
+  const rest = [process.blockSignals(), ...encodeSteps(steps, fds)]
+  const [first] = steps
   if (first?.kind !== "clone") throw new Error("a child's plan begins with its clone")
   const clone = process.clone(first, rest.length, fds.report)
   for (const call of clone) call.step = 0
@@ -146,6 +150,6 @@ export function encodeChild(plan: Plan, fds: Descriptors): Call[] {
 }
 
 /** The list of stage two. */
-export function encodeSealed(plan: Plan, fds: Descriptors, keep: readonly number[]): Call[] {
-  return [...process.enterSealed(keep), ...encodeSteps(plan.sealed, fds)]
+export function encodeSealed(steps: readonly Step[], fds: Descriptors, keep: readonly number[]): Call[] {
+  return [...process.enterSealed(keep), ...encodeSteps(steps, fds)]
 }

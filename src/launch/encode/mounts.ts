@@ -126,7 +126,6 @@ export function terminal(step: StepOf<"console">): Call[] {
     { name: "ioctl", args: [MASTER, TIOCSPTLCK, new Uint8Array(4)] },
     { name: "ioctl", args: [MASTER, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], into: SLAVE },
     { name: "ioctl", args: [SLAVE, TIOCSWINSZ, winsize(step.height, step.width)] },
-    { name: "fchown", args: [SLAVE, step.uid, -1] },
     { name: "openat", args: [DEV, "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600] },
     copyMount(SLAVE, "", false),
     openInRoot("dev/console", O_PATH, TARGET, RESOLVE_NO_SYMLINKS),

@@ -135,6 +135,11 @@ export function stdio(step: StepOf<"stdio">): Call[] {
   return step.fds.flatMap((fd, target): Call[] => (fd === target ? [] : [{ name: "dup2", args: [fd, target] }]))
 }
 
+/** Waits for the parent's word that stage two is there; without it the parent is gone. */
+export const awaitGo = (step: StepOf<"await-go">): Call[] => [
+  { name: "read", args: [step.fd, out("go", 8), 1], fails: { mask: -1, unless: 1 } },
+]
+
 /** Hands over to stage two, with the descriptors that it needs made to survive the exec. */
 export const seal = (step: StepOf<"seal">): Call[] => [
   ...step.keep.map((fd): Call => ({ name: "fcntl", args: [fd, F_SETFD, 0] })),
