@@ -3,8 +3,9 @@ import { call, callResult, runList, scratch } from "./call.ts"
 import { O_CLOEXEC, O_NONBLOCK } from "./constants/fcntl.ts"
 import { PROT_EXEC, PROT_READ } from "./constants/mman.ts"
 import { SA_RESTART } from "./constants/signal.ts"
-import { struct } from "./calls.ts"
 import { mapMemory, walkerBytes } from "./libc.ts"
+
+const SIGACTION_SIZE = 152
 
 /**
  * Catches `signals` with a native handler that writes each one's number to a pipe; returns the pipe's read end. Not a
@@ -20,7 +21,10 @@ export function openSignals(signals: readonly number[]): number {
   new Uint8Array(buffer).set(code, 8)
   call("mprotect", base, code.length + 8, PROT_READ | PROT_EXEC)
   // libc's struct sigaction: the handler, a mask of 128 bytes, the flags, the restorer that libc fills in.
-  const action = struct([8, base + 8], ...Array.from({ length: 16 }, () => [8, 0] as const), [4, SA_RESTART], [4, 0], [8, 0])
+  const action = new Uint8Array(SIGACTION_SIZE)
+  const view = new DataView(action.buffer)
+  view.setBigUint64(0, BigInt(base + 8), true)
+  view.setUint32(136, SA_RESTART, true)
   runList(signals.map((signal) => ({ name: "sigaction", args: [signal, action, null] })))
   return readEnd
 }
@@ -28,7 +32,9 @@ export function openSignals(signals: readonly number[]): number {
 /** The signals that have come, in order. */
 export function readSignals(fd: number): number[] {
   const size = callResult("read", fd, scratch.address, 1024)
-  return Array.from({ length: Math.max(0, Math.floor(size / 4)) }, (_, i) => scratch.i32(i * 4))
+  const signals: number[] = []
+  for (let at = 0; at + 4 <= size; at += 4) signals.push(scratch.i32(at))
+  return signals
 }
 
 /** kill(2); false where there is no such process any more. */

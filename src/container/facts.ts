@@ -7,16 +7,17 @@ import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { CgroupMount, Facts } from "../plan/facts.ts"
 
-const ROOT_MOUNT = /^\d+ \d+ \S+ \S+ \/ .* - (\S+) /
-
 /**
  * The mounts to detach where pivot_root(2) is refused: on the initial ramfs, and in a chroot that is no mount. Null where
  * the host's root can be left in the ordinary way.
  */
 export function unpivotableMounts(mountinfo: string): string[] | null {
   const lines = mountinfo.split("\n")
-  const root = lines.findLast((line) => ROOT_MOUNT.test(line))
-  const type = root && ROOT_MOUNT.exec(root)?.[1]
+  let type: string | undefined
+  for (const line of lines) {
+    // Field 5 is the mount point; the type comes after a lone hyphen.
+    if (line.includes(" / ") && line.split(" ")[4] === "/") type = line.slice(line.indexOf(" - ") + 3).split(" ")[0]
+  }
   if (type !== undefined && type !== "rootfs") return null
   const targets = lines.map((line) => line.split(" ")[4] ?? "").filter((path) => path.startsWith("/") && path !== "/")
   // Detaching is recursive, so that those directly below the root are enough; deeper ones may hang on the root, too.

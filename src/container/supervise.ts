@@ -23,16 +23,8 @@ import { type Attached, attachTerminal } from "./stdio.ts"
 
 const FIRST_REALTIME = 34
 const LAST_SIGNAL = 64
-const FORWARDED = [
-  SIGHUP,
-  SIGINT,
-  SIGQUIT,
-  SIGUSR1,
-  SIGUSR2,
-  SIGALRM,
-  SIGTERM,
-  ...Array.from({ length: LAST_SIGNAL - FIRST_REALTIME + 1 }, (_, i) => FIRST_REALTIME + i),
-]
+const FORWARDED = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM]
+for (let signal = FIRST_REALTIME; signal <= LAST_SIGNAL; signal++) FORWARDED.push(signal)
 /** Those that ask a command to end. */
 const ENDING = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
 

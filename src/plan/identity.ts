@@ -10,7 +10,8 @@ const numbers = (names: readonly string[], last: number) =>
 
 function capabilitySteps({ capabilities }: Process, last: number): { before: Step[]; after: Step[] } {
   const bounding = new Set(numbers(capabilities.bounding, last))
-  const drop = Array.from({ length: last + 1 }, (_, number) => number).filter((number) => !bounding.has(number))
+  const drop: number[] = []
+  for (let number = 0; number <= last; number++) if (!bounding.has(number)) drop.push(number)
   return {
     before: [{ kind: "bounding-set", drop }],
     after: [

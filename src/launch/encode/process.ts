@@ -46,7 +46,8 @@ export const PID_REPORT = 0xffffffff
 
 /** The clone, in a list that parent and child walk on from together; the parent's part, `rest` calls, is skipped. */
 export function clone(step: StepOf<"clone">, rest: number, reportFd: number): Call[] {
-  const flags = step.namespaces.reduce((sum, type) => sum + NAMESPACE_FLAGS[type], sched.CLONE_CLEAR_SIGHAND)
+  let flags = sched.CLONE_CLEAR_SIGHAND
+  for (const type of step.namespaces) flags += NAMESPACE_FLAGS[type]
   const cgroup = step.cgroupFd === undefined ? 0 : sched.CLONE_INTO_CGROUP
   const clone3 = (flags: number, into: Slot): Call => ({
     name: "clone3",
@@ -194,7 +195,11 @@ export function user(step: StepOf<"user">): Call[] {
   ]
 }
 
-const toSet = (numbers: readonly number[]) => numbers.reduce((set, cap) => set | (1n << BigInt(cap)), 0n)
+function toSet(numbers: readonly number[]): bigint {
+  let set = 0n
+  for (const cap of numbers) set |= 1n << BigInt(cap)
+  return set
+}
 
 export const capabilities = (step: StepOf<"capabilities">): Call[] => [
   {
