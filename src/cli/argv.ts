@@ -55,7 +55,7 @@ function distance(a: string, b: string): number {
 /** The word most like `word`, where one is like enough. */
 export function closest(word: string, candidates: Iterable<string>): string | undefined {
   let best: string | undefined
-  let least = Math.max(1, Math.floor(word.length / 3)) + 1
+  let least = Math.max(2, Math.floor(word.length / 3)) + 1
   for (const candidate of candidates) {
     const d = distance(word, candidate)
     if (d < least) [best, least] = [candidate, d]

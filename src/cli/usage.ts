@@ -43,6 +43,8 @@ export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS)
 export async function printUsage(name?: string): Promise<number> {
   const command = name === undefined ? undefined : COMMANDS[name]
   const text = command ? await renderUsage(command, MAIN) : await renderUsage(MAIN)
-  process.stdout.write(`${text}\n`)
+  // citty colours for terminals that are none, too.
+  const plain = process.stdout.isTTY ? text : text.replace(/\u001b\[\d+m/g, "")
+  process.stdout.write(`${plain}\n`)
   return 0
 }

@@ -1,5 +1,7 @@
 /** What a plan needs to know of this machine. */
-import { call } from "../../ffi/call.ts"
+import { call, scratch } from "../../ffi/call.ts"
+import { _LINUX_CAPABILITY_VERSION_3, CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
+import { capHeader } from "../../ffi/structs.ts"
 import { AT_FDCWD, O_CLOEXEC, O_PATH, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { exists, isDirectory, listDir, lstat, open, readText, stat } from "../../ffi/fs.ts"
 import type { Cgroups } from "../cgroup/detect.ts"
@@ -96,6 +98,14 @@ export function openNamespaces(spec: Spec): Map<string, number> {
 
 /** Three descriptor numbers for the overlay's directories to take. */
 export const reserveFds = (): number[] => [0, 1, 2].map(() => call("openat", AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0))
+
+/** The capabilities that toybox has, and so can give: capget(2). */
+export function ownCapabilities(): string[] {
+  call("capget", capHeader(_LINUX_CAPABILITY_VERSION_3), scratch.address)
+  // Two structs of effective, permitted and inheritable, for 32 capabilities each.
+  const permitted = (number: number) => (scratch.u32(number < 32 ? 4 : 16) >>> (number & 31)) & 1
+  return CAPABILITY_NAMES.filter((_, number) => permitted(number))
+}
 
 /** The highest capability of this kernel: capabilities(7). */
 export const lastCapability = (): number => Number(readText("/proc/sys/kernel/cap_last_cap"))

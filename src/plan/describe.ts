@@ -215,7 +215,32 @@ export function sentence(step: Step): string {
       return `become user ${step.uid}, group ${step.gid}`
     case "exec":
       return `run ${step.args[0]}`
+    case "capabilities":
+      return "set the capabilities"
+    case "bounding-set":
+      return "drop capabilities"
+    case "no-new-privileges":
+      return "set no_new_privs"
+    case "propagation":
+    case "root-propagation":
+      return "set the propagation of mounts"
+    case "pivot-root":
+    case "move-root":
+      return "leave the host's root"
+    case "hostname":
+    case "domainname":
+      return `set the ${step.kind} ${step.name}`
+    case "loopback":
+      return "bring the loopback up"
+    case "stdio":
+      return "connect standard input and output"
+    case "mask-source":
+      return "prepare the masks"
+    case "seal":
+      return "hand over to the second stage"
+    case "await-go":
+      return "wait for toybox, which is gone"
     default:
-      return step.kind.replaceAll("-", " ")
+      return `do the step ${step.kind}`
   }
 }

@@ -49,20 +49,21 @@ export function clone(step: StepOf<"clone">, rest: number, reportFd: number): Ca
   let flags = sched.CLONE_CLEAR_SIGHAND
   for (const type of step.namespaces) flags += NAMESPACE_FLAGS[type]
   const cgroup = step.cgroupFd === undefined ? 0 : sched.CLONE_INTO_CGROUP
-  const clone3 = (flags: number, into: Slot): Call => ({
+  const clone3 = (flags: number, into: Slot, exitSignal = SIGCHLD): Call => ({
     name: "clone3",
-    args: [cloneArgs(flags, SIGCHLD, cgroup ? step.cgroupFd : 0), CLONE_ARGS_SIZE],
+    args: [cloneArgs(flags, exitSignal, cgroup ? step.cgroupFd : 0), CLONE_ARGS_SIZE],
     into,
   })
   if (step.pidNamespaceFd === undefined) {
     return [{ ...clone3(flags + cgroup, PROCESS), jump: { when: "not-equal", value: 0, skip: rest } }]
   }
-  // setns to a pid namespace takes effect for children only: one more clone, of a sibling of the first child.
+  // setns to a pid namespace takes effect for children only: one more clone, of a sibling of the first child, whose
+  // exit signal it shares (another one is EINVAL).
   const sibling = slot("sibling pid")
   const report = out("pid report", 8)
   const helper: Call[] = [
     { name: "setns", args: [step.pidNamespaceFd, sched.CLONE_NEWPID] },
-    { ...clone3(flags + cgroup + sched.CLONE_PARENT, sibling), jump: { when: "equal", value: 0, skip: 4 } },
+    { ...clone3(flags + cgroup + sched.CLONE_PARENT, sibling, 0), jump: { when: "equal", value: 0, skip: 4 } },
     { name: "load", args: [new Uint8Array(8).fill(0xff), -1], into: { at: at(report, 0), size: 4 } },
     { name: "load", args: [at(sibling, 0), -1], into: { at: at(report, 4), size: 4 } },
     { name: "write", args: [reportFd, report, 8] },
