@@ -48,9 +48,9 @@ export const PID_REPORT = 0xffffffff
 export function clone(step: StepOf<"clone">, rest: number, reportFd: number): Call[] {
   const flags = step.namespaces.reduce((sum, type) => sum + NAMESPACE_FLAGS[type], sched.CLONE_CLEAR_SIGHAND)
   const cgroup = step.cgroupFd === undefined ? 0 : sched.CLONE_INTO_CGROUP
-  const clone3 = (flags: number, into: Slot): Call => ({
+  const clone3 = (flags: number, into: Slot, exitSignal = SIGCHLD): Call => ({
     name: "clone3",
-    args: [cloneArgs(flags, SIGCHLD, cgroup ? step.cgroupFd : 0), CLONE_ARGS_SIZE],
+    args: [cloneArgs(flags, exitSignal, cgroup ? step.cgroupFd : 0), CLONE_ARGS_SIZE],
     into,
   })
   if (step.pidNamespaceFd === undefined) {
