@@ -23,6 +23,8 @@ const HINTS: readonly { kind: Step["kind"]; call?: string; errno: string; hint: 
   { kind: "bind", call: "move_mount", errno: "EINVAL", hint: "one of source and destination is a directory, the other a file" },
   { kind: "bind", call: "move_mount", errno: "ENOTDIR", hint: "one of source and destination is a directory, the other a file" },
   { kind: "bind", call: "openat", errno: "EROFS", hint: "the destination does not exist and cannot be made on a read-only mount" },
+  { kind: "console", call: "openat", errno: "ENOENT", hint: "a terminal needs a devpts on /dev/pts" },
+  { kind: "console", call: "openat", errno: "EBADF", hint: "a terminal needs a devpts on /dev/pts" },
   { kind: "sysctl", errno: "ENOENT", hint: "this kernel has no such setting in the container's namespaces" },
   { kind: "sysctl", errno: "EINVAL", hint: "the kernel does not take this value" },
   { kind: "rlimit", errno: "EPERM", hint: "a hard limit can be raised with CAP_SYS_RESOURCE only" },

@@ -61,6 +61,10 @@ export const mountSteps = (spec: Spec, facts: Facts): Step[] => spec.mounts.flat
 
 /** The device nodes of the spec, and the links that every container has (runtime-spec, config-linux.md). */
 export function deviceSteps(spec: Spec): Step[] {
+  const ours = (path: string, type: string) => spec.mounts.some((mount) => mount.destination === path && mount.type === type)
+  const given: Step[] = ours("/dev", "tmpfs") && ours("/dev/pts", "devpts") ? [] : [{ kind: "given-dev" }]
+  // Nothing is made in a directory of the host.
+  if (!ours("/dev", "tmpfs")) return given
   const devices = spec.linux.devices.map(
     (device): Step => ({
       kind: "device",
@@ -80,7 +84,7 @@ export function deviceSteps(spec: Spec): Step[] {
     ["/proc/self/fd/2", "/dev/stderr"],
     ["pts/ptmx", "/dev/ptmx"],
   ]
-  return [...devices, ...links.map(([target, path]): Step => ({ kind: "symlink", target, path }))]
+  return [...given, ...devices, ...links.map(([target, path]): Step => ({ kind: "symlink", target, path }))]
 }
 
 /** Masked and read-only paths; only those that this kernel has. */

@@ -31,6 +31,8 @@ export type Step =
   | { kind: "mount"; type: string; source: string; target: string; attributes: MountAttributes; data: readonly (readonly [string, string | null])[] }
   | { kind: "bind"; source: string; target: string; directory: boolean; recursive: boolean; attributes: MountAttributes; coverSymlink: boolean }
   | { kind: "device"; path: string; type: "c" | "b" | "p"; major: number; minor: number; mode: number; uid: number; gid: number }
+  /** /dev or /dev/pts is a mount of the user's: it is taken as it is. */
+  | { kind: "given-dev" }
   | { kind: "symlink"; target: string; path: string }
   | { kind: "touch"; path: string }
   | { kind: "console"; height: number; width: number; socketFd: number }

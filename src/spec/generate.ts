@@ -66,10 +66,12 @@ function deviceRules(request: RunRequest): LinuxDeviceCgroup[] {
   return [...DEFAULT_DEVICE_RULES, ...asked]
 }
 
-/** A mount of the user's takes the place of a default one with the same destination. */
+/** A mount of the user's takes the place of the default ones with the same destination and below it. */
 function allMounts(request: RunRequest, files: readonly Mount[]): Mount[] {
-  const asked = new Set(request.mounts.map((mount) => mount.destination))
-  const defaults = [...defaultMounts(request.shmSize, !request.privileged), ...files].filter((mount) => !asked.has(mount.destination))
+  const replaced = (destination: string) =>
+    request.mounts.some((mount) => destination === mount.destination || destination.startsWith(`${mount.destination}/`))
+  const hostIpc = request.namespaces.ipc?.mode === "host"
+  const defaults = [...defaultMounts(request.shmSize, !request.privileged, hostIpc), ...files].filter((mount) => !replaced(mount.destination))
   const depth = (mount: Mount) => mount.destination.split("/").length
   return [...defaults, ...request.mounts.toSorted((a, b) => depth(a) - depth(b))]
 }

@@ -60,6 +60,8 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return mounts.bind(step)
     case "device":
       return mounts.device(step)
+    case "given-dev":
+      return mounts.givenDev()
     case "symlink":
       return mounts.symlink(step)
     case "touch":

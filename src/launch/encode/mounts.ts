@@ -106,6 +106,12 @@ export function symlink(step: StepOf<"symlink">): Call[] {
   return [...calls, { name: "symlinkat", args: [step.target, directory, nameOf(step.path)], tolerate: [EEXIST] }]
 }
 
+/** What later steps need of a /dev that is not ours; a terminal needs a devpts in it. */
+export const givenDev = (): Call[] => [
+  openInRoot("dev", O_PATH | O_DIRECTORY, DEV, RESOLVE_NO_SYMLINKS),
+  { ...openInRoot("dev/pts", O_PATH | O_DIRECTORY, PTS, RESOLVE_NO_SYMLINKS), tolerate: ["ENOENT", "ENOTDIR", "ELOOP"] },
+]
+
 /** An empty file, where nothing is yet. */
 export function touch(step: StepOf<"touch">): Call[] {
   const { calls, directory } = openParent(step.path)
@@ -126,7 +132,8 @@ export function terminal(step: StepOf<"console">): Call[] {
     { name: "ioctl", args: [MASTER, TIOCSPTLCK, new Uint8Array(4)] },
     { name: "ioctl", args: [MASTER, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], into: SLAVE },
     { name: "ioctl", args: [SLAVE, TIOCSWINSZ, winsize(step.height, step.width)] },
-    { name: "openat", args: [DEV, "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600] },
+    // A /dev of the user's may have one.
+    { name: "openat", args: [DEV, "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600], tolerate: [EEXIST] },
     copyMount(SLAVE, "", false),
     openInRoot("dev/console", O_PATH, TARGET, RESOLVE_NO_SYMLINKS),
     moveToTarget(),

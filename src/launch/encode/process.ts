@@ -61,7 +61,8 @@ export function clone(step: StepOf<"clone">, rest: number, reportFd: number): Ca
   const report = out("pid report", 8)
   const helper: Call[] = [
     { name: "setns", args: [step.pidNamespaceFd, sched.CLONE_NEWPID] },
-    { ...clone3(flags + cgroup + sched.CLONE_PARENT, sibling), jump: { when: "equal", value: 0, skip: 4 } },
+    // A sibling takes its exit signal from the process that makes it, and clone3(2) refuses another.
+    { ...clone3(flags + cgroup + sched.CLONE_PARENT, sibling, 0), jump: { when: "equal", value: 0, skip: 4 } },
     { name: "load", args: [new Uint8Array(8).fill(0xff), -1], into: { at: at(report, 0), size: 4 } },
     { name: "load", args: [at(sibling, 0), -1], into: { at: at(report, 4), size: 4 } },
     { name: "write", args: [reportFd, report, 8] },
