@@ -1,7 +1,9 @@
 /** What a plan needs to know of this machine. */
-import { call } from "../../ffi/call.ts"
+import { call, scratch } from "../../ffi/call.ts"
+import { _LINUX_CAPABILITY_VERSION_3, CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
 import { AT_FDCWD, O_CLOEXEC, O_PATH, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { exists, isDirectory, listDir, lstat, open, readText, stat } from "../../ffi/fs.ts"
+import { capHeader } from "../../ffi/structs.ts"
 import type { Cgroups } from "../cgroup/detect.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
@@ -98,3 +100,11 @@ export const reserveFds = (): number[] => [0, 1, 2].map(() => call("openat", AT_
 
 /** The highest capability of this kernel: capabilities(7). */
 export const lastCapability = (): number => Number(readText("/proc/sys/kernel/cap_last_cap"))
+
+/** The capabilities that toybox itself has, and can pass on: capget(2). */
+export function ownCapabilities(): string[] {
+  call("capget", capHeader(_LINUX_CAPABILITY_VERSION_3), scratch.address)
+  // Effective, permitted and inheritable of the first 32, then of the others.
+  const permitted = [scratch.u32(4), scratch.u32(16)]
+  return CAPABILITY_NAMES.filter((_, number) => ((permitted[number >> 5] ?? 0) >>> (number & 31)) & 1)
+}

@@ -1,5 +1,4 @@
 /** A request → spec, facts and plan. Reads the machine and the root; changes nothing. */
-import { CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
 import { containerCgroup } from "../cgroup/path.ts"
 import { close, readText } from "../../ffi/fs.ts"
 import type { CgroupManager } from "../cgroup/manager.ts"
@@ -8,7 +7,7 @@ import type { Spec } from "../oci/runtime.ts"
 import type { Facts } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
 import { applyIdentity, generate } from "../spec/generate.ts"
-import { bindSources, cgroupView, lastCapability, openNamespaces, presentPaths, thermalPaths } from "./facts.ts"
+import { bindSources, cgroupView, lastCapability, openNamespaces, ownCapabilities, presentPaths, thermalPaths } from "./facts.ts"
 import { fileMounts } from "./files.ts"
 import { resolveIdentity } from "./identity.ts"
 import type { ContainerRequest } from "./request.ts"
@@ -43,7 +42,7 @@ export function makeSpec(request: ContainerRequest, id: string, directory: strin
 export function identify(request: ContainerRequest, id: string, spec: Spec, rootFd: number): void {
   const { user, groupAdd, env, terminal } = request.process
   const identity = resolveIdentity(rootFd, { user, groupAdd, env, terminal, hostname: effectiveHostname(request, id) })
-  applyIdentity(spec, request.process, identity, CAPABILITY_NAMES.slice(0, lastCapability() + 1))
+  applyIdentity(spec, request.process, identity, ownCapabilities())
 }
 
 /** What the parent holds open for the plan. */

@@ -217,7 +217,50 @@ export function sentence(step: Step): string {
       return `become user ${step.uid}, group ${step.gid}`
     case "exec":
       return `run ${step.args[0]}`
+    case "close-other-fds":
+      return "close the descriptors that are not the container's"
+    case "parent-death-signal":
+      return "tie the container's life to toybox's"
+    case "propagation":
+    case "root-propagation":
+      return "cut the mounts off from the host's"
+    case "given-dev":
+      return "use the mount on /dev"
+    case "touch":
+    case "mkdir-in-root":
+      return `make ${step.path}`
+    case "mask-source":
+      return "make what hides paths"
+    case "hostname":
+    case "domainname":
+      return `set the ${step.kind} to ${step.name}`
+    case "loopback":
+      return "bring the loopback up"
+    case "readonly-root":
+      return "make the root read-only"
+    case "pivot-root":
+    case "move-root":
+      return "leave the host's root"
+    case "oom-score":
+      return `set oom_score_adj to ${step.value}`
+    case "stdio":
+      return "pass standard input and output on"
+    case "seal":
+      return "enter the sealed second stage"
+    case "session":
+      return "begin a session"
+    case "default-signals":
+      return "reset the signals"
+    case "bounding-set":
+    case "capabilities":
+      return "set the capabilities"
+    case "no-new-privileges":
+      return "set no_new_privs"
+    case "umask":
+      return "set the umask"
+    case "init":
+      return "start the init"
     default:
-      return step.kind.replaceAll("-", " ")
+      return step satisfies never
   }
 }
