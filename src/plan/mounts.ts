@@ -1,4 +1,5 @@
 /** spec.mounts and spec.linux.{maskedPaths,readonlyPaths,devices} → steps. */
+import { MOUNT_ATTR_RDONLY } from "../../ffi/constants/mount.ts"
 import { S_IFMT } from "../../ffi/constants/stat.ts"
 import type { Mount, Spec } from "../oci/runtime.ts"
 import type { CgroupMount, Facts } from "./facts.ts"
@@ -29,11 +30,12 @@ function cgroupSteps(mount: Mount, facts: Facts): Step[] {
     type: "tmpfs",
     source: "cgroup",
     target: mount.destination,
-    attributes: { ...attributes, set: attributes.set & ~1 },
+    attributes: { ...attributes, set: attributes.set & ~MOUNT_ATTR_RDONLY },
     data: [["mode", "755"], ["size", "64k"]],
   }
   const links_ = links.map(([path, target]): Step => ({ kind: "symlink", path: `${mount.destination}/${path}`, target }))
-  return [base, ...mounts.map((each) => one(each, `${mount.destination}/${each.name}`)), ...links_, { kind: "readonly-mount", path: mount.destination }]
+  const close: Step[] = attributes.set & MOUNT_ATTR_RDONLY ? [{ kind: "readonly-mount", path: mount.destination }] : []
+  return [base, ...mounts.map((each) => one(each, `${mount.destination}/${each.name}`)), ...links_, ...close]
 }
 
 function mountStep(mount: Mount, facts: Facts): Step[] {

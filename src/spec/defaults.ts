@@ -62,7 +62,8 @@ export function defaultMounts(shmSize: number, readonlyKernel: boolean, hostIpc:
   const mount = (destination: string, type: string, options: string[], source = type): Mount => ({ destination, type, source, options })
   return [
     mount("/proc", "proc", ["nosuid", "noexec", "nodev"]),
-    mount("/dev", "tmpfs", ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]),
+    // Not noexec: mmap(2) of /dev/zero as code is what some programs do.
+    mount("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
     mount("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
     hostIpc
       ? mount("/dev/shm", "bind", ["rbind", "nosuid", "noexec", "nodev"], "/dev/shm")

@@ -1,5 +1,5 @@
 /** What is mounted, made or hidden inside the root: steps → calls. */
-import { EEXIST, ENOENT } from "../../../ffi/constants/errno.ts"
+import { EEXIST, ELOOP, ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
 import { at, type Call, out, type Slot, slot } from "../../../ffi/calls.ts"
 import {
   AT_FDCWD,
@@ -109,7 +109,7 @@ export function symlink(step: StepOf<"symlink">): Call[] {
 /** What later steps need of a /dev that is not ours; a terminal needs a devpts in it. */
 export const givenDev = (): Call[] => [
   openInRoot("dev", O_PATH | O_DIRECTORY, DEV, RESOLVE_NO_SYMLINKS),
-  { ...openInRoot("dev/pts", O_PATH | O_DIRECTORY, PTS, RESOLVE_NO_SYMLINKS), tolerate: ["ENOENT", "ENOTDIR", "ELOOP"] },
+  { ...openInRoot("dev/pts", O_PATH | O_DIRECTORY, PTS, RESOLVE_NO_SYMLINKS), tolerate: [ENOENT, ENOTDIR, ELOOP] },
 ]
 
 /** An empty file, where nothing is yet. */
