@@ -25,7 +25,7 @@ export async function inside(script: string, container: Container = {}): Promise
 export interface MountLine {
   root: string
   path: string
-  /** Sorted, without "rw" and "relatime", which say nothing. */
+  /** Sorted, "rw" left out. */
   options: string
   /** "shared:1" and the like; empty for a private mount. */
   propagation: string
@@ -44,7 +44,7 @@ export function parseMounts(text: string): MountLine[] {
       const [, , , root = "", path = "", options = "", ...rest] = line.split(" ")
       const dash = rest.indexOf("-")
       const [type = "", source = "", data = ""] = rest.slice(dash + 1)
-      const kept = options.split(",").filter((word) => word !== "rw" && word !== "relatime")
+      const kept = options.split(",").filter((word) => word !== "rw")
       return { root, path, options: kept.sort().join(), propagation: rest.slice(0, dash).join(" "), type, source, data }
     })
 }
