@@ -22,7 +22,7 @@ const HINTS: readonly { kind: Step["kind"]; call?: string; errno: string; hint: 
   { kind: "bind", call: "openat2", errno: "ENOTDIR", hint: "the source is a directory, the destination is not" },
   { kind: "bind", call: "move_mount", errno: "EINVAL", hint: "one of source and destination is a directory, the other a file" },
   { kind: "bind", call: "move_mount", errno: "ENOTDIR", hint: "one of source and destination is a directory, the other a file" },
-  { kind: "bind", call: "openat", errno: "EROFS", hint: "the destination does not exist and cannot be made on a read-only mount" },
+  { kind: "bind", errno: "EROFS", hint: "the destination does not exist and cannot be made on a read-only mount" },
   { kind: "console", call: "openat", errno: "ENOENT", hint: "a terminal needs a devpts on /dev/pts" },
   { kind: "console", call: "openat", errno: "EBADF", hint: "a terminal needs a devpts on /dev/pts" },
   { kind: "sysctl", errno: "ENOENT", hint: "this kernel has no such setting in the container's namespaces" },

@@ -63,7 +63,10 @@ export function shellLines(step: Step, { root }: Context): string[] {
   const inRoot = (path: string) => quote(`${root}${path}`)
   switch (step.kind) {
     case "mkdir":
-      return [`mkdir -p -m ${step.mode.toString(8)} ${quote(step.path)}`]
+      return [
+        `mkdir -p -m ${step.mode.toString(8)} ${quote(step.path)}`,
+        ...(step.owner ? [`chown ${step.owner.uid}:${step.owner.gid} ${quote(step.path)}`] : []),
+      ]
     case "create-file":
       return [`printf %s ${quote(step.content)} > ${quote(step.path)}`]
     case "overlay": {
@@ -96,6 +99,8 @@ export function shellLines(step: Step, { root }: Context): string[] {
       const options = [...attributeWords(step.attributes), ...step.data.map(([key, value]) => (value === null ? key : `${key}=${value}`))]
       return [`mkdir -p ${inRoot(step.target)}`, `mount -t ${step.type} ${step.source}${options.length ? ` -o ${options.join(",")}` : ""} ${inRoot(step.target)}`]
     }
+    case "take-source":
+      return []
     case "bind":
       return bindLines(step, inRoot(step.target))
     case "device":
@@ -258,6 +263,12 @@ export function sentence(step: Step): string {
       return "set no_new_privs"
     case "umask":
       return "set the umask"
+    case "await-go":
+      return "wait for the second stage"
+    case "own-terminal":
+      return `give the terminal to user ${step.uid}`
+    case "take-source":
+      return `open ${step.source}`
     case "init":
       return "start the init"
     default:

@@ -1,5 +1,5 @@
 /** spec.mounts and spec.linux.{maskedPaths,readonlyPaths,devices} → steps. */
-import { MOUNT_ATTR_RDONLY } from "../../ffi/constants/mount.ts"
+import { MOUNT_ATTR_RDONLY, MS_SHARED, MS_SLAVE } from "../../ffi/constants/mount.ts"
 import { S_IFMT } from "../../ffi/constants/stat.ts"
 import type { Mount, Spec } from "../oci/runtime.ts"
 import type { CgroupMount, Facts } from "./facts.ts"
@@ -54,12 +54,21 @@ function mountStep(mount: Mount, facts: Facts): Step[] {
       recursive,
       attributes,
       coverSymlink: facts.ownFiles.has(mount.source),
+      ...(attributes.propagation & (MS_SLAVE | MS_SHARED) ? { taken: true } : {}),
     },
   ]
 }
 
 /** Everything mounted, in the order of the spec. */
 export const mountSteps = (spec: Spec, facts: Facts): Step[] => spec.mounts.flatMap((mount) => mountStep(mount, facts))
+
+/** What some of these mounts need before the propagation is cut. */
+export const takeSteps = (mounts: readonly Step[]): Step[] =>
+  mounts.flatMap((step): Step[] =>
+    step.kind === "bind" && step.taken
+      ? [{ kind: "take-source", source: step.source, target: step.target, recursive: step.recursive }]
+      : [],
+  )
 
 /** The device nodes of the spec, and the links that every container has (runtime-spec, config-linux.md). */
 export function deviceSteps(spec: Spec): Step[] {
