@@ -68,7 +68,7 @@ describe.skipIf(!isRoot)("the table", () => {
     expect(names).toContain("pids")
     expect((await inside("ls /sys/fs/cgroup")).split("\n")).toEqual(names.sort())
     expect((await sh("mkdir /sys/fs/cgroup/pids/x; echo 9 > /sys/fs/cgroup/pids/pids.max")).stderr).toMatch(
-      /(Read-only file system[^]*){2}/,
+      /(Read-only file system[\s\S]*){2}/,
     )
   })
 

@@ -3,7 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { readFileSync, readlinkSync } from "node:fs"
 import { hostname } from "node:os"
 import { inside, sh } from "../helpers/container.ts"
-import { leaks, snapshot } from "../helpers/leaks.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 import { type RunningToybox, startToybox, stateRoot } from "../helpers/toybox.ts"
 
@@ -108,7 +107,7 @@ describe.skipIf(!isRoot)("a container's own", () => {
     const files = "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory/memory.limit_in_bytes"
     expect(await inside(files, { run: ["--pids", "77", "--mem", "64M"] })).toBe(`77\n${64 << 20}`)
     expect(await inside("cat /proc/self/cgroup", { run: ["--cgroupns", "host"] })).toMatch(
-      /:pids:\/toybox\.slice\/[0-9a-f]{64}\n/,
+      /:pids:\/toybox[-\w./]*[0-9a-f]{64}\n/,
     )
     const roots = (text: string) =>
       text
@@ -161,7 +160,6 @@ describe.skipIf(!isRoot)("the host's, when asked for", () => {
 describe.skipIf(!isRoot)("another container's", () => {
   let first: RunningToybox
   let its: Record<Kind, string>
-  const before = snapshot()
 
   beforeAll(async () => {
     const script = `${LIST}; : > /tmp/up; exec sleep 15`
@@ -174,7 +172,6 @@ describe.skipIf(!isRoot)("another container's", () => {
     first.kill("SIGTERM")
     its = parse((await first.wait()).stdout.trim())
     expect(Object.keys(its)).toEqual([...KINDS])
-    expect(await leaks(before)).toEqual([])
   })
 
   /** The command of the first container: the one child of its toybox. */
