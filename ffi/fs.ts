@@ -71,7 +71,8 @@ export function readAll(fd: number, limit = Number.MAX_SAFE_INTEGER): Uint8Array
 /** write(2) until all is written. */
 export function writeAll(fd: number, bytes: Uint8Array): void {
   for (let position = 0; position < bytes.length; ) {
-    const part = bytes.subarray(position, position + 1024 * 1024)
+    // Goes through the arena of single calls, which is small.
+    const part = bytes.subarray(position, position + 65536)
     const count = callResult("write", fd, part, part.length)
     if (count === EINTR) continue
     if (count < 0) throw failure("write", count, fd, part.length)

@@ -20,8 +20,10 @@ export function createArena(buffer: ArrayBuffer, base: number): Arena {
 /** Takes `size` zeroed bytes, 8-byte aligned; returns their offset. */
 export function reserve(arena: Arena, size: number): number {
   const offset = arena.used
-  arena.used = (offset + size + 7) & ~7
-  if (arena.used > arena.bytes.length) throw new ArenaFull()
+  const end = (offset + size + 7) & ~7
+  // A call that is too long must not take the room of those that report it.
+  if (end > arena.bytes.length) throw new ArenaFull()
+  arena.used = end
   return offset
 }
 

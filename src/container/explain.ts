@@ -3,7 +3,7 @@ import { call } from "../../ffi/call.ts"
 import type { Call } from "../../ffi/calls.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { formatCall } from "../../ffi/format.ts"
-import { exists } from "../../ffi/fs.ts"
+import { exists, stat } from "../../ffi/fs.ts"
 import { planCgroup } from "../cgroup/manager.ts"
 import { shellForm } from "../cgroup/plan.ts"
 import { UsageError } from "../errors.ts"
@@ -41,7 +41,7 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
   const host: Step[] = [
     { kind: "mkdir", path: directory, mode: 0o700 },
     ...files.map(([name, content]): Step => ({ kind: "create-file", path: `${directory}/${name}`, content, mode: 0o644 })),
-    ...overlaySteps(request.lower, layout, request.autoRemove),
+    ...overlaySteps(request.lower, layout, request.autoRemove, stat(request.lower)),
   ]
   const spec = makeSpec(request, id, directory)
   identify(request, id, spec, rootFd)

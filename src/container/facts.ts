@@ -1,9 +1,9 @@
 /** What a plan needs to know of this machine. */
 import { call, scratch } from "../../ffi/call.ts"
 import { _LINUX_CAPABILITY_VERSION_3, CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
-import { capHeader } from "../../ffi/structs.ts"
 import { AT_FDCWD, O_CLOEXEC, O_PATH, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { exists, isDirectory, listDir, lstat, open, readText, stat } from "../../ffi/fs.ts"
+import { capHeader } from "../../ffi/structs.ts"
 import type { Cgroups } from "../cgroup/detect.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
@@ -99,13 +99,13 @@ export function openNamespaces(spec: Spec): Map<string, number> {
 /** Three descriptor numbers for the overlay's directories to take. */
 export const reserveFds = (): number[] => [0, 1, 2].map(() => call("openat", AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0))
 
-/** The capabilities that toybox has, and so can give: capget(2). */
-export function ownCapabilities(): string[] {
-  call("capget", capHeader(_LINUX_CAPABILITY_VERSION_3), scratch.address)
-  // Two structs of effective, permitted and inheritable, for 32 capabilities each.
-  const permitted = (number: number) => (scratch.u32(number < 32 ? 4 : 16) >>> (number & 31)) & 1
-  return CAPABILITY_NAMES.filter((_, number) => permitted(number))
-}
-
 /** The highest capability of this kernel: capabilities(7). */
 export const lastCapability = (): number => Number(readText("/proc/sys/kernel/cap_last_cap"))
+
+/** The capabilities that toybox itself has, and can pass on: capget(2). */
+export function ownCapabilities(): string[] {
+  call("capget", capHeader(_LINUX_CAPABILITY_VERSION_3), scratch.address)
+  // Effective, permitted and inheritable of the first 32, then of the others.
+  const permitted = [scratch.u32(4), scratch.u32(16)]
+  return CAPABILITY_NAMES.filter((_, number) => ((permitted[number >> 5] ?? 0) >>> (number & 31)) & 1)
+}

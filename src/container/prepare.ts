@@ -19,7 +19,9 @@ const isPrivate = (request: ContainerRequest, type: "uts" | "network") =>
 /** The host name that the container has, or shares. */
 export function effectiveHostname(request: ContainerRequest, id: string): string {
   if (request.process.hostname !== undefined) return request.process.hostname
-  return isPrivate(request, "uts") ? id.slice(0, 12) : hostHostname()
+  const { uts } = request.process.namespaces
+  if (uts?.mode === "container") return uts.hostname ?? hostHostname()
+  return uts?.mode === "host" ? hostHostname() : id.slice(0, 12)
 }
 
 const hostHostname = () => readText("/proc/sys/kernel/hostname").trim()

@@ -3,7 +3,7 @@ import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import { errnoName } from "../../ffi/errno.ts"
-import { close, createExclusive, removeTree, writeAll } from "../../ffi/fs.ts"
+import { close, createExclusive, removeTree, stat, writeAll } from "../../ffi/fs.ts"
 import { pipe } from "../../ffi/pipe.ts"
 import { executableMemfd } from "../../ffi/sealed.ts"
 import { kill, waitChild } from "../../ffi/signal.ts"
@@ -63,7 +63,7 @@ async function openRoot(request: ContainerRequest, live: Live): Promise<void> {
   const layout = overlayLayout(live.directory)
   const reserved = reserveFds()
   try {
-    live.rootFd = mountRoot(overlaySteps(request.lower, layout, request.autoRemove), reserved)
+    live.rootFd = mountRoot(overlaySteps(request.lower, layout, request.autoRemove, stat(request.lower)), reserved)
   } catch (error) {
     if (!(error instanceof ListFailure)) throw error
     const refused = error.calls[error.index]?.name ?? ""

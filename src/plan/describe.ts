@@ -63,7 +63,10 @@ export function shellLines(step: Step, { root }: Context): string[] {
   const inRoot = (path: string) => quote(`${root}${path}`)
   switch (step.kind) {
     case "mkdir":
-      return [`mkdir -p -m ${step.mode.toString(8)} ${quote(step.path)}`]
+      return [
+        `mkdir -p -m ${step.mode.toString(8)} ${quote(step.path)}`,
+        ...(step.owner ? [`chown ${step.owner.uid}:${step.owner.gid} ${quote(step.path)}`] : []),
+      ]
     case "create-file":
       return [`printf %s ${quote(step.content)} > ${quote(step.path)}`]
     case "overlay": {
@@ -96,10 +99,14 @@ export function shellLines(step: Step, { root }: Context): string[] {
       const options = [...attributeWords(step.attributes), ...step.data.map(([key, value]) => (value === null ? key : `${key}=${value}`))]
       return [`mkdir -p ${inRoot(step.target)}`, `mount -t ${step.type} ${step.source}${options.length ? ` -o ${options.join(",")}` : ""} ${inRoot(step.target)}`]
     }
+    case "take-source":
+      return []
     case "bind":
       return bindLines(step, inRoot(step.target))
     case "device":
       return [`mknod -m ${step.mode.toString(8)} ${inRoot(step.path)} ${step.type}${step.type === "p" ? "" : ` ${step.major} ${step.minor}`}`]
+    case "given-dev":
+      return ["# /dev is the one that was asked for"]
     case "symlink":
       return [`ln -s ${quote(step.target)} ${inRoot(step.path)}`]
     case "touch":
@@ -215,32 +222,56 @@ export function sentence(step: Step): string {
       return `become user ${step.uid}, group ${step.gid}`
     case "exec":
       return `run ${step.args[0]}`
-    case "capabilities":
-      return "set the capabilities"
-    case "bounding-set":
-      return "drop capabilities"
-    case "no-new-privileges":
-      return "set no_new_privs"
+    case "close-other-fds":
+      return "close the descriptors that are not the container's"
+    case "parent-death-signal":
+      return "tie the container's life to toybox's"
     case "propagation":
     case "root-propagation":
-      return "set the propagation of mounts"
+      return "cut the mounts off from the host's"
+    case "given-dev":
+      return "use the mount on /dev"
+    case "touch":
+    case "mkdir-in-root":
+      return `make ${step.path}`
+    case "mask-source":
+      return "make what hides paths"
+    case "hostname":
+    case "domainname":
+      return `set the ${step.kind} to ${step.name}`
+    case "loopback":
+      return "bring the loopback up"
+    case "readonly-root":
+      return "make the root read-only"
     case "pivot-root":
     case "move-root":
       return "leave the host's root"
-    case "hostname":
-    case "domainname":
-      return `set the ${step.kind} ${step.name}`
-    case "loopback":
-      return "bring the loopback up"
+    case "oom-score":
+      return `set oom_score_adj to ${step.value}`
     case "stdio":
-      return "connect standard input and output"
-    case "mask-source":
-      return "prepare the masks"
+      return "pass standard input and output on"
     case "seal":
-      return "hand over to the second stage"
+      return "enter the sealed second stage"
+    case "session":
+      return "begin a session"
+    case "default-signals":
+      return "reset the signals"
+    case "bounding-set":
+    case "capabilities":
+      return "set the capabilities"
+    case "no-new-privileges":
+      return "set no_new_privs"
+    case "umask":
+      return "set the umask"
     case "await-go":
-      return "wait for toybox, which is gone"
+      return "wait for the second stage"
+    case "own-terminal":
+      return `give the terminal to user ${step.uid}`
+    case "take-source":
+      return `open ${step.source}`
+    case "init":
+      return "start the init"
     default:
-      return `do the step ${step.kind}`
+      return step satisfies never
   }
 }

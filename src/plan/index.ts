@@ -4,7 +4,7 @@ import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Namespace, Spec } from "../oci/runtime.ts"
 import { JOIN_ORDER, type Facts } from "./facts.ts"
 import { propagationFlag } from "./mount-options.ts"
-import { deviceSteps, hiddenSteps, mountSteps } from "./mounts.ts"
+import { deviceSteps, hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
 import type { Step } from "./steps.ts"
 
 function cloneStep(namespaces: readonly Namespace[], facts: Facts): Step {
@@ -56,6 +56,7 @@ function stdioSteps(spec: Spec, facts: Facts): Step[] {
 /** Stage one, in order: everything but who the command is (identity.ts), which may be found out meanwhile. */
 export function childSteps(spec: Spec, facts: Facts): Step[] {
   const { namespaces } = spec.linux
+  const mounts = mountSteps(spec, facts)
   const passedOn = [facts.reportFd, ...(facts.traceFd === undefined ? [] : [facts.traceFd])]
   const ownStdio = "socketFd" in facts.stdio ? [facts.stdio.socketFd] : facts.stdio
   return [
@@ -67,10 +68,11 @@ export function childSteps(spec: Spec, facts: Facts): Step[] {
     ...joinSteps(namespaces, facts),
     ...(isNew(spec, "cgroup") ? [{ kind: "unshare", namespace: "cgroup" } satisfies Step] : []),
     ...(spec.process.oomScoreAdj === undefined ? [] : [{ kind: "oom-score", value: spec.process.oomScoreAdj } satisfies Step]),
+    ...takeSteps(mounts),
     // Nothing mounted from here on may show on the host.
     { kind: "propagation", flags: MS_PRIVATE | MS_REC },
     { kind: "attach-root", path: facts.rootMountPoint },
-    ...mountSteps(spec, facts),
+    ...mounts,
     ...deviceSteps(spec),
     // Before the masks: a sysctl may lie under a read-only path.
     ...settingSteps(spec),

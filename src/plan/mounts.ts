@@ -1,4 +1,5 @@
 /** spec.mounts and spec.linux.{maskedPaths,readonlyPaths,devices} → steps. */
+import { MOUNT_ATTR_RDONLY, MS_SHARED, MS_SLAVE } from "../../ffi/constants/mount.ts"
 import { S_IFMT } from "../../ffi/constants/stat.ts"
 import type { Mount, Spec } from "../oci/runtime.ts"
 import type { CgroupMount, Facts } from "./facts.ts"
@@ -29,11 +30,12 @@ function cgroupSteps(mount: Mount, facts: Facts): Step[] {
     type: "tmpfs",
     source: "cgroup",
     target: mount.destination,
-    attributes: { ...attributes, set: attributes.set & ~1 },
+    attributes: { ...attributes, set: attributes.set & ~MOUNT_ATTR_RDONLY },
     data: [["mode", "755"], ["size", "64k"]],
   }
   const links_ = links.map(([path, target]): Step => ({ kind: "symlink", path: `${mount.destination}/${path}`, target }))
-  return [base, ...mounts.map((each) => one(each, `${mount.destination}/${each.name}`)), ...links_, { kind: "readonly-mount", path: mount.destination }]
+  const close: Step[] = attributes.set & MOUNT_ATTR_RDONLY ? [{ kind: "readonly-mount", path: mount.destination }] : []
+  return [base, ...mounts.map((each) => one(each, `${mount.destination}/${each.name}`)), ...links_, ...close]
 }
 
 function mountStep(mount: Mount, facts: Facts): Step[] {
@@ -52,6 +54,7 @@ function mountStep(mount: Mount, facts: Facts): Step[] {
       recursive,
       attributes,
       coverSymlink: facts.ownFiles.has(mount.source),
+      ...(attributes.propagation & (MS_SLAVE | MS_SHARED) ? { taken: true } : {}),
     },
   ]
 }
@@ -59,8 +62,20 @@ function mountStep(mount: Mount, facts: Facts): Step[] {
 /** Everything mounted, in the order of the spec. */
 export const mountSteps = (spec: Spec, facts: Facts): Step[] => spec.mounts.flatMap((mount) => mountStep(mount, facts))
 
+/** What some of these mounts need before the propagation is cut. */
+export const takeSteps = (mounts: readonly Step[]): Step[] =>
+  mounts.flatMap((step): Step[] =>
+    step.kind === "bind" && step.taken
+      ? [{ kind: "take-source", source: step.source, target: step.target, recursive: step.recursive }]
+      : [],
+  )
+
 /** The device nodes of the spec, and the links that every container has (runtime-spec, config-linux.md). */
 export function deviceSteps(spec: Spec): Step[] {
+  const ours = (path: string, type: string) => spec.mounts.some((mount) => mount.destination === path && mount.type === type)
+  const given: Step[] = ours("/dev", "tmpfs") && ours("/dev/pts", "devpts") ? [] : [{ kind: "given-dev" }]
+  // Nothing is made in a directory of the host.
+  if (!ours("/dev", "tmpfs")) return given
   const devices = spec.linux.devices.map(
     (device): Step => ({
       kind: "device",
@@ -80,7 +95,7 @@ export function deviceSteps(spec: Spec): Step[] {
     ["/proc/self/fd/2", "/dev/stderr"],
     ["pts/ptmx", "/dev/ptmx"],
   ]
-  return [...devices, ...links.map(([target, path]): Step => ({ kind: "symlink", target, path }))]
+  return [...given, ...devices, ...links.map(([target, path]): Step => ({ kind: "symlink", target, path }))]
 }
 
 /** Masked and read-only paths; only those that this kernel has. */

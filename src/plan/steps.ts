@@ -15,7 +15,8 @@ export interface MountAttributes {
 
 export type Step =
   // The host, before.
-  | { kind: "mkdir"; path: string; mode: number }
+  /** With an owner, exactly this mode, whatever the umask. */
+  | { kind: "mkdir"; path: string; mode: number; owner?: { uid: number; gid: number } }
   | { kind: "create-file"; path: string; content: string; mode: number }
   | { kind: "overlay"; lower: string; upper: string; work: string; merged: string; options: readonly string[] }
   | { kind: "bind-root"; path: string }
@@ -29,8 +30,12 @@ export type Step =
   | { kind: "propagation"; flags: number }
   | { kind: "attach-root"; path: string }
   | { kind: "mount"; type: string; source: string; target: string; attributes: MountAttributes; data: readonly (readonly [string, string | null])[] }
-  | { kind: "bind"; source: string; target: string; directory: boolean; recursive: boolean; attributes: MountAttributes; coverSymlink: boolean }
+  /** A source that keeps its ties with the host's mounts is taken before all others are cut. */
+  | { kind: "take-source"; source: string; target: string; recursive: boolean }
+  | { kind: "bind"; source: string; target: string; directory: boolean; recursive: boolean; attributes: MountAttributes; coverSymlink: boolean; taken?: boolean }
   | { kind: "device"; path: string; type: "c" | "b" | "p"; major: number; minor: number; mode: number; uid: number; gid: number }
+  /** /dev or /dev/pts is a mount of the user's: it is taken as it is. */
+  | { kind: "given-dev" }
   | { kind: "symlink"; target: string; path: string }
   | { kind: "touch"; path: string }
   | { kind: "console"; height: number; width: number; socketFd: number }

@@ -53,15 +53,21 @@ export const NETWORK_SYSCTLS: Readonly<Record<string, string>> = {
   "net.ipv4.ping_group_range": "0 2147483647",
 }
 
-/** What every container mounts, in order. `readonlyKernel` is off for privileged ones. */
-export function defaultMounts(shmSize: number, readonlyKernel: boolean): Mount[] {
+/**
+ * What every container mounts, in order. `readonlyKernel` is off for privileged ones. POSIX shared memory is a part of
+ * IPC that lives in a file system: with the host's IPC namespace it is the host's (`hostIpc`).
+ */
+export function defaultMounts(shmSize: number, readonlyKernel: boolean, hostIpc: boolean): Mount[] {
   const kernel = readonlyKernel ? ["nosuid", "noexec", "nodev", "ro"] : ["nosuid", "noexec", "nodev"]
   const mount = (destination: string, type: string, options: string[], source = type): Mount => ({ destination, type, source, options })
   return [
     mount("/proc", "proc", ["nosuid", "noexec", "nodev"]),
-    mount("/dev", "tmpfs", ["nosuid", "noexec", "strictatime", "mode=755", "size=65536k"]),
+    // Not noexec: mmap(2) of /dev/zero as code is what some programs do.
+    mount("/dev", "tmpfs", ["nosuid", "strictatime", "mode=755", "size=65536k"]),
     mount("/dev/pts", "devpts", ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"]),
-    mount("/dev/shm", "tmpfs", ["nosuid", "noexec", "nodev", "mode=1777", `size=${shmSize}`], "shm"),
+    hostIpc
+      ? mount("/dev/shm", "bind", ["rbind", "nosuid", "noexec", "nodev"], "/dev/shm")
+      : mount("/dev/shm", "tmpfs", ["nosuid", "noexec", "nodev", "mode=1777", `size=${shmSize}`], "shm"),
     mount("/dev/mqueue", "mqueue", ["nosuid", "noexec", "nodev"]),
     mount("/sys", "sysfs", kernel),
     mount("/sys/fs/cgroup", "cgroup", kernel),

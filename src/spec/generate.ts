@@ -49,9 +49,13 @@ function namespaces(modes: Readonly<Partial<Record<NamespaceType, NamespaceMode>
   })
 }
 
-/** The five sets. Inheritable and ambient stay empty, but for what was asked for by name for a user other than root. */
-export function capabilitySets(request: RunRequest, uid: number, all: readonly string[]): Capabilities {
-  const base = request.privileged || request.capAdd.includes("ALL") ? all : request.capDrop.includes("ALL") ? [] : DEFAULT_CAPABILITIES
+/**
+ * The five sets. "ALL" and the defaults are what toybox has of them; one asked for by name is in any case, so that its lack
+ * is told. Inheritable and ambient stay empty, but for what was asked for by name for a user other than root.
+ */
+export function capabilitySets(request: RunRequest, uid: number, own: readonly string[]): Capabilities {
+  const all = request.privileged || request.capAdd.includes("ALL")
+  const base = all ? own : request.capDrop.includes("ALL") ? [] : DEFAULT_CAPABILITIES.filter((name) => own.includes(name))
   const named = request.capAdd.filter((name) => name !== "ALL")
   const dropped = new Set(request.capDrop)
   const bounding = [...new Set([...base, ...named])].filter((name) => !dropped.has(name))
@@ -66,10 +70,12 @@ function deviceRules(request: RunRequest): LinuxDeviceCgroup[] {
   return [...DEFAULT_DEVICE_RULES, ...asked]
 }
 
-/** A mount of the user's takes the place of a default one with the same destination. */
+/** A mount of the user's takes the place of the default ones with the same destination and below it. */
 function allMounts(request: RunRequest, files: readonly Mount[]): Mount[] {
-  const asked = new Set(request.mounts.map((mount) => mount.destination))
-  const defaults = [...defaultMounts(request.shmSize, !request.privileged), ...files].filter((mount) => !asked.has(mount.destination))
+  const replaced = (destination: string) =>
+    request.mounts.some((mount) => destination === mount.destination || destination.startsWith(`${mount.destination}/`))
+  const hostIpc = request.namespaces.ipc?.mode === "host"
+  const defaults = [...defaultMounts(request.shmSize, !request.privileged, hostIpc), ...files].filter((mount) => !replaced(mount.destination))
   const depth = (mount: Mount) => mount.destination.split("/").length
   return [...defaults, ...request.mounts.toSorted((a, b) => depth(a) - depth(b))]
 }
@@ -77,10 +83,10 @@ function allMounts(request: RunRequest, files: readonly Mount[]): Mount[] {
 const NO_CAPABILITIES: Capabilities = { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] }
 
 /** Fills in what only the container's own files can tell; until then nobody may do nothing. */
-export function applyIdentity(spec: Spec, request: RunRequest, identity: Identity, allCapabilities: readonly string[]): void {
+export function applyIdentity(spec: Spec, request: RunRequest, identity: Identity, ownCapabilities: readonly string[]): void {
   spec.process.user = identity.user
   spec.process.env = [...identity.env]
-  spec.process.capabilities = capabilitySets(request, identity.user.uid, allCapabilities)
+  spec.process.capabilities = capabilitySets(request, identity.user.uid, ownCapabilities)
 }
 
 /** The spec of `run`, but for who runs the command: see applyIdentity. */

@@ -2,8 +2,15 @@
 import type { LinuxResources } from "../oci/resources.ts"
 import type { Mount, NamespaceType, Rlimit } from "../oci/runtime.ts"
 
+/** A container to share a namespace with; its host name is unset where that is the host's. */
+export interface RunningContainer {
+  id: string
+  pid: number
+  hostname?: string | undefined
+}
+
 /** "private": a new one; "host": toybox's own; or the namespace of a running container. */
-export type NamespaceMode = { mode: "private" } | { mode: "host" } | { mode: "container"; pid: number; id: string }
+export type NamespaceMode = { mode: "private" } | { mode: "host" } | ({ mode: "container" } & RunningContainer)
 
 export interface RunRequest {
   args: string[]

@@ -6,11 +6,12 @@ import { cgroupPath } from "../../cgroup/path.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../../container/detach-keys.ts"
 import type { ContainerRequest } from "../../container/request.ts"
 import { run } from "../../container/run.ts"
-import { isAlive, readRunning, resolveId } from "../../container/state.ts"
+import { isAlive, readRecord, readRunning, resolveId } from "../../container/state.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { BASE, basePath, ensureBase } from "../../image/base.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
+import type { RunningContainer } from "../../spec/request.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { mountOptions, normalPath, shmSize } from "../flags/mounts.ts"
 import { namespaceModes } from "../flags/namespaces.ts"
@@ -77,11 +78,11 @@ function oomScore(text: string | undefined): { oomScoreAdj?: number } {
   return { oomScoreAdj: value }
 }
 
-function runningContainer(paths: Paths, reference: string): { pid: number; id: string } {
+function runningContainer(paths: Paths, reference: string): RunningContainer {
   const id = resolveId(paths, reference)
   const running = readRunning(paths, id)
   if (!running || !isAlive(running)) throw new ToyboxError(`container ${reference} is not running`)
-  return { pid: running.pid, id }
+  return { pid: running.pid, id, hostname: readRecord(paths, id)?.spec.hostname }
 }
 
 /** Reads the command line of `run`. Throws UsageError. */

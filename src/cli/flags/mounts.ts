@@ -23,6 +23,11 @@ function destination(option: string, text: string, path: string): string {
   }
   const normal = normalPath(path)
   if (normal === "/") throw new UsageError(`${option}: "${text}": nothing can be mounted on the container's root`)
+  if (normal === "/proc") {
+    throw new UsageError(`${option}: "${text}": nothing can be mounted on /proc, which is the container's own`, {
+      hint: "--pid host shows the processes of the host there",
+    })
+  }
   return normal
 }
 

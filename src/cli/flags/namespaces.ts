@@ -1,7 +1,7 @@
 /** --pid, --ipc, --uts, --net, --cgroupns, --time: options → namespace modes. */
 import { UsageError } from "../../errors.ts"
 import type { NamespaceType } from "../../oci/runtime.ts"
-import type { NamespaceMode } from "../../spec/request.ts"
+import type { NamespaceMode, RunningContainer } from "../../spec/request.ts"
 import type { ParsedArgv } from "../argv.ts"
 
 const OPTIONS: readonly (readonly [string, NamespaceType])[] = [
@@ -19,7 +19,7 @@ const PRIVATE: Record<string, readonly string[]> = { ipc: ["private", "none", "s
 /** Reads all modes; `running` gives the pid of a running container. Throws UsageError. */
 export function namespaceModes(
   argv: ParsedArgv,
-  running: (reference: string) => { pid: number; id: string },
+  running: (reference: string) => RunningContainer,
 ): Partial<Record<NamespaceType, NamespaceMode>> {
   const modes: Partial<Record<NamespaceType, NamespaceMode>> = {}
   for (const [option, type] of OPTIONS) {

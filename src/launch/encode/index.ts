@@ -1,7 +1,7 @@
 /** The one exhaustive switch from steps to calls. */
 import { EEXIST } from "../../../ffi/constants/errno.ts"
 import type { Call } from "../../../ffi/calls.ts"
-import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
+import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
 import { slot } from "../../../ffi/calls.ts"
 import type { Step, StepOf } from "../../plan/steps.ts"
 import * as mounts from "./mounts.ts"
@@ -17,6 +17,17 @@ export interface Descriptors {
 
 const FILE = slot("file")
 
+function mkdir({ path, mode, owner }: StepOf<"mkdir">): Call[] {
+  const make: Call = { name: "mkdirat", args: [AT_FDCWD, path, mode], tolerate: [EEXIST] }
+  if (!owner) return [make]
+  return [
+    make,
+    // chown(2) clears the bits that chmod(2) sets.
+    { name: "fchownat", args: [AT_FDCWD, path, owner.uid, owner.gid, AT_SYMLINK_NOFOLLOW] },
+    { name: "fchmodat", args: [AT_FDCWD, path, mode, 0] },
+  ]
+}
+
 function createFile({ path, content, mode }: StepOf<"create-file">): Call[] {
   const bytes = new TextEncoder().encode(content)
   return [
@@ -29,7 +40,7 @@ function createFile({ path, content, mode }: StepOf<"create-file">): Call[] {
 function encodeStep(step: Step, fds: Descriptors): Call[] {
   switch (step.kind) {
     case "mkdir":
-      return [{ name: "mkdirat", args: [AT_FDCWD, step.path, step.mode], tolerate: [EEXIST] }]
+      return mkdir(step)
     case "create-file":
       return createFile(step)
     case "overlay":
@@ -56,10 +67,14 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return root.attachRoot(step)
     case "mount":
       return mounts.mount(step)
+    case "take-source":
+      return mounts.takeSource(step)
     case "bind":
       return mounts.bind(step)
     case "device":
       return mounts.device(step)
+    case "given-dev":
+      return mounts.givenDev()
     case "symlink":
       return mounts.symlink(step)
     case "touch":

@@ -1,5 +1,5 @@
 /** What is mounted, made or hidden inside the root: steps → calls. */
-import { EEXIST, ENOENT } from "../../../ffi/constants/errno.ts"
+import { EEXIST, ELOOP, ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
 import { at, type Call, out, type Slot, slot } from "../../../ffi/calls.ts"
 import {
   AT_FDCWD,
@@ -38,11 +38,11 @@ const SLAVE = slot("console")
 const parentOf = (path: string) => path.slice(0, path.lastIndexOf("/"))
 const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1)
 
-function applyAttributes({ set, clear, recursiveSet, recursiveClear, propagation }: MountAttributes): Call[] {
+function applyAttributes(mount: Slot, { set, clear, recursiveSet, recursiveClear, propagation }: MountAttributes): Call[] {
   const calls: Call[] = []
-  if (set || clear) calls.push(setAttributes(MOUNT, set, clear, false))
-  if (recursiveSet || recursiveClear) calls.push(setAttributes(MOUNT, recursiveSet, recursiveClear, true))
-  if (propagation) calls.push(setAttributes(MOUNT, 0, 0, true, propagation))
+  if (set || clear) calls.push(setAttributes(mount, set, clear, false))
+  if (recursiveSet || recursiveClear) calls.push(setAttributes(mount, recursiveSet, recursiveClear, true))
+  if (propagation) calls.push(setAttributes(mount, 0, 0, true, propagation))
   return calls
 }
 
@@ -50,9 +50,9 @@ function applyAttributes({ set, clear, recursiveSet, recursiveClear, propagation
 const KEPT: Record<string, Slot> = { "/proc": PROC, "/dev": DEV, "/dev/pts": PTS, "/sys/fs/cgroup": CGROUP }
 
 /** Directories directly below a file system of our own need no walk from the root. */
-function openMountTarget(target: string): Call[] {
+function openMountTarget(target: string, type: string): Call[] {
   const parent = parentOf(target)
-  const own = parent === "/dev" ? DEV : parent === "/sys/fs/cgroup" ? CGROUP : null
+  const own = parent === "/dev" ? DEV : parent === "/sys/fs/cgroup" && type === "cgroup" ? CGROUP : null
   if (own === null) return openTarget(target, "directory")
   const name = nameOf(target)
   return [
@@ -66,18 +66,30 @@ export function mount(step: StepOf<"mount">): Call[] {
   const into = KEPT[target] ?? MOUNT
   return [
     ...newMount(step.type, step.source, step.data, attributes.set | attributes.recursiveSet, into),
-    ...openMountTarget(target),
+    ...openMountTarget(target, step.type),
     moveToTarget(into),
     ...(attributes.propagation ? [setAttributes(into, 0, 0, true, attributes.propagation)] : []),
   ]
 }
 
-export const bind = (step: StepOf<"bind">): Call[] => [
-  copyMount(AT_FDCWD, step.source, step.recursive),
-  ...applyAttributes(step.attributes),
-  ...openTarget(step.target, step.directory ? "directory" : "file", { coverSymlink: step.coverSymlink }),
-  moveToTarget(),
-]
+/** By target: what was taken before the propagation was cut. */
+const taken = new Map<string, Slot>()
+
+export function takeSource(step: StepOf<"take-source">): Call[] {
+  const into = slot("source")
+  taken.set(step.target, into)
+  return [copyMount(AT_FDCWD, step.source, step.recursive, into)]
+}
+
+export function bind(step: StepOf<"bind">): Call[] {
+  const from = (step.taken ? taken.get(step.target) : KEPT[step.target]) ?? MOUNT
+  return [
+    ...(step.taken ? [] : [copyMount(AT_FDCWD, step.source, step.recursive, from)]),
+    ...applyAttributes(from, step.attributes),
+    ...openTarget(step.target, step.directory ? "directory" : "file", { coverSymlink: step.coverSymlink }),
+    moveToTarget(from),
+  ]
+}
 
 // Linux's dev_t as mknod(2) takes it: makedev(3).
 const makedev = (major: number, minor: number) => (minor & 0xff) + (major & 0xfff) * 256 + Math.floor(minor / 256) * 2 ** 20
@@ -106,6 +118,12 @@ export function symlink(step: StepOf<"symlink">): Call[] {
   return [...calls, { name: "symlinkat", args: [step.target, directory, nameOf(step.path)], tolerate: [EEXIST] }]
 }
 
+/** What later steps need of a /dev that is not ours, with what is mounted in it; a terminal needs a devpts. */
+export const givenDev = (): Call[] => [
+  openInRoot("dev", O_PATH | O_DIRECTORY, DEV, RESOLVE_NO_SYMLINKS),
+  { ...openInRoot("dev/pts", O_PATH | O_DIRECTORY, PTS, RESOLVE_NO_SYMLINKS), tolerate: [ENOENT, ENOTDIR, ELOOP] },
+]
+
 /** An empty file, where nothing is yet. */
 export function touch(step: StepOf<"touch">): Call[] {
   const { calls, directory } = openParent(step.path)
@@ -126,7 +144,8 @@ export function terminal(step: StepOf<"console">): Call[] {
     { name: "ioctl", args: [MASTER, TIOCSPTLCK, new Uint8Array(4)] },
     { name: "ioctl", args: [MASTER, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], into: SLAVE },
     { name: "ioctl", args: [SLAVE, TIOCSWINSZ, winsize(step.height, step.width)] },
-    { name: "openat", args: [DEV, "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600] },
+    // A /dev of the user's may have one.
+    { name: "openat", args: [DEV, "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600], tolerate: [EEXIST] },
     copyMount(SLAVE, "", false),
     openInRoot("dev/console", O_PATH, TARGET, RESOLVE_NO_SYMLINKS),
     moveToTarget(),

@@ -26,8 +26,6 @@ import {
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
   MS_MOVE,
-  MS_REC,
-  MS_SLAVE,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from "../../../ffi/constants/mount.ts"
@@ -150,12 +148,13 @@ export const propagation = (step: StepOf<"propagation" | "root-propagation">): C
   { name: "mount", args: [null, "/", null, step.flags, null] },
 ]
 
-/** pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is detached from there. */
+/**
+ * pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is detached from there. All its
+ * mounts are private, so that nothing is unmounted on the host. (mount(2) of "." would be of the new root, not of the old.)
+ */
 export const pivotRoot = (): Call[] => [
   { name: "fchdir", args: [ROOT] },
   { name: "pivot_root", args: [".", "."] },
-  // Nothing that is unmounted here may be unmounted on the host.
-  { name: "mount", args: [null, ".", null, MS_SLAVE | MS_REC, null] },
   { name: "umount2", args: [".", MNT_DETACH] },
   { name: "chdir", args: ["/"] },
 ]
