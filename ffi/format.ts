@@ -13,7 +13,10 @@ import * as stat from "./constants/stat.ts"
 type Table = Readonly<Record<string, number>>
 
 function flags(value: number, table: Table, prefix: RegExp): string {
-  const found = Object.entries(table).filter(([name, bit]) => prefix.test(name) && bit !== 0)
+  // By value: a module's names come in another order once it is bundled.
+  const found = Object.entries(table)
+    .filter(([name, bit]) => prefix.test(name) && bit !== 0)
+    .sort(([, a], [, b]) => a - b)
   const exact = found.find(([, bit]) => bit === value)
   if (exact) return exact[0]
   let rest = BigInt(value)

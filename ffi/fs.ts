@@ -222,7 +222,8 @@ export const lstat = (path: string, dirFd = AT_FDCWD) => stat(path, AT_SYMLINK_N
 /** Whether a stat is a directory's. */
 export const isDirectory = (stat: Stat | null): boolean => stat !== null && (stat.mode & S_IFMT) === S_IFDIR
 
-interface Entry {
+/** What a directory holds. */
+export interface Entry {
   /** The name's bytes with a closing NUL. */
   name: Uint8Array
   /** DT_*; DT_UNKNOWN where the file system does not tell. */
@@ -230,10 +231,10 @@ interface Entry {
 }
 
 const DT_UNKNOWN = 0
-const DT_DIR = 4
+export const DT_DIR = 4
 
 /** The entries of an open directory, without "." and "..": getdents64(2). */
-function listEntries(fd: number): Entry[] {
+export function listEntries(fd: number): Entry[] {
   const entries: Entry[] = []
   for (;;) {
     const size = callResult("getdents64", fd, scratch.address, SCRATCH_SIZE)
@@ -268,34 +269,6 @@ export function listDir(path: string): string[] {
 /** Takes an exclusive flock(2) without waiting; false where another open file holds it. */
 export function tryLock(fd: number): boolean {
   return callResult("flock", fd, LOCK_EX | LOCK_NB) === 0
-}
-
-function removeEntries(dirFd: number): void {
-  // Names as bytes, because a container may have made some that are no UTF-8.
-  for (const { name, type } of listEntries(dirFd)) {
-    if (type !== DT_DIR && callResult("unlinkat", dirFd, name, 0) === 0) continue
-    if (type === DT_DIR && callResult("unlinkat", dirFd, name, AT_REMOVEDIR) === 0) continue
-    const fd = call("openat", dirFd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
-    try {
-      removeEntries(fd)
-    } finally {
-      close(fd)
-    }
-    call("unlinkat", dirFd, name, AT_REMOVEDIR)
-  }
-}
-
-/** Removes a directory tree without following anything out of it; nothing there is fine. */
-export function removeTree(path: string): void {
-  const fd = callResult("openat", AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
-  if (fd === ENOENT) return
-  if (fd < 0) throw failure("open", fd, path)
-  try {
-    removeEntries(fd)
-  } finally {
-    close(fd)
-  }
-  rmdir(path)
 }
 
 /** Creates a file that must not exist yet; null where it does. Returns the open fd. */

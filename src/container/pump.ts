@@ -40,7 +40,10 @@ function readMore(pump: Pump): void {
   const size = callResult("read", pump.from, buffer.address, SIZE)
   if (size === EAGAIN || size === EINTR) return
   // EIO is how a terminal's master tells that nobody holds its slave any more.
-  if (size <= 0) return finish(pump)
+  if (size <= 0) {
+    finish(pump)
+    return
+  }
   pump.start = 0
   pump.end = size
   if (!filter) return
@@ -53,8 +56,8 @@ function writeSome(pump: Pump): void {
   const { buffer, start, end } = pump
   const size = callResult("write", pump.to, buffer.address + start, Math.min(end - start, MOST_WRITTEN))
   if (size === EAGAIN || size === EINTR) return
-  if (size < 0) return finish(pump)
-  pump.start += size
+  if (size < 0) finish(pump)
+  else pump.start += size
 }
 
 /** Goes on after a poll of `wanted` said `events`. */

@@ -1,5 +1,6 @@
 /** What a killed toybox left behind is put in order by the next one. */
-import { listDir, removeTree, stat, unlink } from "../../ffi/fs.ts"
+import { listDir, stat, unlink } from "../../ffi/fs.ts"
+import { removeTree } from "../../ffi/remove-tree.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import type { Paths } from "../paths.ts"
 import {

@@ -11,7 +11,6 @@ import {
   mkdir,
   open,
   readLink,
-  removeTree,
   rename,
   replaceFile,
   stat,
@@ -24,6 +23,7 @@ import {
 } from "../../ffi/fs.ts"
 import { O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
+import { removeTree } from "../../ffi/remove-tree.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"

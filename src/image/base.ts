@@ -1,9 +1,10 @@
 /** The embedded base image: a busybox userland, laid out once in the state directory. */
 import { BASE_DIGEST } from "#base/digest.js"
-import { exists, mkdir, mkdirAll, removeTree, rename, symlink, writeFile } from "../../ffi/fs.ts"
+import { exists, mkdir, mkdirAll, rename, symlink, writeFile } from "../../ffi/fs.ts"
 import { call } from "../../ffi/call.ts"
 import { AT_FDCWD } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
+import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError } from "../errors.ts"
 
 /** The reserved name of the base image. */

@@ -1,9 +1,9 @@
 /** A run request → an OCI runtime spec. */
-import { DEFAULT_DEVICE_RULES } from "../cgroup/devices/defaults.ts"
 import type { LinuxDeviceCgroup } from "../oci/resources.ts"
 import type { Capabilities, Mount, Namespace, NamespaceType, Spec, User } from "../oci/runtime.ts"
 import {
   DEFAULT_CAPABILITIES,
+  DEFAULT_DEVICE_RULES,
   DEFAULT_DEVICES,
   defaultMounts,
   MASKED_PATHS,

@@ -2,9 +2,9 @@
 import { afterEach, describe, expect, test } from "bun:test"
 import { exists, listDir, readText } from "../../ffi/fs.ts"
 import { type Cgroups, detectCgroups } from "../../src/cgroup/detect.ts"
-import { DEFAULT_DEVICE_RULES } from "../../src/cgroup/devices.ts"
 import { type CgroupManager, createCgroup, openCgroup } from "../../src/cgroup/manager.ts"
 import { updateCgroup } from "../../src/cgroup/update.ts"
+import { DEFAULT_DEVICE_RULES } from "../../src/spec/defaults.ts"
 import { random } from "../src/cgroup/random.ts"
 
 const LIMIT = 32 << 20

@@ -30,7 +30,7 @@ function table(rows: readonly (readonly string[])[]): string {
 }
 
 // What comes from a container must not speak to the terminal.
-const shown = (text: string) => text.replace(/[\u0000-\u001f\u007f-\u009f]/g, "?")
+const shown = (text: string) => text.replace(/\p{Cc}/gu, "?")
 
 export async function psCommand(words: readonly string[]): Promise<number> {
   const { booleans, strings, rest } = parseArgv(words, PS_OPTIONS)

@@ -1,8 +1,8 @@
 import { describe, expect, test } from "bun:test"
-import { DEFAULT_DEVICE_RULES } from "../../../src/cgroup/devices.ts"
 import { createCgroup, planCgroup } from "../../../src/cgroup/manager.ts"
 import type { CgroupRequest } from "../../../src/cgroup/plan.ts"
 import { updateCgroup } from "../../../src/cgroup/update.ts"
+import { DEFAULT_DEVICE_RULES } from "../../../src/spec/defaults.ts"
 import { fail } from "./fake.ts"
 import { ROOT, v1Machine } from "./machines.ts"
 

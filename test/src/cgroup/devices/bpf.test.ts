@@ -1,6 +1,7 @@
 import { describe, expect, test } from "bun:test"
-import { allowsEverything, DEFAULT_DEVICE_RULES, deviceProgram } from "../../../../src/cgroup/devices.ts"
+import { allowsEverything, deviceProgram } from "../../../../src/cgroup/devices.ts"
 import type { LinuxDeviceCgroup } from "../../../../src/oci/resources.ts"
+import { DEFAULT_DEVICE_RULES } from "../../../../src/spec/defaults.ts"
 import { type Random, random } from "../random.ts"
 import { type DeviceAccess, interpret, unreachable } from "./interpreter.ts"
 

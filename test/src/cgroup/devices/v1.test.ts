@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test"
-import { DEFAULT_DEVICE_RULES, deviceLines } from "../../../../src/cgroup/devices.ts"
+import { deviceLines } from "../../../../src/cgroup/devices.ts"
 import { ToyboxError } from "../../../../src/errors.ts"
 import type { LinuxDeviceCgroup } from "../../../../src/oci/resources.ts"
+import { DEFAULT_DEVICE_RULES } from "../../../../src/spec/defaults.ts"
 import { type Random, random } from "../random.ts"
 
 const shown = (rules: readonly LinuxDeviceCgroup[]) => deviceLines(rules).map(({ file, value }) => `${file} ${value}`)
