@@ -6,16 +6,7 @@ import type { Mount } from "../../oci/runtime.ts"
 import { isMountOption, propagationFlag } from "../../plan/mount-options.ts"
 import { DEFAULT_SHM_SIZE } from "../../spec/defaults.ts"
 import type { ParsedArgv } from "../argv.ts"
-
-/** A normal absolute path: "/a//b/../c/" → "/a/c". */
-export function normalPath(path: string): string {
-  const names: string[] = []
-  for (const name of path.split("/")) {
-    if (name === "..") names.pop()
-    else if (name !== "" && name !== ".") names.push(name)
-  }
-  return `/${names.join("/")}`
-}
+import { normalPath } from "./path.ts"
 
 function destination(option: string, text: string, path: string): string {
   if (!path.startsWith("/")) {

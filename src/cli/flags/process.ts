@@ -1,12 +1,10 @@
 /** Environment, limits of the process, signal names. */
-import { callResult, scratch } from "../../../ffi/call.ts"
 import { readText } from "../../../ffi/fs.ts"
 import * as signals from "../../../ffi/constants/signal.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import { RLIMIT_NAMES } from "../../../ffi/constants/resource.ts"
 import { UsageError } from "../../errors.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
-import { DEFAULT_NOFILE } from "../../spec/defaults.ts"
 import type { ParsedArgv } from "../argv.ts"
 
 function variable(where: string, text: string): string | null {
@@ -42,21 +40,12 @@ export function environment(argv: ParsedArgv): string[] {
   ]
 }
 
-/** This process's hard limit: getrlimit(2). Infinity where there is none. */
-export function hardLimit(resource: number): number {
-  if (callResult("prlimit64", 0, resource, null, scratch.address) < 0) return Number.POSITIVE_INFINITY
-  const hard = scratch.word(8)
-  return hard < 0 || hard >= Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : hard
-}
-
 const limitValue = (text: string) =>
   text === "unlimited" || text === "-1" ? Number.POSITIVE_INFINITY : /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
 
-/** --ulimit NAME=SOFT[:HARD]; nofile has a default, since Bun has raised its own. */
-export function ulimits(argv: ParsedArgv): Rlimit[] {
-  const result = new Map<string, Rlimit>()
-  const nofile = hardLimit(RLIMIT_NAMES.indexOf("RLIMIT_NOFILE"))
-  result.set("RLIMIT_NOFILE", { type: "RLIMIT_NOFILE", soft: Math.min(DEFAULT_NOFILE, nofile), hard: nofile })
+/** --ulimit NAME=SOFT[:HARD], over the defaults. */
+export function ulimits(argv: ParsedArgv, defaults: readonly Rlimit[]): Rlimit[] {
+  const result = new Map(defaults.map((limit) => [limit.type, limit]))
   for (const text of argv.lists.get("ulimit") ?? []) {
     const [name = "", values = ""] = text.split("=", 2)
     const type = `RLIMIT_${name.toUpperCase()}`

@@ -1,0 +1,80 @@
+/** The options that most runs do without: read, and their modules loaded, only where one of them is given. */
+import { SIGTERM } from "../../../ffi/constants/signal.ts"
+import { isAlive, readRecord, readRunning, resolveId } from "../../container/state.ts"
+import { ToyboxError, UsageError } from "../../errors.ts"
+import type { Rlimit } from "../../oci/runtime.ts"
+import type { Paths } from "../../paths.ts"
+import type { RunningContainer } from "../../spec/request.ts"
+import type { ParsedArgv } from "../argv.ts"
+import type { RareOptions } from "../request.ts"
+import { mountOptions, shmSize } from "./mounts.ts"
+import { namespaceModes } from "./namespaces.ts"
+import { environment, signalNumber, ulimits } from "./process.ts"
+import { capabilities, devices, noNewPrivileges, sysctls } from "./security.ts"
+
+function labels(argv: ParsedArgv): Record<string, string> {
+  const result: Record<string, string> = {}
+  for (const text of argv.lists.get("label") ?? []) {
+    const equals = text.indexOf("=")
+    const key = equals < 0 ? text : text.slice(0, equals)
+    if (key === "") throw new UsageError(`--label: "${text}" is no label (use KEY=VALUE)`)
+    result[key] = equals < 0 ? "" : text.slice(equals + 1)
+  }
+  return result
+}
+
+function hostName(option: string, text: string | undefined): string | undefined {
+  if (text === undefined) return undefined
+  // sethostname(2): at most 64 bytes; what else a name may hold is hostname(7)'s.
+  if (!/^[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?$/.test(text)) {
+    throw new UsageError(`${option}: "${text}" is not a host name (letters, digits, - and . , at most 64)`)
+  }
+  return text
+}
+
+function oomScore(text: string | undefined): { oomScoreAdj?: number } {
+  if (text === undefined) return {}
+  const value = /^-?\d{1,4}$/.test(text) ? Number(text) : Number.NaN
+  if (!(value >= -1000 && value <= 1000)) throw new UsageError(`--oom-score-adj: "${text}" is no score (use -1000 to 1000)`)
+  return { oomScoreAdj: value }
+}
+
+function runningContainer(paths: Paths, reference: string): RunningContainer {
+  const id = resolveId(paths, reference)
+  const running = readRunning(paths, id)
+  if (!running || !isAlive(running)) throw new ToyboxError(`container ${reference} is not running`)
+  return { pid: running.pid, id, hostname: readRecord(paths, id)?.spec.hostname }
+}
+
+/** Reads them; what is not given has the value of NO_RARE_OPTIONS. Throws UsageError. */
+export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rlimit[]): RareOptions {
+  const { strings, lists, booleans, typed } = argv
+  const namespaces = namespaceModes(argv, (reference) => runningContainer(paths, reference))
+  const hostname = hostName(typed.get("hostname") ?? "--hostname", strings.get("hostname"))
+  const domainname = hostName("--domainname", strings.get("domainname"))
+  if (hostname !== undefined && (namespaces.uts?.mode ?? "private") !== "private") {
+    throw new UsageError("--hostname would change the UTS namespace that the container shares: leave out one of --hostname and --uts")
+  }
+  const stopSignal = strings.get("stop-signal")
+  return {
+    stopSignal: stopSignal === undefined ? SIGTERM : signalNumber("--stop-signal", stopSignal),
+    process: {
+      env: environment(argv),
+      groupAdd: lists.get("group-add") ?? [],
+      ...(hostname === undefined ? {} : { hostname }),
+      ...(domainname === undefined ? {} : { domainname }),
+      rlimits: ulimits(argv, limits),
+      ...oomScore(strings.get("oom-score-adj")),
+      capAdd: capabilities(argv, "cap-add"),
+      capDrop: capabilities(argv, "cap-drop"),
+      noNewPrivileges: noNewPrivileges(argv),
+      privileged: booleans.get("privileged") ?? false,
+      mounts: mountOptions(argv),
+      shmSize: shmSize(argv),
+      devices: devices(argv),
+      sysctl: sysctls(argv, namespaces),
+      namespaces,
+      labels: labels(argv),
+    },
+  }
+}

@@ -1,0 +1,146 @@
+/** The command line of `run` → a container request. */
+import { callResult, scratch } from "../../ffi/call.ts"
+import { RLIMIT_NAMES } from "../../ffi/constants/resource.ts"
+import { SIGTERM } from "../../ffi/constants/signal.ts"
+import { isDirectory, readText, stat } from "../../ffi/fs.ts"
+import { isTerminal, windowSize } from "../../ffi/tty.ts"
+import { detectCgroups } from "../cgroup/detect.ts"
+import { cgroupPath } from "../cgroup/path.ts"
+import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../container/detach-keys.ts"
+import type { ContainerRequest } from "../container/request.ts"
+import { UsageError } from "../errors.ts"
+import { BASE, basePath } from "../image/base.ts"
+import type { Rlimit } from "../oci/runtime.ts"
+import type { Paths } from "../paths.ts"
+import { DEFAULT_NOFILE, DEFAULT_SHM_SIZE } from "../spec/defaults.ts"
+import type { RunRequest } from "../spec/request.ts"
+import type { ParsedArgv } from "./argv.ts"
+import { normalPath } from "./flags/path.ts"
+import { resourceOptions } from "./flags/resources.ts"
+
+/** A root file system as typed → its directory on the host. */
+function rootDirectory(image: string, paths: Paths): string {
+  if (image === BASE) return basePath(paths.bases)
+  const path = image.startsWith("/") ? image : `${process.cwd()}/${image}`
+  const found = stat(path)
+  if (!found) {
+    throw new UsageError(`${image}: there is no such directory`, { hint: "give a directory that holds a root file system, or base" })
+  }
+  if (!isDirectory(found)) throw new UsageError(`${image} is not a directory`, { hint: "give a directory that holds a root file system, or base" })
+  return normalPath(path)
+}
+
+const SHELL = /^(.*\/)?(sh|ash|bash|dash|zsh|ksh|fish|csh|tcsh)$/
+
+/** Whether -t and -i are meant though not given: a terminal on both sides, and a bare shell to run. */
+function wantsTerminal(argv: ParsedArgv, args: readonly string[]): { terminal: boolean; interactive: boolean } {
+  const terminal = argv.booleans.get("tty")
+  const interactive = argv.booleans.get("interactive")
+  if (terminal !== undefined || interactive !== undefined) return { terminal: terminal ?? false, interactive: interactive ?? false }
+  const [command = ""] = args
+  const bare = SHELL.test(command) && args.slice(1).every((arg) => arg === "-l" || arg === "-i")
+  const meant = bare && isTerminal(0) && isTerminal(1)
+  return { terminal: meant, interactive: meant }
+}
+
+function workingDirectory(text: string | undefined): string {
+  if (text === undefined) return "/"
+  if (!text.startsWith("/")) throw new UsageError(`--workdir: "${text}" must be an absolute path in the container`)
+  return normalPath(text)
+}
+
+/** What flags/rare.ts reads. */
+export interface RareOptions {
+  stopSignal: number
+  process: Omit<RunRequest, "args" | "user" | "workdir" | "terminal" | "consoleSize" | "readonlyRoot" | "resources">
+}
+
+/** Options that need nothing of flags/rare.ts. */
+const COMMON = new Set(
+  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name rm cidfile quiet explain trace help root debug".split(" "),
+)
+
+/** What rareOptions gives where none of them is there. */
+export const noRareOptions = (limits: readonly Rlimit[]): RareOptions => ({
+  stopSignal: SIGTERM,
+  process: {
+    env: [],
+    groupAdd: [],
+    rlimits: limits,
+    capAdd: [],
+    capDrop: [],
+    noNewPrivileges: true,
+    privileged: false,
+    mounts: [],
+    shmSize: DEFAULT_SHM_SIZE,
+    devices: [],
+    sysctl: {},
+    namespaces: {},
+    labels: {},
+  },
+})
+
+/** This process's hard limit: getrlimit(2). Infinity where there is none. */
+export function hardLimit(resource: number): number {
+  if (callResult("prlimit64", 0, resource, null, scratch.address) < 0) return Number.POSITIVE_INFINITY
+  const hard = scratch.word(8)
+  return hard < 0 || hard >= Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : hard
+}
+
+/** Bun has raised its own soft limit on descriptors; the command gets the usual one: getrlimit(2). */
+export function defaultRlimits(): Rlimit[] {
+  const hard = hardLimit(RLIMIT_NAMES.indexOf("RLIMIT_NOFILE"))
+  return [{ type: "RLIMIT_NOFILE", soft: Math.min(DEFAULT_NOFILE, hard), hard }]
+}
+
+async function readRare(argv: ParsedArgv, paths: Paths): Promise<RareOptions> {
+  const limits = defaultRlimits()
+  for (const name of argv.typed.keys()) {
+    if (!COMMON.has(name)) return (await import("./flags/rare.ts")).rareOptions(argv, paths, limits)
+  }
+  return noRareOptions(limits)
+}
+
+/** Reads the command line of `run`. Throws UsageError. */
+export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<ContainerRequest> {
+  const [image = BASE, ...words] = argv.rest
+  const { strings, booleans } = argv
+  const entrypoint = strings.get("entrypoint")
+  const command = words.length > 0 || entrypoint ? words : ["/bin/sh"]
+  const args = entrypoint ? [entrypoint, ...command] : command
+  if (args[0] === "") throw new UsageError("the command is empty")
+  const rare = await readRare(argv, paths)
+  const mountinfo = readText("/proc/self/mountinfo")
+  const cgroups = detectCgroups("/sys/fs/cgroup", mountinfo)
+  const requested = resourceOptions(argv, cgroups.mode === "unified" ? 2 : 1)
+  const { terminal, interactive } = wantsTerminal(argv, args)
+  const size = terminal ? (windowSize(1) ?? windowSize(0)) : null
+  const parent = strings.get("cgroup-parent")
+  return {
+    image,
+    lower: rootDirectory(image, paths),
+    name: strings.get("name"),
+    autoRemove: booleans.get("rm") ?? false,
+    interactive,
+    init: booleans.get("init") ?? false,
+    detachKeys: terminal || strings.has("detach-keys") ? parseDetachKeys(strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS) : [],
+    stopSignal: rare.stopSignal,
+    cgroupParent: parent === undefined ? null : cgroupPath("--cgroup-parent", parent),
+    cgroups,
+    mountinfo,
+    requested,
+    cidfile: strings.get("cidfile"),
+    quiet: booleans.get("quiet") ?? false,
+    trace: booleans.get("trace") ?? false,
+    process: {
+      ...rare.process,
+      args,
+      user: strings.get("user") ?? "0",
+      workdir: workingDirectory(strings.get("workdir")),
+      terminal,
+      ...(size ? { consoleSize: size } : {}),
+      readonlyRoot: booleans.get("read-only") ?? false,
+      resources: requested.resources,
+    },
+  }
+}
