@@ -1,7 +1,6 @@
 /** The command line of `run` → a container request. */
 import { callResult, scratch } from "../../ffi/call.ts"
 import { RLIMIT_NAMES } from "../../ffi/constants/resource.ts"
-import { SIGTERM } from "../../ffi/constants/signal.ts"
 import { isDirectory, readText, stat } from "../../ffi/fs.ts"
 import { isTerminal, windowSize } from "../../ffi/tty.ts"
 import { detectCgroups } from "../cgroup/detect.ts"
@@ -12,9 +11,9 @@ import { UsageError } from "../errors.ts"
 import { BASE, basePath } from "../image/base.ts"
 import type { Rlimit } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
-import { DEFAULT_NOFILE, DEFAULT_SHM_SIZE } from "../spec/defaults.ts"
-import type { RunRequest } from "../spec/request.ts"
+import { DEFAULT_NOFILE } from "../spec/defaults.ts"
 import type { ParsedArgv } from "./argv.ts"
+import { noRareOptions, type RareOptions } from "./flags/none.ts"
 import { normalPath } from "./flags/path.ts"
 import { resourceOptions } from "./flags/resources.ts"
 
@@ -49,36 +48,10 @@ function workingDirectory(text: string | undefined): string {
   return normalPath(text)
 }
 
-/** What flags/rare.ts reads. */
-export interface RareOptions {
-  stopSignal: number
-  process: Omit<RunRequest, "args" | "user" | "workdir" | "terminal" | "consoleSize" | "readonlyRoot" | "resources">
-}
-
 /** Options that need nothing of flags/rare.ts. */
 const COMMON = new Set(
   "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name rm cidfile quiet explain trace help root debug".split(" "),
 )
-
-/** What rareOptions gives where none of them is there. */
-export const noRareOptions = (limits: readonly Rlimit[]): RareOptions => ({
-  stopSignal: SIGTERM,
-  process: {
-    env: [],
-    groupAdd: [],
-    rlimits: limits,
-    capAdd: [],
-    capDrop: [],
-    noNewPrivileges: true,
-    privileged: false,
-    mounts: [],
-    shmSize: DEFAULT_SHM_SIZE,
-    devices: [],
-    sysctl: {},
-    namespaces: {},
-    labels: {},
-  },
-})
 
 /** This process's hard limit: getrlimit(2). Infinity where there is none. */
 export function hardLimit(resource: number): number {

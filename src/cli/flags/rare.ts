@@ -6,9 +6,9 @@ import type { Rlimit } from "../../oci/runtime.ts"
 import type { Paths } from "../../paths.ts"
 import type { RunningContainer } from "../../spec/request.ts"
 import type { ParsedArgv } from "../argv.ts"
-import type { RareOptions } from "../request.ts"
 import { mountOptions, shmSize } from "./mounts.ts"
 import { namespaceModes } from "./namespaces.ts"
+import type { RareOptions } from "./none.ts"
 import { environment, signalNumber, ulimits } from "./process.ts"
 import { capabilities, devices, noNewPrivileges, sysctls } from "./security.ts"
 
@@ -46,7 +46,7 @@ function runningContainer(paths: Paths, reference: string): RunningContainer {
   return { pid: running.pid, id, hostname: readRecord(paths, id)?.spec.hostname }
 }
 
-/** Reads them; what is not given has the value of NO_RARE_OPTIONS. Throws UsageError. */
+/** Reads them; what is not given is as in noRareOptions. Throws UsageError. */
 export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rlimit[]): RareOptions {
   const { strings, lists, booleans, typed } = argv
   const namespaces = namespaceModes(argv, (reference) => runningContainer(paths, reference))

@@ -1,0 +1,31 @@
+/** What a run is without any of the options of rare.ts. */
+import { SIGTERM } from "../../../ffi/constants/signal.ts"
+import type { Rlimit } from "../../oci/runtime.ts"
+import { DEFAULT_SHM_SIZE } from "../../spec/defaults.ts"
+import type { RunRequest } from "../../spec/request.ts"
+
+/** What flags/rare.ts reads. */
+export interface RareOptions {
+  stopSignal: number
+  process: Omit<RunRequest, "args" | "user" | "workdir" | "terminal" | "consoleSize" | "readonlyRoot" | "resources">
+}
+
+/** What rareOptions gives where none of them is there. */
+export const noRareOptions = (limits: readonly Rlimit[]): RareOptions => ({
+  stopSignal: SIGTERM,
+  process: {
+    env: [],
+    groupAdd: [],
+    rlimits: limits,
+    capAdd: [],
+    capDrop: [],
+    noNewPrivileges: true,
+    privileged: false,
+    mounts: [],
+    shmSize: DEFAULT_SHM_SIZE,
+    devices: [],
+    sysctl: {},
+    namespaces: {},
+    labels: {},
+  },
+})
