@@ -3,6 +3,7 @@ import { layOutAnew, stageOne } from "../../ffi/call.ts"
 import { type Call, PROCESS } from "../../ffi/calls.ts"
 import { close, read } from "../../ffi/fs.ts"
 import { REPORT_SIZE, TRACE_STRIDE, type Trace } from "../../ffi/layout.ts"
+import { keepHeapFromChildren } from "../../ffi/heap.ts"
 import { walk } from "../../ffi/libc.ts"
 import { fillAndSeal, sealedImage } from "../../ffi/sealed.ts"
 import type { Facts } from "../plan/facts.ts"
@@ -51,6 +52,7 @@ export function launch(steps: readonly Step[], rootFd: number, { reportFd, trace
   const calls = encodeChild(steps, { report: reportFd, reserved: [] })
   const options = { reportFd, child: false, trace: trace(traceFd), preset: [[ROOT, rootFd] as const] }
   const { program } = layOutAnew(calls, stageOne, options)
+  keepHeapFromChildren()
   walk(program.address)
   const pid = program.value(PROCESS)
   if (pid <= 0) throw new ListFailure(steps, calls, 0, program.errno(0))
