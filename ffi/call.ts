@@ -58,12 +58,14 @@ const single = singleCall(arena, stageOne)
 /** Carries out a list in this process, in one go. Throws the SyscallError of the first call that failed. */
 export function runList(calls: readonly Call[]): void {
   const mark = arena.used
-  const program = layOut(calls, arena, stageOne, { reportFd: -1, child: false })
-  const index = walk(program.address)
-  const failed = calls[index]
-  const errno = failed ? program.errno(index) : 0
-  release(arena, mark)
-  if (failed) throw failure(failed.name, -errno, ...failed.args)
+  try {
+    const program = layOut(calls, arena, stageOne, { reportFd: -1, child: false })
+    const index = walk(program.address)
+    const failed = calls[index]
+    if (failed) throw failure(failed.name, -program.errno(index), ...failed.args)
+  } finally {
+    release(arena, mark)
+  }
 }
 
 const FIRST_REGION = 128 * 1024
@@ -100,10 +102,13 @@ function shown(arg: Arg): string {
 /** Calls the libc function or system call `name`; returns its result, or -errno where it failed. */
 export function callResult(name: string, ...args: Arg[]): number {
   const mark = arena.used
-  single.write({ name, args })
-  const failed = walk(single.address) === 0
-  release(arena, mark)
-  return failed ? -single.errno() : single.result()
+  try {
+    single.write({ name, args })
+    return walk(single.address) === 0 ? -single.errno() : single.result()
+  } finally {
+    // Also where the arguments were too much for the arena: the next call needs its room.
+    release(arena, mark)
+  }
 }
 
 /** The SyscallError of a call that returned -errno. */

@@ -1,11 +1,11 @@
 /** Messages to people, on standard error. */
-import { call } from "../ffi/call.ts"
+import { writeAll } from "../ffi/fs.ts"
 
 /** One line at once, in the middle of a run: also from where nothing can be awaited. */
 export function notice(text: string): void {
   const bytes = new TextEncoder().encode(`toybox: ${text}\n`)
   try {
-    call("write", 2, bytes, bytes.length)
+    writeAll(2, bytes)
   } catch {
     // Nobody reads standard error any more: there is nobody to tell.
   }

@@ -5,7 +5,7 @@ import { readTraceReport, TRACE_REPORT_SIZE } from "../../ffi/layout.ts"
 import { createArena } from "../../ffi/memory.ts"
 import { errnoName } from "../../ffi/errno.ts"
 import { formatCall } from "../../ffi/format.ts"
-import { close, readAll } from "../../ffi/fs.ts"
+import { close, readAll, writeAll } from "../../ffi/fs.ts"
 
 /** Prints what was written to the trace's memfd, and closes it. Times in microseconds since the call before. */
 export function printTrace(fd: number, child: readonly Call[], sealed: readonly Call[]): void {
@@ -24,6 +24,6 @@ export function printTrace(fd: number, child: readonly Call[], sealed: readonly 
     lines.push(`${index < child.length ? "child " : "sealed"} ${formatCall(made)} = ${outcome}${duration}`)
     before = time
   }
-  const text = new TextEncoder().encode(`${lines.join("\n")}\n`)
-  call("write", 2, text, text.length)
+  // Long: the command's own arguments are in it.
+  writeAll(2, new TextEncoder().encode(`${lines.join("\n")}\n`))
 }

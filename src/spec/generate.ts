@@ -1,6 +1,6 @@
 /** A run request → an OCI runtime spec. */
 import type { LinuxDeviceCgroup } from "../oci/resources.ts"
-import type { Capabilities, Mount, Namespace, NamespaceType, Spec, User } from "../oci/runtime.ts"
+import type { Capabilities, Device, Mount, Namespace, NamespaceType, Spec, User } from "../oci/runtime.ts"
 import {
   DEFAULT_CAPABILITIES,
   DEFAULT_DEVICE_RULES,
@@ -60,7 +60,7 @@ export function capabilitySets(request: RunRequest, uid: number, own: readonly s
   const dropped = new Set(request.capDrop)
   const bounding = [...new Set([...base, ...named])].filter((name) => !dropped.has(name))
   if (uid === 0) return { bounding, effective: bounding, permitted: bounding, inheritable: [], ambient: [] }
-  const asked = named.filter((name) => !dropped.has(name))
+  const asked = [...new Set(named)].filter((name) => !dropped.has(name))
   return { bounding, effective: asked, permitted: asked, inheritable: asked, ambient: asked }
 }
 
@@ -68,6 +68,16 @@ function deviceRules(request: RunRequest): LinuxDeviceCgroup[] {
   if (request.privileged) return [{ allow: true, access: "rwm" }]
   const asked = request.devices.map(({ type, major, minor, access }) => ({ allow: true, type, major, minor, access }))
   return [...DEFAULT_DEVICE_RULES, ...asked]
+}
+
+/** A device of the user's takes the place of the one before with the same path. */
+function allDevices(request: RunRequest): Device[] {
+  const byPath = new Map<string, Device>()
+  for (const [path, major, minor] of DEFAULT_DEVICES) byPath.set(path, { type: "c", path, major, minor, fileMode: 0o666 })
+  for (const { path, type, major, minor, mode, uid, gid } of request.devices) {
+    byPath.set(path, { type, path, major, minor, fileMode: mode, uid, gid })
+  }
+  return [...byPath.values()]
 }
 
 /** A mount of the user's takes the place of the default ones with the same destination and below it. */
@@ -115,10 +125,7 @@ export function generate(request: RunRequest, place: Place): Spec {
     annotations: { ...request.labels },
     linux: {
       namespaces: namespaces(modes),
-      devices: [
-        ...DEFAULT_DEVICES.map(([path, major, minor]) => ({ type: "c" as const, path, major, minor, fileMode: 0o666 })),
-        ...request.devices.map(({ path, type, major, minor, mode, uid, gid }) => ({ type, path, major, minor, fileMode: mode, uid, gid })),
-      ],
+      devices: allDevices(request),
       cgroupsPath: place.cgroupsPath,
       resources: { ...request.resources, devices: deviceRules(request) },
       sysctl: { ...(ownNetwork ? NETWORK_SYSCTLS : {}), ...request.sysctl },

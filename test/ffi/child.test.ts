@@ -1,5 +1,6 @@
 import { expect, test } from "bun:test"
 import { type Call, out, slot, struct } from "../../ffi/calls.ts"
+import { EACCES, ENOENT } from "../../ffi/constants/errno.ts"
 import { AT_FDCWD, O_RDONLY, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { errnoName } from "../../ffi/errno.ts"
 import { close, readAll } from "../../ffi/fs.ts"
@@ -30,7 +31,7 @@ test("of tolerated failures those that ask for it are reported, in order", () =>
   const attempt = (path: string, report: boolean): Call => ({
     name: "execve",
     args: [path, 0, 0],
-    tolerate: ["ENOENT", "EACCES"],
+    tolerate: [ENOENT, EACCES],
     ...(report ? { report } : {}),
   })
   const { status, reports } = runChild(() => [attempt("/a", true), attempt("/b", false), attempt("/dev/null", true), exit(3)])
@@ -83,7 +84,7 @@ test("a trace has a record for each call: index, result, errno, and a time that 
   const fd = executableMemfd()
   const calls: Call[] = [
     { name: "getpid", args: [] },
-    { name: "openat", args: [AT_FDCWD, "/nonexistent", O_RDONLY, 0], tolerate: ["ENOENT"] },
+    { name: "openat", args: [AT_FDCWD, "/nonexistent", O_RDONLY, 0], tolerate: [ENOENT] },
     { name: "load", args: [struct([8, 77]), -1] },
   ]
   const walked = run(calls, { trace: { fd } })

@@ -1,10 +1,11 @@
 import { describe, expect, test } from "bun:test"
 import { at, type Call, out, slot, strings, struct } from "../../ffi/calls.ts"
+import { EEXIST, ENOENT } from "../../ffi/constants/errno.ts"
 import * as fcntl from "../../ffi/constants/fcntl.ts"
 import * as ioctl from "../../ffi/constants/ioctl.ts"
 import * as mount from "../../ffi/constants/mount.ts"
 import * as prctl from "../../ffi/constants/prctl.ts"
-import * as resource from "../../ffi/constants/resource.ts"
+import { RLIMIT_NAMES } from "../../ffi/constants/resource.ts"
 import * as sched from "../../ffi/constants/sched.ts"
 import * as signal from "../../ffi/constants/signal.ts"
 import * as stat from "../../ffi/constants/stat.ts"
@@ -29,7 +30,7 @@ const CASES: readonly [string, Call["args"], string][] = [
   ["setns", [fd, sched.CLONE_NEWNET], "setns(<fd>, CLONE_NEWNET)"],
   ["prctl", [prctl.PR_SET_PDEATHSIG, 9, 0, 0, 0], "prctl(PR_SET_PDEATHSIG, 9, 0, 0, 0)"],
   ["prctl", [prctl.PR_CAPBSET_DROP, 21, 0, 0, 0], "prctl(PR_CAPBSET_DROP, 21, 0, 0, 0)"],
-  ["prlimit64", [0, resource.RLIMIT_NOFILE, struct([8, 1024], [8, 0xffffffffffffffffn]), null], "prlimit64(0, RLIMIT_NOFILE, {1024, RLIM_INFINITY}, NULL)"],
+  ["prlimit64", [0, RLIMIT_NAMES.indexOf("RLIMIT_NOFILE"), struct([8, 1024], [8, 0xffffffffffffffffn]), null], "prlimit64(0, RLIMIT_NOFILE, {1024, RLIM_INFINITY}, NULL)"],
   ["ioctl", [fd, ioctl.TIOCSWINSZ, struct([2, 24], [2, 80], [2, 0], [2, 0])], "ioctl(<fd>, TIOCSWINSZ, {24, 80})"],
   ["ioctl", [0, ioctl.TIOCSCTTY, 0], "ioctl(0, TIOCSCTTY, 0)"],
   ["fcntl", [5, fcntl.F_SETFD, fcntl.FD_CLOEXEC], "fcntl(5, F_SETFD, 1)"],
@@ -84,7 +85,7 @@ describe("what is no plain number", () => {
     const open: Call = { name: "openat", args: [AT_FDCWD, "x", 0, 0] }
     expect(formatCall({ ...open, into: fd })).toEndWith(" → <fd>")
     expect(formatCall({ ...open, into: { at: at(out("message", 8), 4), size: 4 } })).toEndWith(" → <message>")
-    expect(formatCall({ ...open, tolerate: ["ENOENT", "EEXIST"] })).toEndWith("  or ENOENT, EEXIST")
-    expect(formatCall({ ...open, tolerate: ["ENOENT"], report: true })).toEndWith("0)")
+    expect(formatCall({ ...open, tolerate: [ENOENT, EEXIST] })).toEndWith("  or ENOENT, EEXIST")
+    expect(formatCall({ ...open, tolerate: [ENOENT], report: true })).toEndWith("0)")
   })
 })

@@ -12,6 +12,7 @@ import { results, run } from "./program.ts"
 cleanUpAfterAll()
 
 const ENOENT = 2
+const EHWPOISON = 133
 const load = (...args: Call["args"]): Call => ({ name: "load", args })
 
 describe("single calls", () => {
@@ -85,7 +86,7 @@ describe("lists", () => {
   })
 
   test("a tolerated errno is none, another one is", () => {
-    const open = (path: string): Call => ({ name: "openat", args: [AT_FDCWD, path, O_RDONLY, 0], tolerate: ["ENOENT", "EHWPOISON"] })
+    const open = (path: string): Call => ({ name: "openat", args: [AT_FDCWD, path, O_RDONLY, 0], tolerate: [ENOENT, EHWPOISON] })
     expect(run([open("/nonexistent"), { name: "getpid", args: [] }]).stopped).toBe(2)
     const refused = run([open("/dev/null/below"), { name: "getpid", args: [] }])
     expect([refused.stopped, refused.errno(0)]).toEqual([0, 20])
@@ -158,7 +159,7 @@ describe("jumps", () => {
     const open = (path: string): Call => ({
       name: "openat",
       args: [AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0],
-      tolerate: ["ENOENT"],
+      tolerate: [ENOENT],
       jump: { when: "not-equal", value: -1, skip: 1 },
     })
     const make: Call = { name: "getpid", args: [], into: made }
@@ -197,4 +198,14 @@ describe("jumps", () => {
 
 test("PROCESS is not 0 in the parent", () => {
   expect(run([load(at(PROCESS, 0), -1)]).result(0)).not.toBe(0)
+})
+
+test("arguments too long for a single call are an error, and the calls after it are not affected", () => {
+  for (let round = 0; round < 5; round++) {
+    expect(() => call("write", -1, new Uint8Array(64 * 1024 * 1024), 1)).toThrow("too long")
+    expect(() => call("access", "x".repeat(64 * 1024 * 1024), 0)).toThrow("too long")
+    expect(() => call("getpid", "x".repeat(30_000), 2, 3, 4, 5, 6, 7)).toThrow("too many arguments")
+    expect(() => call("no_such_call", "x".repeat(30_000))).toThrow("no_such_call")
+    expect(call("access", "/dev/null", 0)).toBe(0)
+  }
 })

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { call, scratch } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
-import { RLIMIT_NOFILE } from "../../ffi/constants/resource.ts"
+import { RLIMIT_NAMES } from "../../ffi/constants/resource.ts"
 import { close } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { rlimit } from "../../ffi/structs.ts"
@@ -10,6 +10,8 @@ import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { type Random, random } from "../src/cgroup/random.ts"
 
 cleanUpAfterAll()
+
+const RLIMIT_NOFILE = RLIMIT_NAMES.indexOf("RLIMIT_NOFILE")
 
 const openDirectory = (at: number, name: string | Uint8Array) => call("openat", at, name, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
 

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { call, callResult } from "../../ffi/call.ts"
 import { at, type Call, out, slot, strings, struct } from "../../ffi/calls.ts"
+import { ENOENT } from "../../ffi/constants/errno.ts"
 import { AT_EMPTY_PATH, AT_FDCWD, F_ADD_SEALS, F_SETFD, O_CLOEXEC, O_CREAT, O_RDONLY, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { errnoName } from "../../ffi/errno.ts"
 import { close, readAll } from "../../ffi/fs.ts"
@@ -66,9 +67,9 @@ test("slots, structures, loads and jumps work as in stage one", () => {
 test("a failure is reported with the index that follows stage one's", () => {
   const open = (path: string, more: Partial<Call> = {}): Call => ({ name: "openat", args: [AT_FDCWD, path, O_RDONLY, 0], ...more })
   const { status, reports } = runSealed([
-    open("/nonexistent", { tolerate: ["ENOENT"] }),
-    open("/nonexistent", { tolerate: ["ENOENT"], report: true }),
-    open("/dev/null/below", { tolerate: ["ENOENT"] }),
+    open("/nonexistent", { tolerate: [ENOENT] }),
+    open("/nonexistent", { tolerate: [ENOENT], report: true }),
+    open("/dev/null/below", { tolerate: [ENOENT] }),
     exit(0),
   ])
   expect(status).toEqual({ code: 127 })
