@@ -1,6 +1,5 @@
 /** What a killed toybox left behind is put in order by the next one. */
-import { listDir, stat, unlink } from "../../ffi/fs.ts"
-import { removeTree } from "../../ffi/remove-tree.ts"
+import { exists, listDir, stat, unlink } from "../../ffi/fs.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import type { Paths } from "../paths.ts"
 import {
@@ -12,7 +11,6 @@ import {
   readRecord,
   readResult,
   readRunning,
-  releaseName,
   runningIds,
   writeResult,
 } from "./state.ts"
@@ -31,8 +29,7 @@ function recoverOne(paths: Paths, id: string): void {
     forget(paths, id, record.name)
   } else if (readRecord(paths, id) === null) {
     // Killed before the container's record was written: there is nothing to show.
-    removeTree(containerPath(paths, id))
-    if (record) releaseName(paths, record.name, id)
+    forget(paths, id, record?.name ?? "")
   } else if (readResult(paths, id) === null) {
     writeResult(paths, id, {
       exitCode: 137,
@@ -50,11 +47,9 @@ const STALE = 60_000
 /** Recovers every container whose toybox is dead. Costs one open and one flock(2) a running container. */
 export function recover(paths: Paths): void {
   for (const name of listDir(paths.running)) {
-    if (!name.startsWith(".")) {
-      recoverOne(paths, name)
-    } else if (Date.now() - (stat(`${paths.running}/${name}`)?.mtime ?? Date.now()) > STALE) {
-      unlink(`${paths.running}/${name}`)
-    }
+    // An entry that was being made ends with the pid of its maker.
+    if (!name.startsWith(".")) recoverOne(paths, name)
+    else if (!exists(`/proc/${name.slice(name.lastIndexOf(".") + 1)}`)) unlink(`${paths.running}/${name}`)
   }
 }
 
@@ -64,10 +59,13 @@ export function recover(paths: Paths): void {
  */
 export function recoverAll(paths: Paths): void {
   recover(paths)
-  for (const id of allIds(paths)) {
-    if (readResult(paths, id) !== null || runningIds(paths).includes(id)) continue
+  // In this order: a container that is not among the running ones any more has its result already.
+  const ids = allIds(paths)
+  const running = new Set(runningIds(paths))
+  for (const id of ids) {
+    if (running.has(id) || readResult(paths, id) !== null) continue
     const record = readRecord(paths, id)
-    // Between its directory and its entry among the running ones a container is a few milliseconds old.
+    // It may be just being removed.
     if (Date.now() - (stat(containerPath(paths, id))?.mtime ?? 0) < STALE) continue
     if (record === null || record.autoRemove) forget(paths, id, record?.name ?? "")
     else writeResult(paths, id, { exitCode: 255, oomKilled: false, error: "the machine was stopped", finished: new Date().toISOString() })
