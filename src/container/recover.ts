@@ -1,10 +1,13 @@
 /** What a killed toybox left behind is put in order by the next one. */
-import { exists, listDir, stat, unlink } from "../../ffi/fs.ts"
+import { exists, listDir, unlink } from "../../ffi/fs.ts"
 import { openCgroup } from "../cgroup/manager.ts"
+import { errorChain } from "../errors.ts"
+import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import {
   allIds,
-  containerPath,
+  discard,
+  emptyTrash,
   forget,
   leaveRunning,
   lockDead,
@@ -42,13 +45,20 @@ function recoverOne(paths: Paths, id: string): void {
   leaveRunning(lock)
 }
 
-const STALE = 60_000
+/** One that cannot be put in order (a process that does not die, say) is told, and keeps nobody from his own container. */
+function tryRecoverOne(paths: Paths, id: string): void {
+  try {
+    recoverOne(paths, id)
+  } catch (error) {
+    notice(`container ${id.slice(0, 12)}, whose toybox was killed, is not cleaned up yet: ${errorChain(error)}`)
+  }
+}
 
 /** Recovers every container whose toybox is dead. Costs one open and one flock(2) a running container. */
 export function recover(paths: Paths): void {
   for (const name of listDir(paths.running)) {
     // An entry that was being made ends with the pid of its maker.
-    if (!name.startsWith(".")) recoverOne(paths, name)
+    if (!name.startsWith(".")) tryRecoverOne(paths, name)
     else if (!exists(`/proc/${name.slice(name.lastIndexOf(".") + 1)}`)) unlink(`${paths.running}/${name}`)
   }
 }
@@ -59,15 +69,14 @@ export function recover(paths: Paths): void {
  */
 export function recoverAll(paths: Paths): void {
   recover(paths)
+  emptyTrash(paths)
   // In this order: a container that is not among the running ones any more has its result already.
   const ids = allIds(paths)
   const running = new Set(runningIds(paths))
   for (const id of ids) {
     if (running.has(id) || readResult(paths, id) !== null) continue
     const record = readRecord(paths, id)
-    // It may be just being removed.
-    if (Date.now() - (stat(containerPath(paths, id))?.mtime ?? 0) < STALE) continue
-    if (record === null || record.autoRemove) forget(paths, id, record?.name ?? "")
+    if (record === null || record.autoRemove) discard(paths, id, record?.name ?? "")
     else writeResult(paths, id, { exitCode: 255, oomKilled: false, error: "the machine was stopped", finished: new Date().toISOString() })
   }
 }

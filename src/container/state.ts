@@ -205,6 +205,27 @@ export function forget(paths: Paths, id: string, name: string): void {
   removeTree(containerPath(paths, id))
 }
 
+/** As forget, where others may be at it too: who renames the directory has it. */
+export function discard(paths: Paths, id: string, name: string): void {
+  releaseName(paths, name, id)
+  const trash = `${paths.containers}/.${id}.${process.pid}`
+  try {
+    rename(containerPath(paths, id), trash)
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return
+    throw error
+  }
+  removeTree(trash)
+}
+
+/** Removes what a killed toybox had been discarding. */
+export function emptyTrash(paths: Paths): void {
+  for (const name of listDir(paths.containers)) {
+    const pid = /^\.[0-9a-f]{64}\.(\d+)$/.exec(name)?.[1]
+    if (pid !== undefined && !exists(`/proc/${pid}`)) removeTree(`${paths.containers}/${name}`)
+  }
+}
+
 /** The id for a name, an id or an unambiguous beginning of one. Throws where there is none, or more than one. */
 export function resolveId(paths: Paths, reference: string): string {
   if (NAME.test(reference)) {

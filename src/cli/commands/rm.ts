@@ -1,6 +1,7 @@
 /** toybox rm. */
 import { listContainers } from "../../container/list.ts"
 import { removeContainer } from "../../container/remove.ts"
+import { emptyTrash } from "../../container/state.ts"
 import { errorChain, errorHint, UsageError } from "../../errors.ts"
 import { removeAbandonedBases } from "../../image/base.ts"
 import { logger } from "../../log.ts"
@@ -14,6 +15,7 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   removeAbandonedBases(paths.bases)
+  emptyTrash(paths)
   const force = booleans.get("force") ?? false
   const all = booleans.get("all") ?? false
   if (all && rest.length > 0) throw new UsageError("rm --all takes no names")
