@@ -1,5 +1,5 @@
 /** Every path of the host that toybox owns. */
-import { mkdirAll, stat } from "../ffi/fs.ts"
+import { isDirectory, mkdir, mkdirAll, stat } from "../ffi/fs.ts"
 import { ToyboxError } from "./errors.ts"
 
 export interface Paths {
@@ -30,15 +30,20 @@ export function pathsFor(root: string | undefined): Paths {
 
 /** Makes the directories, closed to everybody else (CVE-2024-25621); refuses ones that others own or may enter. */
 export function ensurePaths(paths: Paths): void {
-  if (stat(paths.running) === null || stat(paths.names) === null) {
-    for (const path of [paths.state, paths.run, paths.containers, paths.names, paths.bases, paths.running]) mkdirAll(path, 0o700)
-  }
+  const fresh = stat(paths.running) === null || stat(paths.names) === null
   for (const path of [paths.state, paths.run]) {
+    if (fresh) {
+      mkdirAll(path.slice(0, path.lastIndexOf("/")) || "/", 0o755)
+      mkdir(path, 0o700)
+    }
     const found = stat(path)
-    if (found === null || found.uid !== process.geteuid?.() || (found.mode & 0o077) !== 0) {
+    if (!found || !isDirectory(found)) throw new ToyboxError(`the state directory ${path} is not a directory`)
+    if (found.uid !== process.geteuid?.() || (found.mode & 0o077) !== 0) {
       throw new ToyboxError(`the state directory ${path} must belong to this user and be closed to others (mode 0700)`, {
         hint: `chown root ${path} && chmod 700 ${path}`,
       })
     }
   }
+  // Nothing is put into a directory that was refused.
+  if (fresh) for (const path of [paths.containers, paths.names, paths.bases, paths.running]) mkdir(path, 0o700)
 }

@@ -48,8 +48,8 @@ export interface FlagFacts {
   readonly onlineCpus: () => string
   /** Text of /sys/devices/system/node/online; null where the kernel has no such file. */
   readonly onlineNodes: () => string | null
-  /** Numbers of a block device. Throws where the path is none. */
-  readonly deviceNumber: (path: string) => { readonly major: number; readonly minor: number }
+  /** Numbers of a block device; null where the path is none. */
+  readonly deviceNumber: (path: string) => { readonly major: number; readonly minor: number } | null
 }
 
 /** The parts of a CgroupRequest that options decide. */
@@ -106,8 +106,10 @@ function blockIOOf(flags: ResourceFlags, facts: FlagFacts, options: Record<strin
   for (const [flag, field, kind] of RATES) {
     for (const { option, text } of flags[flag] ?? []) {
       const { path, rate } = parseDeviceRate(option, text, kind)
+      const device = facts.deviceNumber(path)
+      if (!device) throw new UsageError(`${option}: "${text}": ${path} is not a block device of this machine (use /dev/sda:1mb)`)
       const list = throttles[field] ?? []
-      list.push({ ...facts.deviceNumber(path), rate })
+      list.push({ ...device, rate })
       throttles[field] = list
       options[`blockIO.${field}`] = option
     }

@@ -55,6 +55,20 @@ export function planCgroup(cgroups: Cgroups, request: CgroupRequest, io: CgroupI
 
 const ATTEMPTS = 20
 
+export interface CreateOptions {
+  readonly io?: CgroupIo
+  readonly trace?: StepTrace
+  /** Is told all that may be made, before anything is: what to remove if toybox is killed half-way. */
+  readonly announce?: (handle: CgroupHandle) => void
+}
+
+/** The handle with the parents that are not there yet, beside toybox's own. */
+function withNewParents({ handle, steps }: CgroupPlan, io: CgroupIo): CgroupHandle {
+  const shared = steps.flatMap((step) => (step.kind === "mkdir" && step.shared ? [step.dir] : []))
+  const made = shared.filter((dir) => !handle.parents.includes(dir) && !io.exists(dir))
+  return { ...handle, parents: [...made.reverse(), ...handle.parents] }
+}
+
 /**
  * Makes a container's cgroup with all its limits; nothing is in it yet. On failure nothing is left and a ToyboxError tells the
  * option, file, value and errno. A parent that a concurrent run just removed is made again.
@@ -62,10 +76,11 @@ const ATTEMPTS = 20
 export function createCgroup(
   cgroups: Cgroups,
   request: CgroupRequest,
-  { io = hostIo, trace }: { readonly io?: CgroupIo; readonly trace?: StepTrace } = {},
+  { io = hostIo, trace, announce }: CreateOptions = {},
 ): CreatedCgroup {
   for (let attempt = 1; ; attempt++) {
     const plan = planCgroup(cgroups, request, io)
+    announce?.(withNewParents(plan, io))
     try {
       const { createdParents, notices } = executePlan(plan, io, trace)
       const { parents, ...rest } = plan.handle

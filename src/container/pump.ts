@@ -8,8 +8,8 @@ export interface Pump {
   readonly to: number
   /** Changes what has been read, in place; returns the new length. */
   readonly filter?: (bytes: Uint8Array) => Uint8Array
-  /** Called once when `from` has ended and all is written, or `to` takes no more. */
-  readonly ended?: () => void
+  /** Called once when `from` has ended and all is written, or `to` takes no more (`refused`). */
+  readonly ended?: (refused: boolean) => void
   readonly buffer: Scratch
   start: number
   end: number
@@ -30,9 +30,9 @@ export function createPump(options: Pick<Pump, "from" | "to" | "filter" | "ended
 export const wanted = (pump: Pump): PollFd =>
   pump.start < pump.end ? { fd: pump.to, events: POLLOUT } : { fd: pump.from, events: POLLIN }
 
-function finish(pump: Pump): void {
+function finish(pump: Pump, refused = false): void {
   pump.done = true
-  pump.ended?.()
+  pump.ended?.(refused)
 }
 
 function readMore(pump: Pump): void {
@@ -56,7 +56,7 @@ function writeSome(pump: Pump): void {
   const { buffer, start, end } = pump
   const size = callResult("write", pump.to, buffer.address + start, Math.min(end - start, MOST_WRITTEN))
   if (size === EAGAIN || size === EINTR) return
-  if (size < 0) finish(pump)
+  if (size < 0) finish(pump, true)
   else pump.start += size
 }
 
@@ -65,7 +65,7 @@ export function advance(pump: Pump, events: number): void {
   if (events === 0 || pump.done) return
   if (pump.start < pump.end) {
     if (events & POLLOUT) writeSome(pump)
-    else if (events & (POLLERR | POLLHUP)) finish(pump)
+    else if (events & (POLLERR | POLLHUP)) finish(pump, true)
   } else {
     readMore(pump)
   }

@@ -1,18 +1,19 @@
 /** What a killed toybox left behind is put in order by the next one. */
-import { listDir, stat, unlink } from "../../ffi/fs.ts"
-import { removeTree } from "../../ffi/remove-tree.ts"
+import { exists, listDir, unlink } from "../../ffi/fs.ts"
 import { openCgroup } from "../cgroup/manager.ts"
+import { errorChain } from "../errors.ts"
+import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import {
   allIds,
-  containerPath,
+  discard,
+  emptyTrash,
   forget,
   leaveRunning,
   lockDead,
   readRecord,
   readResult,
   readRunning,
-  releaseName,
   runningIds,
   writeResult,
 } from "./state.ts"
@@ -31,8 +32,7 @@ function recoverOne(paths: Paths, id: string): void {
     forget(paths, id, record.name)
   } else if (readRecord(paths, id) === null) {
     // Killed before the container's record was written: there is nothing to show.
-    removeTree(containerPath(paths, id))
-    if (record) releaseName(paths, record.name, id)
+    forget(paths, id, record?.name ?? "")
   } else if (readResult(paths, id) === null) {
     writeResult(paths, id, {
       exitCode: 137,
@@ -45,16 +45,21 @@ function recoverOne(paths: Paths, id: string): void {
   leaveRunning(lock)
 }
 
-const STALE = 60_000
+/** One that cannot be put in order (a process that does not die, say) is told, and keeps nobody from his own container. */
+function tryRecoverOne(paths: Paths, id: string): void {
+  try {
+    recoverOne(paths, id)
+  } catch (error) {
+    notice(`container ${id.slice(0, 12)}, whose toybox was killed, is not cleaned up yet: ${errorChain(error)}`)
+  }
+}
 
 /** Recovers every container whose toybox is dead. Costs one open and one flock(2) a running container. */
 export function recover(paths: Paths): void {
   for (const name of listDir(paths.running)) {
-    if (!name.startsWith(".")) {
-      recoverOne(paths, name)
-    } else if (Date.now() - (stat(`${paths.running}/${name}`)?.mtime ?? Date.now()) > STALE) {
-      unlink(`${paths.running}/${name}`)
-    }
+    // An entry that was being made ends with the pid of its maker.
+    if (!name.startsWith(".")) tryRecoverOne(paths, name)
+    else if (!exists(`/proc/${name.slice(name.lastIndexOf(".") + 1)}`)) unlink(`${paths.running}/${name}`)
   }
 }
 
@@ -64,12 +69,14 @@ export function recover(paths: Paths): void {
  */
 export function recoverAll(paths: Paths): void {
   recover(paths)
-  for (const id of allIds(paths)) {
-    if (readResult(paths, id) !== null || runningIds(paths).includes(id)) continue
+  emptyTrash(paths)
+  // In this order: a container that is not among the running ones any more has its result already.
+  const ids = allIds(paths)
+  const running = new Set(runningIds(paths))
+  for (const id of ids) {
+    if (running.has(id) || readResult(paths, id) !== null) continue
     const record = readRecord(paths, id)
-    // Between its directory and its entry among the running ones a container is a few milliseconds old.
-    if (Date.now() - (stat(containerPath(paths, id))?.mtime ?? 0) < STALE) continue
-    if (record === null || record.autoRemove) forget(paths, id, record?.name ?? "")
+    if (record === null || record.autoRemove) discard(paths, id, record?.name ?? "")
     else writeResult(paths, id, { exitCode: 255, oomKilled: false, error: "the machine was stopped", finished: new Date().toISOString() })
   }
 }

@@ -10,6 +10,7 @@ import { executableMemfd } from "../../ffi/sealed.ts"
 import { kill, waitChild } from "../../ffi/signal.ts"
 import { __WALL } from "../../ffi/constants/wait.ts"
 import { type CgroupManager, createCgroup } from "../cgroup/manager.ts"
+import type { CgroupHandle } from "../cgroup/plan.ts"
 import { EXIT_TOYBOX, ToyboxError } from "../errors.ts"
 import { type Encoded, ListFailure, launch, mountRoot, seal } from "../launch/index.ts"
 import { notice } from "../log.ts"
@@ -79,33 +80,30 @@ async function openRoot(request: ContainerRequest, live: Live): Promise<void> {
   }
 }
 
+// With many containers the names run short: digits make more.
+const proposal = (attempt: number) => (attempt < 5 ? proposeName(newId()) : `${proposeName(newId())}_${newId().slice(0, 6)}`)
+
 function enter(request: ContainerRequest, paths: Paths): Live {
   const id = newId()
-  let name = request.name
-  if (name !== undefined) takeName(paths, name, id)
-  for (let attempt = 0; name === undefined; attempt++) {
-    // With many containers the names run short: digits make more.
-    const proposed = attempt < 5 ? proposeName(newId()) : `${proposeName(newId())}_${newId().slice(0, 6)}`
-    try {
-      takeName(paths, proposed, id)
-      name = proposed
-    } catch (error) {
-      if (attempt > 10) throw error
-    }
-  }
   const record: RunningRecord = {
     pid: 0,
     startTime: "",
     started: new Date().toISOString(),
     autoRemove: request.autoRemove,
-    name,
+    name: request.name ?? proposal(0),
     cgroup: null,
   }
+  // First, because it tells the next toybox what there may be to undo, should this one be killed.
+  const lock = enterRunning(paths, id, record)
   try {
-    const lock = enterRunning(paths, id, record)
+    for (let attempt = 1; !takeName(paths, record.name, id, request.name !== undefined || attempt > 10); attempt++) {
+      record.name = proposal(attempt)
+      updateRunning(lock, record)
+    }
     return { id, directory: makeContainerDirectory(paths, id), lock, record, recorded: false, rootFd: -1, manager: null, ended: false }
   } catch (error) {
-    releaseName(paths, name, id)
+    releaseName(paths, record.name, id)
+    leaveRunning(lock)
     throw error
   }
 }
@@ -113,9 +111,12 @@ function enter(request: ContainerRequest, paths: Paths): Live {
 function makeCgroup(request: ContainerRequest, spec: Spec, live: Live): CgroupManager {
   const { options, defaults } = request.requested
   const wish = { path: spec.linux.cgroupsPath, resources: spec.linux.resources, options, defaults }
-  const { manager, notices } = createCgroup(request.cgroups, wish)
+  const announce = (handle: CgroupHandle) => {
+    live.record.cgroup = handle
+    updateRunning(live.lock, live.record)
+  }
+  const { manager, notices } = createCgroup(request.cgroups, wish, { announce })
   live.manager = manager
-  live.record.cgroup = manager.handle
   if (!request.quiet) for (const text of notices) notice(text)
   return manager
 }
@@ -256,7 +257,6 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     await openRoot(request, live)
     const spec = makeSpec(request, live.id, live.directory)
     const manager = makeCgroup(request, spec, live)
-    updateRunning(live.lock, live.record)
     const ending = await start(request, paths, live, manager, spec, signalFd)
     live.ended = hasOwnPids(spec)
     const { exitCode, signal, oomKilled, message } = describeEnding(ending, manager)

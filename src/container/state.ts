@@ -83,19 +83,21 @@ export function startTime(pid: number): string | null {
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
 
-/** Takes a name for an id. Throws where it is malformed or in use. */
-export function takeName(paths: Paths, name: string, id: string): void {
+/** Takes a name for an id; false where it is in use. Throws where it is malformed, and if `required` instead of false. */
+export function takeName(paths: Paths, name: string, id: string, required: boolean): boolean {
   if (!NAME.test(name) || name.length > 128) {
     throw new ToyboxError(`--name: "${name}" is not a container name`, {
       hint: "use letters, digits, and after the first also _ . - (two characters at least)",
     })
   }
-  if (!symlink(id, `${paths.names}/${name}`)) {
+  const taken = symlink(id, `${paths.names}/${name}`)
+  if (!taken && required) {
     const holder = readLink(`${paths.names}/${name}`) ?? ""
     throw new ToyboxError(`the name "${name}" is in use by container ${holder.slice(0, 12)}`, {
       hint: `remove it with: toybox rm ${name}`,
     })
   }
+  return taken
 }
 
 /** Gives a name back, if it is still this container's. */
@@ -114,12 +116,18 @@ const encodeRunning = (record: RunningRecord) => new TextEncoder().encode(JSON.s
 /** Enters a container among the running ones. It appears locked, so that nobody takes it for a dead one's. */
 export function enterRunning(paths: Paths, id: string, record: RunningRecord): RunningLock {
   const path = runningPath(paths, id)
-  const temporary = `${paths.running}/.${id}`
+  const temporary = `${paths.running}/.${id}.${process.pid}`
   const fd = createExclusive(temporary)
   if (fd === null) throw new ToyboxError(`container ${id} is being started already`)
-  tryLock(fd)
-  writeAll(fd, encodeRunning(record))
-  rename(temporary, path)
+  try {
+    tryLock(fd)
+    writeAll(fd, encodeRunning(record))
+    rename(temporary, path)
+  } catch (error) {
+    unlink(temporary)
+    close(fd)
+    throw error
+  }
   return { fd, path }
 }
 
@@ -191,10 +199,31 @@ export function makeContainerDirectory(paths: Paths, id: string): string {
   return path
 }
 
-/** Removes all that is kept of a container. */
+/** Removes all that is kept of a container. The name goes first: nothing else tells, once the record is gone, whose it was. */
 export function forget(paths: Paths, id: string, name: string): void {
-  removeTree(containerPath(paths, id))
   releaseName(paths, name, id)
+  removeTree(containerPath(paths, id))
+}
+
+/** As forget, where others may be at it too: who renames the directory has it. */
+export function discard(paths: Paths, id: string, name: string): void {
+  releaseName(paths, name, id)
+  const trash = `${paths.containers}/.${id}.${process.pid}`
+  try {
+    rename(containerPath(paths, id), trash)
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return
+    throw error
+  }
+  removeTree(trash)
+}
+
+/** Removes what a killed toybox had been discarding. */
+export function emptyTrash(paths: Paths): void {
+  for (const name of listDir(paths.containers)) {
+    const pid = /^\.[0-9a-f]{64}\.(\d+)$/.exec(name)?.[1]
+    if (pid !== undefined && !exists(`/proc/${pid}`)) removeTree(`${paths.containers}/${name}`)
+  }
 }
 
 /** The id for a name, an id or an unambiguous beginning of one. Throws where there is none, or more than one. */

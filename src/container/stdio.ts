@@ -3,7 +3,7 @@
  * caller never is (CVE-2017-5226: TIOCSTI), but is copied to and from.
  */
 import { call } from "../../ffi/call.ts"
-import { AT_FDCWD, O_CLOEXEC, O_RDWR } from "../../ffi/constants/fcntl.ts"
+import { AT_FDCWD, F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { close } from "../../ffi/fs.ts"
 import { pipe, socketPair } from "../../ffi/pipe.ts"
 import { isTerminal, rawSettings, setTerminalSettings, setWindowSize, terminalSettings, windowSize } from "../../ffi/tty.ts"
@@ -70,20 +70,44 @@ export interface Attached {
   restore(): void
 }
 
-const END_OF_FILE = new Uint8Array([4])
+const NEWLINE = 10
+const END_OF_FILE = 4
+
+/**
+ * Keeps an eye on input that is no terminal's. What tells a command that it has ended is the end-of-file character of the
+ * command's own terminal: at the beginning of a line one, in the middle of it two, the first of which sends the line off.
+ */
+function watchInput(): { filter: (bytes: Uint8Array) => Uint8Array; end: () => Uint8Array } {
+  let last = NEWLINE
+  const filter = (bytes: Uint8Array) => {
+    last = bytes.at(-1) ?? last
+    return bytes
+  }
+  return { filter, end: () => Uint8Array.from(last === NEWLINE ? [END_OF_FILE] : [END_OF_FILE, END_OF_FILE]) }
+}
 
 /** Connects the caller with the master of the command's terminal. */
 export function attachTerminal(master: number, options: { input: boolean; detachKeys: readonly number[]; detached: () => void }): Attached {
   const saved = options.input ? terminalSettings(0) : null
-  const pumps = [createPump({ from: master, to: 1 })]
+  let open = true
+  // A write that waits for room would keep toybox from reading what the command writes, which then reads no more either.
+  call("fcntl", master, F_SETFL, O_RDWR | O_NONBLOCK)
+  const pumps = [createPump({ from: master, to: 1, ended: (refused) => refused && hangUp() })]
   if (options.input) {
-    const filter = saved && options.detachKeys.length > 0 ? detachFilter(options.detachKeys, options.detached) : undefined
-    // What ends is the caller's file or pipe: to the command that is the end-of-file character of its terminal.
-    pumps.push(createPump({ from: 0, to: master, ended: () => writeTo(master, END_OF_FILE), ...(filter ? { filter } : {}) }))
+    const keys = saved && options.detachKeys.length > 0 ? detachFilter(options.detachKeys, options.detached) : undefined
+    const watch = watchInput()
+    const ended = (refused: boolean) => !refused && writeTo(master, watch.end())
+    pumps.push(createPump({ from: 0, to: master, ended, filter: keys ?? watch.filter }))
+  }
+  // Nobody reads any more: a command that goes on writing must not wait for ever, and learns it as of any closed terminal.
+  const hangUp = () => {
+    open = false
+    close(master)
+    for (const pump of pumps) pump.done = true
   }
   const resize = () => {
     const size = windowSize(1) ?? windowSize(0)
-    if (size) setWindowSize(master, size)
+    if (size && open) setWindowSize(master, size)
   }
   if (saved) setTerminalSettings(0, rawSettings(saved))
   // The size may have changed since the container asked for its own.

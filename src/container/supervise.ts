@@ -52,7 +52,7 @@ export interface Ending {
   status: WaitStatus
   reports: Reports
   executed: boolean
-  /** The signal that toybox turned into SIGKILL, because the command would never have seen it. */
+  /** The signal that toybox turned into SIGKILL: the command would never have seen it, or was not there yet. */
   escalated?: number
 }
 
@@ -82,8 +82,10 @@ export function supervise(options: Supervised): Ending {
   let socket = options.terminal?.socket ?? -1
 
   const forward = (signal: number) => {
-    if (!executed && ENDING.has(signal)) kill(pid, SIGKILL)
-    else if (options.isInit && ENDING.has(signal) && unhandled(pid, signal)) {
+    if (!executed && ENDING.has(signal)) {
+      escalated = signal
+      kill(pid, SIGKILL)
+    } else if (options.isInit && ENDING.has(signal) && unhandled(pid, signal)) {
       notice(`the command has no handler for signal ${signal}, which the kernel keeps from a PID 1: killed (--init helps)`)
       escalated = signal
       kill(pid, SIGKILL)

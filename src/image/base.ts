@@ -1,6 +1,6 @@
 /** The embedded base image: a busybox userland, laid out once in the state directory. */
 import { BASE_DIGEST } from "#base/digest.js"
-import { exists, mkdir, mkdirAll, rename, symlink, writeFile } from "../../ffi/fs.ts"
+import { exists, listDir, mkdir, mkdirAll, rename, symlink, writeFile } from "../../ffi/fs.ts"
 import { call } from "../../ffi/call.ts"
 import { AT_FDCWD } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
@@ -38,6 +38,14 @@ async function layOut(target: string): Promise<void> {
   }
 }
 
+/** Removes the halves of base images that a killed toybox has left. */
+export function removeAbandonedBases(bases: string): void {
+  for (const name of listDir(bases)) {
+    const pid = /\.(\d+)\.new$/.exec(name)?.[1]
+    if (pid !== undefined && !exists(`/proc/${pid}`)) removeTree(`${bases}/${name}`)
+  }
+}
+
 /**
  * Lays the base image out below `bases` unless that has been done; returns its path. Killed at any instant it leaves no
  * half image: the directory appears by rename.
@@ -45,6 +53,7 @@ async function layOut(target: string): Promise<void> {
 export async function ensureBase(bases: string): Promise<string> {
   const path = basePath(bases)
   if (exists(path)) return path
+  removeAbandonedBases(bases)
   const temporary = `${path}.${process.pid}.new`
   try {
     mkdirAll(temporary, 0o755)

@@ -1,6 +1,7 @@
 /** toybox ps. */
 import { listContainers, type Summary } from "../../container/list.ts"
 import { UsageError } from "../../errors.ts"
+import { removeAbandonedBases } from "../../image/base.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { PS_OPTIONS } from "./ps-options.ts"
@@ -38,6 +39,7 @@ export async function psCommand(words: readonly string[]): Promise<number> {
   if (rest.length > 0) throw new UsageError(`ps takes no arguments, but got "${rest[0]}"`)
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
+  removeAbandonedBases(paths.bases)
   const containers = listContainers(paths, booleans.get("all") ?? false)
   const full = booleans.get("no-trunc") ?? false
   const id = (summary: Summary) => (full ? summary.id : summary.id.slice(0, 12))

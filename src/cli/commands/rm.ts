@@ -1,7 +1,9 @@
 /** toybox rm. */
 import { listContainers } from "../../container/list.ts"
 import { removeContainer } from "../../container/remove.ts"
-import { errorChain, UsageError } from "../../errors.ts"
+import { emptyTrash } from "../../container/state.ts"
+import { errorChain, errorHint, UsageError } from "../../errors.ts"
+import { removeAbandonedBases } from "../../image/base.ts"
 import { logger } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
@@ -12,6 +14,8 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("rm")
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
+  removeAbandonedBases(paths.bases)
+  emptyTrash(paths)
   const force = booleans.get("force") ?? false
   const all = booleans.get("all") ?? false
   if (all && rest.length > 0) throw new UsageError("rm --all takes no names")
@@ -27,7 +31,10 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
       process.stdout.write(`${reference}\n`)
     } catch (error) {
       failed = true
-      ;(await logger()).error(errorChain(error))
+      const log = await logger()
+      log.error(errorChain(error))
+      const hint = errorHint(error)
+      if (hint) log.error(`hint: ${hint}`)
     }
   }
   return failed ? 1 : 0

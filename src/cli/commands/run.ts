@@ -1,4 +1,5 @@
 /** toybox run. */
+import { call } from "../../../ffi/call.ts"
 import { run } from "../../container/run.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { ToyboxError } from "../../errors.ts"
@@ -11,6 +12,8 @@ import { RUN_OPTIONS } from "./run-options.ts"
 /** Runs the command; returns the exit code. */
 export async function runCommand(words: readonly string[]): Promise<number> {
   const signalFd = takeSignals()
+  // The caller's umask is no business of the container, whose users must be able to enter its root and read its files.
+  call("umask", 0o022)
   const argv = parseArgv(words, RUN_OPTIONS)
   if (argv.booleans.get("help")) {
     const { printUsage } = await import("../usage.ts")

@@ -2,7 +2,6 @@
 import { readText, stat, tryReadText } from "../../../ffi/fs.ts"
 import { S_IFBLK, S_IFMT } from "../../../ffi/constants/stat.ts"
 import { type Flag, type RequestedResources, type ResourceFlags, resourcesFromFlags } from "../../cgroup/flags.ts"
-import { UsageError } from "../../errors.ts"
 import type { ParsedArgv } from "../argv.ts"
 
 const SINGLE = [
@@ -28,9 +27,9 @@ const REPEATED = [
   ["device-write-iops", "deviceWriteIops"],
 ] as const
 
-function deviceNumber(path: string): { major: number; minor: number } {
+function deviceNumber(path: string): { major: number; minor: number } | null {
   const found = stat(path)
-  if (!found || (found.mode & S_IFMT) !== S_IFBLK) throw new UsageError(`${path} is not a block device of this machine`)
+  if (!found || (found.mode & S_IFMT) !== S_IFBLK) return null
   return { major: found.rdevMajor, minor: found.rdevMinor }
 }
 

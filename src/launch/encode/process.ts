@@ -133,8 +133,9 @@ export const rlimit = (step: StepOf<"rlimit">): Call[] => [
 ]
 
 export function stdio(step: StepOf<"stdio">): Call[] {
-  // Each source is above 2 or already in its place, so none is overwritten before it is used.
-  return step.fds.flatMap((fd, target): Call[] => (fd === target ? [] : [{ name: "dup2", args: [fd, target] }]))
+  // Each source is above 2 or already in its place, so none is overwritten before it is used. Where toybox was started with
+  // one of the three closed, Bun has put /dev/null there, and close-on-exec.
+  return step.fds.map((fd, target): Call => (fd === target ? { name: "fcntl", args: [fd, F_SETFD, 0] } : { name: "dup2", args: [fd, target] }))
 }
 
 /** Waits for the parent's word that stage two is there; without it the parent is gone. */
