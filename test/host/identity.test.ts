@@ -168,7 +168,13 @@ describe.skipIf(!isRoot)("the caller's", () => {
 
   test("ignored and Bun's signals do not reach the command", async () => {
     for (const extra of [[], ["--init"]]) {
-      const { stdout } = await from("trap '' HUP PIPE INT XFSZ USR1", ...extra, image, "cat", "/proc/self/status")
+      const { stdout } = await from(
+        "trap '' HUP PIPE INT XFSZ USR1 RTMIN+3",
+        ...extra,
+        image,
+        "cat",
+        "/proc/self/status",
+      )
       const masks = ["SigIgn", "SigBlk", "SigCgt"].map((name) => BigInt(`0x${field(stdout, name)}`))
       expect(masks).toEqual([0n, 0n, 0n])
     }
