@@ -43,11 +43,11 @@ export function makeSpec(request: ContainerRequest, id: string, directory: strin
 export function identify(request: ContainerRequest, id: string, spec: Spec, rootFd: number): void {
   const { user, groupAdd, env, terminal } = request.process
   const identity = resolveIdentity(rootFd, { user, groupAdd, env, terminal, hostname: effectiveHostname(request, id) })
-  const { capAdd, privileged } = request.process
-  const all = privileged || capAdd.length > 0 ? ownCapabilities() : []
-  const lacking = capAdd.find((name) => name !== "ALL" && !all.includes(name))
+  // The defaults, too, are given only as far as toybox has them.
+  const own = ownCapabilities()
+  const lacking = request.process.capAdd.find((name) => name !== "ALL" && !own.includes(name))
   if (lacking !== undefined) throw new UsageError(`--cap-add: toybox itself does not have ${lacking}, and cannot give it`)
-  applyIdentity(spec, request.process, identity, all)
+  applyIdentity(spec, request.process, identity, own)
 }
 
 /** What the parent holds open for the plan. */

@@ -246,6 +246,8 @@ function cleanUp(paths: Paths, live: Live, keep: boolean): void {
 
 /** Runs a container in the foreground; returns the exit code for toybox. `signalFd` is of takeSignals. */
 export async function run(request: ContainerRequest, paths: Paths, signalFd: number): Promise<number> {
+  // The caller's would close files to the users of the container; the modes below are meant as they stand.
+  process.umask(0o022)
   const live = enter(request, paths)
   let keep = false
   try {

@@ -50,8 +50,8 @@ function namespaces(modes: Readonly<Partial<Record<NamespaceType, NamespaceMode>
 }
 
 /**
- * The five sets. "ALL" and the defaults are what toybox has of them; one asked for by name is in any case, so that its lack
- * is told. Inheritable and ambient stay empty, but for what was asked for by name for a user other than root.
+ * The five sets. "ALL" and the defaults are what toybox itself has of them (`own`). Inheritable and ambient stay empty, but
+ * for what was asked for by name for a user other than root.
  */
 export function capabilitySets(request: RunRequest, uid: number, own: readonly string[]): Capabilities {
   const all = request.privileged || request.capAdd.includes("ALL")

@@ -1,6 +1,6 @@
 /** Capabilities, devices, sysctls, security options. */
 import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
-import { listDir, lstat, stat } from "../../../ffi/fs.ts"
+import { isDirectory, listDir, lstat, stat } from "../../../ffi/fs.ts"
 import { S_IFBLK, S_IFCHR, S_IFMT } from "../../../ffi/constants/stat.ts"
 import { UsageError } from "../../errors.ts"
 import type { DeviceRequest, NamespaceMode } from "../../spec/request.ts"
@@ -67,7 +67,8 @@ export function parseDevice(text: string): DeviceRequest[] {
   }
   const device = lookUp(from)
   if (device) return [{ ...device, path: to, access }]
-  const below = devicesBelow(from, to, access)
+  const found = stat(from)
+  const below = found && isDirectory(found) ? devicesBelow(from, to, access) : []
   if (below.length === 0) throw new UsageError(`--device: "${text}": ${from} is no device of this machine`)
   return below
 }

@@ -11,6 +11,7 @@ import {
   PR_CAPBSET_DROP,
   PR_SET_DUMPABLE,
   PR_SET_KEEPCAPS,
+  PR_SET_NAME,
   PR_SET_NO_NEW_PRIVS,
   PR_SET_PDEATHSIG,
 } from "../../../ffi/constants/prctl.ts"
@@ -229,6 +230,8 @@ export function init(step: StepOf<"init">): Call[] {
   const code = slot("exit code")
   const always = { when: "not-equal", value: -4096 } as const
   const loop: Call[] = [
+    // What ps(1) shows, in the place of the memfd's name.
+    { name: "prctl", args: [PR_SET_NAME, "toybox-init", 0, 0, 0] },
     ...closeOtherFds([]),
     /* wait */ { name: "rt_sigtimedwait", args: [ALL_SIGNALS, null, null, SIGSET_SIZE], into: signal, tolerate: [EINTR], jump: { when: "equal", value: -1, skip: -1 } },
     { name: "load", args: [at(signal, 0), -1], jump: { when: "equal", value: SIGCHLD, skip: 1 } },
