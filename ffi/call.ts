@@ -55,12 +55,48 @@ export const scratch = takeScratch(SCRATCH_SIZE)
 
 const single = singleCall(arena, stageOne)
 
+/** Hears of every call of this process: --trace. What it calls itself is not told to it. */
+export interface Tracer {
+  /** `result` is -errno of a call that failed. */
+  single(call: Call, result: number, milliseconds: number): void
+  /** A descriptor that a list may write its trace to (layout.ts). */
+  open(): number
+  /** The list has been walked. */
+  list(calls: readonly Call[], fd: number): void
+}
+
+let tracer: Tracer | null = null
+
+export function setTracer(wanted: Tracer): void {
+  tracer = wanted
+}
+
+function tell<Result>(what: (tracer: Tracer) => Result): Result | undefined {
+  const told = tracer
+  if (told === null) return undefined
+  tracer = null
+  try {
+    return what(told)
+  } finally {
+    tracer = told
+  }
+}
+
+/** Lays out a list in `where` and carries it out in this process; `index` is that of the call it stopped at. */
+export function walkHere(calls: readonly Call[], where: Arena | "anew" = arena): { program: Program; index: number } {
+  const fd = tracer === null ? undefined : tell((told) => told.open())
+  const options = { reportFd: -1, child: false, trace: fd === undefined ? undefined : { fd } }
+  const program = where === "anew" ? layOutAnew(calls, stageOne, options).program : layOut(calls, where, stageOne, options)
+  const index = program.index(walk(program.address))
+  if (fd !== undefined) tell((told) => told.list(calls, fd))
+  return { program, index }
+}
+
 /** Carries out a list in this process, in one go. Throws the SyscallError of the first call that failed. */
 export function runList(calls: readonly Call[]): void {
   const mark = arena.used
   try {
-    const program = layOut(calls, arena, stageOne, { reportFd: -1, child: false })
-    const index = walk(program.address)
+    const { program, index } = walkHere(calls)
     const failed = calls[index]
     if (failed) throw failure(failed.name, -program.errno(index), ...failed.args)
   } finally {
@@ -103,8 +139,14 @@ function shown(arg: Arg): string {
 export function callResult(name: string, ...args: Arg[]): number {
   const mark = arena.used
   try {
-    single.write({ name, args })
-    return walk(single.address) === 0 ? -single.errno() : single.result()
+    const call = { name, args }
+    single.write(call)
+    if (tracer === null) return walk(single.address) === 0 ? -single.errno() : single.result()
+    const start = performance.now()
+    const result = walk(single.address) === 0 ? -single.errno() : single.result()
+    const duration = performance.now() - start
+    tell((told) => told.single(call, result, duration))
+    return result
   } finally {
     // Also where the arguments were too much for the arena: the next call needs its room.
     release(arena, mark)

@@ -44,6 +44,10 @@ const mountFlags = set(mount, /^MS_/)
 const SHAPES: Readonly<Record<string, Readonly<Record<number, (value: number) => string>>>> = {
   openat: { 0: directory, 2: open, 3: octal },
   mkdirat: { 0: directory, 2: octal },
+  unlinkat: { 0: directory, 2: set(fcntl, /^AT_REMOVEDIR/) },
+  renameat: { 0: directory, 2: directory },
+  statx: { 0: directory, 2: set(fcntl, /^AT_(SYMLINK|EMPTY)/) },
+  readlinkat: { 0: directory },
   mknodat: { 2: (mode) => `${set(stat, /^S_IF(CHR|BLK|IFO)/)(mode & stat.S_IFMT)}|${octal(mode & 0o7777)}` },
   mount: { 3: mountFlags },
   umount2: { 1: set(mount, /^MNT_/) },

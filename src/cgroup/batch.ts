@@ -1,10 +1,9 @@
 import { EEXIST } from "../../ffi/constants/errno.ts"
-import { stageOne } from "../../ffi/call.ts"
+import { walkHere } from "../../ffi/call.ts"
 import { type Call, slot } from "../../ffi/calls.ts"
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../../ffi/constants/fcntl.ts"
 import { close } from "../../ffi/fs.ts"
-import { layOut } from "../../ffi/layout.ts"
-import { arena, walk } from "../../ffi/libc.ts"
+import { arena } from "../../ffi/libc.ts"
 import { release } from "../../ffi/memory.ts"
 
 /** One thing of a batch. `exclusive`: the directory must be new. `values` are written one write(2) each, through one open(2). */
@@ -50,8 +49,7 @@ export function runBatch(ops: readonly FileOp[]): BatchResult {
     return start
   })
   const mark = arena.used
-  const program = layOut(calls, arena, stageOne, { reportFd: -1, child: false })
-  const stopped = walk(program.address)
+  const { program, index: stopped } = walkHere(calls)
   if (stopped < calls.length && calls[stopped]?.name === "write") close(program.value(FILE))
   const created = new Set<number>()
   let done = 0

@@ -210,7 +210,10 @@ async function start(request: ContainerRequest, paths: Paths, live: Live, manage
   })
   if (traceFd !== undefined) {
     const { printTrace } = await import("../launch/trace.ts")
-    printTrace(traceFd, one.calls, two.calls)
+    printTrace(traceFd, [
+      ["child ", one.calls],
+      ["sealed", two.calls],
+    ])
   }
   if (!ending.executed) {
     const { launchError } = await import("./launch-error.ts")

@@ -1,5 +1,5 @@
 /** A plan → a process. */
-import { layOutAnew, stageOne } from "../../ffi/call.ts"
+import { layOutAnew, stageOne, walkHere } from "../../ffi/call.ts"
 import { type Call, PROCESS } from "../../ffi/calls.ts"
 import { close, read } from "../../ffi/fs.ts"
 import { REPORT_SIZE, TRACE_STRIDE, type Trace } from "../../ffi/layout.ts"
@@ -33,8 +33,7 @@ const trace = (fd: number | undefined): Trace | undefined => (fd === undefined ?
 /** Mounts the root in this process, detached; returns its fd. */
 export function mountRoot(steps: readonly Step[], reserved: readonly number[]): number {
   const calls = encodeSteps(steps, { report: -1, reserved })
-  const { program } = layOutAnew(calls, stageOne, { reportFd: -1, child: false })
-  const index = program.index(walk(program.address))
+  const { program, index } = walkHere(calls, "anew")
   if (index < calls.length) throw new ListFailure(steps, calls, index, program.errno(index))
   return program.value(ROOT)
 }

@@ -28,6 +28,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
   if (process.geteuid?.() !== 0) {
     throw new ToyboxError("toybox run needs root", { hint: "use sudo; running as an ordinary user comes with a later release" })
   }
+  if (argv.booleans.get("trace")) (await import("../../launch/trace.ts")).traceThisProcess()
   const request = await readRequest(argv, paths)
   ensurePaths(paths)
   if (request.image === BASE) await ensureBase(paths.bases)
