@@ -198,7 +198,7 @@ describe.skipIf(!isRoot)("--explain", () => {
 })
 
 describe.skipIf(!isRoot)("--trace", () => {
-  const LINE = /^(child |sealed) ([a-z_0-9]+)\(.*\).* = (-1 E\w+|-?\d+)( <\d+ µs>)?$/
+  const LINE = /^(parent|child |sealed) ([a-z_0-9]+)\(.*\).* = (-1 E\w+|-?\d+)( <\d+ µs>)?$/
 
   test("prints calls with results and times, and runs the command", async () => {
     const { stdout, stderr, exitCode } = await toybox([
@@ -214,7 +214,7 @@ describe.skipIf(!isRoot)("--trace", () => {
     const lines = stderr.trimEnd().split("\n")
     expect(lines.filter((line) => !LINE.test(line))).toEqual([])
     expect(lines.filter((line) => / <\d+ µs>$/.test(line)).length).toBeGreaterThan(100)
-    expectInOrder(stderr, [/clone3/, /pivot_root\("\.", "\."\) = 0/, /^sealed .*PR_SET_DUMPABLE/, /^sealed execve\(/])
+    expectInOrder(stderr, [/^parent fsopen\("overlay"/, /clone3/, /pivot_root\("\.", "\."\) = 0/, /^sealed .*PR_SET_DUMPABLE/, /^sealed execve\(/])
   })
 
   test("is of the calls that --explain=calls shows", async () => {
