@@ -14,6 +14,8 @@ export function notice(text: string): void {
   }
 }
 
+const PART = 4096
+
 /**
  * Lines on standard output, all of them written when it returns: process.stdout keeps what a pipe does not take at once,
  * and loses it at the exit.
@@ -32,12 +34,14 @@ export function print(lines: readonly string[]): void {
   }
 }
 
-const PART = 4096
-
 /** consola with our plain form; imported here only, because loading it takes longer than making a container. */
 export async function logger() {
   const { createConsola } = await import("consola/basic")
   return createConsola({
-    reporters: [{ log: ({ type, args }) => notice(`${type === "error" || type === "fatal" ? "" : `${type}: `}${args.join(" ")}`) }],
+    reporters: [
+      {
+        log: ({ type, args }) => notice(`${type === "error" || type === "fatal" ? "" : `${type}: `}${args.join(" ")}`),
+      },
+    ],
   })
 }
