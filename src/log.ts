@@ -1,5 +1,8 @@
-/** Messages to people, on standard error. */
+/** Messages to people, on standard error; results, on standard output. */
+import { POLLOUT } from "../ffi/constants/poll.ts"
+import { isErrno } from "../ffi/errno.ts"
 import { writeAll } from "../ffi/fs.ts"
+import { poll } from "../ffi/poll.ts"
 
 /** One line at once, in the middle of a run: also from where nothing can be awaited. */
 export function notice(text: string): void {
@@ -11,10 +14,34 @@ export function notice(text: string): void {
   }
 }
 
+const PART = 4096
+
+/**
+ * Lines on standard output, all of them written when it returns: process.stdout keeps what a pipe does not take at once,
+ * and loses it at the exit.
+ */
+export function print(lines: readonly string[]): void {
+  const bytes = new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""))
+  try {
+    for (let position = 0; position < bytes.length; position += PART) {
+      // A pipe with room for a page takes it whole, even one that somebody has made non-blocking.
+      poll([{ fd: 1, events: POLLOUT }], null)
+      writeAll(1, bytes.subarray(position, position + PART))
+    }
+  } catch (error) {
+    // The reader has seen enough.
+    if (!isErrno(error, "EPIPE")) throw error
+  }
+}
+
 /** consola with our plain form; imported here only, because loading it takes longer than making a container. */
 export async function logger() {
   const { createConsola } = await import("consola/basic")
   return createConsola({
-    reporters: [{ log: ({ type, args }) => notice(`${type === "error" || type === "fatal" ? "" : `${type}: `}${args.join(" ")}`) }],
+    reporters: [
+      {
+        log: ({ type, args }) => notice(`${type === "error" || type === "fatal" ? "" : `${type}: `}${args.join(" ")}`),
+      },
+    ],
   })
 }

@@ -1,13 +1,14 @@
 /** Every command but `run`, each loaded when it is called. */
 import { version } from "../../package.json"
 import { UsageError } from "../errors.ts"
+import { print } from "../log.ts"
 import { closest } from "./argv.ts"
 
 const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
   ps: async (words) => (await import("./commands/ps.ts")).psCommand(words),
   rm: async (words) => (await import("./commands/rm.ts")).rmCommand(words),
   version: async () => {
-    process.stdout.write(`toybox ${version}\n`)
+    print([`toybox ${version}`])
     return 0
   },
 }

@@ -1,6 +1,7 @@
 /** The commands as citty knows them: names, descriptions, options; and the usage texts it makes of them. */
 import { type ArgsDef, type CommandDef, defineCommand, renderUsage } from "citty"
 import { version } from "../../package.json"
+import { print } from "../log.ts"
 import type { OptionDefinitions } from "./argv.ts"
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
@@ -45,6 +46,6 @@ export async function printUsage(name?: string): Promise<number> {
   const text = command ? await renderUsage(command, MAIN) : await renderUsage(MAIN)
   // citty colours for terminals that are none, too.
   const plain = process.stdout.isTTY ? text : text.replace(/\u001b\[\d+m/g, "")
-  process.stdout.write(`${plain}\n`)
+  print([plain])
   return 0
 }

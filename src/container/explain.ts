@@ -8,6 +8,7 @@ import { planCgroup } from "../cgroup/manager.ts"
 import { shellForm } from "../cgroup/plan.ts"
 import { UsageError } from "../errors.ts"
 import { encodeChild, encodeSealed, encodeSteps } from "../launch/encode/index.ts"
+import { print } from "../log.ts"
 import { overlayLayout, overlaySteps } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import { shellLines } from "../plan/describe.ts"
@@ -66,7 +67,7 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
     form === "calls"
       ? callLines([encodeSteps(whole.host, fds), encodeChild(whole.child, fds), encodeSealed(whole.sealed, fds, [REPORT_FD])], cgroup.steps.map(shellForm))
       : shellScript(whole, cgroup.steps.map(shellForm), layout.merged)
-  process.stdout.write(`${lines.join("\n")}\n`)
+  print(lines)
   return 0
 }
 

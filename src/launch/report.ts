@@ -30,6 +30,7 @@ const HINTS: readonly { kind: Step["kind"]; call?: string; errno: string; hint: 
   { kind: "rlimit", errno: "EPERM", hint: "a hard limit can be raised with CAP_SYS_RESOURCE only" },
   { kind: "chdir", errno: "ENOENT", hint: "the directory does not exist in the container" },
   { kind: "chdir", errno: "ENOTDIR", hint: "it is not a directory" },
+  { kind: "mkdir-in-root", errno: "ENOTDIR", hint: "it, or what is above it, is not a directory in the container" },
   { kind: "capabilities", errno: "EPERM", hint: "toybox itself lacks a capability that was asked for: see CapPrm in /proc/self/status" },
   { kind: "device", errno: "EPERM", hint: "making device nodes needs CAP_MKNOD and a device cgroup that allows it" },
   { kind: "seal", errno: "EACCES", hint: "executable memfds are forbidden here: see /proc/sys/vm/memfd_noexec" },

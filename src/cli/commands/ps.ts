@@ -2,6 +2,7 @@
 import { listContainers, type Summary } from "../../container/list.ts"
 import { UsageError } from "../../errors.ts"
 import { removeAbandonedBases } from "../../image/base.ts"
+import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { PS_OPTIONS } from "./ps-options.ts"
@@ -54,6 +55,6 @@ export async function psCommand(words: readonly string[]): Promise<number> {
     })
     lines.push(table([["CONTAINER ID", "ROOT", "COMMAND", "CREATED", "STATUS", "NAME"], ...rows]))
   }
-  if (lines.length > 0) process.stdout.write(`${lines.join("\n")}\n`)
+  print(lines)
   return 0
 }

@@ -4,7 +4,7 @@ import { removeContainer } from "../../container/remove.ts"
 import { emptyTrash } from "../../container/state.ts"
 import { errorChain, errorHint, UsageError } from "../../errors.ts"
 import { removeAbandonedBases } from "../../image/base.ts"
-import { logger } from "../../log.ts"
+import { logger, print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { RM_OPTIONS } from "./rm-options.ts"
@@ -28,7 +28,7 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
   for (const reference of chosen) {
     try {
       removeContainer(paths, reference, force)
-      process.stdout.write(`${reference}\n`)
+      print([reference])
     } catch (error) {
       failed = true
       const log = await logger()
