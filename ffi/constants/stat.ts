@@ -8,3 +8,4 @@ export const S_IFDIR = 0o040000
 export const S_IFCHR = 0o020000
 export const S_IFIFO = 0o010000
 export const STATX_BASIC_STATS = 0x7ff
+export const STATX_MNT_ID = 0x1000 // since 5.8

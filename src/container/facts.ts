@@ -1,7 +1,8 @@
 /** What a plan needs to know of this machine. */
-import { call, scratch } from "../../ffi/call.ts"
+import { call, callResult, scratch } from "../../ffi/call.ts"
 import { _LINUX_CAPABILITY_VERSION_3, CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
 import { AT_FDCWD, O_CLOEXEC, O_PATH, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { STATX_BASIC_STATS, STATX_MNT_ID } from "../../ffi/constants/stat.ts"
 import { exists, isDirectory, listDir, lstat, open, readText, stat } from "../../ffi/fs.ts"
 import { capHeader } from "../../ffi/structs.ts"
 import type { Cgroups } from "../cgroup/detect.ts"
@@ -10,8 +11,8 @@ import type { Spec } from "../oci/runtime.ts"
 import type { CgroupMount, Facts } from "../plan/facts.ts"
 
 /**
- * The mounts to detach where pivot_root(2) is refused: on the initial ramfs, and in a chroot that is no mount. Null where
- * the host's root can be left in the ordinary way.
+ * The mounts to detach where pivot_root(2) is refused, on the initial ramfs. Null where the host's root can be left in the
+ * ordinary way.
  */
 export function unpivotableMounts(mountinfo: string): string[] | null {
   const lines = mountinfo.split("\n")
@@ -24,6 +25,21 @@ export function unpivotableMounts(mountinfo: string): string[] | null {
   const targets = lines.map((line) => line.split(" ")[4] ?? "").filter((path) => path.startsWith("/") && path !== "/")
   // Detaching is recursive, so that those directly below the root are enough; deeper ones may hang on the root, too.
   return [...new Set(targets)].sort((a, b) => b.length - a.length)
+}
+
+/** The mount that a directory is the root of or lies on, and its inode: statx(2). */
+function placeOf(path: string): string | null {
+  const result = callResult("statx", AT_FDCWD, path, 0, STATX_BASIC_STATS | STATX_MNT_ID, scratch.address)
+  return result < 0 ? null : `${scratch.word(144)} ${scratch.word(32)}`
+}
+
+/**
+ * Whether toybox may be in a chroot(2): its root is not the first process's. So it is too in a mount namespace of its own,
+ * where leaving a chroot does no harm. Where nothing can be seen (no procfs, a foreign first process) it is not.
+ */
+export function isChrooted(): boolean {
+  const first = placeOf("/proc/1/root")
+  return first !== null && first !== placeOf("/")
 }
 
 const baseName = (path: string) => path.slice(path.lastIndexOf("/") + 1)

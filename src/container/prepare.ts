@@ -8,7 +8,7 @@ import type { Spec } from "../oci/runtime.ts"
 import type { Facts } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
 import { applyIdentity, generate } from "../spec/generate.ts"
-import { bindSources, cgroupView, lastCapability, openNamespaces, ownCapabilities, presentPaths, thermalPaths } from "./facts.ts"
+import { bindSources, cgroupView, isChrooted, lastCapability, openNamespaces, ownCapabilities, presentPaths, thermalPaths } from "./facts.ts"
 import { fileMounts } from "./files.ts"
 import { resolveIdentity } from "./identity.ts"
 import type { ContainerRequest } from "./request.ts"
@@ -80,6 +80,7 @@ export function gatherFacts(request: ContainerRequest, spec: Spec, directory: st
     rootMountPoint: layout.merged,
     scratchMountPoint: layout.work,
     unpivotable,
+    chrooted: isChrooted(),
     cgroup: held.cgroupFd === undefined ? { join: held.join.files } : { join: [], fd: held.cgroupFd },
     cgroupView: cgroupView(request.cgroups, held.controllers, cgroupShared),
     sources: bindSources(spec),

@@ -11,7 +11,7 @@ import { kill, waitChild } from "../../ffi/signal.ts"
 import { __WALL } from "../../ffi/constants/wait.ts"
 import { type CgroupManager, createCgroup } from "../cgroup/manager.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
-import { EXIT_TOYBOX, ToyboxError } from "../errors.ts"
+import { EXIT_TOYBOX, errorChain, ToyboxError } from "../errors.ts"
 import { type Encoded, ListFailure, launch, mountRoot, seal } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
@@ -27,6 +27,7 @@ import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import { describeEnding } from "./result.ts"
 import {
+  type ContainerResult,
   enterRunning,
   forget,
   leaveRunning,
@@ -224,8 +225,11 @@ async function start(request: ContainerRequest, paths: Paths, live: Live, manage
 
 const hasOwnPids = (spec: Spec) => spec.linux.namespaces.some((ns) => ns.type === "pid" && ns.path === undefined)
 
-/** Ends all that is left of a container and gives back what it held. Every part is tried; the first error is thrown. */
-function cleanUp(paths: Paths, live: Live, keep: boolean): void {
+/**
+ * Ends all that is left of a container and gives back what it held; with a result it is kept. Every part is tried; the first
+ * error is thrown.
+ */
+function cleanUp(paths: Paths, live: Live, result: ContainerResult | null): void {
   const errors: unknown[] = []
   const attempt = (part: () => void) => {
     try {
@@ -234,6 +238,7 @@ function cleanUp(paths: Paths, live: Live, keep: boolean): void {
       errors.push(error)
     }
   }
+  if (result) attempt(() => writeResult(paths, live.id, result))
   const { manager } = live
   if (manager) {
     // With its own pid namespace nobody outlives the command; and the removal waits for those on their way out.
@@ -241,7 +246,7 @@ function cleanUp(paths: Paths, live: Live, keep: boolean): void {
     attempt(() => manager.remove())
   }
   if (live.rootFd >= 0) close(live.rootFd)
-  if (!keep) attempt(() => forget(paths, live.id, live.record.name))
+  if (!result) attempt(() => forget(paths, live.id, live.record.name))
   else attempt(() => removeTree(overlayLayout(live.directory).work))
   attempt(() => leaveRunning(live.lock))
   if (errors.length > 0) throw errors[0]
@@ -252,7 +257,7 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
   // The caller's would close files to the users of the container; the modes below are meant as they stand.
   process.umask(0o022)
   const live = enter(request, paths)
-  let keep = false
+  let result: ContainerResult
   try {
     writeContainerFiles({
       directory: live.directory,
@@ -266,27 +271,22 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     live.ended = hasOwnPids(spec)
     const { exitCode, signal, oomKilled, message } = describeEnding(ending, manager)
     if (message && !request.quiet) notice(message)
-    keep = !request.autoRemove
-    if (keep) {
-      const finished = new Date().toISOString()
-      writeResult(paths, live.id, { exitCode, oomKilled, started: live.record.started, finished, ...(signal ? { signal } : {}) })
-    }
-    return exitCode
+    const finished = new Date().toISOString()
+    result = { exitCode, oomKilled, started: live.record.started, finished, ...(signal ? { signal } : {}) }
   } catch (error) {
     const { explainFailure } = await import("../launch/report.ts")
     const told = explainFailure(error)
     // A command that cannot be run leaves a container to look at, as docker has it; a container that could not be made, none.
-    if (live.recorded && !request.autoRemove && told instanceof ToyboxError && told.exitCode !== EXIT_TOYBOX) {
-      keep = true
-      writeResult(paths, live.id, {
-        exitCode: told.exitCode,
-        oomKilled: false,
-        error: told.message,
-        finished: new Date().toISOString(),
-      })
+    const kept = live.recorded && !request.autoRemove && told instanceof ToyboxError && told.exitCode !== EXIT_TOYBOX
+    const finished = new Date().toISOString()
+    try {
+      cleanUp(paths, live, kept ? { exitCode: told.exitCode, oomKilled: false, error: told.message, finished } : null)
+    } catch (leak) {
+      // Both are told; the first one is why.
+      notice(`cleaning up after the failure failed too: ${errorChain(leak)}`)
     }
     throw told
-  } finally {
-    cleanUp(paths, live, keep)
   }
+  cleanUp(paths, live, request.autoRemove ? null : result)
+  return result.exitCode
 }

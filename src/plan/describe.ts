@@ -45,6 +45,8 @@ const propagationWord = (flags: number) => PROPAGATION_WORDS.find(([bit]) => fla
 
 const caps = (numbers: readonly number[]) => (numbers.length === 0 ? "none" : numbers.map((n) => CAPABILITY_NAMES[n]?.slice(4).toLowerCase() ?? n).join(","))
 
+const OUT_OF_CHROOT = "nsenter --mount=/proc/self/ns/mnt …  # out of the chroot that toybox is in"
+
 /** Where the root is attached; what the shell lines call the new root. */
 interface Context {
   root: string
@@ -90,7 +92,7 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "setns":
       return [`nsenter ${UNSHARE[step.namespace]}=${quote(step.path)} …`]
     case "propagation":
-      return [`mount --make-${propagationWord(step.flags)} /`]
+      return [...(step.chrooted ? [OUT_OF_CHROOT] : []), `mount --make-${propagationWord(step.flags)} /`, ...(step.chrooted ? ["chroot …  # and back"] : [])]
     case "root-propagation":
       return [`mount --make-${propagationWord(step.flags)} /`]
     case "attach-root":
@@ -134,7 +136,7 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "readonly-root":
       return [`mount -o remount,bind,ro ${quote(root)}`]
     case "pivot-root":
-      return [`cd ${quote(root)}`, "pivot_root . .", "umount -l .", "cd /"]
+      return [...(step.chrooted ? [OUT_OF_CHROOT] : []), `cd ${quote(root)}`, "pivot_root . .", "umount -l .", "cd /"]
     case "move-root":
       return [...step.detach.map((path) => `umount -l ${quote(path)}`), `cd ${quote(root)}`, "mount --move . /", "chroot .", "cd /"]
     case "rlimit":
@@ -194,6 +196,29 @@ export function sentence(step: Step): string {
       return `make the ${step.namespace} namespace`
     case "setns":
       return `join the ${step.namespace} namespace ${step.path}`
+    case "propagation":
+      return "make the mounts private"
+    case "root-propagation":
+      return `make the root's mounts ${propagationWord(step.flags)}`
+    case "hostname":
+      return `set the host name to ${step.name}`
+    case "domainname":
+      return `set the domain name to ${step.name}`
+    case "loopback":
+      return "bring the loopback device up"
+    case "parent-death-signal":
+      return "ask to be killed with toybox"
+    case "readonly-root":
+      return "make the root read-only"
+    case "pivot-root":
+    case "move-root":
+      return "leave the host's root"
+    case "stdio":
+      return "pass on the standard streams"
+    case "capabilities":
+      return "set the capabilities"
+    case "no-new-privileges":
+      return "forbid new privileges"
     case "attach-root":
       return `attach the root at ${step.path}`
     case "mount":

@@ -17,6 +17,8 @@ export interface Facts {
   scratchMountPoint: string
   /** The host's root cannot be pivoted away from: the mounts to detach instead. */
   unpivotable: readonly string[] | null
+  /** toybox is in a chroot(2): the root of its mount namespace is another directory. */
+  chrooted: boolean
   cgroup: {
     /** cgroup.procs files that the child writes itself into. */
     join: readonly string[]

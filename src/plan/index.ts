@@ -41,7 +41,7 @@ function leaveHost(spec: Spec, facts: Facts): Step[] {
   const propagation = spec.linux.rootfsPropagation === undefined ? undefined : propagationFlag(spec.linux.rootfsPropagation)
   return [
     ...(spec.root.readonly ? [{ kind: "readonly-root" } satisfies Step] : []),
-    facts.unpivotable ? { kind: "move-root", detach: facts.unpivotable } : { kind: "pivot-root" },
+    facts.unpivotable && !facts.chrooted ? { kind: "move-root", detach: facts.unpivotable } : { kind: "pivot-root", chrooted: facts.chrooted },
     ...(propagation ? [{ kind: "root-propagation", flags: propagation | MS_REC } satisfies Step] : []),
   ]
 }
@@ -70,7 +70,7 @@ export function childSteps(spec: Spec, facts: Facts): Step[] {
     ...(spec.process.oomScoreAdj === undefined ? [] : [{ kind: "oom-score", value: spec.process.oomScoreAdj } satisfies Step]),
     ...takeSteps(mounts),
     // Nothing mounted from here on may show on the host.
-    { kind: "propagation", flags: MS_PRIVATE | MS_REC },
+    { kind: "propagation", flags: MS_PRIVATE | MS_REC, chrooted: facts.chrooted },
     { kind: "attach-root", path: facts.rootMountPoint },
     ...mounts,
     ...deviceSteps(spec),

@@ -27,7 +27,7 @@ export type Step =
   | { kind: "join-cgroup"; path: string }
   | { kind: "unshare"; namespace: NamespaceType }
   | { kind: "setns"; namespace: NamespaceType; path: string; fd: number }
-  | { kind: "propagation"; flags: number }
+  | { kind: "propagation"; flags: number; chrooted: boolean }
   | { kind: "attach-root"; path: string }
   | { kind: "mount"; type: string; source: string; target: string; attributes: MountAttributes; data: readonly (readonly [string, string | null])[] }
   /** A source that keeps its ties with the host's mounts is taken before all others are cut. */
@@ -50,7 +50,7 @@ export type Step =
   | { kind: "mkdir-in-root"; path: string }
   | { kind: "readonly-root" }
   | { kind: "root-propagation"; flags: number }
-  | { kind: "pivot-root" }
+  | { kind: "pivot-root"; chrooted: boolean }
   | { kind: "move-root"; detach: readonly string[] }
   | { kind: "rlimit"; type: string; soft: number; hard: number }
   | { kind: "oom-score"; value: number }

@@ -61,6 +61,7 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
     case "setns":
       return process.setns(step)
     case "propagation":
+      return root.privateMounts(step)
     case "root-propagation":
       return root.propagation(step)
     case "attach-root":
@@ -102,7 +103,7 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
     case "readonly-root":
       return root.readonlyRoot()
     case "pivot-root":
-      return root.pivotRoot()
+      return root.pivotRoot(step)
     case "move-root":
       return root.moveRoot(step)
     case "rlimit":

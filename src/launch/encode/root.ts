@@ -26,9 +26,11 @@ import {
   MOVE_MOUNT_F_EMPTY_PATH,
   MOVE_MOUNT_T_EMPTY_PATH,
   MS_MOVE,
+  MS_PRIVATE,
   OPEN_TREE_CLOEXEC,
   OPEN_TREE_CLONE,
 } from "../../../ffi/constants/mount.ts"
+import { CLONE_NEWNS } from "../../../ffi/constants/sched.ts"
 import { MOUNT_ATTR_SIZE, mountAttr, OPEN_HOW_SIZE, openHow } from "../../../ffi/structs.ts"
 import type { StepOf } from "../../plan/steps.ts"
 
@@ -38,6 +40,8 @@ const FS = slot("fs")
 export const MOUNT = slot("mount")
 export const TARGET = slot("target")
 const PARENT = slot("parent")
+/** The mount namespace itself, to find its root by. */
+const NAMESPACE = slot("namespace")
 
 /** openat2(2) inside the container's root: nothing in the image can lead out of it. */
 export function openInRoot(path: string, flags: number, into = TARGET, resolve = 0): Call {
@@ -136,7 +140,11 @@ export function overlay(step: StepOf<"overlay">, reserved: readonly number[]): C
   return [...opens, ...newMount("overlay", "overlay", [...data, ...options], 0, ROOT)]
 }
 
-export const bindRoot = (step: StepOf<"bind-root">): Call[] => [copyMount(AT_FDCWD, step.path, true, ROOT)]
+/** Private at once: what is mounted on a copy of a shared mount shows on the host, and stays there. */
+export const bindRoot = (step: StepOf<"bind-root">): Call[] => [
+  copyMount(AT_FDCWD, step.path, true, ROOT),
+  setAttributes(ROOT, 0, 0, true, MS_PRIVATE),
+]
 
 export const attachRoot = (step: StepOf<"attach-root">): Call[] => [
   { name: "move_mount", args: [ROOT, "", AT_FDCWD, step.path, MOVE_MOUNT_F_EMPTY_PATH] },
@@ -144,18 +152,51 @@ export const attachRoot = (step: StepOf<"attach-root">): Call[] => [
 
 export const readonlyRoot = (): Call[] => [setAttributes(ROOT, MOUNT_ATTR_RDONLY, 0, false)]
 
-export const propagation = (step: StepOf<"propagation" | "root-propagation">): Call[] => [
+export const propagation = (step: StepOf<"root-propagation">): Call[] => [
   { name: "mount", args: [null, "/", null, step.flags, null] },
 ]
+
+/** setns(2) to the namespace that one is in leads to its true root, out of any chroot(2). */
+const toTrueRoot: Call = { name: "setns", args: [NAMESPACE, CLONE_NEWNS] }
+
+/** Of every mount of the namespace, which in a chroot are more than those below "/". */
+export function privateMounts(step: StepOf<"propagation">): Call[] {
+  const change: Call = { name: "mount", args: [null, "/", null, step.flags, null] }
+  if (!step.chrooted) return [change]
+  return [
+    { name: "openat", args: [AT_FDCWD, "/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC, 0], into: NAMESPACE },
+    { name: "openat", args: [AT_FDCWD, "/", O_PATH | O_DIRECTORY | O_CLOEXEC, 0], into: TARGET },
+    toTrueRoot,
+    change,
+    // Back, for the paths of the steps that follow.
+    { name: "fchdir", args: [TARGET] },
+    { name: "chroot", args: ["."] },
+  ]
+}
 
 /**
  * pivot_root(2), "pivot_root(".", ".")": the old root ends up on top of the new one and is detached from there. All its
  * mounts are private, so that nothing is unmounted on the host. (mount(2) of "." would be of the new root, not of the old.)
  */
-export const pivotRoot = (): Call[] => [
+const PIVOT: Call = { name: "pivot_root", args: [".", "."] }
+const DETACH_OLD: Call = { name: "umount2", args: [".", MNT_DETACH] }
+
+const MOVE: Call = { name: "mount", args: [".", "/", null, MS_MOVE, null] }
+const CHROOT: Call = { name: "chroot", args: ["."] }
+
+/** The true root of a chroot cannot be looked at beforehand: it may be the initial ramfs, where pivot_root is refused. */
+const pivotOrMove = (): Call[] => [
+  { ...PIVOT, tolerate: [EINVAL], jump: { when: "not-equal", value: -1, skip: 2 } },
+  MOVE,
+  { ...CHROOT, jump: { when: "equal", value: 0, skip: 1 } },
+  DETACH_OLD,
+]
+
+/** Leaves the host's root. In a chroot a root that stays below the true one could be left upwards, with CAP_SYS_CHROOT. */
+export const pivotRoot = (step: StepOf<"pivot-root">): Call[] => [
+  ...(step.chrooted ? [toTrueRoot] : []),
   { name: "fchdir", args: [ROOT] },
-  { name: "pivot_root", args: [".", "."] },
-  { name: "umount2", args: [".", MNT_DETACH] },
+  ...(step.chrooted ? pivotOrMove() : [PIVOT, DETACH_OLD]),
   { name: "chdir", args: ["/"] },
 ]
 
@@ -163,7 +204,7 @@ export const pivotRoot = (): Call[] => [
 export const moveRoot = (step: StepOf<"move-root">): Call[] => [
   ...step.detach.map((path): Call => ({ name: "umount2", args: [path, MNT_DETACH], tolerate: [EINVAL, ENOENT] })),
   { name: "fchdir", args: [ROOT] },
-  { name: "mount", args: [".", "/", null, MS_MOVE, null] },
-  { name: "chroot", args: ["."] },
+  MOVE,
+  CHROOT,
   { name: "chdir", args: ["/"] },
 ]
