@@ -136,7 +136,7 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "pivot-root":
       return [`cd ${quote(root)}`, "pivot_root . .", "umount -l .", "cd /"]
     case "move-root":
-      return [...step.detach.map((path) => `umount -l ${quote(path)}`), `cd ${quote(root)}`, "mount --move . /", "chroot .", "cd /"]
+      return [`cd ${quote(root)}`, "mount --move . /", ...step.detach.map((path) => `umount -l ${quote(path)}`), "chroot .", "cd /"]
     case "rlimit":
       return [`prlimit --pid $$ --${step.type.slice(7).toLowerCase()}=${Number.isFinite(step.soft) ? step.soft : "unlimited"}:${Number.isFinite(step.hard) ? step.hard : "unlimited"}`]
     case "oom-score":
