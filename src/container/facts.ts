@@ -5,6 +5,7 @@ import { AT_FDCWD, O_CLOEXEC, O_PATH, O_RDONLY } from "../../ffi/constants/fcntl
 import { exists, isDirectory, listDir, lstat, open, readText, stat } from "../../ffi/fs.ts"
 import { capHeader } from "../../ffi/structs.ts"
 import type { Cgroups } from "../cgroup/detect.ts"
+import { unescapeOctal } from "../cgroup/mountinfo.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { CgroupMount, Facts } from "../plan/facts.ts"
@@ -23,7 +24,8 @@ export function unpivotableMounts(mountinfo: string): string[] | null {
   if (type !== undefined && type !== "rootfs") return null
   const targets = lines.map((line) => line.split(" ")[4] ?? "").filter((path) => path.startsWith("/") && path !== "/")
   // Detaching is recursive, so that those directly below the root are enough; deeper ones may hang on the root, too.
-  return [...new Set(targets)].sort((a, b) => b.length - a.length)
+  // Of several on one place each has to be detached.
+  return targets.map(unescapeOctal).sort((a, b) => b.length - a.length)
 }
 
 const baseName = (path: string) => path.slice(path.lastIndexOf("/") + 1)
