@@ -14,23 +14,30 @@ export function parseDetachKeys(text: string): number[] {
   })
 }
 
+/** How many of the first `matched` keys remain a beginning of the sequence when the first of them is let go. */
+function fallBack(keys: readonly number[], matched: number): number {
+  for (let rest = matched - 1; rest > 0; rest--) {
+    if (keys.slice(0, rest).every((key, i) => key === keys[matched - rest + i])) return rest
+  }
+  return 0
+}
+
 /** A filter of typed bytes that holds the sequence back: what turns out not to be it goes through. */
 export function detachFilter(keys: readonly number[], detached: () => void): (bytes: Uint8Array) => Uint8Array {
   let matched = 0
   return (bytes) => {
     const result: number[] = []
     for (const byte of bytes) {
-      if (byte === keys[matched]) {
-        matched++
-        if (matched === keys.length) {
-          matched = 0
-          detached()
-        }
-        continue
+      while (matched > 0 && byte !== keys[matched]) {
+        const rest = fallBack(keys, matched)
+        result.push(...keys.slice(0, matched - rest))
+        matched = rest
       }
-      result.push(...keys.slice(0, matched))
-      matched = byte === keys[0] ? 1 : 0
-      if (matched === 0) result.push(byte)
+      if (byte !== keys[matched]) result.push(byte)
+      else if (++matched === keys.length) {
+        matched = 0
+        detached()
+      }
     }
     return Uint8Array.from(result)
   }

@@ -6,6 +6,7 @@ import { STATX_BASIC_STATS, STATX_MNT_ID } from "../../ffi/constants/stat.ts"
 import { exists, isDirectory, listDir, lstat, open, readText, stat } from "../../ffi/fs.ts"
 import { capHeader } from "../../ffi/structs.ts"
 import type { Cgroups } from "../cgroup/detect.ts"
+import { unescapeOctal } from "../cgroup/mountinfo.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { CgroupMount, Facts } from "../plan/facts.ts"
@@ -24,7 +25,8 @@ export function unpivotableMounts(mountinfo: string): string[] | null {
   if (type !== undefined && type !== "rootfs") return null
   const targets = lines.map((line) => line.split(" ")[4] ?? "").filter((path) => path.startsWith("/") && path !== "/")
   // Detaching is recursive, so that those directly below the root are enough; deeper ones may hang on the root, too.
-  return [...new Set(targets)].sort((a, b) => b.length - a.length)
+  // Of several on one place each has to be detached.
+  return targets.map(unescapeOctal).sort((a, b) => b.length - a.length)
 }
 
 /** The mount that a directory is the root of or lies on, and its inode: statx(2). */

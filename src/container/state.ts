@@ -131,7 +131,7 @@ export function enterRunning(paths: Paths, id: string, record: RunningRecord): R
   return { fd, path }
 }
 
-/** Writes the record anew, in place: the length stays, so that a reader never sees half of one. */
+/** Writes the record anew, in place, for the lock is on this file; its length stays. */
 export function updateRunning(lock: RunningLock, record: RunningRecord): void {
   callResult("lseek", lock.fd, 0, 0)
   writeAll(lock.fd, encodeRunning(record))
@@ -143,10 +143,27 @@ export function leaveRunning(lock: RunningLock): void {
   close(lock.fd)
 }
 
+/** Null where there is none, or half of one: a power cut has left a file without its content. */
+function readJson<T>(path: string): T | null {
+  const text = tryReadText(path)
+  try {
+    return text === null ? null : (JSON.parse(text) as T)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    return null
+  }
+}
+
+// updateRunning writes in place, and a reader may come in the middle of it; what stays broken is a power cut's.
+const RUNNING_ATTEMPTS = 5
+
 /** A running container's record; null where it does not run. */
 export function readRunning(paths: Paths, id: string): RunningRecord | null {
-  const text = tryReadText(runningPath(paths, id))
-  return text === null ? null : (JSON.parse(text) as RunningRecord)
+  const path = runningPath(paths, id)
+  for (let attempt = 1; ; attempt++) {
+    const record = readJson<RunningRecord>(path)
+    if (record !== null || attempt === RUNNING_ATTEMPTS || !exists(path)) return record
+  }
 }
 
 /** Ids of those entered among the running ones. */
@@ -171,24 +188,15 @@ export function writeRecord(paths: Paths, record: ContainerRecord): void {
   writeFile(`${containerPath(paths, record.id)}/container.json`, JSON.stringify(record))
 }
 
-export function readRecord(paths: Paths, id: string): ContainerRecord | null {
-  const text = tryReadText(`${containerPath(paths, id)}/container.json`)
-  try {
-    return text === null ? null : (JSON.parse(text) as ContainerRecord)
-  } catch {
-    // A power cut between creation and write: nothing was ever run from it.
-    return null
-  }
-}
+export const readRecord = (paths: Paths, id: string): ContainerRecord | null =>
+  readJson(`${containerPath(paths, id)}/container.json`)
 
 export function writeResult(paths: Paths, id: string, result: ContainerResult): void {
   replaceFile(`${containerPath(paths, id)}/result.json`, JSON.stringify(result))
 }
 
-export function readResult(paths: Paths, id: string): ContainerResult | null {
-  const text = tryReadText(`${containerPath(paths, id)}/result.json`)
-  return text === null ? null : (JSON.parse(text) as ContainerResult)
-}
+export const readResult = (paths: Paths, id: string): ContainerResult | null =>
+  readJson(`${containerPath(paths, id)}/result.json`)
 
 export const allIds = (paths: Paths): string[] => listDir(paths.containers).filter((name) => /^[0-9a-f]{64}$/.test(name))
 

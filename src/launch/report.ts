@@ -3,7 +3,7 @@ import type { Call } from "../../ffi/calls.ts"
 import { SyscallError } from "../../ffi/errno.ts"
 import { formatArguments } from "../../ffi/format.ts"
 import { EXIT_CANNOT_INVOKE, EXIT_NOT_FOUND, EXIT_TOYBOX, ToyboxError } from "../errors.ts"
-import { sentence } from "../plan/describe.ts"
+import { sentence } from "../plan/sentence.ts"
 import type { Step, StepOf } from "../plan/steps.ts"
 import { ListFailure } from "./index.ts"
 

@@ -1,4 +1,4 @@
-/** Steps in words: the shell commands that do the same (the form of --explain), and what an error says was being done. */
+/** Steps as the shell commands that do the same: the form of --explain. */
 import { CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
 import { MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from "../../ffi/constants/mount.ts"
 import * as mount from "../../ffi/constants/mount.ts"
@@ -138,7 +138,7 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "pivot-root":
       return [...(step.chrooted ? [OUT_OF_CHROOT] : []), `cd ${quote(root)}`, "pivot_root . .", "umount -l .", "cd /"]
     case "move-root":
-      return [...step.detach.map((path) => `umount -l ${quote(path)}`), `cd ${quote(root)}`, "mount --move . /", "chroot .", "cd /"]
+      return [`cd ${quote(root)}`, "mount --move . /", ...step.detach.map((path) => `umount -l ${quote(path)}`), "chroot .", "cd /"]
     case "rlimit":
       return [`prlimit --pid $$ --${step.type.slice(7).toLowerCase()}=${Number.isFinite(step.soft) ? step.soft : "unlimited"}:${Number.isFinite(step.hard) ? step.hard : "unlimited"}`]
     case "oom-score":
@@ -172,130 +172,6 @@ export function shellLines(step: Step, { root }: Context): string[] {
       const command = step.candidates.length === 1 ? (step.candidates[0] ?? "") : (step.args[0] ?? "")
       return [`exec env -i ${[...step.env, command, ...step.args.slice(1)].map(quote).join(" ")}`]
     }
-    default:
-      return step satisfies never
-  }
-}
-
-/** What was being done, for an error message. */
-export function sentence(step: Step): string {
-  switch (step.kind) {
-    case "mkdir":
-      return `make the directory ${step.path}`
-    case "create-file":
-      return `write ${step.path}`
-    case "overlay":
-      return `mount the overlay of ${step.lower}`
-    case "bind-root":
-      return `take ${step.path} as the root`
-    case "clone":
-      return `make the namespaces (${step.namespaces.join(", ")})`
-    case "join-cgroup":
-      return `join the cgroup by ${step.path}`
-    case "unshare":
-      return `make the ${step.namespace} namespace`
-    case "setns":
-      return `join the ${step.namespace} namespace ${step.path}`
-    case "propagation":
-      return "make the mounts private"
-    case "root-propagation":
-      return `make the root's mounts ${propagationWord(step.flags)}`
-    case "hostname":
-      return `set the host name to ${step.name}`
-    case "domainname":
-      return `set the domain name to ${step.name}`
-    case "loopback":
-      return "bring the loopback device up"
-    case "parent-death-signal":
-      return "ask to be killed with toybox"
-    case "readonly-root":
-      return "make the root read-only"
-    case "pivot-root":
-    case "move-root":
-      return "leave the host's root"
-    case "stdio":
-      return "pass on the standard streams"
-    case "capabilities":
-      return "set the capabilities"
-    case "no-new-privileges":
-      return "forbid new privileges"
-    case "attach-root":
-      return `attach the root at ${step.path}`
-    case "mount":
-      return `mount ${step.type} on ${step.target}`
-    case "bind":
-      return `mount ${step.source} on ${step.target}`
-    case "device":
-      return `make the device ${step.path}`
-    case "symlink":
-      return `make the link ${step.path}`
-    case "console":
-      return "make the terminal"
-    case "mask":
-      return `hide ${step.path}`
-    case "readonly-path":
-      return `make ${step.path} read-only`
-    case "readonly-mount":
-      return `make the mount ${step.path} read-only`
-    case "sysctl":
-      return `set ${step.key}=${step.value}`
-    case "rlimit":
-      return `set the limit ${step.type} to ${step.soft}:${step.hard}`
-    case "chdir":
-      return `enter the working directory ${step.path}`
-    case "user":
-      return `become user ${step.uid}, group ${step.gid}`
-    case "exec":
-      return `run ${step.args[0]}`
-    case "close-other-fds":
-      return "close the descriptors that are not the container's"
-    case "parent-death-signal":
-      return "tie the container's life to toybox's"
-    case "propagation":
-    case "root-propagation":
-      return "cut the mounts off from the host's"
-    case "given-dev":
-      return "use the mount on /dev"
-    case "touch":
-    case "mkdir-in-root":
-      return `make ${step.path}`
-    case "mask-source":
-      return "make what hides paths"
-    case "hostname":
-    case "domainname":
-      return `set the ${step.kind} to ${step.name}`
-    case "loopback":
-      return "bring the loopback up"
-    case "readonly-root":
-      return "make the root read-only"
-    case "pivot-root":
-    case "move-root":
-      return "leave the host's root"
-    case "oom-score":
-      return `set oom_score_adj to ${step.value}`
-    case "stdio":
-      return "pass standard input and output on"
-    case "seal":
-      return "enter the sealed second stage"
-    case "session":
-      return "begin a session"
-    case "default-signals":
-      return "reset the signals"
-    case "bounding-set":
-    case "capabilities":
-      return "set the capabilities"
-    case "no-new-privileges":
-      return "set no_new_privs"
-    case "umask":
-      return "set the umask"
-    case "await-go":
-      return "wait for the second stage"
-    case "own-terminal":
-      return `give the terminal to user ${step.uid}`
-    case "take-source":
-      return `open ${step.source}`
-    case "init":
-      return "start the init"
     default:
       return step satisfies never
   }

@@ -202,9 +202,10 @@ export const pivotRoot = (step: StepOf<"pivot-root">): Call[] => [
 
 /** Where pivot_root is refused (the initial ramfs cannot be left): detach what else is mounted, move, chroot. */
 export const moveRoot = (step: StepOf<"move-root">): Call[] => [
-  ...step.detach.map((path): Call => ({ name: "umount2", args: [path, MNT_DETACH], tolerate: [EINVAL, ENOENT] })),
   { name: "fchdir", args: [ROOT] },
   MOVE,
+  // Only now: the new root may have been attached below one of these. Until the chroot "/" is still the old root.
+  ...step.detach.map((path): Call => ({ name: "umount2", args: [path, MNT_DETACH], tolerate: [EINVAL, ENOENT] })),
   CHROOT,
   { name: "chdir", args: ["/"] },
 ]

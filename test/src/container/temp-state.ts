@@ -1,0 +1,41 @@
+import { ensurePaths, type Paths, pathsFor } from "../../../src/paths.ts"
+import { type ContainerRecord, makeContainerDirectory, newId, type RunningRecord, writeRecord } from "../../../src/container/state.ts"
+import { temporaryDirectory } from "../../helpers/scratch.ts"
+import { specOf } from "../spec/fixtures.ts"
+
+/** A state directory of its own. */
+export function makeState(): Paths {
+  const paths = pathsFor(temporaryDirectory("state"))
+  ensurePaths(paths)
+  return paths
+}
+
+/** What is among the running ones for a container. */
+export const runningRecord = (changes: Partial<RunningRecord> = {}): RunningRecord => ({
+  pid: 0,
+  startTime: "",
+  started: "2026-01-01T00:00:00.000Z",
+  autoRemove: false,
+  name: "some_name",
+  cgroup: null,
+  ...changes,
+})
+
+/** A container on disk; returns its record. */
+export function makeContainer(paths: Paths, changes: Partial<ContainerRecord> = {}): ContainerRecord {
+  const record: ContainerRecord = {
+    id: newId(),
+    name: "some_name",
+    created: "2026-01-01T00:00:00.000Z",
+    image: "base",
+    command: ["/bin/sh"],
+    autoRemove: false,
+    stopSignal: 15,
+    labels: {},
+    spec: specOf(),
+    ...changes,
+  }
+  makeContainerDirectory(paths, record.id)
+  writeRecord(paths, record)
+  return record
+}
