@@ -55,6 +55,7 @@ export function parseVolume(option: string, text: string): Mount {
       throw new UsageError(`${option}: "${text}": unknown option "${word}" (use ro, rw, rslave, rshared, nosuid, nodev, noexec)`)
     }
   }
+  if (words.includes("ro") && words.includes("rw")) throw new UsageError(`${option}: "${text}": ro and rw exclude each other`)
   // SELinux labels and caching hints: nothing to do on a kernel without SELinux, or on Linux at all.
   const kept = words.filter((word) => isMountOption(word) && word !== "bind" && word !== "rbind")
   return { destination: destination(option, text, to), type: "bind", source: source(option, text, from), options: bindOptions(kept) }
@@ -68,15 +69,26 @@ export function parseTmpfs(text: string): Mount {
   return { destination: destination("--tmpfs", text, path), type: "tmpfs", source: "tmpfs", options: tmpfsOptions("--tmpfs", text, options) }
 }
 
+/** What values of the file system's own options look like: tmpfs(5). */
+const TMPFS_VALUES: Readonly<Record<string, RegExp>> = {
+  mode: /^[0-7]{1,5}$/,
+  uid: /^\d{1,10}$/,
+  gid: /^\d{1,10}$/,
+  nr_inodes: /^\d+[kmg]?$/i,
+  nr_blocks: /^\d+[kmg]?$/i,
+}
+
 function tmpfsOptions(option: string, text: string, options: readonly string[]): string[] {
   const result = ["nosuid", "nodev", "noexec"]
   for (const word of options) {
-    const [key = "", value] = word.split("=", 2)
+    const equals = word.indexOf("=")
+    const key = equals < 0 ? word : word.slice(0, equals)
+    const value = equals < 0 ? undefined : word.slice(equals + 1)
     if (key === "size") {
       const size = value === undefined ? null : /^\d{1,3}%$/.test(value) ? value : parseSize(value)
       if (size === null) throw new UsageError(`${option}: "${text}": "${value}" is not a size (use 64M, 1g or 10%)`)
       result.push(`size=${size}`)
-    } else if (["mode", "uid", "gid", "nr_inodes", "nr_blocks"].includes(key) && /^\d+[kmg]?$/i.test(value ?? "")) {
+    } else if (Object.hasOwn(TMPFS_VALUES, key) && TMPFS_VALUES[key]?.test(value ?? "")) {
       result.push(word)
     } else if (isMountOption(word) && propagationFlag(word) === undefined && !word.endsWith("bind")) {
       result.push(word)
@@ -93,6 +105,12 @@ const ALIASES: Record<string, string> = {
   destination: "target",
   ro: "readonly",
   "bind-propagation": "propagation",
+}
+
+function isTrue(text: string, field: string, value = "false"): boolean {
+  if (value === "true" || value === "1") return true
+  if (value === "false" || value === "0") return false
+  throw new UsageError(`--mount: "${text}": ${field}=${value} is neither true nor false`)
 }
 
 /** --mount type=bind|tmpfs,source=…,target=…[,readonly][,bind-propagation=…][,tmpfs-size=…][,tmpfs-mode=…]. */
@@ -113,7 +131,7 @@ export function parseMount(text: string): Mount {
       throw new UsageError(`--mount: "${text}": unknown field "${key}" for type=${type} (use ${allowed.join(", ")})`)
     }
   }
-  const readonly = ["true", "1"].includes(fields.get("readonly") ?? "false") ? ["ro"] : []
+  const readonly = isTrue(text, "readonly", fields.get("readonly")) ? ["ro"] : []
   if (type === "tmpfs") {
     const size = fields.get("tmpfs-size")
     const mode = fields.get("tmpfs-mode")
@@ -127,7 +145,11 @@ export function parseMount(text: string): Mount {
     throw new UsageError(`--mount: "${text}": unknown propagation "${propagation}" (use rprivate, private, rshared, shared, rslave, slave)`)
   }
   const options = bindOptions([...readonly, ...(propagation ? [propagation] : [])])
-  if (fields.get("bind-recursive") === "disabled") options[0] = "bind"
+  const recursive = fields.get("bind-recursive") ?? "enabled"
+  if (recursive !== "enabled" && recursive !== "disabled") {
+    throw new UsageError(`--mount: "${text}": bind-recursive=${recursive} is not known (use enabled or disabled)`)
+  }
+  if (recursive === "disabled") options[0] = "bind"
   return { destination: destination("--mount", text, target), type, source: source("--mount", text, from), options }
 }
 

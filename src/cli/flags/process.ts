@@ -1,7 +1,7 @@
 /** Environment, limits of the process, signal names. */
 import { readText } from "../../../ffi/fs.ts"
 import * as signals from "../../../ffi/constants/signal.ts"
-import { isErrno } from "../../../ffi/errno.ts"
+import { SyscallError } from "../../../ffi/errno.ts"
 import { RLIMIT_NAMES } from "../../../ffi/constants/resource.ts"
 import { UsageError } from "../../errors.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
@@ -21,7 +21,7 @@ function envFile(path: string): string[] {
   try {
     text = readText(path)
   } catch (error) {
-    throw new UsageError(`--env-file: cannot read ${path}${isErrno(error) ? `: ${error.errno}` : ""}`, { cause: error })
+    throw new UsageError(`--env-file: cannot read ${path}${error instanceof SyscallError ? `: ${error.errno}` : ""}`, { cause: error })
   }
   return text.split("\n").flatMap((line, i) => {
     const entry = line.replace(/\r$/, "").trimStart()
@@ -47,26 +47,31 @@ const limitValue = (text: string) =>
 export function ulimits(argv: ParsedArgv, defaults: readonly Rlimit[]): Rlimit[] {
   const result = new Map(defaults.map((limit) => [limit.type, limit]))
   for (const text of argv.lists.get("ulimit") ?? []) {
-    const [name = "", values = ""] = text.split("=", 2)
+    const [, name = "", values = ""] = /^([^=]*)=?(.*)$/s.exec(text) ?? []
     const type = `RLIMIT_${name.toUpperCase()}`
     const names = RLIMIT_NAMES.map((key) => key.slice(7).toLowerCase())
     if (!RLIMIT_NAMES.includes(type)) throw new UsageError(`--ulimit: "${text}": unknown limit "${name}" (use ${names.join(", ")})`)
-    const [softText = "", hardText = softText] = values.split(":", 2)
+    const [softText = "", hardText = softText, ...more] = values.split(":")
     const [soft, hard] = [limitValue(softText), limitValue(hardText)]
-    if (Number.isNaN(soft) || Number.isNaN(hard)) throw new UsageError(`--ulimit: "${text}" is no limit (use ${name}=1024 or ${name}=1024:4096)`)
+    if (Number.isNaN(soft) || Number.isNaN(hard) || more.length > 0) throw new UsageError(`--ulimit: "${text}" is no limit (use ${name}=1024 or ${name}=1024:4096)`)
     if (soft > hard) throw new UsageError(`--ulimit: "${text}": the soft limit is above the hard one`)
     result.set(type, { type, soft, hard })
   }
   return [...result.values()]
 }
 
-/** The number of a signal: TERM, SIGTERM, 15. */
+// The C library keeps two of the kernel's for itself: signal(7).
+const SIGRTMIN = 34
+const SIGRTMAX = 64
+
+/** The number of a signal: TERM, SIGTERM, 15, SIGRTMIN+3. */
 export function signalNumber(option: string, text: string): number {
   const table = signals as Record<string, number>
   const name = text.toUpperCase().startsWith("SIG") ? text.toUpperCase() : `SIG${text.toUpperCase()}`
-  if (/^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= 64) return Number(text)
-  const realtime = /^SIGRTMIN(?:\+(\d{1,2}))?$/.exec(name)
-  if (realtime) return 34 + Number(realtime[1] ?? 0)
+  if (/^\d{1,2}$/.test(text) && Number(text) >= 1 && Number(text) <= SIGRTMAX) return Number(text)
+  const [, edge, offset = 0] = /^SIGRT(MIN|MAX)([+-]\d{1,2})?$/.exec(name) ?? []
+  const realtime = edge === undefined ? 0 : (edge === "MIN" ? SIGRTMIN : SIGRTMAX) + Number(offset)
+  if (realtime >= SIGRTMIN && realtime <= SIGRTMAX) return realtime
   const number = Object.hasOwn(table, name) && !name.includes("_") ? table[name] : undefined
   if (number === undefined) throw new UsageError(`${option}: "${text}" is not a signal (use TERM, SIGINT or a number)`)
   return number

@@ -6,6 +6,7 @@ import { UsageError } from "../../errors.ts"
 import type { DeviceRequest, NamespaceMode } from "../../spec/request.ts"
 import type { NamespaceType } from "../../oci/runtime.ts"
 import { closest, type ParsedArgv } from "../argv.ts"
+import { normalPath } from "./path.ts"
 
 /** --cap-add and --cap-drop: with or without CAP_, in either case, or ALL. */
 export function capabilities(argv: ParsedArgv, option: "cap-add" | "cap-drop"): string[] {
@@ -60,9 +61,10 @@ function devicesBelow(directory: string, target: string, access: string): Device
 export function parseDevice(text: string): DeviceRequest[] {
   const [from = "", second, third] = text.split(":")
   const access = third ?? (second !== undefined && /^[rwm]{1,3}$/.test(second) ? second : "rwm")
-  const to = second !== undefined && second !== access ? second : from
+  const typed = second !== undefined && second !== access ? second : from
+  const to = typed.startsWith("/") ? normalPath(typed) : ""
   const repeated = new Set(access).size !== access.length
-  if (!from.startsWith("/") || !to.startsWith("/") || !/^[rwm]{1,3}$/.test(access) || repeated || text.split(":").length > 3) {
+  if (!from.startsWith("/") || to.length < 2 || !/^[rwm]{1,3}$/.test(access) || repeated || text.split(":").length > 3) {
     throw new UsageError(`--device: "${text}" is no device (use /dev/SRC, /dev/SRC:/dev/DST or /dev/SRC:/dev/DST:rwm)`)
   }
   const device = lookUp(from)
