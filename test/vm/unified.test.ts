@@ -20,7 +20,7 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
       toybox run --rm base cat /proc/mounts
       section placement
       toybox run --rm --trace base true 2>&1 | grep -o 'clone3({[^}]*CLONE_INTO_CGROUP' | head -1
-      toybox run --rm --trace base true 2>&1 | grep -c 'cgroup.procs'
+      toybox run --rm --trace base true 2>&1 | grep '^child' | grep -c 'cgroup.procs'
       toybox rm first >/dev/null; section left-first; left
 
       section limits
