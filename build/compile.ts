@@ -19,7 +19,16 @@ export function compile(target: Target, entry = join(ROOT, "src/main.ts"), outpu
   const scratch = mkdtempSync(join(DIST, "compile-"))
   try {
     const outfile = join(scratch, target.output)
-    const flags = ["--compile", "--minify", "--bytecode", "--format=esm", "--compile-jit-policy=1000", "--splitting", ...AUTOLOAD, `--conditions=${target.arch}`]
+    const flags = [
+      "--compile",
+      "--minify",
+      "--bytecode",
+      "--format=esm",
+      "--compile-jit-policy=1000",
+      "--splitting",
+      ...AUTOLOAD,
+      `--conditions=${target.arch}`,
+    ]
     const base = [`--target=${target.bunTarget}`, `--compile-executable-path=${patchedBun(target)}`]
     run([process.execPath, "build", entry, ...flags, ...base, `--outfile=${outfile}`], {
       cwd: scratch,

@@ -78,7 +78,13 @@ function compileStage(arch: Arch, stage: Stage, directory: string): Buffer {
 /** Fails where the code depends on the address it is loaded at; branches within it are already resolved. */
 function checkRelocations(listing: string, where: string): void {
   const kinds = [...listing.matchAll(/^[0-9a-f]{16} +[0-9a-f]{16} +(R_\w+)/gm)].map((match) => match[1])
-  const resolved = new Set(["R_X86_64_PC32", "R_X86_64_PLT32", "R_AARCH64_CALL26", "R_AARCH64_JUMP26", "R_AARCH64_ADR_PREL_LO21"])
+  const resolved = new Set([
+    "R_X86_64_PC32",
+    "R_X86_64_PLT32",
+    "R_AARCH64_CALL26",
+    "R_AARCH64_JUMP26",
+    "R_AARCH64_ADR_PREL_LO21",
+  ])
   const bad = kinds.filter((kind) => kind !== undefined && !resolved.has(kind))
   if (bad.length > 0) throw new Error(`${where} has relocations: ${[...new Set(bad)].join(", ")}`)
 }

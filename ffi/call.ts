@@ -86,7 +86,8 @@ function tell<Result>(what: (tracer: Tracer) => Result): Result | undefined {
 export function walkHere(calls: readonly Call[], where: Arena | "anew" = arena): { program: Program; index: number } {
   const fd = tracer === null ? undefined : tell((told) => told.open())
   const options = { reportFd: -1, child: false, trace: fd === undefined ? undefined : { fd } }
-  const program = where === "anew" ? layOutAnew(calls, stageOne, options).program : layOut(calls, where, stageOne, options)
+  const program =
+    where === "anew" ? layOutAnew(calls, stageOne, options).program : layOut(calls, where, stageOne, options)
   const index = program.index(walk(program.address))
   if (fd !== undefined) tell((told) => told.list(calls, fd))
   return { program, index }

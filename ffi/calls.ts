@@ -46,7 +46,12 @@ export interface Call {
   readonly report?: boolean
   readonly into?: Slot | { readonly at: At; readonly size: 4 | 8 }
   /** Skip `skip` calls (negative: go back) when result & mask equals, or differs from, `value`. */
-  readonly jump?: { readonly when: "equal" | "not-equal"; readonly value: number; readonly mask?: number; readonly skip: number }
+  readonly jump?: {
+    readonly when: "equal" | "not-equal"
+    readonly value: number
+    readonly mask?: number
+    readonly skip: number
+  }
   /** The step of the plan that this call belongs to; given back with a failure. */
   step?: number
 }

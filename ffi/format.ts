@@ -1,6 +1,5 @@
 /** Calls as text, for people: --explain=calls, --trace and error messages. */
 import type { Arg, Call } from "./calls.ts"
-import { errnoName } from "./errno.ts"
 import * as fcntl from "./constants/fcntl.ts"
 import * as ioctl from "./constants/ioctl.ts"
 import * as mount from "./constants/mount.ts"
@@ -9,6 +8,7 @@ import { RLIMIT_NAMES } from "./constants/resource.ts"
 import * as sched from "./constants/sched.ts"
 import * as signal from "./constants/signal.ts"
 import * as stat from "./constants/stat.ts"
+import { errnoName } from "./errno.ts"
 
 type Table = Readonly<Record<string, number>>
 
@@ -51,7 +51,11 @@ const SHAPES: Readonly<Record<string, Readonly<Record<number, (value: number) =>
   mknodat: { 2: (mode) => `${set(stat, /^S_IF(CHR|BLK|IFO)/)(mode & stat.S_IFMT)}|${octal(mode & 0o7777)}` },
   mount: { 3: mountFlags },
   umount2: { 1: set(mount, /^MNT_/) },
-  open_tree: { 0: directory, 2: (value) => `${set(mount, /^OPEN_TREE/)(value & ~0xf000)}${value & 0xf000 ? `|${flags(value & 0xf000, fcntl, /^AT_(EMPTY|RECURSIVE)/)}` : ""}` },
+  open_tree: {
+    0: directory,
+    2: (value) =>
+      `${set(mount, /^OPEN_TREE/)(value & ~0xf000)}${value & 0xf000 ? `|${flags(value & 0xf000, fcntl, /^AT_(EMPTY|RECURSIVE)/)}` : ""}`,
+  },
   move_mount: { 2: directory, 4: set(mount, /^MOVE_MOUNT/) },
   fsopen: { 1: set(mount, /^FSOPEN/) },
   fsmount: { 1: set(mount, /^FSMOUNT/), 2: set(mount, /^MOUNT_ATTR_[A-Z]/) },
@@ -86,7 +90,9 @@ function shown(call: Call, arg: Arg, position: number): string {
   if (typeof arg === "string") return JSON.stringify(arg)
   if (arg === null) return "NULL"
   if (arg instanceof Uint8Array) {
-    return printable(arg) && arg.length > 0 && arg.length < 200 ? JSON.stringify(new TextDecoder().decode(arg)) : `{${arg.length} bytes}`
+    return printable(arg) && arg.length > 0 && arg.length < 200
+      ? JSON.stringify(new TextDecoder().decode(arg))
+      : `{${arg.length} bytes}`
   }
   switch (arg.kind) {
     case "slot":
@@ -112,7 +118,8 @@ export const formatArguments = (call: Call): string => call.args.map((arg, i) =>
 
 /** A call as one line: `fsopen("proc", FSOPEN_CLOEXEC) → <fs>`. */
 export function formatCall(call: Call): string {
-  const into = call.into === undefined ? "" : ` → ${"kind" in call.into ? `<${call.into.name}>` : `<${call.into.at.out.name}>`}`
+  const into =
+    call.into === undefined ? "" : ` → ${"kind" in call.into ? `<${call.into.name}>` : `<${call.into.at.out.name}>`}`
   const tolerated = call.tolerate && !call.report ? `  or ${call.tolerate.map(errnoName).join(", ")}` : ""
   return `${call.name}(${formatArguments(call)})${into}${tolerated}`
 }

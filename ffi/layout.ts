@@ -1,6 +1,34 @@
 /** Calls in memory: the layouts of `struct call` and `struct program` are those of walker.c. */
 import { type Arg, type Call, type Out, PROCESS, type Slot, type Struct } from "./calls.ts"
 import { type Arena, getU16, getU32, getWord, placeBytes, placeString, reserve, setWord } from "./memory.ts"
+import {
+  CALL_SIZE,
+  CHECK,
+  CHECK_EQUAL,
+  CHECK_MINUS_ONE,
+  CHECK_NULL,
+  ERR,
+  EXPECT,
+  FLAGS,
+  INDEX,
+  INDIRECT,
+  JUMP,
+  JUMP_EQUAL,
+  JUMP_NOT_EQUAL,
+  MASK,
+  OP,
+  OP_LOAD,
+  PROCESS_WORD,
+  PROGRAM_SIZE,
+  REPORT_TOLERATED,
+  RESULT,
+  RESULT_INT,
+  STORE,
+  STORE_SIZE,
+  TO,
+  TOLERATE,
+  TRACE_STRIDE,
+} from "./records.ts"
 
 /** How a name becomes a target; `number` goes before the arguments of a function reached through libc's syscall(2). */
 export interface Target {
@@ -19,41 +47,6 @@ export interface Stage {
 export interface Trace {
   readonly fd: number
 }
-
-const CALL_SIZE = 128
-const PROGRAM_SIZE = 64
-const PROCESS_WORD = 40
-const RESULT = 56
-const OP = 64
-const CHECK = 68
-const MASK = 72
-const EXPECT = 80
-const TOLERATE = 88
-const STORE = 104
-const ERR = 112
-const STORE_SIZE = 116
-const INDIRECT = 118
-const JUMP = 120
-const TO = 122
-const FLAGS = 124
-const INDEX = 126
-
-const OP_LOAD = 1
-// CHECK_NONE is 0.
-const CHECK_MINUS_ONE = 1
-const CHECK_NULL = 2
-const CHECK_EQUAL = 3
-const JUMP_EQUAL = 1
-const JUMP_NOT_EQUAL = 2
-const RESULT_INT = 1
-const REPORT_TOLERATED = 2
-
-/** A traced call takes four records: itself, the clock, the report, the jump. */
-export const TRACE_STRIDE = 4
-/** Of a trace report: the record, then seconds and nanoseconds of CLOCK_MONOTONIC. */
-export const TRACE_REPORT_SIZE = CALL_SIZE + 16
-/** Of a failure report: index and errno. */
-export const REPORT_SIZE = 8
 
 // Every other function of ours returns an int or a small ssize_t, whose upper half the ABI leaves undefined.
 const LONG_RESULT = new Set(["mmap", "lseek"])
@@ -79,7 +72,7 @@ function placeStruct(session: Session, { fields }: Struct): number {
   const offset = reserve(arena, size)
   let position = offset
   for (const [width, arg] of fields) {
-    const value = valueOf(session, arg)
+    const value = argumentValue(session, arg)
     if (width === 8) setWord(arena, position, value)
     else for (let i = 0; i < width; i++) arena.bytes[position + i] = Number(value) >> (8 * i)
     position += width
@@ -94,7 +87,7 @@ function placeStrings(session: Session, values: readonly string[]): number {
   return arena.base + offset
 }
 
-function valueOf(session: Session, arg: Arg): number | bigint {
+function argumentValue(session: Session, arg: Arg): number | bigint {
   if (typeof arg === "number" || typeof arg === "bigint") return arg
   if (typeof arg === "string") return placeString(session.arena, arg)
   if (arg === null) return 0
@@ -139,7 +132,7 @@ function writeCall(session: Session, stage: Stage, call: Call, base: number): vo
     const arg = args[i] as Arg
     if (position > base + 48) throw new RangeError(`${name}: too many arguments for a call list`)
     if (arg === 0 || arg === null) continue
-    setWord(arena, position, valueOf(session, arg))
+    setWord(arena, position, argumentValue(session, arg))
     if (typeof arg === "object" && "kind" in arg && arg.kind === "slot") {
       bytes[base + INDIRECT] = (bytes[base + INDIRECT] ?? 0) | (1 << ((position - base) / 8 - 1))
     }
@@ -158,7 +151,7 @@ function writeCall(session: Session, stage: Stage, call: Call, base: number): vo
   }
   if (into !== undefined) {
     const slot = "kind" in into
-    setWord(arena, base + STORE, slot ? addressOf(session, into) : (valueOf(session, into.at) as number))
+    setWord(arena, base + STORE, slot ? addressOf(session, into) : (argumentValue(session, into.at) as number))
     bytes[base + STORE_SIZE] = slot ? 8 : into.size
   }
 }
@@ -174,7 +167,15 @@ function writeJump(arena: Arena, { when, value, mask }: NonNullable<Call["jump"]
 const CLOCK_MONOTONIC = 1
 
 /** The four records of a traced call; see TRACE_STRIDE. `index` is that in reports, `own` that in this list. */
-function writeTraced(session: Session, stage: Stage, call: Call, own: number, index: number, trace: Trace, base: number): void {
+function writeTraced(
+  session: Session,
+  stage: Stage,
+  call: Call,
+  own: number,
+  index: number,
+  trace: Trace,
+  base: number,
+): void {
   const { arena } = session
   writeCall(session, stage, call, base)
   arena.bytes[base + INDEX] = index
@@ -197,7 +198,10 @@ function writeTraced(session: Session, stage: Stage, call: Call, own: number, in
 }
 
 /** Reads one trace report. `time` in milliseconds of CLOCK_MONOTONIC, when the call had returned. */
-export function readTraceReport(arena: Arena, offset: number): { index: number; result: number; errno: number; time: number } {
+export function readTraceReport(
+  arena: Arena,
+  offset: number,
+): { index: number; result: number; errno: number; time: number } {
   return {
     index: getU16(arena, offset + INDEX),
     result: getWord(arena, offset + RESULT),

@@ -47,7 +47,9 @@ const MPROTECT = { x64: 10, arm64: 226 }[arch]
 
 /** Zeroed memory outside the garbage collector's heap: mmap(2). `base` is its address. */
 export function mapMemory(length: number): { base: number; buffer: ArrayBuffer } {
-  const base = Number(libc.syscall(MMAP, 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0))
+  const base = Number(
+    libc.syscall(MMAP, 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
+  )
   if (base < 0) throw new Error(`mmap of ${length} bytes failed`)
   return { base, buffer: toArrayBuffer(base as Pointer, 0, length) }
 }

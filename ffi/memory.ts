@@ -56,7 +56,8 @@ export function getWord(arena: Arena, offset: number): number {
 export const getU32 = (arena: Arena, offset: number): number => arena.words[offset >> 2] ?? 0
 
 /** Reads an unsigned 16-bit value. */
-export const getU16 = (arena: Arena, offset: number): number => (arena.bytes[offset] ?? 0) | ((arena.bytes[offset + 1] ?? 0) << 8)
+export const getU16 = (arena: Arena, offset: number): number =>
+  (arena.bytes[offset] ?? 0) | ((arena.bytes[offset + 1] ?? 0) << 8)
 
 const encoder = new TextEncoder()
 

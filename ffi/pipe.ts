@@ -3,10 +3,7 @@ import { call, scratch } from "./call.ts"
 import { O_CLOEXEC } from "./constants/fcntl.ts"
 import { AF_UNIX, SOCK_CLOEXEC, SOCK_SEQPACKET } from "./constants/socket.ts"
 
-const pair = (): [number, number] => [
-  scratch.i32(0),
-  scratch.i32(4),
-]
+const pair = (): [number, number] => [scratch.i32(0), scratch.i32(4)]
 
 /** [read end, write end]. */
 export function pipe(): [number, number] {

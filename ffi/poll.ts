@@ -20,7 +20,8 @@ export function poll(wanted: readonly PollFd[], milliseconds: number | null): nu
     words.setInt32(i * SIZE, fd, true)
     words.setUint32(i * SIZE + 4, events, true)
   })
-  const timeout = milliseconds === null ? null : struct([8, Math.floor(milliseconds / 1000)], [8, (milliseconds % 1000) * 1e6])
+  const timeout =
+    milliseconds === null ? null : struct([8, Math.floor(milliseconds / 1000)], [8, (milliseconds % 1000) * 1e6])
   const result = callResult("ppoll", fds.address, wanted.length, timeout, null, SIZE)
   if (result < 0 && result !== EINTR) throw failure("ppoll", result)
   return wanted.map((_, i) => (result > 0 ? fds.u16(i * SIZE + 6) : 0))

@@ -2,12 +2,11 @@
  * Stage two: a static ELF of about a kilobyte, made of the walker's bytes and one program, in a sealed memfd.
  * elf(5), memfd_create(2).
  */
-import { call, callResult } from "./call.ts"
+import { call, callResult, layOutAnew } from "./call.ts"
 import type { Call } from "./calls.ts"
 import { F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE } from "./constants/fcntl.ts"
-import { writeAll } from "./fs.ts"
 import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC } from "./constants/memfd.ts"
-import { layOutAnew } from "./call.ts"
+import { writeAll } from "./fs.ts"
 import type { Stage, Target, Trace } from "./layout.ts"
 import { syscallNumber, walkerBytes } from "./libc.ts"
 
@@ -73,7 +72,10 @@ export interface SealedImage {
 }
 
 /** Lays stage two out as an ELF image. */
-export function sealedImage(calls: readonly Call[], options: { reportFd: number; base: number; trace?: Trace | undefined }): SealedImage {
+export function sealedImage(
+  calls: readonly Call[],
+  options: { reportFd: number; base: number; trace?: Trace | undefined },
+): SealedImage {
   const { arena, base } = layOutAnew(calls, stageTwo, { ...options, child: true }, DATA_ADDRESS)
   return { head: elfHead(arena.used), dataAddress: base, dataSize: arena.used }
 }

@@ -1,8 +1,8 @@
 /** Terminals: ioctl_tty(2), termios(3). */
 import { call, callResult, scratch } from "./call.ts"
 import { TCGETS, TCSETS, TIOCGWINSZ, TIOCSWINSZ } from "./constants/ioctl.ts"
-import { CMSG_FD_OFFSET, CMSG_FD_SIZE, messageHeader, winsize } from "./structs.ts"
 import { MSG_CMSG_CLOEXEC } from "./constants/socket.ts"
+import { CMSG_FD_OFFSET, CMSG_FD_SIZE, messageHeader, winsize } from "./structs.ts"
 
 // The kernel's struct termios: four flag words, the line discipline, 19 control characters.
 const TERMIOS_SIZE = 36
@@ -53,7 +53,12 @@ export function setWindowSize(fd: number, { height, width }: WindowSize): void {
 /** Receives one descriptor sent with SCM_RIGHTS, close-on-exec; null when the sender is gone: unix(7). */
 export function receiveFd(socket: number): number | null {
   // One byte of data at the end of what the control message takes.
-  const size = call("recvmsg", socket, messageHeader(scratch.address + CMSG_FD_SIZE, 1, scratch.address), MSG_CMSG_CLOEXEC)
+  const size = call(
+    "recvmsg",
+    socket,
+    messageHeader(scratch.address + CMSG_FD_SIZE, 1, scratch.address),
+    MSG_CMSG_CLOEXEC,
+  )
   const length = scratch.u32(0)
   return size > 0 && length >= CMSG_FD_OFFSET + 4 ? scratch.i32(CMSG_FD_OFFSET) : null
 }

@@ -39,9 +39,12 @@ export function ensurePaths(paths: Paths): void {
     const found = stat(path)
     if (!found || !isDirectory(found)) throw new ToyboxError(`the state directory ${path} is not a directory`)
     if (found.uid !== process.geteuid?.() || (found.mode & 0o077) !== 0) {
-      throw new ToyboxError(`the state directory ${path} must belong to this user and be closed to others (mode 0700)`, {
-        hint: `chown root ${path} && chmod 700 ${path}`,
-      })
+      throw new ToyboxError(
+        `the state directory ${path} must belong to this user and be closed to others (mode 0700)`,
+        {
+          hint: `chown root ${path} && chmod 700 ${path}`,
+        },
+      )
     }
   }
   // Nothing is put into a directory that was refused.

@@ -1,6 +1,6 @@
-import { EEXIST } from "../../ffi/constants/errno.ts"
 import { walkHere } from "../../ffi/call.ts"
 import { type Call, slot } from "../../ffi/calls.ts"
+import { EEXIST } from "../../ffi/constants/errno.ts"
 import { AT_FDCWD, O_CLOEXEC, O_WRONLY } from "../../ffi/constants/fcntl.ts"
 import { close } from "../../ffi/fs.ts"
 import { arena } from "../../ffi/libc.ts"

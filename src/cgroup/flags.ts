@@ -107,7 +107,8 @@ function blockIOOf(flags: ResourceFlags, facts: FlagFacts, options: Record<strin
     for (const { option, text } of flags[flag] ?? []) {
       const { path, rate } = parseDeviceRate(option, text, kind)
       const device = facts.deviceNumber(path)
-      if (!device) throw new UsageError(`${option}: "${text}": ${path} is not a block device of this machine (use /dev/sda:1mb)`)
+      if (!device)
+        throw new UsageError(`${option}: "${text}": ${path} is not a block device of this machine (use /dev/sda:1mb)`)
       const list = throttles[field] ?? []
       list.push({ ...device, rate })
       throttles[field] = list

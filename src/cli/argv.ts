@@ -78,9 +78,14 @@ export function parseArgv(argv: readonly string[], definitions: OptionDefinition
     const name = known.get(key)
     const definition = name === undefined ? undefined : definitions[name]
     if (name === undefined || definition === undefined) {
-      const like = closest(key, [...known.keys()].filter((other) => other.length > 1))
+      const like = closest(
+        key,
+        [...known.keys()].filter((other) => other.length > 1),
+      )
       throw new UsageError(`unknown option ${shown}`, {
-        hint: like ? `did you mean --${like}?` : "options of the command come after the root file system: see toybox run --help",
+        hint: like
+          ? `did you mean --${like}?`
+          : "options of the command come after the root file system: see toybox run --help",
       })
     }
     typed.set(name, shown)
@@ -96,7 +101,10 @@ export function parseArgv(argv: readonly string[], definitions: OptionDefinition
     let value = attached
     if (value === undefined && !definition.optionalValue) {
       value = argv[position++]
-      if (value === undefined) throw new UsageError(`${shown} needs a value${definition.valueHint ? `: ${shown} ${definition.valueHint}` : ""}`)
+      if (value === undefined)
+        throw new UsageError(
+          `${shown} needs a value${definition.valueHint ? `: ${shown} ${definition.valueHint}` : ""}`,
+        )
     }
     if (definition.repeated) lists.set(name, [...(lists.get(name) ?? []), value ?? ""])
     else strings.set(name, value ?? "")
@@ -126,7 +134,12 @@ export function parseArgv(argv: readonly string[], definitions: OptionDefinition
         continue
       }
       const attached = word.slice(i + 1)
-      take(shown, name, definition, attached === "" ? undefined : attached.startsWith("=") ? attached.slice(1) : attached)
+      take(
+        shown,
+        name,
+        definition,
+        attached === "" ? undefined : attached.startsWith("=") ? attached.slice(1) : attached,
+      )
       break
     }
   }

@@ -16,12 +16,15 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
 /** Runs the command that the first word names. Throws UsageError. */
 export async function runOther(words: readonly string[]): Promise<number> {
   const [name, ...rest] = words
-  if (name === undefined || name === "help" || name === "--help" || name === "-h") return (await import("./usage.ts")).printUsage(rest[0])
+  if (name === undefined || name === "help" || name === "--help" || name === "-h")
+    return (await import("./usage.ts")).printUsage(rest[0])
   if (name === "--version" || name === "-v") return COMMANDS.version?.([]) ?? 0
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!command) {
     const like = closest(name, ["run", ...Object.keys(COMMANDS)])
-    throw new UsageError(`"${name}" is not a command of toybox`, { hint: like ? `did you mean toybox ${like}?` : "toybox --help lists them" })
+    throw new UsageError(`"${name}" is not a command of toybox`, {
+      hint: like ? `did you mean toybox ${like}?` : "toybox --help lists them",
+    })
   }
   return command(rest)
 }

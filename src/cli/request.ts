@@ -23,9 +23,14 @@ function rootDirectory(image: string, paths: Paths): string {
   const path = image.startsWith("/") ? image : `${process.cwd()}/${image}`
   const found = stat(path)
   if (!found) {
-    throw new UsageError(`${image}: there is no such directory`, { hint: "give a directory that holds a root file system, or base" })
+    throw new UsageError(`${image}: there is no such directory`, {
+      hint: "give a directory that holds a root file system, or base",
+    })
   }
-  if (!isDirectory(found)) throw new UsageError(`${image} is not a directory`, { hint: "give a directory that holds a root file system, or base" })
+  if (!isDirectory(found))
+    throw new UsageError(`${image} is not a directory`, {
+      hint: "give a directory that holds a root file system, or base",
+    })
   return normalPath(path)
 }
 
@@ -35,7 +40,8 @@ const SHELL = /^(.*\/)?(sh|ash|bash|dash|zsh|ksh|fish|csh|tcsh)$/
 function wantsTerminal(argv: ParsedArgv, args: readonly string[]): { terminal: boolean; interactive: boolean } {
   const terminal = argv.booleans.get("tty")
   const interactive = argv.booleans.get("interactive")
-  if (terminal !== undefined || interactive !== undefined) return { terminal: terminal ?? false, interactive: interactive ?? false }
+  if (terminal !== undefined || interactive !== undefined)
+    return { terminal: terminal ?? false, interactive: interactive ?? false }
   const [command = ""] = args
   const bare = SHELL.test(command) && args.slice(1).every((arg) => arg === "-l" || arg === "-i")
   const meant = bare && isTerminal(0) && isTerminal(1)
@@ -50,7 +56,9 @@ function workingDirectory(text: string | undefined): string {
 
 /** Options that need nothing of flags/rare.ts. */
 const COMMON = new Set(
-  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name rm cidfile quiet explain trace help root debug".split(" "),
+  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name rm cidfile quiet explain trace help root debug".split(
+    " ",
+  ),
 )
 
 /** This process's hard limit: getrlimit(2). Infinity where there is none. */
@@ -96,7 +104,8 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<Conta
     autoRemove: booleans.get("rm") ?? false,
     interactive,
     init: booleans.get("init") ?? false,
-    detachKeys: terminal || strings.has("detach-keys") ? parseDetachKeys(strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS) : [],
+    detachKeys:
+      terminal || strings.has("detach-keys") ? parseDetachKeys(strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS) : [],
     stopSignal: rare.stopSignal,
     cgroupParent: parent === undefined ? null : cgroupPath("--cgroup-parent", parent),
     cgroups,

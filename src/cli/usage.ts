@@ -12,7 +12,12 @@ const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): ArgsDef
   ...Object.fromEntries(
     Object.entries(definitions).map(([name, { type, description, alias, valueHint }]) => [
       name,
-      { type, description, ...(valueHint ? { valueHint } : {}), ...(alias ? { alias: typeof alias === "string" ? alias : [...alias] } : {}) },
+      {
+        type,
+        description,
+        ...(valueHint ? { valueHint } : {}),
+        ...(alias ? { alias: typeof alias === "string" ? alias : [...alias] } : {}),
+      },
     ]),
   ),
 })
@@ -21,7 +26,11 @@ const COMMANDS: Record<string, CommandDef> = {
   run: defineCommand({
     meta: { name: "run", description: "Run a command in a new container" },
     args: args(RUN_OPTIONS, {
-      rootfs: { type: "positional", required: false, description: "Directory with a root file system, or base (the default)" },
+      rootfs: {
+        type: "positional",
+        required: false,
+        description: "Directory with a root file system, or base (the default)",
+      },
       command: { type: "positional", required: false, description: "Command and its arguments (default: /bin/sh)" },
     }),
   }),
@@ -45,7 +54,7 @@ export async function printUsage(name?: string): Promise<number> {
   const command = name === undefined ? undefined : COMMANDS[name]
   const text = command ? await renderUsage(command, MAIN) : await renderUsage(MAIN)
   // citty colours for terminals that are none, too.
-  const plain = process.stdout.isTTY ? text : text.replace(/\u001b\[\d+m/g, "")
+  const plain = process.stdout.isTTY ? text : Bun.stripANSI(text)
   print([plain])
   return 0
 }

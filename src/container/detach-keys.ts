@@ -10,7 +10,9 @@ export function parseDetachKeys(text: string): number[] {
     const control = /^ctrl-([a-z@[\\\]^_])$/i.exec(word)
     if (control) return (control[1] ?? "").toUpperCase().charCodeAt(0) & 0x1f
     if (/^[\x21-\x7e]$/.test(word)) return word.charCodeAt(0)
-    throw new UsageError(`--detach-keys: "${text}" are no keys (use single characters and ctrl-a to ctrl-z, with commas between)`)
+    throw new UsageError(
+      `--detach-keys: "${text}" are no keys (use single characters and ctrl-a to ctrl-z, with commas between)`,
+    )
   })
 }
 

@@ -38,15 +38,26 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
   const lower = exists(request.lower) ? request.lower : "/proc/self/fdinfo"
   const rootFd = call("openat", AT_FDCWD, lower, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
   const hostname = effectiveHostname(request, id)
-  const files = containerFiles({ directory, hostname, hostNetwork: request.process.namespaces.network?.mode === "host" })
+  const files = containerFiles({
+    directory,
+    hostname,
+    hostNetwork: request.process.namespaces.network?.mode === "host",
+  })
   const host: Step[] = [
     { kind: "mkdir", path: directory, mode: 0o700 },
-    ...files.map(([name, content]): Step => ({ kind: "create-file", path: `${directory}/${name}`, content, mode: 0o644 })),
+    ...files.map(
+      ([name, content]): Step => ({ kind: "create-file", path: `${directory}/${name}`, content, mode: 0o644 }),
+    ),
     ...overlaySteps(request.lower, layout, request.autoRemove, stat(request.lower)),
   ]
   const spec = makeSpec(request, id, directory)
   identify(request, id, spec, rootFd)
-  const wish = { path: spec.linux.cgroupsPath, resources: spec.linux.resources, options: request.requested.options, defaults: request.requested.defaults }
+  const wish = {
+    path: spec.linux.cgroupsPath,
+    resources: spec.linux.resources,
+    options: request.requested.options,
+    defaults: request.requested.defaults,
+  }
   const cgroup = planCgroup(request.cgroups, wish)
   const held = {
     stdio: request.process.terminal ? { socketFd: 13 } : ([0, 1, 2] as const),
@@ -60,18 +71,31 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
     rootFd: ROOT_FD,
   }
   // Bind sources that only a run makes are files.
-  const facts = gatherFacts(request, { ...spec, mounts: spec.mounts.filter(({ source }) => !source.startsWith(directory)) }, directory, held, unpivotableMounts(request.mountinfo))
+  const facts = gatherFacts(
+    request,
+    { ...spec, mounts: spec.mounts.filter(({ source }) => !source.startsWith(directory)) },
+    directory,
+    held,
+    unpivotableMounts(request.mountinfo),
+  )
   const whole = { host, child: childSteps(spec, facts), sealed: sealedSteps(spec, facts) }
   const fds = { report: REPORT_FD, reserved: [20, 21, 22] }
   const lines =
     form === "calls"
-      ? callLines([encodeSteps(whole.host, fds), encodeChild(whole.child, fds), encodeSealed(whole.sealed, fds, [REPORT_FD])], cgroup.steps.map(shellForm))
+      ? callLines(
+          [encodeSteps(whole.host, fds), encodeChild(whole.child, fds), encodeSealed(whole.sealed, fds, [REPORT_FD])],
+          cgroup.steps.map(shellForm),
+        )
       : shellScript(whole, cgroup.steps.map(shellForm), layout.merged)
   print(lines)
   return 0
 }
 
-function shellScript(whole: Record<"host" | "child" | "sealed", readonly Step[]>, cgroup: readonly string[], root: string): string[] {
+function shellScript(
+  whole: Record<"host" | "child" | "sealed", readonly Step[]>,
+  cgroup: readonly string[],
+  root: string,
+): string[] {
   const lines = (steps: readonly Step[]) => steps.flatMap((step) => shellLines(step, { root }))
   return [
     "# The host, before",
@@ -86,7 +110,10 @@ function shellScript(whole: Record<"host" | "child" | "sealed", readonly Step[]>
   ]
 }
 
-function callLines([host = [], child = [], sealed = []]: readonly (readonly Call[])[], cgroup: readonly string[]): string[] {
+function callLines(
+  [host = [], child = [], sealed = []]: readonly (readonly Call[])[],
+  cgroup: readonly string[],
+): string[] {
   return [
     "# The host, before",
     ...host.map(formatCall),

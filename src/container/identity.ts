@@ -3,9 +3,15 @@
  * nothing of the image is ever loaded or followed out of the root (CVE-2019-14271, CVE-2024-9676).
  */
 import { call, callResult } from "../../ffi/call.ts"
-import { O_CLOEXEC, O_NONBLOCK, O_RDONLY, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS } from "../../ffi/constants/fcntl.ts"
+import {
+  AT_EMPTY_PATH,
+  O_CLOEXEC,
+  O_NONBLOCK,
+  O_RDONLY,
+  RESOLVE_IN_ROOT,
+  RESOLVE_NO_MAGICLINKS,
+} from "../../ffi/constants/fcntl.ts"
 import { S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts"
-import { AT_EMPTY_PATH } from "../../ffi/constants/fcntl.ts"
 import { close, readAll, stat } from "../../ffi/fs.ts"
 import { OPEN_HOW_SIZE, openHow } from "../../ffi/structs.ts"
 import { UsageError } from "../errors.ts"
@@ -66,7 +72,9 @@ export function parseGroup(text: string): GroupEntry[] {
   return text.split("\n").flatMap((line): GroupEntry[] => {
     const [name = "", , gidText = "", members = ""] = line.split(":")
     const gid = parseId(gidText)
-    return name === "" || gid === null ? [] : [{ name, gid, members: members.split(",").filter((member) => member !== "") }]
+    return name === "" || gid === null
+      ? []
+      : [{ name, gid, members: members.split(",").filter((member) => member !== "") }]
   })
 }
 
@@ -81,11 +89,17 @@ function findGroup(option: string, text: string, groups: readonly GroupEntry[]):
 }
 
 /** What a --user and --group-add mean by the container's passwd and group files. Throws UsageError. */
-export function resolveUser(user: string, groupAdd: readonly string[], passwd: readonly PasswdEntry[], groups: readonly GroupEntry[]) {
+export function resolveUser(
+  user: string,
+  groupAdd: readonly string[],
+  passwd: readonly PasswdEntry[],
+  groups: readonly GroupEntry[],
+) {
   const colon = user.indexOf(":")
   const userText = colon < 0 ? user : user.slice(0, colon)
   const groupText = colon < 0 ? null : user.slice(colon + 1)
-  if (userText === "" || groupText === "") throw new UsageError(`--user: "${user}" is no user (use NAME, UID, NAME:GROUP or UID:GID)`)
+  if (userText === "" || groupText === "")
+    throw new UsageError(`--user: "${user}" is no user (use NAME, UID, NAME:GROUP or UID:GID)`)
   const numeric = parseId(userText)
   const entry = passwd.find(({ name }) => name === userText) ?? passwd.find(({ uid }) => uid === numeric)
   const uid = entry?.uid ?? numeric
@@ -96,7 +110,10 @@ export function resolveUser(user: string, groupAdd: readonly string[], passwd: r
   }
   const gid = groupText === null ? (entry?.gid ?? 0) : findGroup("--user", groupText, groups)
   // With a group given, that group is meant and no other: as docker has it.
-  const member = entry && groupText === null ? groups.filter(({ members }) => members.includes(entry.name)).map((group) => group.gid) : []
+  const member =
+    entry && groupText === null
+      ? groups.filter(({ members }) => members.includes(entry.name)).map((group) => group.gid)
+      : []
   const added = groupAdd.map((text) => findGroup("--group-add", text, groups))
   return { uid, gid, additionalGids: [...new Set([...member, ...added])], home: entry?.home || "/" }
 }

@@ -1,14 +1,24 @@
 /** A request → spec, facts and plan. Reads the machine and the root; changes nothing. */
-import { containerCgroup } from "../cgroup/path.ts"
+
 import { close, readText } from "../../ffi/fs.ts"
 import type { CgroupManager } from "../cgroup/manager.ts"
+import { containerCgroup } from "../cgroup/path.ts"
 import { UsageError } from "../errors.ts"
-import { overlayLayout } from "../overlay/layout.ts"
 import type { Spec } from "../oci/runtime.ts"
+import { overlayLayout } from "../overlay/layout.ts"
 import type { Facts } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
 import { applyIdentity, generate } from "../spec/generate.ts"
-import { bindSources, cgroupView, isChrooted, lastCapability, openNamespaces, ownCapabilities, presentPaths, thermalPaths } from "./facts.ts"
+import {
+  bindSources,
+  cgroupView,
+  isChrooted,
+  lastCapability,
+  openNamespaces,
+  ownCapabilities,
+  presentPaths,
+  thermalPaths,
+} from "./facts.ts"
 import { fileMounts } from "./files.ts"
 import { resolveIdentity } from "./identity.ts"
 import type { ContainerRequest } from "./request.ts"
@@ -30,11 +40,14 @@ const hostHostname = () => readText("/proc/sys/kernel/hostname").trim()
 export function makeSpec(request: ContainerRequest, id: string, directory: string): Spec {
   const { process } = request
   const hostname = isPrivate(request, "uts") ? { hostname: effectiveHostname(request, id) } : {}
-  const spec = generate({ ...process, ...hostname }, {
-    rootPath: overlayLayout(directory).merged,
-    cgroupsPath: containerCgroup(request.cgroupParent, id, request.cgroups.mode === "unified" ? 2 : 1),
-    files: fileMounts(directory),
-  })
+  const spec = generate(
+    { ...process, ...hostname },
+    {
+      rootPath: overlayLayout(directory).merged,
+      cgroupsPath: containerCgroup(request.cgroupParent, id, request.cgroups.mode === "unified" ? 2 : 1),
+      files: fileMounts(directory),
+    },
+  )
   if (!process.privileged) spec.linux.maskedPaths.push(...thermalPaths())
   return spec
 }
@@ -46,7 +59,8 @@ export function identify(request: ContainerRequest, id: string, spec: Spec, root
   // The defaults, too, are given only as far as toybox has them.
   const own = ownCapabilities()
   const lacking = request.process.capAdd.find((name) => name !== "ALL" && !own.includes(name))
-  if (lacking !== undefined) throw new UsageError(`--cap-add: toybox itself does not have ${lacking}, and cannot give it`)
+  if (lacking !== undefined)
+    throw new UsageError(`--cap-add: toybox itself does not have ${lacking}, and cannot give it`)
   applyIdentity(spec, request.process, identity, own)
 }
 
@@ -65,7 +79,13 @@ export interface Held {
 }
 
 /** The facts of a plan. */
-export function gatherFacts(request: ContainerRequest, spec: Spec, directory: string, held: Held, unpivotable: string[] | null): Facts {
+export function gatherFacts(
+  request: ContainerRequest,
+  spec: Spec,
+  directory: string,
+  held: Held,
+  unpivotable: string[] | null,
+): Facts {
   const namespaceFds = openNamespaces(spec)
   const layout = overlayLayout(directory)
   const cgroupShared = request.process.namespaces.cgroup?.mode === "host"

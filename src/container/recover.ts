@@ -77,6 +77,12 @@ export function recoverAll(paths: Paths): void {
     if (running.has(id) || readResult(paths, id) !== null) continue
     const record = readRecord(paths, id)
     if (record === null || record.autoRemove) discard(paths, id, record?.name ?? "")
-    else writeResult(paths, id, { exitCode: 255, oomKilled: false, error: "the machine was stopped", finished: new Date().toISOString() })
+    else
+      writeResult(paths, id, {
+        exitCode: 255,
+        oomKilled: false,
+        error: "the machine was stopped",
+        finished: new Date().toISOString(),
+      })
   }
 }

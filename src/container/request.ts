@@ -1,6 +1,7 @@
 /** What `run` needs beside the spec's request: the container as toybox keeps it. */
-import type { RequestedResources } from "../cgroup/flags.ts"
+
 import type { Cgroups } from "../cgroup/detect.ts"
+import type { RequestedResources } from "../cgroup/flags.ts"
 import type { RunRequest } from "../spec/request.ts"
 
 export interface ContainerRequest {

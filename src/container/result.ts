@@ -23,5 +23,9 @@ export function describeEnding({ status, escalated }: Ending, manager: CgroupMan
   if (kills === 0) return { ...base, oomKilled: false }
   const limit = manager?.memoryLimit() ?? null
   const why = `killed: out of memory${limit === null ? "" : ` (limit ${mebibytes(limit)})`}`
-  return { ...base, oomKilled: true, message: exitCode === 128 + SIGKILL ? why : `a process of the container was ${why}` }
+  return {
+    ...base,
+    oomKilled: true,
+    message: exitCode === 128 + SIGKILL ? why : `a process of the container was ${why}`,
+  }
 }

@@ -2,30 +2,30 @@
 import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
-import { errnoName } from "../../ffi/errno.ts"
-import { close, createExclusive, stat, writeAll } from "../../ffi/fs.ts"
+import { __WALL } from "../../ffi/constants/wait.ts"
+import { close, createExclusive, writeAll } from "../../ffi/fs.ts"
 import { pipe } from "../../ffi/pipe.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { executableMemfd } from "../../ffi/sealed.ts"
 import { kill, waitChild } from "../../ffi/signal.ts"
-import { __WALL } from "../../ffi/constants/wait.ts"
 import { type CgroupManager, createCgroup } from "../cgroup/manager.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
 import { EXIT_TOYBOX, errorChain, ToyboxError } from "../errors.ts"
-import { type Encoded, ListFailure, launch, mountRoot, seal } from "../launch/index.ts"
+import { type Encoded, launch, seal } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
-import { copySteps, overlayLayout, overlaySteps } from "../overlay/layout.ts"
+import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import { sealedSteps } from "../plan/identity.ts"
 import { childSteps } from "../plan/index.ts"
-import { reserveFds, unpivotableMounts } from "./facts.ts"
+import { unpivotableMounts } from "./facts.ts"
 import { writeContainerFiles } from "./files.ts"
 import { proposeName } from "./names.ts"
 import { effectiveHostname, gatherFacts, identify, makeSpec, releaseFacts } from "./prepare.ts"
 import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import { describeEnding } from "./result.ts"
+import { openRoot } from "./root.ts"
 import {
   type ContainerResult,
   enterRunning,
@@ -59,30 +59,9 @@ interface Live {
   ended: boolean
 }
 
-// overlayfs is not there (ENODEV), or will not take these directories (EINVAL: e.g. an upper directory on an overlay).
-const OVERLAY_REFUSED = ["ENODEV", "EINVAL", "EOPNOTSUPP", "EPERM"]
-
-async function openRoot(request: ContainerRequest, live: Live): Promise<void> {
-  const layout = overlayLayout(live.directory)
-  const reserved = reserveFds()
-  try {
-    live.rootFd = mountRoot(overlaySteps(request.lower, layout, request.autoRemove, stat(request.lower)), reserved)
-  } catch (error) {
-    if (!(error instanceof ListFailure)) throw error
-    const refused = error.calls[error.index]?.name ?? ""
-    const errno = errnoName(error.errno)
-    if (!OVERLAY_REFUSED.includes(errno) || !refused.startsWith("fs")) throw error
-    notice(`overlayfs is refused here (${refused}: ${errno}): the root is copied, which takes time and space`)
-    const { copyTree } = await import("../overlay/copy.ts")
-    copyTree(request.lower, layout.upper)
-    live.rootFd = mountRoot(copySteps(layout.upper, layout), reserved)
-  } finally {
-    for (const fd of reserved) close(fd)
-  }
-}
-
 // With many containers the names run short: digits make more.
-const proposal = (attempt: number) => (attempt < 5 ? proposeName(newId()) : `${proposeName(newId())}_${newId().slice(0, 6)}`)
+const proposal = (attempt: number) =>
+  attempt < 5 ? proposeName(newId()) : `${proposeName(newId())}_${newId().slice(0, 6)}`
 
 function enter(request: ContainerRequest, paths: Paths): Live {
   const id = newId()
@@ -101,7 +80,16 @@ function enter(request: ContainerRequest, paths: Paths): Live {
       record.name = proposal(attempt)
       updateRunning(lock, record)
     }
-    return { id, directory: makeContainerDirectory(paths, id), lock, record, recorded: false, rootFd: -1, manager: null, ended: false }
+    return {
+      id,
+      directory: makeContainerDirectory(paths, id),
+      lock,
+      record,
+      recorded: false,
+      rootFd: -1,
+      manager: null,
+      ended: false,
+    }
   } catch (error) {
     releaseName(paths, record.name, id)
     leaveRunning(lock)
@@ -141,12 +129,20 @@ function record(request: ContainerRequest, paths: Paths, live: Live, spec: Spec)
 
 function writeIdFile(path: string, id: string): void {
   const fd = createExclusive(path, 0o644)
-  if (fd === null) throw new ToyboxError(`--cidfile: ${path} exists already`, { hint: "remove it, or name another file" })
+  if (fd === null)
+    throw new ToyboxError(`--cidfile: ${path} exists already`, { hint: "remove it, or name another file" })
   writeAll(fd, new TextEncoder().encode(id))
   close(fd)
 }
 
-async function start(request: ContainerRequest, paths: Paths, live: Live, manager: CgroupManager, spec: Spec, signalFd: number): Promise<Ending> {
+async function start(
+  request: ContainerRequest,
+  paths: Paths,
+  live: Live,
+  manager: CgroupManager,
+  spec: Spec,
+  signalFd: number,
+): Promise<Ending> {
   const stdio = openStdio({ terminal: request.process.terminal, interactive: request.interactive })
   const [reportFd, reportEnd] = pipe()
   const [goEnd, goFd] = pipe()
@@ -179,7 +175,8 @@ async function start(request: ContainerRequest, paths: Paths, live: Live, manage
     throw error
   }
   call("write", goFd, new Uint8Array(1), 1)
-  for (const fd of [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, ...(cgroupFd === undefined ? [] : [cgroupFd])]) close(fd)
+  for (const fd of [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, ...(cgroupFd === undefined ? [] : [cgroupFd])])
+    close(fd)
   releaseFacts(facts)
   const { detachKeys } = request
 
@@ -201,7 +198,12 @@ async function start(request: ContainerRequest, paths: Paths, live: Live, manage
     terminal:
       stdio.socket === null
         ? null
-        : { socket: stdio.socket, input: true, detachKeys, detached: () => notice("detaching needs a container started with -d") },
+        : {
+            socket: stdio.socket,
+            input: true,
+            detachKeys,
+            detached: () => notice("detaching needs a container started with -d"),
+          },
     isInit: !request.init && hasOwnPids(spec),
     isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",
     onExec: (actual) => {
@@ -264,7 +266,7 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
       hostname: effectiveHostname(request, live.id),
       hostNetwork: request.process.namespaces.network?.mode === "host",
     })
-    await openRoot(request, live)
+    live.rootFd = await openRoot(request, live.directory)
     const spec = makeSpec(request, live.id, live.directory)
     const manager = makeCgroup(request, spec, live)
     const ending = await start(request, paths, live, manager, spec, signalFd)

@@ -3,6 +3,8 @@
  * tells whose it is. flock(2) is held by the toybox that runs the container, and given up by the kernel with it.
  */
 import { callResult, scratch } from "../../ffi/call.ts"
+import { O_RDWR } from "../../ffi/constants/fcntl.ts"
+import { isErrno } from "../../ffi/errno.ts"
 import {
   close,
   createExclusive,
@@ -21,8 +23,6 @@ import {
   writeAll,
   writeFile,
 } from "../../ffi/fs.ts"
-import { O_RDWR } from "../../ffi/constants/fcntl.ts"
-import { isErrno } from "../../ffi/errno.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
 import { ToyboxError } from "../errors.ts"
@@ -198,7 +198,8 @@ export function writeResult(paths: Paths, id: string, result: ContainerResult): 
 export const readResult = (paths: Paths, id: string): ContainerResult | null =>
   readJson(`${containerPath(paths, id)}/result.json`)
 
-export const allIds = (paths: Paths): string[] => listDir(paths.containers).filter((name) => /^[0-9a-f]{64}$/.test(name))
+export const allIds = (paths: Paths): string[] =>
+  listDir(paths.containers).filter((name) => /^[0-9a-f]{64}$/.test(name))
 
 /** Makes a container's directory. */
 export function makeContainerDirectory(paths: Paths, id: string): string {
@@ -244,7 +245,8 @@ export function resolveId(paths: Paths, reference: string): string {
   const matches = /^[0-9a-f]+$/.test(reference) ? allIds(paths).filter((id) => id.startsWith(reference)) : []
   const [only] = matches
   if (matches.length === 1 && only !== undefined) return only
-  if (matches.length > 1) throw new ToyboxError(`"${reference}" is the beginning of ${matches.length} containers' ids: give more of it`)
+  if (matches.length > 1)
+    throw new ToyboxError(`"${reference}" is the beginning of ${matches.length} containers' ids: give more of it`)
   throw new ToyboxError(`no such container: ${reference}`, { hint: "toybox ps -a lists them" })
 }
 

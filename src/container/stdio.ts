@@ -6,7 +6,14 @@ import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { close } from "../../ffi/fs.ts"
 import { pipe, socketPair } from "../../ffi/pipe.ts"
-import { isTerminal, rawSettings, setTerminalSettings, setWindowSize, terminalSettings, windowSize } from "../../ffi/tty.ts"
+import {
+  isTerminal,
+  rawSettings,
+  setTerminalSettings,
+  setWindowSize,
+  terminalSettings,
+  windowSize,
+} from "../../ffi/tty.ts"
 import type { Facts } from "../plan/facts.ts"
 import { detachFilter } from "./detach-keys.ts"
 import { createPump, type Pump, writeTo } from "./pump.ts"
@@ -87,7 +94,10 @@ function watchInput(): { filter: (bytes: Uint8Array) => Uint8Array; end: () => U
 }
 
 /** Connects the caller with the master of the command's terminal. */
-export function attachTerminal(master: number, options: { input: boolean; detachKeys: readonly number[]; detached: () => void }): Attached {
+export function attachTerminal(
+  master: number,
+  options: { input: boolean; detachKeys: readonly number[]; detached: () => void },
+): Attached {
   const saved = options.input ? terminalSettings(0) : null
   let open = true
   // A write that waits for room would keep toybox from reading what the command writes, which then reads no more either.

@@ -86,7 +86,9 @@ export function supervise(options: Supervised): Ending {
       escalated = signal
       kill(pid, SIGKILL)
     } else if (options.isInit && ENDING.has(signal) && unhandled(pid, signal)) {
-      notice(`the command has no handler for signal ${signal}, which the kernel keeps from a PID 1: killed (--init helps)`)
+      notice(
+        `the command has no handler for signal ${signal}, which the kernel keeps from a PID 1: killed (--init helps)`,
+      )
       escalated = signal
       kill(pid, SIGKILL)
     } else kill(pid, signal)

@@ -1,9 +1,9 @@
 /** The embedded base image: a busybox userland, laid out once in the state directory. */
 import { BASE_DIGEST } from "#base/digest.js"
-import { exists, listDir, mkdir, mkdirAll, rename, symlink, writeFile } from "../../ffi/fs.ts"
 import { call } from "../../ffi/call.ts"
 import { AT_FDCWD } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
+import { exists, listDir, mkdir, mkdirAll, rename, symlink, writeFile } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError } from "../errors.ts"
 

@@ -2,9 +2,10 @@
 import { layOutAnew, stageOne, walkHere } from "../../ffi/call.ts"
 import { type Call, PROCESS } from "../../ffi/calls.ts"
 import { close, read } from "../../ffi/fs.ts"
-import { REPORT_SIZE, TRACE_STRIDE, type Trace } from "../../ffi/layout.ts"
 import { keepHeapFromChildren } from "../../ffi/heap.ts"
+import type { Trace } from "../../ffi/layout.ts"
 import { walk } from "../../ffi/libc.ts"
+import { REPORT_SIZE, TRACE_STRIDE } from "../../ffi/records.ts"
 import { fillAndSeal, sealedImage } from "../../ffi/sealed.ts"
 import type { Facts } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
@@ -47,7 +48,11 @@ export interface Encoded {
 type Channels = Pick<Facts, "reportFd" | "traceFd" | "memfd">
 
 /** Clones the child and lets it go as far as await-go; returns its pid. What fails in it is read from the report pipe. */
-export function launch(steps: readonly Step[], rootFd: number, { reportFd, traceFd }: Channels): Encoded & { pid: number } {
+export function launch(
+  steps: readonly Step[],
+  rootFd: number,
+  { reportFd, traceFd }: Channels,
+): Encoded & { pid: number } {
   const calls = encodeChild(steps, { report: reportFd, reserved: [] })
   const options = { reportFd, child: false, trace: trace(traceFd), preset: [[ROOT, rootFd] as const] }
   const { program } = layOutAnew(calls, stageOne, options)
@@ -60,7 +65,11 @@ export function launch(steps: readonly Step[], rootFd: number, { reportFd, trace
 
 /** Puts stage two into its memfd. `base` is the number of calls in stage one: their reports share a pipe. */
 export function seal(steps: readonly Step[], base: number, { reportFd, traceFd, memfd }: Channels): Encoded {
-  const calls = encodeSealed(steps, { report: reportFd, reserved: [] }, traceFd === undefined ? [reportFd] : [reportFd, traceFd])
+  const calls = encodeSealed(
+    steps,
+    { report: reportFd, reserved: [] },
+    traceFd === undefined ? [reportFd] : [reportFd, traceFd],
+  )
   fillAndSeal(memfd, sealedImage(calls, { reportFd, base, trace: trace(traceFd) }))
   return { steps, calls }
 }

@@ -9,19 +9,42 @@ import { ListFailure } from "./index.ts"
 
 /** What the kernel overloads: the errno alone misleads. */
 const HINTS: readonly { kind: Step["kind"]; call?: string; errno: string; hint: string }[] = [
-  { kind: "clone", errno: "EPERM", hint: "toybox needs root (or CAP_SYS_ADMIN); a seccomp filter around it may refuse namespaces" },
+  {
+    kind: "clone",
+    errno: "EPERM",
+    hint: "toybox needs root (or CAP_SYS_ADMIN); a seccomp filter around it may refuse namespaces",
+  },
   { kind: "clone", errno: "ENOSPC", hint: "a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces" },
   { kind: "clone", errno: "EINVAL", hint: "this kernel lacks a namespace asked for" },
-  { kind: "clone", errno: "EAGAIN", hint: "a limit on processes is reached: see ulimit -u and the pids limit around toybox" },
+  {
+    kind: "clone",
+    errno: "EAGAIN",
+    hint: "a limit on processes is reached: see ulimit -u and the pids limit around toybox",
+  },
   { kind: "clone", errno: "EBUSY", hint: "the parent cgroup has a domain controller and processes of its own" },
-  { kind: "mount", call: "openat2", errno: "ELOOP", hint: "the root has a symbolic link there, which toybox does not follow for the kernel's own file systems" },
+  {
+    kind: "mount",
+    call: "openat2",
+    errno: "ELOOP",
+    hint: "the root has a symbolic link there, which toybox does not follow for the kernel's own file systems",
+  },
   { kind: "mount", call: "move_mount", errno: "ENOTDIR", hint: "the root has a file where a directory is needed" },
   { kind: "mount", errno: "ENOSPC", hint: "the limit on mounts is reached: /proc/sys/fs/mount-max" },
   { kind: "mount", errno: "ENODEV", hint: "this kernel lacks the file system" },
   { kind: "bind", call: "openat", errno: "ELOOP", hint: "the destination is a symbolic link that leads nowhere" },
   { kind: "bind", call: "openat2", errno: "ENOTDIR", hint: "the source is a directory, the destination is not" },
-  { kind: "bind", call: "move_mount", errno: "EINVAL", hint: "one of source and destination is a directory, the other a file" },
-  { kind: "bind", call: "move_mount", errno: "ENOTDIR", hint: "one of source and destination is a directory, the other a file" },
+  {
+    kind: "bind",
+    call: "move_mount",
+    errno: "EINVAL",
+    hint: "one of source and destination is a directory, the other a file",
+  },
+  {
+    kind: "bind",
+    call: "move_mount",
+    errno: "ENOTDIR",
+    hint: "one of source and destination is a directory, the other a file",
+  },
   { kind: "bind", errno: "EROFS", hint: "the destination does not exist and cannot be made on a read-only mount" },
   { kind: "console", call: "openat", errno: "ENOENT", hint: "a terminal needs a devpts on /dev/pts" },
   { kind: "console", call: "openat", errno: "EBADF", hint: "a terminal needs a devpts on /dev/pts" },
@@ -31,7 +54,11 @@ const HINTS: readonly { kind: Step["kind"]; call?: string; errno: string; hint: 
   { kind: "chdir", errno: "ENOENT", hint: "the directory does not exist in the container" },
   { kind: "chdir", errno: "ENOTDIR", hint: "it is not a directory" },
   { kind: "mkdir-in-root", errno: "ENOTDIR", hint: "it, or what is above it, is not a directory in the container" },
-  { kind: "capabilities", errno: "EPERM", hint: "toybox itself lacks a capability that was asked for: see CapPrm in /proc/self/status" },
+  {
+    kind: "capabilities",
+    errno: "EPERM",
+    hint: "toybox itself lacks a capability that was asked for: see CapPrm in /proc/self/status",
+  },
   { kind: "device", errno: "EPERM", hint: "making device nodes needs CAP_MKNOD and a device cgroup that allows it" },
   { kind: "seal", errno: "EACCES", hint: "executable memfds are forbidden here: see /proc/sys/vm/memfd_noexec" },
 ]
@@ -51,17 +78,30 @@ export function stepError(steps: readonly Step[], calls: readonly Call[], index:
   const cause = new SyscallError(call.name, errno, formatArguments(call))
   // mount_setattr(2), since Linux 5.12, is the youngest call that every container needs.
   if (cause.errno === "ENOSYS" && step?.kind !== "exec") {
-    return new ToyboxError("this kernel is too old, or a seccomp filter around toybox is too strict: it needs Linux 5.12 or newer", { cause })
+    return new ToyboxError(
+      "this kernel is too old, or a seccomp filter around toybox is too strict: it needs Linux 5.12 or newer",
+      { cause },
+    )
   }
-  const hint = HINTS.find((row) => row.kind === step?.kind && (row.call ?? call.name) === call.name && row.errno === cause.errno)?.hint
-  return new ToyboxError(`cannot ${step ? sentence(step) : "prepare the process"}`, { cause, hint, exitCode: EXIT_TOYBOX })
+  const hint = HINTS.find(
+    (row) => row.kind === step?.kind && (row.call ?? call.name) === call.name && row.errno === cause.errno,
+  )?.hint
+  return new ToyboxError(`cannot ${step ? sentence(step) : "prepare the process"}`, {
+    cause,
+    hint,
+    exitCode: EXIT_TOYBOX,
+  })
 }
 
 /** What of a failed exec decides: a file that is there but cannot be run wins over those that are not. */
 const ABSENT = new Set(["ENOENT", "ENOTDIR"])
 
 /** The error of an exec of which every candidate failed: 126 or 127. `failures` are those reported, with their calls. */
-export function execError(step: StepOf<"exec">, failures: readonly { path: string; errno: string }[], exists: (path: string) => boolean): ToyboxError {
+export function execError(
+  step: StepOf<"exec">,
+  failures: readonly { path: string; errno: string }[],
+  exists: (path: string) => boolean,
+): ToyboxError {
   const [command = ""] = step.args
   const decisive = failures.find(({ errno }) => !ABSENT.has(errno))
   if (decisive) {
@@ -83,10 +123,13 @@ export function execError(step: StepOf<"exec">, failures: readonly { path: strin
   }
   const there = failures.find(({ path }) => exists(path))
   if (there) {
-    return new ToyboxError(`cannot run ${there.path}: the file is there, but the interpreter or loader it names is not`, {
-      exitCode: EXIT_NOT_FOUND,
-      hint: "look at its #! line, or whether it is linked to a libc that the container lacks",
-    })
+    return new ToyboxError(
+      `cannot run ${there.path}: the file is there, but the interpreter or loader it names is not`,
+      {
+        exitCode: EXIT_NOT_FOUND,
+        hint: "look at its #! line, or whether it is linked to a libc that the container lacks",
+      },
+    )
   }
   const path = step.env.find((entry) => entry.startsWith("PATH="))?.slice(5)
   return new ToyboxError(`${command}: command not found`, {

@@ -4,8 +4,9 @@ import type { Call } from "../../ffi/calls.ts"
 import { errnoName } from "../../ffi/errno.ts"
 import { formatCall } from "../../ffi/format.ts"
 import { close, readAll, writeAll } from "../../ffi/fs.ts"
-import { readTraceReport, TRACE_REPORT_SIZE } from "../../ffi/layout.ts"
+import { readTraceReport } from "../../ffi/layout.ts"
 import { createArena } from "../../ffi/memory.ts"
+import { TRACE_REPORT_SIZE } from "../../ffi/records.ts"
 
 const encoder = new TextEncoder()
 
@@ -45,7 +46,8 @@ export function printTrace(fd: number, lists: readonly TracedList[]): void {
 /** Prints every call of this process from now on. */
 export function traceThisProcess(): void {
   setTracer({
-    single: (made, result, milliseconds) => print([line("parent", made, outcome(result, Math.max(0, -result)), milliseconds)]),
+    single: (made, result, milliseconds) =>
+      print([line("parent", made, outcome(result, Math.max(0, -result)), milliseconds)]),
     open: () => call("memfd_create", "trace", 1),
     list: (calls, fd) => printTrace(fd, [["parent", calls]]),
   })

@@ -33,17 +33,25 @@ export interface RootOwner {
  * Directories and mount. `disposable`: the upper directory is removed with the container. The merged root is the upper
  * directory, and so has to be like the image's (`owner`).
  */
-export function overlaySteps(lower: string, layout: OverlayLayout, disposable: boolean, owner: RootOwner | null): Step[] {
+export function overlaySteps(
+  lower: string,
+  layout: OverlayLayout,
+  disposable: boolean,
+  owner: RootOwner | null,
+): Step[] {
   const { upper, work, merged } = layout
   return [
-    isUsual(owner) ? { kind: "mkdir", path: upper, mode: 0o755 } : { kind: "mkdir", path: upper, mode: owner.mode & 0o7777, owner },
+    isUsual(owner)
+      ? { kind: "mkdir", path: upper, mode: 0o755 }
+      : { kind: "mkdir", path: upper, mode: owner.mode & 0o7777, owner },
     { kind: "mkdir", path: work, mode: 0o700 },
     { kind: "mkdir", path: merged, mode: 0o700 },
     { kind: "overlay", lower, upper, work, merged, options: overlayOptions(disposable) },
   ]
 }
 
-const isUsual = (owner: RootOwner | null): owner is null => owner === null || (owner.uid === 0 && owner.gid === 0 && (owner.mode & 0o7777) === 0o755)
+const isUsual = (owner: RootOwner | null): owner is null =>
+  owner === null || (owner.uid === 0 && owner.gid === 0 && (owner.mode & 0o7777) === 0o755)
 
 /** The fallback where overlayfs is refused: `copy`, a full copy of the root, is bound. */
 export function copySteps(copy: string, layout: OverlayLayout): Step[] {

@@ -1,11 +1,12 @@
 /** Steps as the shell commands that do the same: the form of --explain. */
 import { CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
-import { MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from "../../ffi/constants/mount.ts"
 import * as mount from "../../ffi/constants/mount.ts"
+import { MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from "../../ffi/constants/mount.ts"
 import type { MountAttributes, Step } from "./steps.ts"
 
 /** Quotes a word for sh(1) where it needs it. */
-export const quote = (word: string): string => (/^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`)
+export const quote = (word: string): string =>
+  /^[\w@%+=:,./-]+$/.test(word) ? word : `'${word.replaceAll("'", `'\\''`)}'`
 
 const UNSHARE: Record<string, string> = {
   mount: "--mount",
@@ -43,7 +44,8 @@ const PROPAGATION_WORDS: readonly (readonly [number, string])[] = [
 ]
 const propagationWord = (flags: number) => PROPAGATION_WORDS.find(([bit]) => flags & bit)?.[1] ?? "rprivate"
 
-const caps = (numbers: readonly number[]) => (numbers.length === 0 ? "none" : numbers.map((n) => CAPABILITY_NAMES[n]?.slice(4).toLowerCase() ?? n).join(","))
+const caps = (numbers: readonly number[]) =>
+  numbers.length === 0 ? "none" : numbers.map((n) => CAPABILITY_NAMES[n]?.slice(4).toLowerCase() ?? n).join(",")
 
 const OUT_OF_CHROOT = "nsenter --mount=/proc/self/ns/mnt …  # out of the chroot that toybox is in"
 
@@ -53,7 +55,10 @@ interface Context {
 }
 
 function bindLines(step: Extract<Step, { kind: "bind" }>, to: string): string[] {
-  const lines = [`${step.directory ? "mkdir -p" : "touch"} ${to}`, `mount --${step.recursive ? "rbind" : "bind"} ${quote(step.source)} ${to}`]
+  const lines = [
+    `${step.directory ? "mkdir -p" : "touch"} ${to}`,
+    `mount --${step.recursive ? "rbind" : "bind"} ${quote(step.source)} ${to}`,
+  ]
   const words = attributeWords(step.attributes)
   if (words.length > 0) lines.push(`mount -o remount,bind,${words.join(",")} ${to}`)
   if (step.attributes.propagation) lines.push(`mount --make-${propagationWord(step.attributes.propagation)} ${to}`)
@@ -79,7 +84,9 @@ export function shellLines(step: Step, { root }: Context): string[] {
       return [`mount --rbind ${quote(step.path)} ${quote(root)}`]
     case "clone": {
       const join = step.pidNamespaceFd === undefined ? "" : "nsenter --pid=… "
-      return [`${join}unshare --fork --kill-child ${step.namespaces.map((type) => UNSHARE[type]).join(" ")} sh  # from here on inside`]
+      return [
+        `${join}unshare --fork --kill-child ${step.namespaces.map((type) => UNSHARE[type]).join(" ")} sh  # from here on inside`,
+      ]
     }
     case "close-other-fds":
       return ["# every descriptor above 2 is closed"]
@@ -92,21 +99,33 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "setns":
       return [`nsenter ${UNSHARE[step.namespace]}=${quote(step.path)} …`]
     case "propagation":
-      return [...(step.chrooted ? [OUT_OF_CHROOT] : []), `mount --make-${propagationWord(step.flags)} /`, ...(step.chrooted ? ["chroot …  # and back"] : [])]
+      return [
+        ...(step.chrooted ? [OUT_OF_CHROOT] : []),
+        `mount --make-${propagationWord(step.flags)} /`,
+        ...(step.chrooted ? ["chroot …  # and back"] : []),
+      ]
     case "root-propagation":
       return [`mount --make-${propagationWord(step.flags)} /`]
     case "attach-root":
       return [`# the root appears at ${quote(step.path)}`]
     case "mount": {
-      const options = [...attributeWords(step.attributes), ...step.data.map(([key, value]) => (value === null ? key : `${key}=${value}`))]
-      return [`mkdir -p ${inRoot(step.target)}`, `mount -t ${step.type} ${step.source}${options.length ? ` -o ${options.join(",")}` : ""} ${inRoot(step.target)}`]
+      const options = [
+        ...attributeWords(step.attributes),
+        ...step.data.map(([key, value]) => (value === null ? key : `${key}=${value}`)),
+      ]
+      return [
+        `mkdir -p ${inRoot(step.target)}`,
+        `mount -t ${step.type} ${step.source}${options.length ? ` -o ${options.join(",")}` : ""} ${inRoot(step.target)}`,
+      ]
     }
     case "take-source":
       return []
     case "bind":
       return bindLines(step, inRoot(step.target))
     case "device":
-      return [`mknod -m ${step.mode.toString(8)} ${inRoot(step.path)} ${step.type}${step.type === "p" ? "" : ` ${step.major} ${step.minor}`}`]
+      return [
+        `mknod -m ${step.mode.toString(8)} ${inRoot(step.path)} ${step.type}${step.type === "p" ? "" : ` ${step.major} ${step.minor}`}`,
+      ]
     case "given-dev":
       return ["# /dev is the one that was asked for"]
     case "symlink":
@@ -114,13 +133,19 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "touch":
       return [`touch ${inRoot(step.path)}`]
     case "console":
-      return [`mount --bind ${inRoot("/dev/pts/0")} ${inRoot("/dev/console")}  # a terminal of ${step.height} rows, ${step.width} columns`]
+      return [
+        `mount --bind ${inRoot("/dev/pts/0")} ${inRoot("/dev/console")}  # a terminal of ${step.height} rows, ${step.width} columns`,
+      ]
     case "mask-source":
-      return [`mount -t tmpfs -o size=4k mask ${quote(step.path)} && mkdir ${quote(`${step.path}/directory`)} && touch ${quote(`${step.path}/file`)}`]
+      return [
+        `mount -t tmpfs -o size=4k mask ${quote(step.path)} && mkdir ${quote(`${step.path}/directory`)} && touch ${quote(`${step.path}/file`)}`,
+      ]
     case "mask":
       return [`mount --bind …/${step.directory ? "directory" : "file"} ${inRoot(step.path)}  # hidden`]
     case "readonly-path":
-      return [`mount --rbind ${inRoot(step.path)} ${inRoot(step.path)} && mount -o remount,bind,ro ${inRoot(step.path)}`]
+      return [
+        `mount --rbind ${inRoot(step.path)} ${inRoot(step.path)} && mount -o remount,bind,ro ${inRoot(step.path)}`,
+      ]
     case "readonly-mount":
       return [`mount -o remount,ro ${inRoot(step.path)}`]
     case "sysctl":
@@ -138,9 +163,17 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "pivot-root":
       return [...(step.chrooted ? [OUT_OF_CHROOT] : []), `cd ${quote(root)}`, "pivot_root . .", "umount -l .", "cd /"]
     case "move-root":
-      return [`cd ${quote(root)}`, "mount --move . /", ...step.detach.map((path) => `umount -l ${quote(path)}`), "chroot .", "cd /"]
+      return [
+        `cd ${quote(root)}`,
+        "mount --move . /",
+        ...step.detach.map((path) => `umount -l ${quote(path)}`),
+        "chroot .",
+        "cd /",
+      ]
     case "rlimit":
-      return [`prlimit --pid $$ --${step.type.slice(7).toLowerCase()}=${Number.isFinite(step.soft) ? step.soft : "unlimited"}:${Number.isFinite(step.hard) ? step.hard : "unlimited"}`]
+      return [
+        `prlimit --pid $$ --${step.type.slice(7).toLowerCase()}=${Number.isFinite(step.soft) ? step.soft : "unlimited"}:${Number.isFinite(step.hard) ? step.hard : "unlimited"}`,
+      ]
     case "oom-score":
       return [`echo ${step.value} > /proc/self/oom_score_adj`]
     case "stdio":
@@ -157,11 +190,17 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "chdir":
       return [`cd ${quote(step.path)}`]
     case "bounding-set":
-      return step.drop.length === 0 ? [] : [`capsh --drop=${step.drop.map((n) => CAPABILITY_NAMES[n]?.toLowerCase() ?? n).join(",")} …`]
+      return step.drop.length === 0
+        ? []
+        : [`capsh --drop=${step.drop.map((n) => CAPABILITY_NAMES[n]?.toLowerCase() ?? n).join(",")} …`]
     case "user":
-      return [`setpriv --reuid=${step.uid} --regid=${step.gid} ${step.groups.length ? `--groups=${step.groups.join(",")}` : "--clear-groups"} …`]
+      return [
+        `setpriv --reuid=${step.uid} --regid=${step.gid} ${step.groups.length ? `--groups=${step.groups.join(",")}` : "--clear-groups"} …`,
+      ]
     case "capabilities":
-      return [`# capabilities: effective ${caps(step.effective)}; inheritable ${caps(step.inheritable)}; ambient ${caps(step.ambient)}`]
+      return [
+        `# capabilities: effective ${caps(step.effective)}; inheritable ${caps(step.inheritable)}; ambient ${caps(step.ambient)}`,
+      ]
     case "no-new-privileges":
       return ["setpriv --no-new-privs …"]
     case "umask":

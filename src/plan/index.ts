@@ -2,7 +2,7 @@
 import { MS_PRIVATE, MS_REC } from "../../ffi/constants/mount.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Namespace, Spec } from "../oci/runtime.ts"
-import { JOIN_ORDER, type Facts } from "./facts.ts"
+import { type Facts, JOIN_ORDER } from "./facts.ts"
 import { propagationFlag } from "./mount-options.ts"
 import { deviceSteps, hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
 import type { Step } from "./steps.ts"
@@ -26,22 +26,30 @@ function joinSteps(namespaces: readonly Namespace[], facts: Facts): Step[] {
 }
 
 /** New and not joined: its settings are this container's to make. */
-const isNew = (spec: Spec, type: Namespace["type"]) => spec.linux.namespaces.some((ns) => ns.type === type && ns.path === undefined)
+const isNew = (spec: Spec, type: Namespace["type"]) =>
+  spec.linux.namespaces.some((ns) => ns.type === type && ns.path === undefined)
 
 function settingSteps(spec: Spec): Step[] {
   return [
-    ...(spec.hostname !== undefined && isNew(spec, "uts") ? [{ kind: "hostname", name: spec.hostname } satisfies Step] : []),
-    ...(spec.domainname !== undefined && isNew(spec, "uts") ? [{ kind: "domainname", name: spec.domainname } satisfies Step] : []),
+    ...(spec.hostname !== undefined && isNew(spec, "uts")
+      ? [{ kind: "hostname", name: spec.hostname } satisfies Step]
+      : []),
+    ...(spec.domainname !== undefined && isNew(spec, "uts")
+      ? [{ kind: "domainname", name: spec.domainname } satisfies Step]
+      : []),
     ...(isNew(spec, "network") ? [{ kind: "loopback" } satisfies Step] : []),
     ...Object.entries(spec.linux.sysctl).map(([key, value]): Step => ({ kind: "sysctl", key, value })),
   ]
 }
 
 function leaveHost(spec: Spec, facts: Facts): Step[] {
-  const propagation = spec.linux.rootfsPropagation === undefined ? undefined : propagationFlag(spec.linux.rootfsPropagation)
+  const propagation =
+    spec.linux.rootfsPropagation === undefined ? undefined : propagationFlag(spec.linux.rootfsPropagation)
   return [
     ...(spec.root.readonly ? [{ kind: "readonly-root" } satisfies Step] : []),
-    facts.unpivotable && !facts.chrooted ? { kind: "move-root", detach: facts.unpivotable } : { kind: "pivot-root", chrooted: facts.chrooted },
+    facts.unpivotable && !facts.chrooted
+      ? { kind: "move-root", detach: facts.unpivotable }
+      : { kind: "pivot-root", chrooted: facts.chrooted },
     ...(propagation ? [{ kind: "root-propagation", flags: propagation | MS_REC } satisfies Step] : []),
   ]
 }
@@ -67,7 +75,9 @@ export function childSteps(spec: Spec, facts: Facts): Step[] {
     ...facts.cgroup.join.map((path): Step => ({ kind: "join-cgroup", path })),
     ...joinSteps(namespaces, facts),
     ...(isNew(spec, "cgroup") ? [{ kind: "unshare", namespace: "cgroup" } satisfies Step] : []),
-    ...(spec.process.oomScoreAdj === undefined ? [] : [{ kind: "oom-score", value: spec.process.oomScoreAdj } satisfies Step]),
+    ...(spec.process.oomScoreAdj === undefined
+      ? []
+      : [{ kind: "oom-score", value: spec.process.oomScoreAdj } satisfies Step]),
     ...takeSteps(mounts),
     // Nothing mounted from here on may show on the host.
     { kind: "propagation", flags: MS_PRIVATE | MS_REC, chrooted: facts.chrooted },

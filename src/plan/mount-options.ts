@@ -74,7 +74,8 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
   const result: MountOptions = { attributes, data: [], bind: false, recursive: false }
   for (const option of options) {
     const row = Object.hasOwn(ATTRIBUTES, option) ? ATTRIBUTES[option] : undefined
-    const tree = option.startsWith("r") && Object.hasOwn(ATTRIBUTES, option.slice(1)) ? ATTRIBUTES[option.slice(1)] : undefined
+    const tree =
+      option.startsWith("r") && Object.hasOwn(ATTRIBUTES, option.slice(1)) ? ATTRIBUTES[option.slice(1)] : undefined
     if (row) {
       attributes.set = (attributes.set & ~row.clear) | row.set
       attributes.clear = (attributes.clear & ~row.set) | row.clear

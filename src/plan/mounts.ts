@@ -21,7 +21,17 @@ function cgroupSteps(mount: Mount, facts: Facts): Step[] {
   if (facts.cgroupView.hostPath) {
     const tree = { ...attributes, recursiveSet: attributes.set, set: 0 }
     const source = facts.cgroupView.hostPath
-    return [{ kind: "bind", source, target: mount.destination, directory: true, recursive: true, attributes: tree, coverSymlink: false }]
+    return [
+      {
+        kind: "bind",
+        source,
+        target: mount.destination,
+        directory: true,
+        recursive: true,
+        attributes: tree,
+        coverSymlink: false,
+      },
+    ]
   }
   const [first] = mounts
   if (mounts.length === 1 && first && first.type === "cgroup2") return [one(first, mount.destination)]
@@ -31,9 +41,14 @@ function cgroupSteps(mount: Mount, facts: Facts): Step[] {
     source: "cgroup",
     target: mount.destination,
     attributes: { ...attributes, set: attributes.set & ~MOUNT_ATTR_RDONLY },
-    data: [["mode", "755"], ["size", "64k"]],
+    data: [
+      ["mode", "755"],
+      ["size", "64k"],
+    ],
   }
-  const links_ = links.map(([path, target]): Step => ({ kind: "symlink", path: `${mount.destination}/${path}`, target }))
+  const links_ = links.map(
+    ([path, target]): Step => ({ kind: "symlink", path: `${mount.destination}/${path}`, target }),
+  )
   const close: Step[] = attributes.set & MOUNT_ATTR_RDONLY ? [{ kind: "readonly-mount", path: mount.destination }] : []
   return [base, ...mounts.map((each) => one(each, `${mount.destination}/${each.name}`)), ...links_, ...close]
 }
@@ -72,7 +87,8 @@ export const takeSteps = (mounts: readonly Step[]): Step[] =>
 
 /** The device nodes of the spec, and the links that every container has (runtime-spec, config-linux.md). */
 export function deviceSteps(spec: Spec): Step[] {
-  const ours = (path: string, type: string) => spec.mounts.some((mount) => mount.destination === path && mount.type === type)
+  const ours = (path: string, type: string) =>
+    spec.mounts.some((mount) => mount.destination === path && mount.type === type)
   const given: Step[] = ours("/dev", "tmpfs") && ours("/dev/pts", "devpts") ? [] : [{ kind: "given-dev" }]
   // Nothing is made in a directory of the host.
   if (!ours("/dev", "tmpfs")) return given

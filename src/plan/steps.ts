@@ -29,11 +29,36 @@ export type Step =
   | { kind: "setns"; namespace: NamespaceType; path: string; fd: number }
   | { kind: "propagation"; flags: number; chrooted: boolean }
   | { kind: "attach-root"; path: string }
-  | { kind: "mount"; type: string; source: string; target: string; attributes: MountAttributes; data: readonly (readonly [string, string | null])[] }
+  | {
+      kind: "mount"
+      type: string
+      source: string
+      target: string
+      attributes: MountAttributes
+      data: readonly (readonly [string, string | null])[]
+    }
   /** A source that keeps its ties with the host's mounts is taken before all others are cut. */
   | { kind: "take-source"; source: string; target: string; recursive: boolean }
-  | { kind: "bind"; source: string; target: string; directory: boolean; recursive: boolean; attributes: MountAttributes; coverSymlink: boolean; taken?: boolean }
-  | { kind: "device"; path: string; type: "c" | "b" | "p"; major: number; minor: number; mode: number; uid: number; gid: number }
+  | {
+      kind: "bind"
+      source: string
+      target: string
+      directory: boolean
+      recursive: boolean
+      attributes: MountAttributes
+      coverSymlink: boolean
+      taken?: boolean
+    }
+  | {
+      kind: "device"
+      path: string
+      type: "c" | "b" | "p"
+      major: number
+      minor: number
+      mode: number
+      uid: number
+      gid: number
+    }
   /** /dev or /dev/pts is a mount of the user's: it is taken as it is. */
   | { kind: "given-dev" }
   | { kind: "symlink"; target: string; path: string }
@@ -64,11 +89,16 @@ export type Step =
   | { kind: "chdir"; path: string }
   | { kind: "bounding-set"; drop: readonly number[] }
   | { kind: "user"; uid: number; gid: number; groups: readonly number[]; keepCapabilities: boolean }
-  | { kind: "capabilities"; effective: readonly number[]; permitted: readonly number[]; inheritable: readonly number[]; ambient: readonly number[] }
+  | {
+      kind: "capabilities"
+      effective: readonly number[]
+      permitted: readonly number[]
+      inheritable: readonly number[]
+      ambient: readonly number[]
+    }
   | { kind: "no-new-privileges" }
   | { kind: "umask"; mask: number }
   | { kind: "init"; reportFd: number; terminal: boolean }
   | { kind: "exec"; candidates: readonly string[]; args: readonly string[]; env: readonly string[] }
 
 export type StepOf<K extends Step["kind"]> = Extract<Step, { kind: K }>
-

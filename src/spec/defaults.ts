@@ -36,7 +36,13 @@ export const MASKED_PATHS: readonly string[] = [
   "/sys/firmware",
 ]
 
-export const READONLY_PATHS: readonly string[] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
+export const READONLY_PATHS: readonly string[] = [
+  "/proc/bus",
+  "/proc/fs",
+  "/proc/irq",
+  "/proc/sys",
+  "/proc/sysrq-trigger",
+]
 
 /** The device nodes of runtime-spec config-linux.md, "Default Devices"; all character devices, mode 0666. */
 export const DEFAULT_DEVICES: readonly (readonly [string, number, number])[] = [
@@ -87,7 +93,12 @@ export const NETWORK_SYSCTLS: Readonly<Record<string, string>> = {
  */
 export function defaultMounts(shmSize: number, readonlyKernel: boolean, hostIpc: boolean): Mount[] {
   const kernel = readonlyKernel ? ["nosuid", "noexec", "nodev", "ro"] : ["nosuid", "noexec", "nodev"]
-  const mount = (destination: string, type: string, options: string[], source = type): Mount => ({ destination, type, source, options })
+  const mount = (destination: string, type: string, options: string[], source = type): Mount => ({
+    destination,
+    type,
+    source,
+    options,
+  })
   return [
     mount("/proc", "proc", ["nosuid", "noexec", "nodev"]),
     // Not noexec: mmap(2) of /dev/zero as code is what some programs do.

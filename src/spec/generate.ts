@@ -55,7 +55,11 @@ function namespaces(modes: Readonly<Partial<Record<NamespaceType, NamespaceMode>
  */
 export function capabilitySets(request: RunRequest, uid: number, own: readonly string[]): Capabilities {
   const all = request.privileged || request.capAdd.includes("ALL")
-  const base = all ? own : request.capDrop.includes("ALL") ? [] : DEFAULT_CAPABILITIES.filter((name) => own.includes(name))
+  const base = all
+    ? own
+    : request.capDrop.includes("ALL")
+      ? []
+      : DEFAULT_CAPABILITIES.filter((name) => own.includes(name))
   const named = request.capAdd.filter((name) => name !== "ALL")
   const dropped = new Set(request.capDrop)
   const bounding = [...new Set([...base, ...named])].filter((name) => !dropped.has(name))
@@ -73,7 +77,8 @@ function deviceRules(request: RunRequest): LinuxDeviceCgroup[] {
 /** A device of the user's takes the place of the one before with the same path. */
 function allDevices(request: RunRequest): Device[] {
   const byPath = new Map<string, Device>()
-  for (const [path, major, minor] of DEFAULT_DEVICES) byPath.set(path, { type: "c", path, major, minor, fileMode: 0o666 })
+  for (const [path, major, minor] of DEFAULT_DEVICES)
+    byPath.set(path, { type: "c", path, major, minor, fileMode: 0o666 })
   for (const { path, type, major, minor, mode, uid, gid } of request.devices) {
     byPath.set(path, { type, path, major, minor, fileMode: mode, uid, gid })
   }
@@ -85,7 +90,9 @@ function allMounts(request: RunRequest, files: readonly Mount[]): Mount[] {
   const replaced = (destination: string) =>
     request.mounts.some((mount) => destination === mount.destination || destination.startsWith(`${mount.destination}/`))
   const hostIpc = request.namespaces.ipc?.mode === "host"
-  const defaults = [...defaultMounts(request.shmSize, !request.privileged, hostIpc), ...files].filter((mount) => !replaced(mount.destination))
+  const defaults = [...defaultMounts(request.shmSize, !request.privileged, hostIpc), ...files].filter(
+    (mount) => !replaced(mount.destination),
+  )
   const depth = (mount: Mount) => mount.destination.split("/").length
   return [...defaults, ...request.mounts.toSorted((a, b) => depth(a) - depth(b))]
 }
@@ -93,7 +100,12 @@ function allMounts(request: RunRequest, files: readonly Mount[]): Mount[] {
 const NO_CAPABILITIES: Capabilities = { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] }
 
 /** Fills in what only the container's own files can tell; until then nobody may do nothing. */
-export function applyIdentity(spec: Spec, request: RunRequest, identity: Identity, ownCapabilities: readonly string[]): void {
+export function applyIdentity(
+  spec: Spec,
+  request: RunRequest,
+  identity: Identity,
+  ownCapabilities: readonly string[],
+): void {
   spec.process.user = identity.user
   spec.process.env = [...identity.env]
   spec.process.capabilities = capabilitySets(request, identity.user.uid, ownCapabilities)

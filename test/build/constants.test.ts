@@ -8,7 +8,10 @@ describe.each(["x64", "arm64"] as const)("on %s", (arch) => {
   })
 
   test("system call numbers are those of asm/unistd.h", () => {
-    const entries = SYSCALL_NUMBERS[arch].trim().split(" ").map((entry) => entry.split("="))
+    const entries = SYSCALL_NUMBERS[arch]
+      .trim()
+      .split(" ")
+      .map((entry) => entry.split("="))
     const numbers = Object.fromEntries(entries.map(([name = "", number]) => [name, Number(number)]))
     expect(entries.length).toBeGreaterThan(80)
     expect(compareSyscalls(numbers, arch)).toEqual([])

@@ -1,13 +1,14 @@
 import { expect, test } from "bun:test"
+import { call } from "../../ffi/call.ts"
 import { type Call, out, slot, struct } from "../../ffi/calls.ts"
 import { EACCES, ENOENT } from "../../ffi/constants/errno.ts"
 import { AT_FDCWD, O_RDONLY, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { errnoName } from "../../ffi/errno.ts"
 import { close, readAll } from "../../ffi/fs.ts"
-import { readTraceReport, TRACE_REPORT_SIZE } from "../../ffi/layout.ts"
+import { readTraceReport } from "../../ffi/layout.ts"
 import { createArena } from "../../ffi/memory.ts"
-import { call } from "../../ffi/call.ts"
 import { pipe } from "../../ffi/pipe.ts"
+import { TRACE_REPORT_SIZE } from "../../ffi/records.ts"
 import { executableMemfd } from "../../ffi/sealed.ts"
 import { FIRST, run, runChild } from "./program.ts"
 
@@ -34,7 +35,12 @@ test("of tolerated failures those that ask for it are reported, in order", () =>
     tolerate: [ENOENT, EACCES],
     ...(report ? { report } : {}),
   })
-  const { status, reports } = runChild(() => [attempt("/a", true), attempt("/b", false), attempt("/dev/null", true), exit(3)])
+  const { status, reports } = runChild(() => [
+    attempt("/a", true),
+    attempt("/b", false),
+    attempt("/dev/null", true),
+    exit(3),
+  ])
   expect(status).toEqual({ code: 3 })
   expect(reports.map(({ index, errno }) => [index - FIRST, errnoName(errno)])).toEqual([
     [0, "ENOENT"],
@@ -77,7 +83,9 @@ function traced(fd: number) {
   const bytes = readAll(fd)
   close(fd)
   const arena = createArena(bytes.slice().buffer, 0)
-  return Array.from({ length: bytes.length / TRACE_REPORT_SIZE }, (_, i) => readTraceReport(arena, i * TRACE_REPORT_SIZE))
+  return Array.from({ length: bytes.length / TRACE_REPORT_SIZE }, (_, i) =>
+    readTraceReport(arena, i * TRACE_REPORT_SIZE),
+  )
 }
 
 test("a trace has a record for each call: index, result, errno, and a time that does not go back", () => {

@@ -26,7 +26,8 @@ test("names and numbers agree up to the last", () => {
 test("what is no errno is shown as a number, and refused as a name", () => {
   expect(errnoName(134)).toBe("errno 134")
   expect(errnoName(4095)).toBe("errno 4095")
-  for (const name of ["", "0", "ENONSENSE", "enoent", "toString"]) expect(() => errnoNumber(name)).toThrow("unknown errno")
+  for (const name of ["", "0", "ENONSENSE", "enoent", "toString"])
+    expect(() => errnoNumber(name)).toThrow("unknown errno")
 })
 
 describe("SyscallError", () => {

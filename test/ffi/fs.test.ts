@@ -137,7 +137,11 @@ describe("stat", () => {
     expect(fs.lstat(`${dir}/link`)?.ino).toBe(lstatSync(`${dir}/link`).ino)
     expect(fs.stat(`${dir}/broken`)).toBeNull()
     expect(fs.lstat(`${dir}/broken`)).not.toBeNull()
-    expect([fs.readLink(`${dir}/broken`), fs.readLink(dir), fs.readLink("/nonexistent")]).toEqual(["nowhere", null, null])
+    expect([fs.readLink(`${dir}/broken`), fs.readLink(dir), fs.readLink("/nonexistent")]).toEqual([
+      "nowhere",
+      null,
+      null,
+    ])
   })
 
   test("is null only where there is nothing", () => {
@@ -166,7 +170,8 @@ describe("directories", () => {
     const dir = temporaryDirectory()
     const { int, pick } = random(7)
     const names = new Set(["...", ".hidden", "..x", "x".repeat(255)])
-    while (names.size < 1500) names.add(Array.from({ length: int(1, 60) }, () => pick(["a", ".", "ü", "容", " ", "\n"])).join(""))
+    while (names.size < 1500)
+      names.add(Array.from({ length: int(1, 60) }, () => pick(["a", ".", "ü", "容", " ", "\n"])).join(""))
     for (const dots of [".", ".."]) names.delete(dots)
     for (const name of names) writeFileSync(`${dir}/${name}`, "")
     expect(fs.listDir(dir).sort()).toEqual([...names].sort())
@@ -179,7 +184,11 @@ describe("directories", () => {
 
   test("unlink and symlink tell whether they did something; rmdir throws", () => {
     const dir = temporaryDirectory()
-    expect([fs.symlink("a", `${dir}/l`), fs.symlink("b", `${dir}/l`), fs.readLink(`${dir}/l`)]).toEqual([true, false, "a"])
+    expect([fs.symlink("a", `${dir}/l`), fs.symlink("b", `${dir}/l`), fs.readLink(`${dir}/l`)]).toEqual([
+      true,
+      false,
+      "a",
+    ])
     expect([fs.unlink(`${dir}/l`), fs.unlink(`${dir}/l`)]).toEqual([true, false])
     mkdirSync(`${dir}/full/x`, { recursive: true })
     expect(errnoOf(() => fs.rmdir(`${dir}/full`))).toBe("ENOTEMPTY")

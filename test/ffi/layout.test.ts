@@ -86,7 +86,11 @@ describe("lists", () => {
   })
 
   test("a tolerated errno is none, another one is", () => {
-    const open = (path: string): Call => ({ name: "openat", args: [AT_FDCWD, path, O_RDONLY, 0], tolerate: [ENOENT, EHWPOISON] })
+    const open = (path: string): Call => ({
+      name: "openat",
+      args: [AT_FDCWD, path, O_RDONLY, 0],
+      tolerate: [ENOENT, EHWPOISON],
+    })
     expect(run([open("/nonexistent"), { name: "getpid", args: [] }]).stopped).toBe(2)
     const refused = run([open("/dev/null/below"), { name: "getpid", args: [] }])
     expect([refused.stopped, refused.errno(0)]).toEqual([0, 20])
@@ -106,7 +110,12 @@ describe("lists", () => {
     const source = struct([4, 0xabcd1234], [4, 7])
     const subtrahend = slot("subtrahend")
     const [masked, set, minus, signed] = results(
-      [load(source, 0xffff), load(source, 0xff, 0x100), load(source, 0xffff, 0, subtrahend), load(source, 0xff, 0, 0x35)],
+      [
+        load(source, 0xffff),
+        load(source, 0xff, 0x100),
+        load(source, 0xffff, 0, subtrahend),
+        load(source, 0xff, 0, 0x35),
+      ],
       { preset: [[subtrahend, 0x1000]] },
     )
     expect([masked, set, minus, signed]).toEqual([0x1234, 0x134, 0x234, -1])
@@ -174,7 +183,11 @@ describe("jumps", () => {
     const walked = run([
       { ...load(five, -1), into: { at: at(count, 0), size: 8 } },
       { name: "write", args: [to, "x", 1] },
-      { ...load(count, -1, 0, 1), into: { at: at(count, 0), size: 8 }, jump: { when: "not-equal", value: 0, skip: -2 } },
+      {
+        ...load(count, -1, 0, 1),
+        into: { at: at(count, 0), size: 8 },
+        jump: { when: "not-equal", value: 0, skip: -2 },
+      },
     ])
     close(to)
     expect(walked.stopped).toBe(3)
@@ -192,7 +205,12 @@ describe("jumps", () => {
   })
 
   test("beyond the end ends the list", () => {
-    expect(run([{ name: "getpid", args: [], jump: { when: "not-equal", value: 0, skip: 1 } }, { name: "close", args: [-1] }]).stopped).toBe(2)
+    expect(
+      run([
+        { name: "getpid", args: [], jump: { when: "not-equal", value: 0, skip: 1 } },
+        { name: "close", args: [-1] },
+      ]).stopped,
+    ).toBe(2)
   })
 })
 

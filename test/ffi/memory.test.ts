@@ -1,17 +1,30 @@
 import { expect, test } from "bun:test"
-import { createArena, getU16, getU32, getWord, placeBytes, placeString, release, reserve, setWord } from "../../ffi/memory.ts"
+import {
+  createArena,
+  getU16,
+  getU32,
+  getWord,
+  placeBytes,
+  placeString,
+  release,
+  reserve,
+  setWord,
+} from "../../ffi/memory.ts"
 import { random } from "../src/cgroup/random.ts"
 
 const BASE = 0x600000
 const arenaOf = (size: number) => createArena(new ArrayBuffer(size), BASE)
 
-test.each([0, 1, -1, -100, 2 ** 31, 2 ** 32, -(2 ** 31) - 1, 2 ** 52 + 1, -(2 ** 52), Number.MAX_SAFE_INTEGER])("a word keeps %d", (value) => {
-  const arena = arenaOf(16)
-  setWord(arena, 8, value)
-  expect(getWord(arena, 8)).toBe(value)
-  expect(new DataView(arena.bytes.buffer).getBigInt64(8, true)).toBe(BigInt(value))
-  expect(getWord(arena, 0)).toBe(0)
-})
+test.each([0, 1, -1, -100, 2 ** 31, 2 ** 32, -(2 ** 31) - 1, 2 ** 52 + 1, -(2 ** 52), Number.MAX_SAFE_INTEGER])(
+  "a word keeps %d",
+  (value) => {
+    const arena = arenaOf(16)
+    setWord(arena, 8, value)
+    expect(getWord(arena, 8)).toBe(value)
+    expect(new DataView(arena.bytes.buffer).getBigInt64(8, true)).toBe(BigInt(value))
+    expect(getWord(arena, 0)).toBe(0)
+  },
+)
 
 test("words are those of the machine, for every number that fits (seed 1)", () => {
   const { int, chance } = random(1)

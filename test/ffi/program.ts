@@ -4,10 +4,11 @@ import { CLONE_CLEAR_SIGHAND } from "../../ffi/constants/sched.ts"
 import { SIGCHLD } from "../../ffi/constants/signal.ts"
 import { __WALL } from "../../ffi/constants/wait.ts"
 import { close, readAll } from "../../ffi/fs.ts"
-import { type LayOutOptions, layOut, type Program, REPORT_SIZE } from "../../ffi/layout.ts"
+import { type LayOutOptions, layOut, type Program } from "../../ffi/layout.ts"
 import { mapMemory, walk } from "../../ffi/libc.ts"
 import { createArena } from "../../ffi/memory.ts"
 import { pipe } from "../../ffi/pipe.ts"
+import { REPORT_SIZE } from "../../ffi/records.ts"
 import { type WaitStatus, waitChild } from "../../ffi/signal.ts"
 import { CLONE_ARGS_SIZE, cloneArgs } from "../../ffi/structs.ts"
 
@@ -46,7 +47,10 @@ export interface ChildEnd {
 export const FIRST = 1
 
 /** Carries out a list in a child of this process, and waits for it. `make` is told where to report. */
-export function runChild(make: (reportFd: number) => readonly Call[], slots: readonly (readonly [Slot, number])[] = []): ChildEnd {
+export function runChild(
+  make: (reportFd: number) => readonly Call[],
+  slots: readonly (readonly [Slot, number])[] = [],
+): ChildEnd {
   const [from, to] = pipe()
   const calls = make(to)
   const clone: Call = {

@@ -13,7 +13,8 @@ cleanUpAfterAll()
 
 const RLIMIT_NOFILE = RLIMIT_NAMES.indexOf("RLIMIT_NOFILE")
 
-const openDirectory = (at: number, name: string | Uint8Array) => call("openat", at, name, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
+const openDirectory = (at: number, name: string | Uint8Array) =>
+  call("openat", at, name, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
 
 /** Makes `depth` directories inside each other: their path is longer than any call takes. */
 function nest(path: string, depth: number): void {
@@ -57,7 +58,12 @@ test("names that are no UTF-8 go, too", () => {
   const dir = `${temporaryDirectory()}/tree`
   mkdirSync(dir)
   const fd = openDirectory(AT_FDCWD, dir)
-  for (const bytes of [[0xff, 0], [0xc3, 0x28, 0], [0x80, 0x2e, 0], [0x0a, 0]]) {
+  for (const bytes of [
+    [0xff, 0],
+    [0xc3, 0x28, 0],
+    [0x80, 0x2e, 0],
+    [0x0a, 0],
+  ]) {
     const name = Uint8Array.from(bytes)
     call("mkdirat", fd, name, 0o755)
     const inner = openDirectory(fd, name)

@@ -3,7 +3,16 @@ import { readFileSync } from "node:fs"
 import { call, callResult } from "../../ffi/call.ts"
 import { at, type Call, out, slot, strings, struct } from "../../ffi/calls.ts"
 import { ENOENT } from "../../ffi/constants/errno.ts"
-import { AT_EMPTY_PATH, AT_FDCWD, F_ADD_SEALS, F_SETFD, O_CLOEXEC, O_CREAT, O_RDONLY, O_RDWR } from "../../ffi/constants/fcntl.ts"
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  F_ADD_SEALS,
+  F_SETFD,
+  O_CLOEXEC,
+  O_CREAT,
+  O_RDONLY,
+  O_RDWR,
+} from "../../ffi/constants/fcntl.ts"
 import { errnoName } from "../../ffi/errno.ts"
 import { close, readAll } from "../../ffi/fs.ts"
 import { pipe } from "../../ffi/pipe.ts"
@@ -53,7 +62,12 @@ test("slots, structures, loads and jumps work as in stage one", () => {
       { name: "dup3", args: [to, 200, O_CLOEXEC], into: copy },
       { name: "load", args: [struct([8, 3]), -1], into: { at: at(count, 0), size: 8 } },
       { name: "writev", args: [copy, struct([8, "abc"], [8, 3], [8, "d"], [8, 1]), 2] },
-      { name: "load", args: [count, -1, 0, 1], into: { at: at(count, 0), size: 8 }, jump: { when: "not-equal", value: 0, skip: -2 } },
+      {
+        name: "load",
+        args: [count, -1, 0, 1],
+        into: { at: at(count, 0), size: 8 },
+        jump: { when: "not-equal", value: 0, skip: -2 },
+      },
       { name: "exit_group", args: [copy] },
     ],
     [to],
@@ -65,7 +79,11 @@ test("slots, structures, loads and jumps work as in stage one", () => {
 })
 
 test("a failure is reported with the index that follows stage one's", () => {
-  const open = (path: string, more: Partial<Call> = {}): Call => ({ name: "openat", args: [AT_FDCWD, path, O_RDONLY, 0], ...more })
+  const open = (path: string, more: Partial<Call> = {}): Call => ({
+    name: "openat",
+    args: [AT_FDCWD, path, O_RDONLY, 0],
+    ...more,
+  })
   const { status, reports } = runSealed([
     open("/nonexistent", { tolerate: [ENOENT] }),
     open("/nonexistent", { tolerate: [ENOENT], report: true }),
@@ -140,7 +158,10 @@ describe("exec", () => {
 
   test("arguments and environment arrive byte for byte (seed 6)", () => {
     const { int, pick } = random(6)
-    const word = () => Array.from({ length: int(0, 30) }, () => pick(["a", " ", "'", '"', "\\", "$x", "\n", "ü", "容", "\u{1f4e6}"])).join("")
+    const word = () =>
+      Array.from({ length: int(0, 30) }, () =>
+        pick(["a", " ", "'", '"', "\\", "$x", "\n", "ü", "容", "\u{1f4e6}"]),
+      ).join("")
     for (let round = 0; round < 10; round++) {
       const words = Array.from({ length: int(0, 8) }, word)
       const value = word()

@@ -6,7 +6,14 @@ import { POLLIN } from "../../ffi/constants/poll.ts"
 import { close, read, writeAll } from "../../ffi/fs.ts"
 import { pipe } from "../../ffi/pipe.ts"
 import { poll } from "../../ffi/poll.ts"
-import { isTerminal, rawSettings, setTerminalSettings, setWindowSize, terminalSettings, windowSize } from "../../ffi/tty.ts"
+import {
+  isTerminal,
+  rawSettings,
+  setTerminalSettings,
+  setWindowSize,
+  terminalSettings,
+  windowSize,
+} from "../../ffi/tty.ts"
 
 const flags = O_RDWR | O_NOCTTY | O_CLOEXEC
 const master = call("openat", AT_FDCWD, "/dev/ptmx", flags | O_NONBLOCK, 0)
@@ -48,7 +55,22 @@ describe("raw mode", () => {
     const before = settings()
     setTerminalSettings(slave, rawSettings(before))
     const raw = words(Bun.spawnSync(["stty", "-a"], { stdio: [slave, "pipe", "inherit"] }).stdout.toString())
-    const off = ["-icanon", "-echo", "-echonl", "-isig", "-iexten", "-opost", "-icrnl", "-inlcr", "-igncr", "-ixon", "-istrip", "-parmrk", "-brkint", "-parenb"]
+    const off = [
+      "-icanon",
+      "-echo",
+      "-echonl",
+      "-isig",
+      "-iexten",
+      "-opost",
+      "-icrnl",
+      "-inlcr",
+      "-igncr",
+      "-ixon",
+      "-istrip",
+      "-parmrk",
+      "-brkint",
+      "-parenb",
+    ]
     expect([...off, "cs8"].filter((word) => !raw.has(word))).toEqual([])
     setTerminalSettings(slave, before)
     expect(settings()).toEqual(before)

@@ -214,7 +214,13 @@ describe.skipIf(!isRoot)("--trace", () => {
     const lines = stderr.trimEnd().split("\n")
     expect(lines.filter((line) => !LINE.test(line))).toEqual([])
     expect(lines.filter((line) => / <\d+ µs>$/.test(line)).length).toBeGreaterThan(100)
-    expectInOrder(stderr, [/^parent fsopen\("overlay"/, /clone3/, /pivot_root\("\.", "\."\) = 0/, /^sealed .*PR_SET_DUMPABLE/, /^sealed execve\(/])
+    expectInOrder(stderr, [
+      /^parent fsopen\("overlay"/,
+      /clone3/,
+      /pivot_root\("\.", "\."\) = 0/,
+      /^sealed .*PR_SET_DUMPABLE/,
+      /^sealed execve\(/,
+    ])
   })
 
   test("is of the calls that --explain=calls shows", async () => {

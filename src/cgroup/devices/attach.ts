@@ -16,7 +16,13 @@ const ATTRIBUTES_SIZE = 48
 const unused = (bytes: number): Struct["fields"] => Array.from({ length: bytes / 8 }, () => [8, 0] as const)
 
 const load = (program: Uint8Array): number => {
-  const attributes = struct([4, BPF_PROG_TYPE_CGROUP_DEVICE], [4, program.length / 8], [8, program], [8, "MIT"], ...unused(24))
+  const attributes = struct(
+    [4, BPF_PROG_TYPE_CGROUP_DEVICE],
+    [4, program.length / 8],
+    [8, program],
+    [8, "MIT"],
+    ...unused(24),
+  )
   return call("bpf", BPF_PROG_LOAD, attributes, ATTRIBUTES_SIZE)
 }
 

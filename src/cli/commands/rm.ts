@@ -20,9 +20,12 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
   const all = booleans.get("all") ?? false
   if (all && rest.length > 0) throw new UsageError("rm --all takes no names")
   const chosen = all
-    ? listContainers(paths, true).filter(({ status }) => force || status !== "running").map(({ id }) => id)
+    ? listContainers(paths, true)
+        .filter(({ status }) => force || status !== "running")
+        .map(({ id }) => id)
     : rest
-  if (!all && chosen.length === 0) throw new UsageError("rm needs a container's name or id", { hint: "toybox ps -a lists them" })
+  if (!all && chosen.length === 0)
+    throw new UsageError("rm needs a container's name or id", { hint: "toybox ps -a lists them" })
   let failed = false
   // One that fails does not keep the others.
   for (const reference of chosen) {

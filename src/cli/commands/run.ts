@@ -26,7 +26,9 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     return explainRun(await readRequest(argv, paths), paths, explain)
   }
   if (process.geteuid?.() !== 0) {
-    throw new ToyboxError("toybox run needs root", { hint: "use sudo; running as an ordinary user comes with a later release" })
+    throw new ToyboxError("toybox run needs root", {
+      hint: "use sudo; running as an ordinary user comes with a later release",
+    })
   }
   if (argv.booleans.get("trace")) (await import("../../launch/trace.ts")).traceThisProcess()
   const request = await readRequest(argv, paths)

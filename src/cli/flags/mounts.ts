@@ -30,13 +30,18 @@ function source(option: string, text: string, path: string): string {
   }
   const absolute = path.startsWith("/") ? path : `${process.cwd()}/${path}`
   if (!stat(absolute)) {
-    throw new UsageError(`${option}: "${text}": ${absolute} does not exist`, { hint: `make it first: mkdir -p ${absolute}` })
+    throw new UsageError(`${option}: "${text}": ${absolute} does not exist`, {
+      hint: `make it first: mkdir -p ${absolute}`,
+    })
   }
   return absolute
 }
 
 /** "ro" of a bind covers what is mounted below it too, as docker has it since version 25. */
-const bindOptions = (options: readonly string[]) => ["rbind", ...options.map((option) => (option === "ro" ? "rro" : option))]
+const bindOptions = (options: readonly string[]) => [
+  "rbind",
+  ...options.map((option) => (option === "ro" ? "rro" : option)),
+]
 
 const VOLUME_OPTIONS = new Set(["ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated", "bind", "rbind"])
 
@@ -52,13 +57,21 @@ export function parseVolume(option: string, text: string): Mount {
   const words = options ? options.split(",") : []
   for (const word of words) {
     if (!VOLUME_OPTIONS.has(word) && !isMountOption(word)) {
-      throw new UsageError(`${option}: "${text}": unknown option "${word}" (use ro, rw, rslave, rshared, nosuid, nodev, noexec)`)
+      throw new UsageError(
+        `${option}: "${text}": unknown option "${word}" (use ro, rw, rslave, rshared, nosuid, nodev, noexec)`,
+      )
     }
   }
-  if (words.includes("ro") && words.includes("rw")) throw new UsageError(`${option}: "${text}": ro and rw exclude each other`)
+  if (words.includes("ro") && words.includes("rw"))
+    throw new UsageError(`${option}: "${text}": ro and rw exclude each other`)
   // SELinux labels and caching hints: nothing to do on a kernel without SELinux, or on Linux at all.
   const kept = words.filter((word) => isMountOption(word) && word !== "bind" && word !== "rbind")
-  return { destination: destination(option, text, to), type: "bind", source: source(option, text, from), options: bindOptions(kept) }
+  return {
+    destination: destination(option, text, to),
+    type: "bind",
+    source: source(option, text, from),
+    options: bindOptions(kept),
+  }
 }
 
 /** --tmpfs DST[:OPTIONS]. */
@@ -66,7 +79,12 @@ export function parseTmpfs(text: string): Mount {
   const colon = text.indexOf(":")
   const path = colon < 0 ? text : text.slice(0, colon)
   const options = colon < 0 ? [] : text.slice(colon + 1).split(",")
-  return { destination: destination("--tmpfs", text, path), type: "tmpfs", source: "tmpfs", options: tmpfsOptions("--tmpfs", text, options) }
+  return {
+    destination: destination("--tmpfs", text, path),
+    type: "tmpfs",
+    source: "tmpfs",
+    options: tmpfsOptions("--tmpfs", text, options),
+  }
 }
 
 /** What values of the file system's own options look like: tmpfs(5). */
@@ -93,7 +111,9 @@ function tmpfsOptions(option: string, text: string, options: readonly string[]):
     } else if (isMountOption(word) && propagationFlag(word) === undefined && !word.endsWith("bind")) {
       result.push(word)
     } else {
-      throw new UsageError(`${option}: "${text}": unknown tmpfs option "${word}" (use size=, mode=, uid=, gid=, ro, exec, suid, dev)`)
+      throw new UsageError(
+        `${option}: "${text}": unknown tmpfs option "${word}" (use size=, mode=, uid=, gid=, ro, exec, suid, dev)`,
+      )
     }
   }
   return result
@@ -122,10 +142,15 @@ export function parseMount(text: string): Mount {
     fields.set(ALIASES[key] ?? key, equals < 0 ? "true" : word.slice(equals + 1))
   }
   const type = fields.get("type") ?? "bind"
-  if (type !== "bind" && type !== "tmpfs") throw new UsageError(`--mount: "${text}": unknown type "${type}" (use bind or tmpfs)`)
+  if (type !== "bind" && type !== "tmpfs")
+    throw new UsageError(`--mount: "${text}": unknown type "${type}" (use bind or tmpfs)`)
   const target = fields.get("target")
-  if (!target) throw new UsageError(`--mount: "${text}" has no target (use type=${type},${type === "bind" ? "source=…," : ""}target=/path)`)
-  const allowed = type === "bind" ? ["source", "readonly", "propagation", "bind-recursive"] : ["readonly", "tmpfs-size", "tmpfs-mode"]
+  if (!target)
+    throw new UsageError(
+      `--mount: "${text}" has no target (use type=${type},${type === "bind" ? "source=…," : ""}target=/path)`,
+    )
+  const allowed =
+    type === "bind" ? ["source", "readonly", "propagation", "bind-recursive"] : ["readonly", "tmpfs-size", "tmpfs-mode"]
   for (const key of fields.keys()) {
     if (key !== "type" && key !== "target" && !allowed.includes(key)) {
       throw new UsageError(`--mount: "${text}": unknown field "${key}" for type=${type} (use ${allowed.join(", ")})`)
@@ -136,13 +161,20 @@ export function parseMount(text: string): Mount {
     const size = fields.get("tmpfs-size")
     const mode = fields.get("tmpfs-mode")
     const options = [...readonly, ...(size ? [`size=${size}`] : []), ...(mode ? [`mode=${mode}`] : [])]
-    return { destination: destination("--mount", text, target), type, source: "tmpfs", options: tmpfsOptions("--mount", text, options) }
+    return {
+      destination: destination("--mount", text, target),
+      type,
+      source: "tmpfs",
+      options: tmpfsOptions("--mount", text, options),
+    }
   }
   const from = fields.get("source")
   if (!from) throw new UsageError(`--mount: "${text}" has no source`)
   const propagation = fields.get("propagation")
   if (propagation !== undefined && propagationFlag(propagation) === undefined) {
-    throw new UsageError(`--mount: "${text}": unknown propagation "${propagation}" (use rprivate, private, rshared, shared, rslave, slave)`)
+    throw new UsageError(
+      `--mount: "${text}": unknown propagation "${propagation}" (use rprivate, private, rshared, shared, rslave, slave)`,
+    )
   }
   const options = bindOptions([...readonly, ...(propagation ? [propagation] : [])])
   const recursive = fields.get("bind-recursive") ?? "enabled"

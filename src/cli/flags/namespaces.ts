@@ -28,7 +28,8 @@ export function namespaceModes(
     if (text === undefined) continue
     if ((PRIVATE[option] ?? ["private"]).includes(text)) modes[type] = { mode: "private" }
     else if (text === "host") modes[type] = { mode: "host" }
-    else if (text.startsWith("container:")) modes[type] = { mode: "container", ...running(text.slice("container:".length)) }
+    else if (text.startsWith("container:"))
+      modes[type] = { mode: "container", ...running(text.slice("container:".length)) }
     else {
       const own = option === "net" ? "none" : "private"
       throw new UsageError(`${shown}: "${text}" is not known (use ${own}, host or container:ID)`)

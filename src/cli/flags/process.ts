@@ -1,15 +1,17 @@
 /** Environment, limits of the process, signal names. */
-import { readText } from "../../../ffi/fs.ts"
+
+import { RLIMIT_NAMES } from "../../../ffi/constants/resource.ts"
 import * as signals from "../../../ffi/constants/signal.ts"
 import { SyscallError } from "../../../ffi/errno.ts"
-import { RLIMIT_NAMES } from "../../../ffi/constants/resource.ts"
+import { readText } from "../../../ffi/fs.ts"
 import { UsageError } from "../../errors.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
 import type { ParsedArgv } from "../argv.ts"
 
 function variable(where: string, text: string): string | null {
   const name = text.split("=", 1)[0] ?? ""
-  if (name === "" || text.includes("\0")) throw new UsageError(`${where}: "${text}" is no variable (use NAME=value or NAME)`)
+  if (name === "" || text.includes("\0"))
+    throw new UsageError(`${where}: "${text}" is no variable (use NAME=value or NAME)`)
   if (text.length > name.length) return text
   // A bare name takes the caller's value, and is left out where the caller has none.
   const value = process.env[name]
@@ -21,12 +23,15 @@ function envFile(path: string): string[] {
   try {
     text = readText(path)
   } catch (error) {
-    throw new UsageError(`--env-file: cannot read ${path}${error instanceof SyscallError ? `: ${error.errno}` : ""}`, { cause: error })
+    throw new UsageError(`--env-file: cannot read ${path}${error instanceof SyscallError ? `: ${error.errno}` : ""}`, {
+      cause: error,
+    })
   }
   return text.split("\n").flatMap((line, i) => {
     const entry = line.replace(/\r$/, "").trimStart()
     if (entry === "" || entry.startsWith("#")) return []
-    if (/^[^=]*\s/.test(entry.split("=", 1)[0] ?? "")) throw new UsageError(`--env-file: ${path}:${i + 1}: a variable's name has no blanks`)
+    if (/^[^=]*\s/.test(entry.split("=", 1)[0] ?? ""))
+      throw new UsageError(`--env-file: ${path}:${i + 1}: a variable's name has no blanks`)
     return variable(`--env-file: ${path}:${i + 1}`, entry) ?? []
   })
 }
@@ -50,10 +55,12 @@ export function ulimits(argv: ParsedArgv, defaults: readonly Rlimit[]): Rlimit[]
     const [, name = "", values = ""] = /^([^=]*)=?(.*)$/s.exec(text) ?? []
     const type = `RLIMIT_${name.toUpperCase()}`
     const names = RLIMIT_NAMES.map((key) => key.slice(7).toLowerCase())
-    if (!RLIMIT_NAMES.includes(type)) throw new UsageError(`--ulimit: "${text}": unknown limit "${name}" (use ${names.join(", ")})`)
+    if (!RLIMIT_NAMES.includes(type))
+      throw new UsageError(`--ulimit: "${text}": unknown limit "${name}" (use ${names.join(", ")})`)
     const [softText = "", hardText = softText, ...more] = values.split(":")
     const [soft, hard] = [limitValue(softText), limitValue(hardText)]
-    if (Number.isNaN(soft) || Number.isNaN(hard) || more.length > 0) throw new UsageError(`--ulimit: "${text}" is no limit (use ${name}=1024 or ${name}=1024:4096)`)
+    if (Number.isNaN(soft) || Number.isNaN(hard) || more.length > 0)
+      throw new UsageError(`--ulimit: "${text}" is no limit (use ${name}=1024 or ${name}=1024:4096)`)
     if (soft > hard) throw new UsageError(`--ulimit: "${text}": the soft limit is above the hard one`)
     result.set(type, { type, soft, hard })
   }

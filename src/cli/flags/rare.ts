@@ -35,7 +35,8 @@ function hostName(option: string, text: string | undefined): string | undefined 
 function oomScore(text: string | undefined): { oomScoreAdj?: number } {
   if (text === undefined) return {}
   const value = /^-?\d{1,4}$/.test(text) ? Number(text) : Number.NaN
-  if (!(value >= -1000 && value <= 1000)) throw new UsageError(`--oom-score-adj: "${text}" is no score (use -1000 to 1000)`)
+  if (!(value >= -1000 && value <= 1000))
+    throw new UsageError(`--oom-score-adj: "${text}" is no score (use -1000 to 1000)`)
   return { oomScoreAdj: value }
 }
 
@@ -53,7 +54,9 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
   const hostname = hostName(typed.get("hostname") ?? "--hostname", strings.get("hostname"))
   const domainname = hostName("--domainname", strings.get("domainname"))
   if (hostname !== undefined && (namespaces.uts?.mode ?? "private") !== "private") {
-    throw new UsageError("--hostname would change the UTS namespace that the container shares: leave out one of --hostname and --uts")
+    throw new UsageError(
+      "--hostname would change the UTS namespace that the container shares: leave out one of --hostname and --uts",
+    )
   }
   const stopSignal = strings.get("stop-signal")
   return {

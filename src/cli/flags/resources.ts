@@ -1,6 +1,7 @@
 /** Limits: options → the flags that src/cgroup understands. */
-import { readText, stat, tryReadText } from "../../../ffi/fs.ts"
+
 import { S_IFBLK, S_IFMT } from "../../../ffi/constants/stat.ts"
+import { readText, stat, tryReadText } from "../../../ffi/fs.ts"
 import { type Flag, type RequestedResources, type ResourceFlags, resourcesFromFlags } from "../../cgroup/flags.ts"
 import type { ParsedArgv } from "../argv.ts"
 

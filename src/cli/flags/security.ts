@@ -1,10 +1,10 @@
 /** Capabilities, devices, sysctls, security options. */
 import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
-import { isDirectory, listDir, lstat, stat } from "../../../ffi/fs.ts"
 import { S_IFBLK, S_IFCHR, S_IFMT } from "../../../ffi/constants/stat.ts"
+import { isDirectory, listDir, lstat, stat } from "../../../ffi/fs.ts"
 import { UsageError } from "../../errors.ts"
-import type { DeviceRequest, NamespaceMode } from "../../spec/request.ts"
 import type { NamespaceType } from "../../oci/runtime.ts"
+import type { DeviceRequest, NamespaceMode } from "../../spec/request.ts"
 import { closest, type ParsedArgv } from "../argv.ts"
 import { normalPath } from "./path.ts"
 
@@ -16,9 +16,12 @@ export function capabilities(argv: ParsedArgv, option: "cap-add" | "cap-drop"): 
     const name = upper.startsWith("CAP_") ? upper : `CAP_${upper}`
     if (!CAPABILITY_NAMES.includes(name)) {
       const like = closest(name, CAPABILITY_NAMES)
-      throw new UsageError(`--${option}: "${text}" is not a capability${like ? ` (did you mean ${like.slice(4)}?)` : ""}`, {
-        hint: "names are those of capabilities(7), e.g. NET_ADMIN, or ALL",
-      })
+      throw new UsageError(
+        `--${option}: "${text}" is not a capability${like ? ` (did you mean ${like.slice(4)}?)` : ""}`,
+        {
+          hint: "names are those of capabilities(7), e.g. NET_ADMIN, or ALL",
+        },
+      )
     }
     return name
   })
@@ -41,7 +44,14 @@ function lookUp(path: string): Omit<DeviceRequest, "path" | "access"> | null {
   const kind = found.mode & S_IFMT
   if (kind !== S_IFBLK && kind !== S_IFCHR) return null
   const type = kind === S_IFBLK ? "b" : "c"
-  return { type, major: found.rdevMajor, minor: found.rdevMinor, mode: found.mode & 0o7777, uid: found.uid, gid: found.gid }
+  return {
+    type,
+    major: found.rdevMajor,
+    minor: found.rdevMinor,
+    mode: found.mode & 0o7777,
+    uid: found.uid,
+    gid: found.gid,
+  }
 }
 
 function devicesBelow(directory: string, target: string, access: string): DeviceRequest[] {
@@ -64,7 +74,13 @@ export function parseDevice(text: string): DeviceRequest[] {
   const typed = second !== undefined && second !== access ? second : from
   const to = typed.startsWith("/") ? normalPath(typed) : ""
   const repeated = new Set(access).size !== access.length
-  if (!from.startsWith("/") || to.length < 2 || !/^[rwm]{1,3}$/.test(access) || repeated || text.split(":").length > 3) {
+  if (
+    !from.startsWith("/") ||
+    to.length < 2 ||
+    !/^[rwm]{1,3}$/.test(access) ||
+    repeated ||
+    text.split(":").length > 3
+  ) {
     throw new UsageError(`--device: "${text}" is no device (use /dev/SRC, /dev/SRC:/dev/DST or /dev/SRC:/dev/DST:rwm)`)
   }
   const device = lookUp(from)
@@ -88,18 +104,25 @@ export function devices(argv: ParsedArgv): DeviceRequest[] {
 /** Kernel settings by the namespace that holds them: sysctl(8), namespaces(7). */
 const SYSCTL_NAMESPACES: readonly (readonly [RegExp, NamespaceType])[] = [
   [/^net\./, "network"],
-  [/^kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced|shm_next_id|sem_next_id|msg_next_id)$/, "ipc"],
+  [
+    /^kernel\.(msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni|shm_rmid_forced|shm_next_id|sem_next_id|msg_next_id)$/,
+    "ipc",
+  ],
   [/^fs\.mqueue\./, "ipc"],
 ]
 
 /** --sysctl KEY=VALUE: settings of the container's own namespaces only. */
-export function sysctls(argv: ParsedArgv, modes: Readonly<Partial<Record<NamespaceType, NamespaceMode>>>): Record<string, string> {
+export function sysctls(
+  argv: ParsedArgv,
+  modes: Readonly<Partial<Record<NamespaceType, NamespaceMode>>>,
+): Record<string, string> {
   const result: Record<string, string> = {}
   for (const text of argv.lists.get("sysctl") ?? []) {
     const equals = text.indexOf("=")
     // "net/ipv4/x" is the other form of sysctl(8), for names that have a dot in them.
     const key = text.slice(0, Math.max(equals, 0)).replaceAll("/", ".")
-    if (!/^[a-z0-9_-]+(\.[a-zA-Z0-9_-]+)+$/.test(key)) throw new UsageError(`--sysctl: "${text}" is no setting (use net.core.somaxconn=1024)`)
+    if (!/^[a-z0-9_-]+(\.[a-zA-Z0-9_-]+)+$/.test(key))
+      throw new UsageError(`--sysctl: "${text}" is no setting (use net.core.somaxconn=1024)`)
     const namespace = SYSCTL_NAMESPACES.find(([pattern]) => pattern.test(key))?.[1]
     if (namespace === undefined) {
       throw new UsageError(`--sysctl: ${key} belongs to the whole machine, not to a namespace of the container`, {

@@ -1,9 +1,19 @@
 /** The one exhaustive switch from steps to calls. */
-import { EEXIST } from "../../../ffi/constants/errno.ts"
+
 import type { Call } from "../../../ffi/calls.ts"
-import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
 import { slot } from "../../../ffi/calls.ts"
+import { EEXIST } from "../../../ffi/constants/errno.ts"
+import {
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_CREAT,
+  O_NOFOLLOW,
+  O_TRUNC,
+  O_WRONLY,
+} from "../../../ffi/constants/fcntl.ts"
 import type { Step, StepOf } from "../../plan/steps.ts"
+import { init } from "./init.ts"
 import * as mounts from "./mounts.ts"
 import * as process from "./process.ts"
 import * as root from "./root.ts"
@@ -135,7 +145,7 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
     case "umask":
       return [{ name: "umask", args: [step.mask] }]
     case "init":
-      return process.init(step)
+      return init(step)
     case "exec":
       return [process.unblockSignals(), ...process.exec(step)]
     default:

@@ -1,6 +1,7 @@
 /** What is mounted, made or hidden inside the root: steps → calls. */
-import { EEXIST, ELOOP, ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
+
 import { at, type Call, out, type Slot, slot } from "../../../ffi/calls.ts"
+import { EEXIST, ELOOP, ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
@@ -19,7 +20,13 @@ import {
   RESOLVE_NO_XDEV,
 } from "../../../ffi/constants/fcntl.ts"
 import { TIOCGPTPEER, TIOCSPTLCK, TIOCSWINSZ } from "../../../ffi/constants/ioctl.ts"
-import { MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MOVE_MOUNT_F_EMPTY_PATH } from "../../../ffi/constants/mount.ts"
+import {
+  MOUNT_ATTR_NODEV,
+  MOUNT_ATTR_NOEXEC,
+  MOUNT_ATTR_NOSUID,
+  MOUNT_ATTR_RDONLY,
+  MOVE_MOUNT_F_EMPTY_PATH,
+} from "../../../ffi/constants/mount.ts"
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG } from "../../../ffi/constants/stat.ts"
 import { CMSG_FD_OFFSET, CMSG_FD_SIZE, messageHeader, OPEN_HOW_SIZE, openHow, winsize } from "../../../ffi/structs.ts"
 import type { MountAttributes, StepOf } from "../../plan/steps.ts"
@@ -38,7 +45,10 @@ const SLAVE = slot("console")
 const parentOf = (path: string) => path.slice(0, path.lastIndexOf("/"))
 const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1)
 
-function applyAttributes(mount: Slot, { set, clear, recursiveSet, recursiveClear, propagation }: MountAttributes): Call[] {
+function applyAttributes(
+  mount: Slot,
+  { set, clear, recursiveSet, recursiveClear, propagation }: MountAttributes,
+): Call[] {
   const calls: Call[] = []
   if (set || clear) calls.push(setAttributes(mount, set, clear, false))
   if (recursiveSet || recursiveClear) calls.push(setAttributes(mount, recursiveSet, recursiveClear, true))
@@ -92,7 +102,8 @@ export function bind(step: StepOf<"bind">): Call[] {
 }
 
 // Linux's dev_t as mknod(2) takes it: makedev(3).
-const makedev = (major: number, minor: number) => (minor & 0xff) + (major & 0xfff) * 256 + Math.floor(minor / 256) * 2 ** 20
+const makedev = (major: number, minor: number) =>
+  (minor & 0xff) + (major & 0xfff) * 256 + Math.floor(minor / 256) * 2 ** 20
 
 /** The directory that a device node or link goes to: /dev itself is known by fd. */
 function openParent(path: string): { calls: Call[]; directory: Slot } {
@@ -145,7 +156,11 @@ export function terminal(step: StepOf<"console">): Call[] {
     { name: "ioctl", args: [MASTER, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], into: SLAVE },
     { name: "ioctl", args: [SLAVE, TIOCSWINSZ, winsize(step.height, step.width)] },
     // A /dev of the user's may have one.
-    { name: "openat", args: [DEV, "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600], tolerate: [EEXIST] },
+    {
+      name: "openat",
+      args: [DEV, "console", O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600],
+      tolerate: [EEXIST],
+    },
     copyMount(SLAVE, "", false),
     openInRoot("dev/console", O_PATH, TARGET, RESOLVE_NO_SYMLINKS),
     moveToTarget(),
@@ -160,7 +175,16 @@ export function terminal(step: StepOf<"console">): Call[] {
 
 /** A read-only tmpfs with one empty file and one empty directory: never the image's /dev/null (CVE-2025-31133). */
 export const maskSource = (step: StepOf<"mask-source">): Call[] => [
-  ...newMount("tmpfs", "mask", [["mode", "0755"], ["size", "4k"]], MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC, MASK),
+  ...newMount(
+    "tmpfs",
+    "mask",
+    [
+      ["mode", "0755"],
+      ["size", "4k"],
+    ],
+    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+    MASK,
+  ),
   { name: "mkdirat", args: [MASK, "directory", 0o555] },
   // Not open(2): a mount with a file open for writing cannot become read-only.
   { name: "mknodat", args: [MASK, "file", S_IFREG | 0o444, 0] },
@@ -190,7 +214,10 @@ export const readonlyMount = (step: StepOf<"readonly-mount">): Call[] => [
 
 /** Written through the fd of the container's own procfs: CVE-2025-52881. */
 export function sysctl(step: StepOf<"sysctl">): Call[] {
-  const how = openHow(O_WRONLY | O_CLOEXEC, RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS)
+  const how = openHow(
+    O_WRONLY | O_CLOEXEC,
+    RESOLVE_BENEATH | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_SYMLINKS,
+  )
   const bytes = new TextEncoder().encode(step.value)
   return [
     { name: "openat2", args: [PROC, `sys/${step.key.replaceAll(".", "/")}`, how, OPEN_HOW_SIZE], into: FILE },

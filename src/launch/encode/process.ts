@@ -1,7 +1,23 @@
 /** The process itself: clone, namespaces, cgroups, descriptors, identity, exec. Steps → calls. */
-import { E2BIG, EACCES, ECHILD, EINTR, EINVAL, EIO, EISDIR, ELIBBAD, ELOOP, ENAMETOOLONG, ENOENT, ENOEXEC, ENOMEM, ENOTDIR, EPERM, ESRCH, ETXTBSY } from "../../../ffi/constants/errno.ts"
+
 import { at, type Call, out, PROCESS, type Slot, slot, strings, struct } from "../../../ffi/calls.ts"
 import { _LINUX_CAPABILITY_VERSION_3 } from "../../../ffi/constants/capability.ts"
+import {
+  E2BIG,
+  EACCES,
+  EINVAL,
+  EIO,
+  EISDIR,
+  ELIBBAD,
+  ELOOP,
+  ENAMETOOLONG,
+  ENOENT,
+  ENOEXEC,
+  ENOMEM,
+  ENOTDIR,
+  EPERM,
+  ETXTBSY,
+} from "../../../ffi/constants/errno.ts"
 import { AT_EMPTY_PATH, AT_FDCWD, F_SETFD, FD_CLOEXEC, O_CLOEXEC, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
 import { IFF_RUNNING, IFF_UP, SIOCSIFFLAGS, TIOCSCTTY } from "../../../ffi/constants/ioctl.ts"
 import {
@@ -11,7 +27,6 @@ import {
   PR_CAPBSET_DROP,
   PR_SET_DUMPABLE,
   PR_SET_KEEPCAPS,
-  PR_SET_NAME,
   PR_SET_NO_NEW_PRIVS,
   PR_SET_PDEATHSIG,
 } from "../../../ffi/constants/prctl.ts"
@@ -19,16 +34,23 @@ import { RLIMIT_NAMES } from "../../../ffi/constants/resource.ts"
 import * as sched from "../../../ffi/constants/sched.ts"
 import { SIG_SETMASK, SIGCHLD, SIGKILL, SIGSTOP, SIGSYS } from "../../../ffi/constants/signal.ts"
 import { AF_INET, SOCK_CLOEXEC, SOCK_DGRAM } from "../../../ffi/constants/socket.ts"
-import { WNOHANG } from "../../../ffi/constants/wait.ts"
-import { CLONE_ARGS_SIZE, capData, capHeader, cloneArgs, defaultSigaction, ifreqFlags, rlimit as rlimitStruct } from "../../../ffi/structs.ts"
+import {
+  CLONE_ARGS_SIZE,
+  capData,
+  capHeader,
+  cloneArgs,
+  defaultSigaction,
+  ifreqFlags,
+  rlimit as rlimitStruct,
+} from "../../../ffi/structs.ts"
 import type { NamespaceType } from "../../oci/runtime.ts"
 import type { StepOf } from "../../plan/steps.ts"
 
 const FILE = slot("file")
 const SOCKET = slot("socket")
-const ALL_SIGNALS = new Uint8Array(8).fill(0xff)
+export const ALL_SIGNALS = new Uint8Array(8).fill(0xff)
 const NO_SIGNALS = new Uint8Array(8)
-const SIGSET_SIZE = 8
+export const SIGSET_SIZE = 8
 
 /** The clone(2) flag of each kind of namespace. */
 export const NAMESPACE_FLAGS: Record<NamespaceType, number> = {
@@ -117,9 +139,13 @@ export function write(step: { path: string; value: string }): Call[] {
   ]
 }
 
-export const unshare = (step: StepOf<"unshare">): Call[] => [{ name: "unshare", args: [NAMESPACE_FLAGS[step.namespace]] }]
+export const unshare = (step: StepOf<"unshare">): Call[] => [
+  { name: "unshare", args: [NAMESPACE_FLAGS[step.namespace]] },
+]
 
-export const setns = (step: StepOf<"setns">): Call[] => [{ name: "setns", args: [step.fd, NAMESPACE_FLAGS[step.namespace]] }]
+export const setns = (step: StepOf<"setns">): Call[] => [
+  { name: "setns", args: [step.fd, NAMESPACE_FLAGS[step.namespace]] },
+]
 
 export const loopback = (): Call[] => [
   { name: "socket", args: [AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0], into: SOCKET },
@@ -130,13 +156,19 @@ export const loopback = (): Call[] => [
 const limit = (value: number) => (Number.isFinite(value) ? value : 0xffffffffffffffffn)
 
 export const rlimit = (step: StepOf<"rlimit">): Call[] => [
-  { name: "prlimit64", args: [0, RLIMIT_NAMES.indexOf(step.type), rlimitStruct(limit(step.soft), limit(step.hard)), null] },
+  {
+    name: "prlimit64",
+    args: [0, RLIMIT_NAMES.indexOf(step.type), rlimitStruct(limit(step.soft), limit(step.hard)), null],
+  },
 ]
 
 export function stdio(step: StepOf<"stdio">): Call[] {
   // Each source is above 2 or already in its place, so none is overwritten before it is used. Where toybox was started with
   // one of the three closed, Bun has put /dev/null there, and close-on-exec.
-  return step.fds.map((fd, target): Call => (fd === target ? { name: "fcntl", args: [fd, F_SETFD, 0] } : { name: "dup2", args: [fd, target] }))
+  return step.fds.map(
+    (fd, target): Call =>
+      fd === target ? { name: "fcntl", args: [fd, F_SETFD, 0] } : { name: "dup2", args: [fd, target] },
+  )
 }
 
 /** Waits for the parent's word that stage two is there; without it the parent is gone. */
@@ -173,8 +205,14 @@ export function defaultSignals(): Call[] {
   return calls
 }
 
-export const unblockSignals = (): Call => ({ name: "rt_sigprocmask", args: [SIG_SETMASK, NO_SIGNALS, null, SIGSET_SIZE] })
-export const blockSignals = (): Call => ({ name: "rt_sigprocmask", args: [SIG_SETMASK, ALL_SIGNALS, null, SIGSET_SIZE] })
+export const unblockSignals = (): Call => ({
+  name: "rt_sigprocmask",
+  args: [SIG_SETMASK, NO_SIGNALS, null, SIGSET_SIZE],
+})
+export const blockSignals = (): Call => ({
+  name: "rt_sigprocmask",
+  args: [SIG_SETMASK, ALL_SIGNALS, null, SIGSET_SIZE],
+})
 
 /** chdir(2), then getcwd(2) must begin with "/": a directory outside the root does not (CVE-2024-21626). */
 export function chdir(step: StepOf<"chdir">): Call[] {
@@ -218,40 +256,6 @@ export const capabilities = (step: StepOf<"capabilities">): Call[] => [
 
 export const noNewPrivileges = (): Call[] => [prctl(PR_SET_NO_NEW_PRIVS, 1)]
 
-/**
- * An init of calls: makes the command's process, then forwards every signal to it and reaps whatever ends, until it
- * ends itself; exits with its code, or 128 + the signal.
- */
-export function init(step: StepOf<"init">): Call[] {
-  const child = slot("command pid")
-  const signal = slot("signal")
-  const reaped = slot("reaped pid")
-  const status = out("wait status", 8)
-  const code = slot("exit code")
-  const always = { when: "not-equal", value: -4096 } as const
-  const loop: Call[] = [
-    // What ps(1) shows, in the place of the memfd's name.
-    { name: "prctl", args: [PR_SET_NAME, "toybox-init", 0, 0, 0] },
-    ...closeOtherFds([]),
-    /* wait */ { name: "rt_sigtimedwait", args: [ALL_SIGNALS, null, null, SIGSET_SIZE], into: signal, tolerate: [EINTR], jump: { when: "equal", value: -1, skip: -1 } },
-    { name: "load", args: [at(signal, 0), -1], jump: { when: "equal", value: SIGCHLD, skip: 1 } },
-    { name: "kill", args: [child, signal], tolerate: [ESRCH], jump: { ...always, skip: -3 } },
-    /* reap */ { name: "wait4", args: [-1, status, WNOHANG, null], into: reaped, tolerate: [ECHILD, EINTR], jump: { when: "equal", value: 0, skip: -4 } },
-    { name: "load", args: [at(reaped, 0), -1], jump: { when: "equal", value: -1, skip: -5 } },
-    { name: "load", args: [at(reaped, 0), -1, 0, child], jump: { when: "not-equal", value: 0, skip: -3 } },
-    { name: "load", args: [status, 0x7f], jump: { when: "not-equal", value: 0, skip: 2 } },
-    { name: "load", args: [at(status, 1), 0xff], into: code },
-    { name: "exit_group", args: [code] },
-    { name: "load", args: [status, 0x7f, 0x80], into: code },
-    { name: "exit_group", args: [code] },
-  ]
-  return [
-    { name: "clone", args: [SIGCHLD, 0, 0, 0, 0], into: child, jump: { when: "equal", value: 0, skip: loop.length } },
-    ...loop,
-    ...session({ kind: "session", terminal: step.terminal }),
-  ]
-}
-
 /** Tries each candidate; what failed is reported, and the parent tells 126 from 127. */
 export function exec(step: StepOf<"exec">): Call[] {
   const args = strings(step.args)
@@ -259,7 +263,22 @@ export function exec(step: StepOf<"exec">): Call[] {
   return step.candidates.map((path) => ({
     name: "execve",
     args: [path, args, env],
-    tolerate: [ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG, ENOEXEC, EISDIR, ETXTBSY, EPERM, EINVAL, E2BIG, ELIBBAD, ENOMEM, EIO],
+    tolerate: [
+      ENOENT,
+      ENOTDIR,
+      EACCES,
+      ELOOP,
+      ENAMETOOLONG,
+      ENOEXEC,
+      EISDIR,
+      ETXTBSY,
+      EPERM,
+      EINVAL,
+      E2BIG,
+      ELIBBAD,
+      ENOMEM,
+      EIO,
+    ],
     report: true,
   }))
 }

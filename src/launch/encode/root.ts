@@ -1,6 +1,7 @@
 /** Root file system, mount points inside it, and leaving the host's: steps → calls. */
-import { EEXIST, EINVAL, ENOENT } from "../../../ffi/constants/errno.ts"
+
 import { type Arg, type Call, slot } from "../../../ffi/calls.ts"
+import { EEXIST, EINVAL, ENOENT } from "../../../ffi/constants/errno.ts"
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -90,7 +91,13 @@ export const moveToTarget = (mount = MOUNT): Call => ({
 })
 
 /** fsopen, fsconfig and fsmount of a new file system instance, detached, into MOUNT. */
-export function newMount(type: string, source: string, data: readonly (readonly [string, string | null])[], attributes: number, into = MOUNT): Call[] {
+export function newMount(
+  type: string,
+  source: string,
+  data: readonly (readonly [string, string | null])[],
+  attributes: number,
+  into = MOUNT,
+): Call[] {
   const config = ([key, value]: readonly [string, string | null]): Call => ({
     name: "fsconfig",
     args: [FS, value === null ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, key, value, 0],
@@ -118,7 +125,13 @@ export const copyMount = (dirFd: Arg, path: string, recursive: boolean, into = M
 /** mount_setattr(2) on a mount held by fd. */
 export const setAttributes = (mount: Arg, set: number, clear: number, recursive: boolean, propagation = 0): Call => ({
   name: "mount_setattr",
-  args: [mount, "", AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0), mountAttr(set, clear, propagation), MOUNT_ATTR_SIZE],
+  args: [
+    mount,
+    "",
+    AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0),
+    mountAttr(set, clear, propagation),
+    MOUNT_ATTR_SIZE,
+  ],
 })
 
 /**
@@ -126,7 +139,11 @@ export const setAttributes = (mount: Arg, set: number, clear: number, recursive:
  * 255 bytes, and so a colon or comma in a path needs no escape.
  */
 export function overlay(step: StepOf<"overlay">, reserved: readonly number[]): Call[] {
-  const directories = [["lowerdir", step.lower] as const, ["upperdir", step.upper] as const, ["workdir", step.work] as const]
+  const directories = [
+    ["lowerdir", step.lower] as const,
+    ["upperdir", step.upper] as const,
+    ["workdir", step.work] as const,
+  ]
   const opens = directories.flatMap(([, path], i): Call[] => [
     { name: "openat", args: [AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], into: TARGET },
     { name: "dup3", args: [TARGET, reserved[i] ?? -1, O_CLOEXEC] },

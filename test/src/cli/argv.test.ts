@@ -113,6 +113,9 @@ describe("closest", () => {
 })
 
 test("no name or alias of run's options is used twice", () => {
-  const names = Object.entries<OptionDefinitions[string]>(RUN_OPTIONS).flatMap(([name, { alias }]) => [name, ...(alias === undefined ? [] : [alias].flat())])
+  const names = Object.entries<OptionDefinitions[string]>(RUN_OPTIONS).flatMap(([name, { alias }]) => [
+    name,
+    ...(alias === undefined ? [] : [alias].flat()),
+  ])
   expect(names.filter((name, i) => names.indexOf(name) !== i)).toEqual([])
 })

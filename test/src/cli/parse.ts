@@ -1,4 +1,4 @@
-import { parseArgv, type ParsedArgv } from "../../../src/cli/argv.ts"
+import { type ParsedArgv, parseArgv } from "../../../src/cli/argv.ts"
 import { RUN_OPTIONS } from "../../../src/cli/commands/run-options.ts"
 
 /** The options of `toybox run`, read. */

@@ -2,7 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { writeFileSync } from "node:fs"
 import { defaultRlimits, readRequest } from "../../../src/cli/request.ts"
 import type { ContainerRequest } from "../../../src/container/request.ts"
-import { startTime, enterRunning, leaveRunning } from "../../../src/container/state.ts"
+import { enterRunning, leaveRunning, startTime } from "../../../src/container/state.ts"
 import { basePath } from "../../../src/image/base.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../helpers/scratch.ts"
 import { makeContainer, makeState, runningRecord } from "../container/temp-state.ts"
@@ -18,9 +18,15 @@ describe("the root and the command", () => {
   test.each<[string[], string[]]>([
     [[], ["/bin/sh"]],
     [["base"], ["/bin/sh"]],
-    [["base", "echo", "--rm", "-v"], ["echo", "--rm", "-v"]],
+    [
+      ["base", "echo", "--rm", "-v"],
+      ["echo", "--rm", "-v"],
+    ],
     [["--entrypoint", "/bin/ls", "base"], ["/bin/ls"]],
-    [["--entrypoint", "/bin/ls", "base", "-l"], ["/bin/ls", "-l"]],
+    [
+      ["--entrypoint", "/bin/ls", "base", "-l"],
+      ["/bin/ls", "-l"],
+    ],
     [["--entrypoint", "", "base"], ["/bin/sh"]],
   ])("%j runs %j", async (words, args) => {
     expect((await request(...words)).process.args).toEqual(args)
@@ -60,15 +66,46 @@ describe("what is read of the rest", () => {
     const common = await request("base", "true")
     const rare = await request("--label", "a=b", "base", "true")
     expect({ ...rare, process: { ...rare.process, labels: {} } }).toEqual({ ...common, mountinfo: rare.mountinfo })
-    expect(common).toMatchObject({ autoRemove: false, init: false, trace: false, quiet: false, stopSignal: 15, cgroupParent: null })
-    expect(common.process).toMatchObject({ user: "0", workdir: "/", terminal: false, noNewPrivileges: true, rlimits: defaultRlimits() })
+    expect(common).toMatchObject({
+      autoRemove: false,
+      init: false,
+      trace: false,
+      quiet: false,
+      stopSignal: 15,
+      cgroupParent: null,
+    })
+    expect(common.process).toMatchObject({
+      user: "0",
+      workdir: "/",
+      terminal: false,
+      noNewPrivileges: true,
+      rlimits: defaultRlimits(),
+    })
   })
 
   test("everything asked", async () => {
-    const words = "--rm --init -q --trace --name web --cidfile /c --user alice:staff --workdir /a/../b --read-only --stop-signal INT --hostname box --domainname d --oom-score-adj -7 --label a=b=c --label d --group-add audio --cgroup-parent my.slice/x"
+    const words =
+      "--rm --init -q --trace --name web --cidfile /c --user alice:staff --workdir /a/../b --read-only --stop-signal INT --hostname box --domainname d --oom-score-adj -7 --label a=b=c --label d --group-add audio --cgroup-parent my.slice/x"
     const made = await request(...words.split(" "))
-    expect(made).toMatchObject({ autoRemove: true, init: true, quiet: true, trace: true, name: "web", cidfile: "/c", stopSignal: 2, cgroupParent: "/my.slice/x" })
-    expect(made.process).toMatchObject({ user: "alice:staff", workdir: "/b", readonlyRoot: true, hostname: "box", domainname: "d", oomScoreAdj: -7, groupAdd: ["audio"] })
+    expect(made).toMatchObject({
+      autoRemove: true,
+      init: true,
+      quiet: true,
+      trace: true,
+      name: "web",
+      cidfile: "/c",
+      stopSignal: 2,
+      cgroupParent: "/my.slice/x",
+    })
+    expect(made.process).toMatchObject({
+      user: "alice:staff",
+      workdir: "/b",
+      readonlyRoot: true,
+      hostname: "box",
+      domainname: "d",
+      oomScoreAdj: -7,
+      groupAdd: ["audio"],
+    })
     expect(made.process.labels).toEqual({ a: "b=c", d: "" })
   })
 
@@ -86,7 +123,11 @@ describe("what is read of the rest", () => {
   test("the namespaces of a running container, not of one that ended", async () => {
     const { id } = makeContainer(paths)
     const lock = enterRunning(paths, id, runningRecord({ pid: process.pid, startTime: startTime(process.pid) ?? "" }))
-    expect((await request("--net", `container:${id.slice(0, 12)}`)).process.namespaces.network).toMatchObject({ mode: "container", pid: process.pid, id })
+    expect((await request("--net", `container:${id.slice(0, 12)}`)).process.namespaces.network).toMatchObject({
+      mode: "container",
+      pid: process.pid,
+      id,
+    })
     leaveRunning(lock)
     expect(request("--net", `container:${id}`)).rejects.toThrow("is not running")
   })
@@ -101,7 +142,10 @@ describe("-t and -i", () => {
   test("as given; not meant where standard input is no terminal", async () => {
     expect((await request("-t")).process.terminal).toBe(true)
     expect(await request("-i")).toMatchObject({ interactive: true, process: { terminal: false } })
-    expect(await request("--tty=false", "base", "sh")).toMatchObject({ interactive: false, process: { terminal: false } })
+    expect(await request("--tty=false", "base", "sh")).toMatchObject({
+      interactive: false,
+      process: { terminal: false },
+    })
   })
 
   test("detach keys are reserved with a terminal only", async () => {

@@ -13,9 +13,12 @@ describe("parseDetachKeys", () => {
     expect(parseDetachKeys(text)).toEqual(keys)
   })
 
-  test.each(["ctrl-", "ctrl-1", "ab", "a,", ",", "ü", " ", "ctrl-p ctrl-q", "\u0010", "ctrl--"])("refuses %j", (text) => {
-    expect(() => parseDetachKeys(text)).toThrow("--detach-keys")
-  })
+  test.each(["ctrl-", "ctrl-1", "ab", "a,", ",", "ü", " ", "ctrl-p ctrl-q", "\u0010", "ctrl--"])(
+    "refuses %j",
+    (text) => {
+      expect(() => parseDetachKeys(text)).toThrow("--detach-keys")
+    },
+  )
 })
 
 /** What comes through, and how often the sequence was found, with the input cut as told. */
@@ -38,7 +41,8 @@ function reference(keys: readonly number[], input: readonly number[]): { through
       found++
     }
     // What can no longer be the beginning of the sequence goes on.
-    while (pending.length > 0 && !pending.every((value, i) => keys[i] === value)) through.push(pending.shift() as number)
+    while (pending.length > 0 && !pending.every((value, i) => keys[i] === value))
+      through.push(pending.shift() as number)
   }
   return { through, found }
 }
@@ -65,7 +69,10 @@ test("whatever is typed, in whatever pieces: the sequence is found, the rest goe
 
 test("a beginning that repeats itself is seen", () => {
   expect(filtered([1, 1, 2], [Uint8Array.from([1, 1, 1, 2, 9])])).toEqual({ through: [1, 9], found: 1 })
-  expect(filtered([16, 17], [Uint8Array.from([16]), Uint8Array.from([16]), Uint8Array.from([17])])).toEqual({ through: [16], found: 1 })
+  expect(filtered([16, 17], [Uint8Array.from([16]), Uint8Array.from([16]), Uint8Array.from([17])])).toEqual({
+    through: [16],
+    found: 1,
+  })
 })
 
 test("no keys: everything goes through", () => {

@@ -1,7 +1,14 @@
 import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import type { Cgroups } from "../../../src/cgroup/detect.ts"
-import { bindSources, cgroupView, openNamespaces, ownCapabilities, presentPaths, unpivotableMounts } from "../../../src/container/facts.ts"
+import {
+  bindSources,
+  cgroupView,
+  openNamespaces,
+  ownCapabilities,
+  presentPaths,
+  unpivotableMounts,
+} from "../../../src/container/facts.ts"
 import { specOf } from "../spec/fixtures.ts"
 
 describe("unpivotableMounts", () => {
@@ -14,7 +21,9 @@ describe("unpivotableMounts", () => {
   })
 
   test("the initial ramfs: everything on it, the deepest first", () => {
-    expect(unpivotableMounts(mounts(root("rootfs"), at("/proc"), at("/sys"), at("/sys/fs/cgroup"), at("/dev/pts")))?.at(0)).toBe("/sys/fs/cgroup")
+    expect(
+      unpivotableMounts(mounts(root("rootfs"), at("/proc"), at("/sys"), at("/sys/fs/cgroup"), at("/dev/pts")))?.at(0),
+    ).toBe("/sys/fs/cgroup")
     expect(unpivotableMounts(mounts(root("rootfs")))).toEqual([])
   })
 
@@ -27,11 +36,17 @@ describe("unpivotableMounts", () => {
   })
 
   test("each of several mounts on one place, and names with blanks as they are", () => {
-    expect(unpivotableMounts(mounts(root("rootfs"), at("/dev"), at("/dev"), at("/a\\040b\\134")))).toEqual(["/a b\\", "/dev", "/dev"])
+    expect(unpivotableMounts(mounts(root("rootfs"), at("/dev"), at("/dev"), at("/a\\040b\\134")))).toEqual([
+      "/a b\\",
+      "/dev",
+      "/dev",
+    ])
   })
 
   test("other fields are not taken for the mount point", () => {
-    expect(unpivotableMounts(mounts("1 1 8:1 / / rw shared:1 - ext4 /dev/root rw", "2 1 0:3 / /x rw - rootfs / rw"))).toBeNull()
+    expect(
+      unpivotableMounts(mounts("1 1 8:1 / / rw shared:1 - ext4 /dev/root rw", "2 1 0:3 / /x rw - rootfs / rw")),
+    ).toBeNull()
   })
 
   test("this machine's root can be told", () => {
@@ -50,16 +65,29 @@ describe("cgroupView", () => {
   }
 
   test("v2: the one tree", () => {
-    expect(cgroupView({ mode: "unified", unified: hierarchy("") }, [], false)).toEqual({ mounts: [{ name: "cgroup", type: "cgroup2", options: [] }], links: [] })
+    expect(cgroupView({ mode: "unified", unified: hierarchy("") }, [], false)).toEqual({
+      mounts: [{ name: "cgroup", type: "cgroup2", options: [] }],
+      links: [],
+    })
   })
 
   test("v1: the hierarchies in which the container has a cgroup, with a link for each controller of a pair", () => {
     expect(cgroupView(legacy, ["cpu", "cpuacct", "memory"], false)).toEqual({
       mounts: [
-        { name: "cpu,cpuacct", type: "cgroup", options: [["cpu", null], ["cpuacct", null]] },
+        {
+          name: "cpu,cpuacct",
+          type: "cgroup",
+          options: [
+            ["cpu", null],
+            ["cpuacct", null],
+          ],
+        },
         { name: "memory", type: "cgroup", options: [["memory", null]] },
       ],
-      links: [["cpu", "cpu,cpuacct"], ["cpuacct", "cpu,cpuacct"]],
+      links: [
+        ["cpu", "cpu,cpuacct"],
+        ["cpuacct", "cpu,cpuacct"],
+      ],
     })
     expect(cgroupView(legacy, ["memory"], false).mounts.map(({ name }) => name)).toEqual(["memory"])
   })
@@ -89,5 +117,5 @@ test("toybox's own capabilities are those that the kernel tells", () => {
   const mask = BigInt(`0x${/^CapPrm:\s*(\w+)$/m.exec(readFileSync("/proc/self/status", "utf8"))?.[1]}`)
   const known = ownCapabilities()
   expect(known.length).toBe(mask.toString(2).replaceAll("0", "").length)
-  expect(known.includes("CAP_SYS_ADMIN")).toBe((mask >> 21n & 1n) === 1n)
+  expect(known.includes("CAP_SYS_ADMIN")).toBe(((mask >> 21n) & 1n) === 1n)
 })

@@ -9,16 +9,46 @@ describe("resolv.conf", () => {
   const UPSTREAM = "nameserver 192.0.2.1\nsearch example.org\n"
 
   test.each<[string, string, string | null, string]>([
-    ["ordinary servers stay", "search a\nnameserver 192.0.2.7\noptions edns0\n", null, "search a\nnameserver 192.0.2.7\noptions edns0\n"],
+    [
+      "ordinary servers stay",
+      "search a\nnameserver 192.0.2.7\noptions edns0\n",
+      null,
+      "search a\nnameserver 192.0.2.7\noptions edns0\n",
+    ],
     ["systemd's stub alone: its upstream servers", "nameserver 127.0.0.53\noptions edns0\n", UPSTREAM, UPSTREAM],
     ["the stub with blanks around", "nameserver\t127.0.0.53  \n", UPSTREAM, UPSTREAM],
     ["the stub, but no list of upstream servers", "nameserver 127.0.0.53\nsearch a\n", null, "search a\n"],
-    ["the stub beside another server: that one", "nameserver 127.0.0.53\nnameserver 192.0.2.7\n", UPSTREAM, "nameserver 192.0.2.7\n"],
-    ["other servers on the loopback are dropped", "nameserver 127.0.0.1\nnameserver ::1\nnameserver 2001:db8::1\n", UPSTREAM, "nameserver 2001:db8::1\n"],
-    ["what only begins like one stays", "nameserver 12.7.0.1\nnameserver ::1234\n", null, "nameserver 12.7.0.1\nnameserver ::1234\n"],
-    ["a comment is no server", "# nameserver 127.0.0.1\nnameserver 192.0.2.7\n", null, "# nameserver 127.0.0.1\nnameserver 192.0.2.7\n"],
+    [
+      "the stub beside another server: that one",
+      "nameserver 127.0.0.53\nnameserver 192.0.2.7\n",
+      UPSTREAM,
+      "nameserver 192.0.2.7\n",
+    ],
+    [
+      "other servers on the loopback are dropped",
+      "nameserver 127.0.0.1\nnameserver ::1\nnameserver 2001:db8::1\n",
+      UPSTREAM,
+      "nameserver 2001:db8::1\n",
+    ],
+    [
+      "what only begins like one stays",
+      "nameserver 12.7.0.1\nnameserver ::1234\n",
+      null,
+      "nameserver 12.7.0.1\nnameserver ::1234\n",
+    ],
+    [
+      "a comment is no server",
+      "# nameserver 127.0.0.1\nnameserver 192.0.2.7\n",
+      null,
+      "# nameserver 127.0.0.1\nnameserver 192.0.2.7\n",
+    ],
     ["none: none is invented", "", UPSTREAM, ""],
-    ["loopback among the upstream servers, too", "nameserver 127.0.0.53\n", "nameserver 127.0.0.1\nnameserver 192.0.2.1\n", "nameserver 192.0.2.1\n"],
+    [
+      "loopback among the upstream servers, too",
+      "nameserver 127.0.0.53\n",
+      "nameserver 127.0.0.1\nnameserver 192.0.2.1\n",
+      "nameserver 192.0.2.1\n",
+    ],
   ])("%s", (_, host, systemd, expected) => {
     expect(resolvConf(host, systemd, false)).toBe(expected)
   })

@@ -3,13 +3,22 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { call } from "../../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../../ffi/constants/fcntl.ts"
 import { close } from "../../../ffi/fs.ts"
-import { existsInRoot, parseGroup, parseId, parsePasswd, resolveIdentity, resolveUser } from "../../../src/container/identity.ts"
+import {
+  existsInRoot,
+  parseGroup,
+  parseId,
+  parsePasswd,
+  resolveIdentity,
+  resolveUser,
+} from "../../../src/container/identity.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../helpers/scratch.ts"
 import { random } from "../cgroup/random.ts"
 
 cleanUpAfterAll()
 
-const PASSWD = parsePasswd("root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1001::/home/alice:/bin/sh\nbob:x:1002:1002:::\n12:x:77:78::/twelve:\n")
+const PASSWD = parsePasswd(
+  "root:x:0:0:root:/root:/bin/sh\nalice:x:1000:1001::/home/alice:/bin/sh\nbob:x:1002:1002:::\n12:x:77:78::/twelve:\n",
+)
 const GROUP = parseGroup("root:x:0:\nalice:x:1001:\naudio:x:29:alice,bob\nstaff:x:50:alice\n99:x:98:\n")
 const resolve = (user: string, groupAdd: string[] = []) => resolveUser(user, groupAdd, PASSWD, GROUP)
 
@@ -30,12 +39,28 @@ describe("--user", () => {
     expect(resolve(user) as object).toEqual(expected)
   })
 
-  test.each(["", ":", "alice:", ":staff", "nobody", "alice:nogroup", "-1", "+1", "1.0", "0x0", " 0", "0 ", "1e3", "2147483648", "4294967296", "99999999999999999999", "alice:bob:x", "０"])(
-    "refuses %j",
-    (user) => {
-      expect(() => resolve(user)).toThrow("--user")
-    },
-  )
+  test.each([
+    "",
+    ":",
+    "alice:",
+    ":staff",
+    "nobody",
+    "alice:nogroup",
+    "-1",
+    "+1",
+    "1.0",
+    "0x0",
+    " 0",
+    "0 ",
+    "1e3",
+    "2147483648",
+    "4294967296",
+    "99999999999999999999",
+    "alice:bob:x",
+    "０",
+  ])("refuses %j", (user) => {
+    expect(() => resolve(user)).toThrow("--user")
+  })
 
   test("--group-add by name and number, each once", () => {
     expect(resolve("alice", ["audio", "7", "staff", "7"]).additionalGids).toEqual([29, 50, 7])
@@ -50,13 +75,32 @@ describe("parsing", () => {
   })
 
   test("lines that are none are skipped", () => {
-    expect(parsePasswd("\n#x\nshort\n:x:1:1::/:\na:x:-1:0::/:\nb:x:1::/:\nok:x:1:2")).toEqual([{ name: "ok", uid: 1, gid: 2, home: "" }])
+    expect(parsePasswd("\n#x\nshort\n:x:1:1::/:\na:x:-1:0::/:\nb:x:1::/:\nok:x:1:2")).toEqual([
+      { name: "ok", uid: 1, gid: 2, home: "" },
+    ])
     expect(parseGroup("x\n:x:1:a\na:x:b:c\nok:x:1:a,,b,")).toEqual([{ name: "ok", gid: 1, members: ["a", "b"] }])
   })
 
   test("no garbage leads to an id that the kernel would take for another (seed 15)", () => {
     const { int, pick } = random(15)
-    const pieces = ["root", "x", "0", "1", "65536", "4294967295", "4294967296", "-1", ",", "\0", "é", "٣", " ", "2147483648", "1e9", "0x10"]
+    const pieces = [
+      "root",
+      "x",
+      "0",
+      "1",
+      "65536",
+      "4294967295",
+      "4294967296",
+      "-1",
+      ",",
+      "\0",
+      "é",
+      "٣",
+      " ",
+      "2147483648",
+      "1e9",
+      "0x10",
+    ]
     const line = (most: number) => Array.from({ length: int(0, most) }, () => pick(pieces)).join(":")
     const text = () => Array.from({ length: int(0, 6) }, () => line(7)).join("\n")
     const ids: number[] = []
@@ -93,14 +137,35 @@ describe("resolveIdentity", () => {
 
   test("environment: defaults, TERM with a terminal, HOME of the user; the last given wins", () => {
     const root = rootOf((dir) => writeFileSync(`${dir}/etc/passwd`, "alice:x:7:8::/home/alice:"))
-    const { env } = resolveIdentity(root, { ...request, user: "alice", terminal: true, env: ["A=1", "B=x=y", "A=2", "PATH=/bin", "EMPTY="] })
-    expect([...env].sort()).toEqual(["A=2", "B=x=y", "EMPTY=", "HOME=/home/alice", "HOSTNAME=box", "PATH=/bin", "TERM=xterm"])
-    expect(resolveIdentity(root, request).env).toEqual(["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOSTNAME=box", "HOME=/"])
+    const { env } = resolveIdentity(root, {
+      ...request,
+      user: "alice",
+      terminal: true,
+      env: ["A=1", "B=x=y", "A=2", "PATH=/bin", "EMPTY="],
+    })
+    expect([...env].sort()).toEqual([
+      "A=2",
+      "B=x=y",
+      "EMPTY=",
+      "HOME=/home/alice",
+      "HOSTNAME=box",
+      "PATH=/bin",
+      "TERM=xterm",
+    ])
+    expect(resolveIdentity(root, request).env).toEqual([
+      "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+      "HOSTNAME=box",
+      "HOME=/",
+    ])
   })
 
   test("a root without such files has root and numbers", () => {
     const root = rootOf(() => undefined)
-    expect(resolveIdentity(root, { ...request, user: "1000:5" }).user).toEqual({ uid: 1000, gid: 5, additionalGids: [] })
+    expect(resolveIdentity(root, { ...request, user: "1000:5" }).user).toEqual({
+      uid: 1000,
+      gid: 5,
+      additionalGids: [],
+    })
     expect(() => resolveIdentity(root, { ...request, user: "root" })).toThrow('no user "root"')
   })
 
@@ -116,7 +181,9 @@ describe("resolveIdentity", () => {
   })
 
   test("only the first mebibyte counts", () => {
-    const root = rootOf((dir) => writeFileSync(`${dir}/etc/passwd`, `first:x:1:1::/:\n${"#".repeat(1 << 20)}\nlast:x:2:2::/:\n`))
+    const root = rootOf((dir) =>
+      writeFileSync(`${dir}/etc/passwd`, `first:x:1:1::/:\n${"#".repeat(1 << 20)}\nlast:x:2:2::/:\n`),
+    )
     expect(resolveIdentity(root, { ...request, user: "first" }).user.uid).toBe(1)
     expect(() => resolveIdentity(root, { ...request, user: "last" })).toThrow("no user")
   })
@@ -127,6 +194,8 @@ describe("resolveIdentity", () => {
       symlinkSync("/etc/here", `${dir}/inside`)
       symlinkSync("/proc/version", `${dir}/outside`)
     })
-    expect(["/etc/here", "inside", "/outside", "/none", "/../../etc/here"].map((path) => existsInRoot(root, path))).toEqual([true, true, false, false, true])
+    expect(
+      ["/etc/here", "inside", "/outside", "/none", "/../../etc/here"].map((path) => existsInRoot(root, path)),
+    ).toEqual([true, true, false, false, true])
   })
 })

@@ -27,7 +27,11 @@ describe("recover", () => {
     const id = abandon(paths)
     recover(paths)
     expect(readdirSync(paths.running)).toEqual([])
-    expect(state.readResult(paths, id)).toMatchObject({ exitCode: 137, error: "toybox itself was killed", started: runningRecord().started })
+    expect(state.readResult(paths, id)).toMatchObject({
+      exitCode: 137,
+      error: "toybox itself was killed",
+      started: runningRecord().started,
+    })
     expect(readdirSync(paths.names)).toEqual(["some_name"])
   })
 
@@ -115,7 +119,9 @@ describe("recoverAll, after a reboot", () => {
 describe("list and remove", () => {
   test("the newest first; those that ended only with `all`", () => {
     const paths = makeState()
-    const ids = ["2026-01-02", "2026-01-03", "2026-01-01"].map((day) => makeContainer(paths, { created: `${day}T00:00:00.000Z`, name: day }).id)
+    const ids = ["2026-01-02", "2026-01-03", "2026-01-01"].map(
+      (day) => makeContainer(paths, { created: `${day}T00:00:00.000Z`, name: day }).id,
+    )
     for (const id of ids) state.writeResult(paths, id, { exitCode: 1, oomKilled: false, finished: "x" })
     expect(listContainers(paths, false)).toEqual([])
     expect(listContainers(paths, true).map(({ name }) => name)).toEqual(["2026-01-03", "2026-01-02", "2026-01-01"])
@@ -124,7 +130,11 @@ describe("list and remove", () => {
   test("one that runs is shown with its pid, and removed by force only", () => {
     const paths = makeState()
     const { id } = makeContainer(paths)
-    const lock = state.enterRunning(paths, id, runningRecord({ pid: process.pid, startTime: state.startTime(process.pid) ?? "" }))
+    const lock = state.enterRunning(
+      paths,
+      id,
+      runningRecord({ pid: process.pid, startTime: state.startTime(process.pid) ?? "" }),
+    )
     expect(listContainers(paths, false)).toMatchObject([{ id, status: "running", pid: process.pid }])
     expect(() => removeContainer(paths, id, false)).toThrow("is running")
     expect(state.allIds(paths)).toEqual([id])

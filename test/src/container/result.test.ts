@@ -2,8 +2,8 @@ import { describe, expect, test } from "bun:test"
 import { mkdirSync, symlinkSync, writeFileSync } from "node:fs"
 import { call } from "../../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../../ffi/constants/fcntl.ts"
-import { close } from "../../../ffi/fs.ts"
 import { errnoNumber } from "../../../ffi/errno.ts"
+import { close } from "../../../ffi/fs.ts"
 import type { CgroupManager } from "../../../src/cgroup/manager.ts"
 import { launchError } from "../../../src/container/launch-error.ts"
 import { proposeName } from "../../../src/container/names.ts"
@@ -27,7 +27,8 @@ describe("describeEnding", () => {
     executed: true,
     ...(escalated === undefined ? {} : { escalated }),
   })
-  const manager = (kills: number, limit: number | null) => ({ oomKills: () => kills, memoryLimit: () => limit }) as CgroupManager
+  const manager = (kills: number, limit: number | null) =>
+    ({ oomKills: () => kills, memoryLimit: () => limit }) as CgroupManager
 
   test.each([0, 1, 42, 126, 255])("code %i is passed on", (code) => {
     expect(describeEnding(ending({ code }), manager(0, 1))).toEqual({ exitCode: code, oomKilled: false })
@@ -42,9 +43,16 @@ describe("describeEnding", () => {
   })
 
   test("out of memory, with the limit", () => {
-    expect(describeEnding(ending({ signal: 9 }), manager(1, 524_288_000))).toEqual({ exitCode: 137, signal: 9, oomKilled: true, message: "killed: out of memory (limit 500 MiB)" })
+    expect(describeEnding(ending({ signal: 9 }), manager(1, 524_288_000))).toEqual({
+      exitCode: 137,
+      signal: 9,
+      oomKilled: true,
+      message: "killed: out of memory (limit 500 MiB)",
+    })
     expect(describeEnding(ending({ code: 137 }), manager(2, null)).message).toBe("killed: out of memory")
-    expect(describeEnding(ending({ code: 1 }), manager(1, 6_815_744)).message).toBe("a process of the container was killed: out of memory (limit 6.5 MiB)")
+    expect(describeEnding(ending({ code: 1 }), manager(1, 6_815_744)).message).toBe(
+      "a process of the container was killed: out of memory (limit 6.5 MiB)",
+    )
   })
 
   test("a command that coped with it is a success", () => {
@@ -61,7 +69,11 @@ describe("launchError", () => {
   const fds = { report: 10, reserved: [] }
 
   /** The error that follows from reports, given by stage, step or call, and errno. */
-  function errorOf(args: string[], failures: readonly (readonly ["child" | "sealed", string, number, string])[], env = ROOT_USER.env) {
+  function errorOf(
+    args: string[],
+    failures: readonly (readonly ["child" | "sealed", string, number, string])[],
+    env = ROOT_USER.env,
+  ) {
     const spec = specOf({ args, workdir: "/work" }, { ...ROOT_USER, env })
     const facts = factsFor(spec)
     const child = childSteps(spec, facts)
@@ -70,7 +82,9 @@ describe("launchError", () => {
     const two = { steps: sealed, calls: encodeSealed(sealed, fds, [10]) }
     const reports = failures.map(([stage, name, nth, errno]) => {
       const { steps, calls } = stage === "child" ? one : two
-      const matching = calls.flatMap((made, i) => (made.name === name || (made.step !== undefined && steps[made.step]?.kind === name) ? [i] : []))
+      const matching = calls.flatMap((made, i) =>
+        made.name === name || (made.step !== undefined && steps[made.step]?.kind === name) ? [i] : [],
+      )
       return { index: (stage === "child" ? 0 : one.calls.length) + (matching[nth] ?? -1), errno: errnoNumber(errno) }
     })
     const rootFd = call("openat", AT_FDCWD, root, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
@@ -84,7 +98,10 @@ describe("launchError", () => {
 
   test("a step of stage one: what was done, the call, errno, exit 125", () => {
     const { exitCode, message } = errorOf(["sh"], [["child", "fsopen", 0, "EPERM"]])
-    expect({ exitCode, message }).toEqual({ exitCode: 125, message: 'cannot mount proc on /proc: fsopen("proc", FSOPEN_CLOEXEC): EPERM' })
+    expect({ exitCode, message }).toEqual({
+      exitCode: 125,
+      message: 'cannot mount proc on /proc: fsopen("proc", FSOPEN_CLOEXEC): EPERM',
+    })
   })
 
   test.each<["child" | "sealed", string, number, string, string, string]>([
@@ -100,7 +117,11 @@ describe("launchError", () => {
     ["sealed", "capset", 0, "EPERM", "cannot set the capabilities", "lacks a capability"],
   ])("%s: %s %i, %s", (stage, name, nth, errno, message, hint) => {
     const error = errorOf(["sh"], [[stage, name, nth, errno]])
-    expect([error.exitCode, error.message, error.hint]).toEqual([125, expect.stringContaining(message), expect.stringContaining(hint)] as never)
+    expect([error.exitCode, error.message, error.hint]).toEqual([
+      125,
+      expect.stringContaining(message),
+      expect.stringContaining(hint),
+    ] as never)
   })
 
   test("a call that this kernel lacks", () => {
@@ -108,25 +129,60 @@ describe("launchError", () => {
   })
 
   test("a working directory outside the root: CVE-2024-21626", () => {
-    expect(errorOf(["sh"], [["sealed", "chdir", 2, "EPERM"]])).toMatchObject({ exitCode: 125, message: expect.stringContaining("outside the container's root") })
+    expect(errorOf(["sh"], [["sealed", "chdir", 2, "EPERM"]])).toMatchObject({
+      exitCode: 125,
+      message: expect.stringContaining("outside the container's root"),
+    })
   })
 
   test("not found anywhere: 127, with the places looked at", () => {
-    const { exitCode, message, hint } = errorOf(["nonesuch"], [["sealed", "execve", 0, "ENOENT"], ["sealed", "execve", 1, "ENOTDIR"]])
-    expect({ exitCode, message, hint }).toEqual({ exitCode: 127, message: "nonesuch: command not found", hint: "looked in /usr/bin:/bin" })
+    const { exitCode, message, hint } = errorOf(
+      ["nonesuch"],
+      [
+        ["sealed", "execve", 0, "ENOENT"],
+        ["sealed", "execve", 1, "ENOTDIR"],
+      ],
+    )
+    expect({ exitCode, message, hint }).toEqual({
+      exitCode: 127,
+      message: "nonesuch: command not found",
+      hint: "looked in /usr/bin:/bin",
+    })
   })
 
   test("a path that is not there has no hint about PATH", () => {
-    expect(errorOf(["/bin/none"], [["sealed", "execve", 0, "ENOENT"]])).toEqual({ exitCode: 127, message: "/bin/none: command not found", hint: undefined })
+    expect(errorOf(["/bin/none"], [["sealed", "execve", 0, "ENOENT"]])).toEqual({
+      exitCode: 127,
+      message: "/bin/none: command not found",
+      hint: undefined,
+    })
   })
 
   test("there, but not its interpreter: 127, and said so", () => {
-    const error = errorOf(["script"], [["sealed", "execve", 0, "ENOENT"], ["sealed", "execve", 1, "ENOENT"]])
-    expect(error).toMatchObject({ exitCode: 127, message: expect.stringContaining("/bin/script"), hint: expect.stringContaining("#!") })
+    const error = errorOf(
+      ["script"],
+      [
+        ["sealed", "execve", 0, "ENOENT"],
+        ["sealed", "execve", 1, "ENOENT"],
+      ],
+    )
+    expect(error).toMatchObject({
+      exitCode: 127,
+      message: expect.stringContaining("/bin/script"),
+      hint: expect.stringContaining("#!"),
+    })
   })
 
   test("a link out of the root is not there", () => {
-    expect(errorOf(["outside"], [["sealed", "execve", 0, "ENOENT"], ["sealed", "execve", 1, "ENOENT"]]).message).toBe("outside: command not found")
+    expect(
+      errorOf(
+        ["outside"],
+        [
+          ["sealed", "execve", 0, "ENOENT"],
+          ["sealed", "execve", 1, "ENOENT"],
+        ],
+      ).message,
+    ).toBe("outside: command not found")
   })
 
   test.each([
@@ -135,8 +191,17 @@ describe("launchError", () => {
     ["E2BIG", "too long", ""],
     ["ELOOP", "ELOOP", ""],
   ])("%s decides over those that are absent: 126", (errno, reason, hint) => {
-    const error = errorOf(["tool"], [["sealed", "execve", 0, "ENOENT"], ["sealed", "execve", 1, errno]])
-    expect(error).toMatchObject({ exitCode: 126, message: `cannot run /bin/tool: ${reason === "too long" ? "the arguments and the environment are too long" : reason}` })
+    const error = errorOf(
+      ["tool"],
+      [
+        ["sealed", "execve", 0, "ENOENT"],
+        ["sealed", "execve", 1, errno],
+      ],
+    )
+    expect(error).toMatchObject({
+      exitCode: 126,
+      message: `cannot run /bin/tool: ${reason === "too long" ? "the arguments and the environment are too long" : reason}`,
+    })
     expect(error.hint ?? "").toContain(hint)
   })
 
@@ -145,7 +210,10 @@ describe("launchError", () => {
   })
 
   test("no report at all: it was killed", () => {
-    expect(errorOf(["sh"], [])).toMatchObject({ exitCode: 125, message: "the container's process was killed before its command was run" })
+    expect(errorOf(["sh"], [])).toMatchObject({
+      exitCode: 125,
+      message: "the container's process was killed before its command was run",
+    })
   })
 })
 

@@ -1,8 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
-import { open, tryLock } from "../../../ffi/fs.ts"
 import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
-import { close } from "../../../ffi/fs.ts"
+import { close, open, tryLock } from "../../../ffi/fs.ts"
 import * as state from "../../../src/container/state.ts"
 import { ensurePaths, pathsFor } from "../../../src/paths.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../helpers/scratch.ts"
@@ -24,7 +23,11 @@ describe("paths", () => {
   })
 
   test("the system's, unless a root is given", () => {
-    expect(pathsFor(undefined)).toMatchObject({ state: "/var/lib/toybox", run: "/run/toybox", running: "/run/toybox/running" })
+    expect(pathsFor(undefined)).toMatchObject({
+      state: "/var/lib/toybox",
+      run: "/run/toybox",
+      running: "/run/toybox/running",
+    })
     expect(pathsFor("/x").running).toBe("/x/run/running")
     expect(pathsFor("rel").state).toBe(`${process.cwd()}/rel`)
   })
@@ -45,9 +48,16 @@ describe("ids", () => {
     // A name that looks like the beginning of somebody else's id is a name first.
     state.takeName(paths, "ab12", ids[1] ?? "", true)
     const resolve = (reference: string) => state.resolveId(paths, reference)
-    expect([resolve("web"), resolve("cd"), resolve("ab120"), resolve(ids[0] ?? ""), resolve("ab12")]).toEqual([ids[2], ids[2], ids[0], ids[0], ids[1]] as never)
+    expect([resolve("web"), resolve("cd"), resolve("ab120"), resolve(ids[0] ?? ""), resolve("ab12")]).toEqual([
+      ids[2],
+      ids[2],
+      ids[0],
+      ids[0],
+      ids[1],
+    ] as never)
     expect(() => resolve("ab1")).toThrow("beginning of 2")
-    for (const wrong of ["", "none", "AB12", "../containers", "f".repeat(64), ".", "c d", "cd\n"]) expect(() => resolve(wrong)).toThrow("no such container")
+    for (const wrong of ["", "none", "AB12", "../containers", "f".repeat(64), ".", "c d", "cd\n"])
+      expect(() => resolve(wrong)).toThrow("no such container")
   })
 })
 
@@ -66,7 +76,9 @@ describe("names", () => {
     const paths = makeState()
     expect(state.takeName(paths, "web", "a".repeat(64), true)).toBe(true)
     expect(state.takeName(paths, "web", "b".repeat(64), false)).toBe(false)
-    expect(() => state.takeName(paths, "web", "b".repeat(64), true)).toThrow('"web" is in use by container aaaaaaaaaaaa')
+    expect(() => state.takeName(paths, "web", "b".repeat(64), true)).toThrow(
+      '"web" is in use by container aaaaaaaaaaaa',
+    )
     state.releaseName(paths, "web", "b".repeat(64))
     expect(readdirSync(paths.names)).toEqual(["web"])
     state.releaseName(paths, "web", "a".repeat(64))
@@ -86,7 +98,11 @@ describe("the running ones", () => {
     state.updateRunning(lock, runningRecord())
     expect(state.readRunning(paths, "one")).toEqual(runningRecord())
     state.leaveRunning(lock)
-    expect([state.runningIds(paths), state.readRunning(paths, "one"), state.lockDead(paths, "one")]).toEqual([[], null, null])
+    expect([state.runningIds(paths), state.readRunning(paths, "one"), state.lockDead(paths, "one")]).toEqual([
+      [],
+      null,
+      null,
+    ])
     expect(readdirSync(paths.running)).toEqual([])
   })
 
@@ -146,7 +162,8 @@ describe("records", () => {
     expect(state.readRecord(paths, record.id)).toEqual(JSON.parse(JSON.stringify(record)))
     expect(state.readResult(paths, record.id)).toEqual(result)
     for (const broken of ["", '{"id":', "\0\0\0"]) {
-      for (const name of ["container", "result"]) writeFileSync(`${state.containerPath(paths, record.id)}/${name}.json`, broken)
+      for (const name of ["container", "result"])
+        writeFileSync(`${state.containerPath(paths, record.id)}/${name}.json`, broken)
       expect([state.readRecord(paths, record.id), state.readResult(paths, record.id)]).toEqual([null, null])
     }
     expect([state.readRecord(paths, "none"), state.readResult(paths, "none")]).toEqual([null, null])
@@ -178,7 +195,12 @@ describe("isAlive", () => {
     expect(startTime).toMatch(/^\d+$/)
     expect(readFileSync(`/proc/${process.pid}/stat`, "utf8")).toContain(` ${startTime} `)
     const alive = (pid: number, time: string) => state.isAlive(runningRecord({ pid, startTime: time }))
-    expect([alive(process.pid, startTime), alive(process.pid, "1"), alive(0, ""), alive(2 ** 22 + 1, startTime)]).toEqual([true, false, false, false])
+    expect([
+      alive(process.pid, startTime),
+      alive(process.pid, "1"),
+      alive(0, ""),
+      alive(2 ** 22 + 1, startTime),
+    ]).toEqual([true, false, false, false])
   })
 
   test("a process whose name has brackets and blanks", async () => {

@@ -1,5 +1,11 @@
+import {
+  type ContainerRecord,
+  makeContainerDirectory,
+  newId,
+  type RunningRecord,
+  writeRecord,
+} from "../../../src/container/state.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../../src/paths.ts"
-import { type ContainerRecord, makeContainerDirectory, newId, type RunningRecord, writeRecord } from "../../../src/container/state.ts"
 import { temporaryDirectory } from "../../helpers/scratch.ts"
 import { specOf } from "../spec/fixtures.ts"
 

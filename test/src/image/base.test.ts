@@ -11,14 +11,16 @@ const DEAD_PID = 2 ** 22 + 1
 
 /** Every entry below a directory with its kind, mode and content. */
 function contents(dir: string, prefix = ""): string[] {
-  return readdirSync(join(dir, prefix)).sort().flatMap((name) => {
-    const path = `${prefix}/${name}`
-    const stat = lstatSync(join(dir, path))
-    if (stat.isSymbolicLink()) return [`${path} -> ${readlinkSync(join(dir, path))}`]
-    const mode = (stat.mode & 0o7777).toString(8)
-    if (stat.isDirectory()) return [`${path}/ ${mode}`, ...contents(dir, path)]
-    return [`${path} ${mode} ${Bun.hash(readFileSync(join(dir, path)))}`]
-  })
+  return readdirSync(join(dir, prefix))
+    .sort()
+    .flatMap((name) => {
+      const path = `${prefix}/${name}`
+      const stat = lstatSync(join(dir, path))
+      if (stat.isSymbolicLink()) return [`${path} -> ${readlinkSync(join(dir, path))}`]
+      const mode = (stat.mode & 0o7777).toString(8)
+      if (stat.isDirectory()) return [`${path}/ ${mode}`, ...contents(dir, path)]
+      return [`${path} ${mode} ${Bun.hash(readFileSync(join(dir, path)))}`]
+    })
 }
 
 describe("ensureBase", () => {
@@ -67,7 +69,9 @@ describe("ensureBase", () => {
     const file = `${temporaryDirectory()}/program.ts`
     writeFileSync(file, program)
     const running = Array.from({ length: 5 }, () => Bun.spawn([process.execPath, file], { stderr: "inherit" }))
-    const results = await Promise.all(running.map(async (child) => [await child.exited, (await new Response(child.stdout).text()).trim()]))
+    const results = await Promise.all(
+      running.map(async (child) => [await child.exited, (await new Response(child.stdout).text()).trim()]),
+    )
     expect(results).toEqual(Array(5).fill([0, basePath(shared)]))
     expect(readdirSync(shared)).toEqual([BASE_DIGEST.slice(0, 16)])
     expect(contents(basePath(shared))).toEqual(contents(path).filter((line) => !line.startsWith("/marker")))
@@ -79,7 +83,11 @@ describe("ensureBase", () => {
     for (const pid of [DEAD_PID, 1]) mkdirSync(`${half(pid)}/bin`, { recursive: true })
     writeFileSync(`${half(DEAD_PID)}/bin/busybox`, "half")
     expect(await ensureBase(fresh)).toBe(basePath(fresh))
-    expect(readdirSync(fresh).map((name) => join(fresh, name)).sort()).toEqual([basePath(fresh), half(1)])
+    expect(
+      readdirSync(fresh)
+        .map((name) => join(fresh, name))
+        .sort(),
+    ).toEqual([basePath(fresh), half(1)])
   })
 
   test("a place where nothing can be made is told", async () => {

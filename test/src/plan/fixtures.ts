@@ -11,10 +11,15 @@ export function factsFor(spec: Spec, changes: Partial<Facts> = {}): Facts {
     chrooted: false,
     cgroup: { join: [], fd: 20 },
     cgroupView: { mounts: [{ name: "cgroup", type: "cgroup2", options: [] }], links: [] },
-    sources: new Map(spec.mounts.map(({ source }) => [source, { directory: !/\/(hosts|hostname|resolv\.conf|file)$/.test(source) }])),
+    sources: new Map(
+      spec.mounts.map(({ source }) => [source, { directory: !/\/(hosts|hostname|resolv\.conf|file)$/.test(source) }]),
+    ),
     ownFiles: new Set(["hosts", "hostname", "resolv.conf"].map((name) => `/state/containers/ID/${name}`)),
     present: new Map(
-      [...spec.linux.maskedPaths, ...spec.linux.readonlyPaths].map((path) => [path, { directory: !/\/(kcore|keys|interrupts|sysrq-trigger|sched_debug|timer_list)$/.test(path) }]),
+      [...spec.linux.maskedPaths, ...spec.linux.readonlyPaths].map((path) => [
+        path,
+        { directory: !/\/(kcore|keys|interrupts|sysrq-trigger|sched_debug|timer_list)$/.test(path) },
+      ]),
     ),
     namespaceFds: new Map(joined.map((path, i) => [path, 30 + i])),
     lastCapability: 40,
@@ -35,9 +40,19 @@ export const V1: Partial<Facts> = {
   cgroup: { join: ["/sys/fs/cgroup/cpu,cpuacct/toybox.slice/ID/tasks", "/sys/fs/cgroup/memory/toybox.slice/ID/tasks"] },
   cgroupView: {
     mounts: [
-      { name: "cpu,cpuacct", type: "cgroup", options: [["cpu", null], ["cpuacct", null]] },
+      {
+        name: "cpu,cpuacct",
+        type: "cgroup",
+        options: [
+          ["cpu", null],
+          ["cpuacct", null],
+        ],
+      },
       { name: "memory", type: "cgroup", options: [["memory", null]] },
     ],
-    links: [["cpu", "cpu,cpuacct"], ["cpuacct", "cpu,cpuacct"]],
+    links: [
+      ["cpu", "cpu,cpuacct"],
+      ["cpuacct", "cpu,cpuacct"],
+    ],
   },
 }

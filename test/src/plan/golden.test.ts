@@ -10,10 +10,10 @@ import { encodeChild, encodeSealed, encodeSteps } from "../../../src/launch/enco
 import type { Mount, Spec } from "../../../src/oci/runtime.ts"
 import { overlayLayout, overlaySteps } from "../../../src/overlay/layout.ts"
 import { shellLines } from "../../../src/plan/describe.ts"
-import { sentence } from "../../../src/plan/sentence.ts"
 import type { Facts } from "../../../src/plan/facts.ts"
 import { sealedSteps } from "../../../src/plan/identity.ts"
 import { childSteps } from "../../../src/plan/index.ts"
+import { sentence } from "../../../src/plan/sentence.ts"
 import type { Step } from "../../../src/plan/steps.ts"
 import { specOf } from "../spec/fixtures.ts"
 import { factsFor, V1 } from "./fixtures.ts"
@@ -27,7 +27,8 @@ type Encode = (steps: readonly Step[]) => ReturnType<typeof encodeSteps>
 /** One text a step, under its list's title. */
 function blocks(title: string, steps: readonly Step[], encode: Encode): string[] {
   const calls = encode(steps)
-  const own = (index: number | undefined) => calls.filter((call) => call.step === index).map((call) => `    ${formatCall(call)}`)
+  const own = (index: number | undefined) =>
+    calls.filter((call) => call.step === index).map((call) => `    ${formatCall(call)}`)
   const texts = steps.map((step, index) => {
     const shell = shellLines(step, { root: LAYOUT.merged }).map((line) => `  $ ${line}`)
     return [`${step.kind}: ${sentence(step)}`, ...shell, ...own(index)].join("\n")
@@ -56,7 +57,12 @@ function matchesGolden(name: string, text: string): void {
   expect(`${text}\n`).toBe(readFileSync(path, "utf8"))
 }
 
-const mount = (destination: string, type: string, source: string, ...options: string[]): Mount => ({ destination, type, source, options })
+const mount = (destination: string, type: string, source: string, ...options: string[]): Mount => ({
+  destination,
+  type,
+  source,
+  options,
+})
 
 test("run base sh, on cgroup v2", () => {
   const host = blocks("host", overlaySteps("/lower", LAYOUT, true, null), (steps) => encodeSteps(steps, FDS))
@@ -65,11 +71,23 @@ test("run base sh, on cgroup v2", () => {
 
 test("a user with a terminal, an init and a working directory, on cgroup v1", () => {
   const spec = specOf(
-    { hostname: "box", domainname: "example", terminal: true, consoleSize: { height: 24, width: 80 }, workdir: "/work", capAdd: ["CAP_NET_RAW"], args: ["id", "-u"], oomScoreAdj: 100 },
+    {
+      hostname: "box",
+      domainname: "example",
+      terminal: true,
+      consoleSize: { height: 24, width: 80 },
+      workdir: "/work",
+      capAdd: ["CAP_NET_RAW"],
+      args: ["id", "-u"],
+      oomScoreAdj: 100,
+    },
     { user: { uid: 1000, gid: 1000, additionalGids: [29, 50] }, env: ["PATH=/usr/bin:/bin", "TERM=xterm"] },
   )
   const rootFiles: Step[] = [{ kind: "mkdir-in-root", path: "/work" }]
-  matchesGolden("terminal-v1", planText(spec, factsFor(spec, { ...V1, stdio: { socketFd: 14 }, init: true, rootFiles })))
+  matchesGolden(
+    "terminal-v1",
+    planText(spec, factsFor(spec, { ...V1, stdio: { socketFd: 14 }, init: true, rootFiles })),
+  )
 })
 
 test("volumes, tmpfs, a read-only root", () => {

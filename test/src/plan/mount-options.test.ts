@@ -28,7 +28,11 @@ const ROWS: readonly (readonly [string, number, number])[] = [
 describe.each(ROWS)("%s", (option, set, clear) => {
   test("applies to the mount, with r before it to the whole tree", () => {
     expect(parseMountOptions([option]).attributes).toEqual({ ...NOTHING, set, clear })
-    expect(parseMountOptions([`r${option}`]).attributes).toEqual({ ...NOTHING, recursiveSet: set, recursiveClear: clear })
+    expect(parseMountOptions([`r${option}`]).attributes).toEqual({
+      ...NOTHING,
+      recursiveSet: set,
+      recursiveClear: clear,
+    })
     expect([isMountOption(option), parseMountOptions([option]).data]).toEqual([true, []])
   })
 })
@@ -50,7 +54,10 @@ test("nothing is both set and cleared, but for the times of access (seed 13)", (
     const { set, clear, recursiveSet, recursiveClear } = parseMountOptions(options).attributes
     expect([set & clear & ~ATIME, recursiveSet & recursiveClear & ~ATIME]).toEqual([0, 0])
     // The kernel takes a new atime setting only where all of the old one is cleared.
-    for (const [on, off] of [[set, clear], [recursiveSet, recursiveClear]] as const) {
+    for (const [on, off] of [
+      [set, clear],
+      [recursiveSet, recursiveClear],
+    ] as const) {
       if (on & ATIME) expect(off & ATIME).toBe(ATIME)
     }
   }
@@ -71,8 +78,23 @@ test.each([
 })
 
 test("the rest is the file system's, in order", () => {
-  const { data, attributes } = parseMountOptions(["defaults", "mode=755", "newinstance", "size=1=2", "gid=", "toString", "constructor"])
-  expect(data).toEqual([["mode", "755"], ["newinstance", null], ["size", "1=2"], ["gid", ""], ["toString", null], ["constructor", null]])
+  const { data, attributes } = parseMountOptions([
+    "defaults",
+    "mode=755",
+    "newinstance",
+    "size=1=2",
+    "gid=",
+    "toString",
+    "constructor",
+  ])
+  expect(data).toEqual([
+    ["mode", "755"],
+    ["newinstance", null],
+    ["size", "1=2"],
+    ["gid", ""],
+    ["toString", null],
+    ["constructor", null],
+  ])
   expect(attributes).toEqual(NOTHING)
   for (const word of ["defaults", "mode=755", "toString", "rbindx", "r", ""]) expect(isMountOption(word)).toBe(false)
   expect(propagationFlag("toString")).toBeUndefined()

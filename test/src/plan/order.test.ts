@@ -1,9 +1,9 @@
 import { describe, expect, test } from "bun:test"
 import { encodeChild, encodeSteps } from "../../../src/launch/encode/index.ts"
-import type { NamespaceMode, RunRequest } from "../../../src/spec/request.ts"
 import { sealedSteps } from "../../../src/plan/identity.ts"
 import { childSteps } from "../../../src/plan/index.ts"
 import type { Step } from "../../../src/plan/steps.ts"
+import type { NamespaceMode, RunRequest } from "../../../src/spec/request.ts"
 import { type Random, random } from "../cgroup/random.ts"
 import { ROOT_USER, specOf } from "../spec/fixtures.ts"
 import { factsFor, V1 } from "./fixtures.ts"
@@ -22,7 +22,16 @@ function anyRequest({ chance, pick }: Random): Partial<RunRequest> {
     ...(chance(0.3) ? { oomScoreAdj: -5 } : {}),
     capAdd: chance(0.4) ? ["CAP_NET_RAW"] : [],
     sysctl: chance(0.5) ? { "kernel.shmmax": "1" } : {},
-    mounts: chance(0.5) ? [{ destination: "/data", type: "bind", source: "/srv", options: ["rbind", pick(["rslave", "rprivate", "rro"])] }] : [],
+    mounts: chance(0.5)
+      ? [
+          {
+            destination: "/data",
+            type: "bind",
+            source: "/srv",
+            options: ["rbind", pick(["rslave", "rprivate", "rro"])],
+          },
+        ]
+      : [],
   }
 }
 
@@ -47,7 +56,8 @@ function anyPlan(source: Random): Made {
 }
 
 const first = (steps: readonly Step[], ...kinds: Step["kind"][]) => steps.findIndex(({ kind }) => kinds.includes(kind))
-const last = (steps: readonly Step[], ...kinds: Step["kind"][]) => steps.findLastIndex(({ kind }) => kinds.includes(kind))
+const last = (steps: readonly Step[], ...kinds: Step["kind"][]) =>
+  steps.findLastIndex(({ kind }) => kinds.includes(kind))
 
 /** Every step of `before` comes ahead of every one of `after`. */
 function ordered(steps: readonly Step[], before: readonly Step["kind"][], after: readonly Step["kind"][]): void {
@@ -68,13 +78,19 @@ const CHILD_ORDER: readonly (readonly [readonly Step["kind"][], readonly Step["k
   [["setns", "unshare", "take-source"], ["propagation"]],
   [["propagation"], MOUNTING],
   [["attach-root"], ["mount", "bind"]],
-  [["mount", "bind"], ["mask-source", "mask", "readonly-path", "hostname"]],
+  [
+    ["mount", "bind"],
+    ["mask-source", "mask", "readonly-path", "hostname"],
+  ],
   [["sysctl"], ["mask-source", "mask", "readonly-path", "readonly-root"]],
   [["mask-source"], ["mask"]],
   [MOUNTING, ["pivot-root", "move-root"]],
   [["mkdir-in-root", "touch", "symlink"], ["readonly-root"]],
   [["readonly-root"], ["pivot-root", "move-root"]],
-  [["pivot-root", "move-root"], ["rlimit", "await-go", "seal"]],
+  [
+    ["pivot-root", "move-root"],
+    ["rlimit", "await-go", "seal"],
+  ],
   [["rlimit"], ["await-go", "seal"]],
   [["await-go"], ["seal"]],
 ]
@@ -104,10 +120,12 @@ test("every plan leaves the host's root in one way, and drops what it has to (se
   const source = random(11)
   for (let round = 0; round < 200; round++) {
     const { child, sealed } = anyPlan(source)
-    const count = (steps: readonly Step[], ...kinds: Step["kind"][]) => steps.filter(({ kind }) => kinds.includes(kind)).length
+    const count = (steps: readonly Step[], ...kinds: Step["kind"][]) =>
+      steps.filter(({ kind }) => kinds.includes(kind)).length
     expect(count(child, "pivot-root", "move-root")).toBe(1)
     expect(count(child, "propagation")).toBe(1)
-    for (const kind of ["bounding-set", "user", "capabilities", "default-signals"] as const) expect(count(sealed, kind)).toBe(1)
+    for (const kind of ["bounding-set", "user", "capabilities", "default-signals"] as const)
+      expect(count(sealed, kind)).toBe(1)
     expect(count(sealed, "init", "session")).toBe(1)
     // setresuid(2) clears the death signal: whoever has it in stage one needs it again.
     expect(count(sealed, "parent-death-signal")).toBe(count(child, "parent-death-signal"))
@@ -140,7 +158,9 @@ describe("namespaces", () => {
 
   test("a joined pid namespace needs one more clone; the others are joined by fd, in the kernel's order", () => {
     const container: NamespaceMode = { mode: "container", pid: 7, id: "x" }
-    const steps = kinds({ namespaces: { network: container, pid: container, ipc: container, uts: container, cgroup: container } })
+    const steps = kinds({
+      namespaces: { network: container, pid: container, ipc: container, uts: container, cgroup: container },
+    })
     const joined = steps.filter((step) => step.kind === "setns")
     expect(clone(steps)).toMatchObject({ namespaces: ["mount"], pidNamespaceFd: expect.any(Number) })
     expect(joined.map(({ namespace }) => namespace)).toEqual(["ipc", "uts", "network", "cgroup"])
@@ -157,7 +177,9 @@ describe("namespaces", () => {
 
 test("a root that cannot be pivoted away from: moved first, then all else detached, then chroot", () => {
   const steps: Step[] = [{ kind: "move-root", detach: ["/var/lib", "/proc"] }]
-  const calls = encodeSteps(steps, { report: -1, reserved: [] }).map(({ name, args }) => (name === "umount2" ? `umount2 ${args[0]}` : name))
+  const calls = encodeSteps(steps, { report: -1, reserved: [] }).map(({ name, args }) =>
+    name === "umount2" ? `umount2 ${args[0]}` : name,
+  )
   // The state directory may be below a mount that is detached: the new root must have left it by then.
   expect(calls).toEqual(["fchdir", "mount", "umount2 /var/lib", "umount2 /proc", "chroot", "chdir"])
 })

@@ -1,7 +1,7 @@
+import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
 import type { Spec } from "../../../src/oci/runtime.ts"
 import { applyIdentity, generate, type Identity, type Place } from "../../../src/spec/generate.ts"
 import type { RunRequest } from "../../../src/spec/request.ts"
-import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
 
 /** What `toybox run base` asks for. */
 export const REQUEST: RunRequest = {

@@ -15,7 +15,9 @@ describe("defaults", () => {
   const spec = specOf()
 
   test("namespaces: all but user and time", () => {
-    expect(spec.linux.namespaces).toEqual(["mount", "uts", "ipc", "pid", "network", "cgroup"].map((type) => ({ type })) as never)
+    expect(spec.linux.namespaces).toEqual(
+      ["mount", "uts", "ipc", "pid", "network", "cgroup"].map((type) => ({ type })) as never,
+    )
   })
 
   test("mounts, in an order in which each finds its place", () => {
@@ -41,7 +43,9 @@ describe("defaults", () => {
   })
 
   test("devices, their rules, hidden paths, settings", () => {
-    expect(spec.linux.devices.map(({ path, type, major, minor, fileMode }) => [path, type, major, minor, fileMode])).toEqual([
+    expect(
+      spec.linux.devices.map(({ path, type, major, minor, fileMode }) => [path, type, major, minor, fileMode]),
+    ).toEqual([
       ["/dev/null", "c", 1, 3, 0o666],
       ["/dev/zero", "c", 1, 5, 0o666],
       ["/dev/full", "c", 1, 7, 0o666],
@@ -69,16 +73,29 @@ describe("defaults", () => {
 describe("capabilities", () => {
   const sets = (changes: Partial<typeof REQUEST>, uid = 0, own: readonly string[] = CAPABILITY_NAMES) =>
     capabilitySets({ ...REQUEST, ...changes }, uid, own)
-  const rooted = (names: readonly string[]) => ({ bounding: names, effective: names, permitted: names, inheritable: NONE, ambient: NONE })
+  const rooted = (names: readonly string[]) => ({
+    bounding: names,
+    effective: names,
+    permitted: names,
+    inheritable: NONE,
+    ambient: NONE,
+  })
 
   test("root has podman's eleven", () => {
     expect(DEFAULT_CAPABILITIES.length).toBe(11)
     expect(sets({}) as object).toEqual(rooted(DEFAULT_CAPABILITIES))
-    for (const name of ["CAP_MKNOD", "CAP_NET_RAW", "CAP_AUDIT_WRITE", "CAP_SYS_ADMIN"]) expect(DEFAULT_CAPABILITIES).not.toContain(name)
+    for (const name of ["CAP_MKNOD", "CAP_NET_RAW", "CAP_AUDIT_WRITE", "CAP_SYS_ADMIN"])
+      expect(DEFAULT_CAPABILITIES).not.toContain(name)
   })
 
   test("another user has none, and cannot get more than root's by a setuid program", () => {
-    expect(sets({}, 1000) as object).toEqual({ bounding: DEFAULT_CAPABILITIES, effective: NONE, permitted: NONE, inheritable: NONE, ambient: NONE })
+    expect(sets({}, 1000) as object).toEqual({
+      bounding: DEFAULT_CAPABILITIES,
+      effective: NONE,
+      permitted: NONE,
+      inheritable: NONE,
+      ambient: NONE,
+    })
   })
 
   test("what another user was given by name works: it is ambient", () => {
@@ -94,7 +111,11 @@ describe("capabilities", () => {
     ["--cap-drop ALL", { capDrop: ["ALL"] }, []],
     ["--cap-drop ALL --cap-add", { capDrop: ["ALL"], capAdd: ["CAP_CHOWN"] }, ["CAP_CHOWN"]],
     ["--cap-add ALL", { capAdd: ["ALL"] }, CAPABILITY_NAMES],
-    ["--cap-add ALL --cap-drop", { capAdd: ["ALL"], capDrop: ["CAP_SYS_ADMIN"] }, minus(CAPABILITY_NAMES, "CAP_SYS_ADMIN")],
+    [
+      "--cap-add ALL --cap-drop",
+      { capAdd: ["ALL"], capDrop: ["CAP_SYS_ADMIN"] },
+      minus(CAPABILITY_NAMES, "CAP_SYS_ADMIN"),
+    ],
     ["the same added and dropped", { capAdd: ["CAP_NET_RAW"], capDrop: ["CAP_NET_RAW"] }, DEFAULT_CAPABILITIES],
     ["--privileged", { privileged: true }, CAPABILITY_NAMES],
     ["--privileged --cap-drop", { privileged: true, capDrop: ["CAP_MKNOD"] }, minus(CAPABILITY_NAMES, "CAP_MKNOD")],
@@ -126,7 +147,9 @@ describe("capabilities", () => {
 
 describe("mounts", () => {
   test("those asked for come last, the outer before the inner", () => {
-    const destinations = specOf({ mounts: [bind("/a/b/c"), bind("/z"), bind("/a"), bind("/a/b")] }).mounts.map((mount) => mount.destination)
+    const destinations = specOf({ mounts: [bind("/a/b/c"), bind("/z"), bind("/a"), bind("/a/b")] }).mounts.map(
+      (mount) => mount.destination,
+    )
     expect(destinations.slice(-4)).toEqual(["/z", "/a", "/a/b", "/a/b/c"])
   })
 
@@ -153,16 +176,35 @@ describe("mounts", () => {
 })
 
 describe("devices", () => {
-  const device = (path: string, major: number, minor: number, access = "rwm"): DeviceRequest => ({ path, type: "c", major, minor, access, mode: 0o600, uid: 0, gid: 6 })
+  const device = (path: string, major: number, minor: number, access = "rwm"): DeviceRequest => ({
+    path,
+    type: "c",
+    major,
+    minor,
+    access,
+    mode: 0o600,
+    uid: 0,
+    gid: 6,
+  })
 
   test("one asked for is made, and allowed after all the rules", () => {
     const { devices, resources } = specOf({ devices: [device("/dev/fuse", 10, 229, "rw")] }).linux
-    expect(devices.at(-1)).toEqual({ path: "/dev/fuse", type: "c", major: 10, minor: 229, fileMode: 0o600, uid: 0, gid: 6 })
+    expect(devices.at(-1)).toEqual({
+      path: "/dev/fuse",
+      type: "c",
+      major: 10,
+      minor: 229,
+      fileMode: 0o600,
+      uid: 0,
+      gid: 6,
+    })
     expect(resources.devices?.at(-1)).toEqual({ allow: true, type: "c", major: 10, minor: 229, access: "rw" })
   })
 
   test("one in the place of a default one is made once", () => {
-    const { devices } = specOf({ devices: [device("/dev/null", 1, 5), device("/dev/x", 1, 3), device("/dev/x", 1, 7)] }).linux
+    const { devices } = specOf({
+      devices: [device("/dev/null", 1, 5), device("/dev/x", 1, 3), device("/dev/x", 1, 7)],
+    }).linux
     const paths = devices.map(({ path }) => path)
     expect(new Set(paths).size).toBe(paths.length)
     expect(devices.find(({ path }) => path === "/dev/null")).toMatchObject({ major: 1, minor: 5 })
@@ -206,12 +248,22 @@ describe("namespaces and what hangs on them", () => {
 
   test("a setting asked for wins over a default one", () => {
     const key = "net.ipv4.ip_unprivileged_port_start"
-    expect(specOf({ sysctl: { [key]: "1024", "kernel.shmmax": "1" } }).linux.sysctl).toMatchObject({ [key]: "1024", "kernel.shmmax": "1" })
+    expect(specOf({ sysctl: { [key]: "1024", "kernel.shmmax": "1" } }).linux.sysctl).toMatchObject({
+      [key]: "1024",
+      "kernel.shmmax": "1",
+    })
   })
 })
 
 test("names, labels, resources and the score go through", () => {
-  const spec = specOf({ hostname: "h", domainname: "d", labels: { a: "b" }, resources: { pids: { limit: 7 } }, oomScoreAdj: 5, consoleSize: { height: 1, width: 2 } })
+  const spec = specOf({
+    hostname: "h",
+    domainname: "d",
+    labels: { a: "b" },
+    resources: { pids: { limit: 7 } },
+    oomScoreAdj: 5,
+    consoleSize: { height: 1, width: 2 },
+  })
   expect(spec).toMatchObject({ hostname: "h", domainname: "d", annotations: { a: "b" } })
   expect(spec.linux.resources.pids).toEqual({ limit: 7 })
   expect(spec.process).toMatchObject({ oomScoreAdj: 5, consoleSize: { height: 1, width: 2 } })

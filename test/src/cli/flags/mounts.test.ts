@@ -62,7 +62,10 @@ describe("--mount", () => {
     [`source=${dir},target=/x,bind-propagation=rslave,readonly=1`, { options: ["rbind", "rro", "rslave"] }],
     [`source=${dir},target=/x,bind-recursive=disabled`, { options: ["bind"] }],
     ["type=tmpfs,target=/x", { type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "noexec"] }],
-    ["type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=1777,readonly", { options: ["nosuid", "nodev", "noexec", "ro", "size=1048576", "mode=1777"] }],
+    [
+      "type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=1777,readonly",
+      { options: ["nosuid", "nodev", "noexec", "ro", "size=1048576", "mode=1777"] },
+    ],
   ])("%s", (text, expected) => {
     expect(parseMount(text)).toMatchObject(expected)
   })
@@ -96,19 +99,39 @@ describe("--tmpfs", () => {
     ["/x:size=10%,exec,ro", ["size=10%", "exec", "ro"]],
     ["/x:nr_inodes=1k,noatime", ["nr_inodes=1k", "noatime"]],
   ])("%s", (text, options) => {
-    expect(parseTmpfs(text)).toEqual({ destination: "/x", type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "noexec", ...options] })
+    expect(parseTmpfs(text)).toEqual({
+      destination: "/x",
+      type: "tmpfs",
+      source: "tmpfs",
+      options: ["nosuid", "nodev", "noexec", ...options],
+    })
   })
 
-  test.each(["x", "/", "/x:size", "/x:size=", "/x:size=-1", "/x:size=1x", "/x:mode=8", "/x:mode=1777=1", "/x:uid=root", "/x:uid=1k", "/x:rslave", "/x:bind", "/x:,", "/x:unknown", "/x:constructor=1"])(
-    "refuses %j",
-    (text) => {
-      expect(() => parseTmpfs(text)).toThrow("--tmpfs")
-    },
-  )
+  test.each([
+    "x",
+    "/",
+    "/x:size",
+    "/x:size=",
+    "/x:size=-1",
+    "/x:size=1x",
+    "/x:mode=8",
+    "/x:mode=1777=1",
+    "/x:uid=root",
+    "/x:uid=1k",
+    "/x:rslave",
+    "/x:bind",
+    "/x:,",
+    "/x:unknown",
+    "/x:constructor=1",
+  ])("refuses %j", (text) => {
+    expect(() => parseTmpfs(text)).toThrow("--tmpfs")
+  })
 })
 
 test("all kinds together; two on one place are refused", () => {
-  const mounts = mountOptions(run("--tmpfs", "/c", "-v", `${dir}:/a`, "--mount", "type=tmpfs,target=/b", "-v", `${dir}:/d`))
+  const mounts = mountOptions(
+    run("--tmpfs", "/c", "-v", `${dir}:/a`, "--mount", "type=tmpfs,target=/b", "-v", `${dir}:/d`),
+  )
   expect(mounts.map(({ destination }) => destination)).toEqual(["/a", "/d", "/b", "/c"])
   expect(() => mountOptions(run("--tmpfs", "/a/", "-v", `${dir}:/a`))).toThrow("same destination /a")
 })
@@ -122,7 +145,9 @@ test("--shm-size", () => {
 test("a normal path never leaves the root, and stays itself (seed 17)", () => {
   const { int, pick } = random(17)
   for (let round = 0; round < 2000; round++) {
-    const normal = normalPath(Array.from({ length: int(0, 12) }, () => pick(["/", "..", ".", "a", "b.c", "...", "//"])).join(""))
+    const normal = normalPath(
+      Array.from({ length: int(0, 12) }, () => pick(["/", "..", ".", "a", "b.c", "...", "//"])).join(""),
+    )
     expect(normal).toMatch(/^\/(?!\/)/)
     expect(normal.split("/").filter((name) => name === ".." || name === ".")).toEqual([])
     expect(normalPath(normal)).toBe(normal)

@@ -29,8 +29,16 @@ describe("environment", () => {
   })
 
   test("files come first, and have no quoting", () => {
-    const path = envFile("\ufeffA=first\n# comment\n\n  B='quoted' \"x\" # no comment\r\n   # comment\nTOYBOX_TEST_VALUE\nTOYBOX_TEST_NONE\nC=last")
-    expect(environment(run("-e", "A=2", "--env-file", path))).toEqual(["A=first", `B='quoted' "x" # no comment`, "TOYBOX_TEST_VALUE=from the caller", "C=last", "A=2"])
+    const path = envFile(
+      "\ufeffA=first\n# comment\n\n  B='quoted' \"x\" # no comment\r\n   # comment\nTOYBOX_TEST_VALUE\nTOYBOX_TEST_NONE\nC=last",
+    )
+    expect(environment(run("-e", "A=2", "--env-file", path))).toEqual([
+      "A=first",
+      `B='quoted' "x" # no comment`,
+      "TOYBOX_TEST_VALUE=from the caller",
+      "C=last",
+      "A=2",
+    ])
   })
 
   test.each([
@@ -59,7 +67,11 @@ describe("--ulimit", () => {
       { type: "RLIMIT_CORE", soft: Number.POSITIVE_INFINITY, hard: Number.POSITIVE_INFINITY },
       { type: "RLIMIT_NPROC", soft: 5, hard: 5 },
     ])
-    expect(limits("stack=8388608:-1").at(-1)).toEqual({ type: "RLIMIT_STACK", soft: 8_388_608, hard: Number.POSITIVE_INFINITY })
+    expect(limits("stack=8388608:-1").at(-1)).toEqual({
+      type: "RLIMIT_STACK",
+      soft: 8_388_608,
+      hard: Number.POSITIVE_INFINITY,
+    })
   })
 
   test.each([
@@ -97,10 +109,24 @@ describe("signals", () => {
     expect(signalNumber("--stop-signal", text)).toBe(number)
   })
 
-  test.each(["", "0", "65", "-9", "SIG", "SIGNONE", "SIG_BLOCK", "SA_RESTART", "SIGSIGTERM", "RTMIN+31", "RTMIN-1", "RTMAX+1", "RTMIN+", "15 ", "1e1", "constructor"])(
-    "refuses %j",
-    (text) => {
-      expect(() => signalNumber("--stop-signal", text)).toThrow(`--stop-signal: "${text}" is not a signal`)
-    },
-  )
+  test.each([
+    "",
+    "0",
+    "65",
+    "-9",
+    "SIG",
+    "SIGNONE",
+    "SIG_BLOCK",
+    "SA_RESTART",
+    "SIGSIGTERM",
+    "RTMIN+31",
+    "RTMIN-1",
+    "RTMAX+1",
+    "RTMIN+",
+    "15 ",
+    "1e1",
+    "constructor",
+  ])("refuses %j", (text) => {
+    expect(() => signalNumber("--stop-signal", text)).toThrow(`--stop-signal: "${text}" is not a signal`)
+  })
 })

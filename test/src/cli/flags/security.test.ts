@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test"
 import { mkdirSync, symlinkSync } from "node:fs"
-import { capabilities, devices, noNewPrivileges, parseDevice, sysctls } from "../../../../src/cli/flags/security.ts"
 import { namespaceModes } from "../../../../src/cli/flags/namespaces.ts"
+import { capabilities, devices, noNewPrivileges, parseDevice, sysctls } from "../../../../src/cli/flags/security.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../../helpers/scratch.ts"
 import { hintOf, run } from "../parse.ts"
 
@@ -9,7 +9,9 @@ cleanUpAfterAll()
 
 describe("capabilities", () => {
   test("with and without CAP_, in either case, or ALL", () => {
-    expect(capabilities(run("--cap-add", "net_admin", "--cap-add", "CAP_SYS_TIME", "--cap-add", "all"), "cap-add")).toEqual(["CAP_NET_ADMIN", "CAP_SYS_TIME", "ALL"])
+    expect(
+      capabilities(run("--cap-add", "net_admin", "--cap-add", "CAP_SYS_TIME", "--cap-add", "all"), "cap-add"),
+    ).toEqual(["CAP_NET_ADMIN", "CAP_SYS_TIME", "ALL"])
     expect(capabilities(run("--cap-add", "CHOWN"), "cap-drop")).toEqual([])
   })
 
@@ -57,12 +59,23 @@ describe("--device", () => {
     expect(parseDevice(`${dir}/link:/dev/z`)).toMatchObject([{ type: "c", major: 1, minor: 5, path: "/dev/z" }])
   })
 
-  test.each(["", "null", "/dev/null:", "/dev/null::r", "/dev/null:x", "/dev/null:/x:rr", "/dev/null:/x:rwx", "/dev/null:/x:", "/dev/null:/x:r:w", "/dev/null:/", "/dev/null:/..", "/nonexistent", "/proc/version"])(
-    "refuses %j",
-    (text) => {
-      expect(() => parseDevice(text)).toThrow("--device")
-    },
-  )
+  test.each([
+    "",
+    "null",
+    "/dev/null:",
+    "/dev/null::r",
+    "/dev/null:x",
+    "/dev/null:/x:rr",
+    "/dev/null:/x:rwx",
+    "/dev/null:/x:",
+    "/dev/null:/x:r:w",
+    "/dev/null:/",
+    "/dev/null:/..",
+    "/nonexistent",
+    "/proc/version",
+  ])("refuses %j", (text) => {
+    expect(() => parseDevice(text)).toThrow("--device")
+  })
 
   test("a directory stands for the devices below it; without any it is refused", () => {
     const dir = temporaryDirectory()
@@ -73,7 +86,8 @@ describe("--device", () => {
   test("--privileged: all of the host's, but not what the container has of its own", () => {
     const paths = devices(run("--privileged", "--device", "/dev/zero:/dev/other")).map(({ path }) => path)
     expect(paths[0]).toBe("/dev/other")
-    for (const own of ["/dev/null", "/dev/tty", "/dev/console", "/dev/ptmx", "/dev/full"]) expect(paths).not.toContain(own)
+    for (const own of ["/dev/null", "/dev/tty", "/dev/console", "/dev/ptmx", "/dev/full"])
+      expect(paths).not.toContain(own)
     expect(paths.filter((path) => /^\/dev\/(pts|shm|mqueue)\//.test(path))).toEqual([])
     expect(new Set(paths).size).toBe(paths.length)
   })
@@ -93,11 +107,29 @@ describe("--sysctl", () => {
     expect(read(text)).toEqual(expected)
   })
 
-  test.each(["kernel.hostname=x", "vm.swappiness=1", "kernel.core_pattern=|/x", "fs.file-max=1", "kernel.sysrq=1", "network.x=1", "kernel.shmmaxx=1"])("%s is the whole machine's", (text) => {
+  test.each([
+    "kernel.hostname=x",
+    "vm.swappiness=1",
+    "kernel.core_pattern=|/x",
+    "fs.file-max=1",
+    "kernel.sysrq=1",
+    "network.x=1",
+    "kernel.shmmaxx=1",
+  ])("%s is the whole machine's", (text) => {
     expect(() => read(text)).toThrow("whole machine")
   })
 
-  test.each(["", "=", "net=1", "net.core.somaxconn", "net..x=1", "net.../../kernel=1", "net.x/../y=1", "net.x\n=1", ".net.x=1"])("refuses %j", (text) => {
+  test.each([
+    "",
+    "=",
+    "net=1",
+    "net.core.somaxconn",
+    "net..x=1",
+    "net.../../kernel=1",
+    "net.x/../y=1",
+    "net.x\n=1",
+    ".net.x=1",
+  ])("refuses %j", (text) => {
     expect(() => read(text)).toThrow("is no setting")
   })
 
@@ -122,7 +154,21 @@ describe("namespaces", () => {
 
   test("by docker's words", () => {
     expect(modes()).toEqual({})
-    expect(modes("--pid", "host", "--ipc=shareable", "--network", "none", "--uts", "private", "--cgroupns", "host", "--time", "private") as object).toEqual({
+    expect(
+      modes(
+        "--pid",
+        "host",
+        "--ipc=shareable",
+        "--network",
+        "none",
+        "--uts",
+        "private",
+        "--cgroupns",
+        "host",
+        "--time",
+        "private",
+      ) as object,
+    ).toEqual({
       pid: { mode: "host" },
       ipc: { mode: "private" },
       network: { mode: "private" },
