@@ -274,7 +274,7 @@ export function layOut(calls: readonly Call[], arena: Arena, stage: Stage, optio
   }
 }
 
-/** A program of one call that is written again and again; see call.ts. */
+/** A program of one call, written again and again; see call.ts. */
 export interface SingleCall {
   /** Writes the call; the arguments' memory is given back by the caller. */
   write(call: Call): void

@@ -5,7 +5,7 @@ import { PR_SET_NAME } from "../../../ffi/constants/prctl.ts"
 import { SIGCHLD } from "../../../ffi/constants/signal.ts"
 import { WNOHANG } from "../../../ffi/constants/wait.ts"
 import type { StepOf } from "../../plan/steps.ts"
-import { ALL_SIGNALS, closeOtherFds, prctl, SIGSET_SIZE, session } from "./process.ts"
+import { ALL_SIGNALS, closeOtherFds, SIGSET_SIZE, session } from "./process.ts"
 
 /**
  * An init of calls: makes the command's process, then forwards every signal to it and reaps whatever ends, until it
