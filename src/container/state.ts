@@ -143,10 +143,19 @@ export function leaveRunning(lock: RunningLock): void {
   close(lock.fd)
 }
 
+/** What a file of ours holds; null where there is none, or a power cut came before its content: then nothing came of it. */
+function readJson<T>(path: string): T | null {
+  const text = tryReadText(path)
+  try {
+    return text === null ? null : (JSON.parse(text) as T)
+  } catch {
+    return null
+  }
+}
+
 /** A running container's record; null where it does not run. */
 export function readRunning(paths: Paths, id: string): RunningRecord | null {
-  const text = tryReadText(runningPath(paths, id))
-  return text === null ? null : (JSON.parse(text) as RunningRecord)
+  return readJson<RunningRecord>(runningPath(paths, id))
 }
 
 /** Ids of those entered among the running ones. */
@@ -172,13 +181,7 @@ export function writeRecord(paths: Paths, record: ContainerRecord): void {
 }
 
 export function readRecord(paths: Paths, id: string): ContainerRecord | null {
-  const text = tryReadText(`${containerPath(paths, id)}/container.json`)
-  try {
-    return text === null ? null : (JSON.parse(text) as ContainerRecord)
-  } catch {
-    // A power cut between creation and write: nothing was ever run from it.
-    return null
-  }
+  return readJson<ContainerRecord>(`${containerPath(paths, id)}/container.json`)
 }
 
 export function writeResult(paths: Paths, id: string, result: ContainerResult): void {
@@ -186,8 +189,7 @@ export function writeResult(paths: Paths, id: string, result: ContainerResult): 
 }
 
 export function readResult(paths: Paths, id: string): ContainerResult | null {
-  const text = tryReadText(`${containerPath(paths, id)}/result.json`)
-  return text === null ? null : (JSON.parse(text) as ContainerResult)
+  return readJson<ContainerResult>(`${containerPath(paths, id)}/result.json`)
 }
 
 export const allIds = (paths: Paths): string[] => listDir(paths.containers).filter((name) => /^[0-9a-f]{64}$/.test(name))
