@@ -44,9 +44,7 @@ export interface Stage {
 }
 
 /** Calls reported as they happen, for --trace: after each one its record is written to `fd`. */
-export interface Trace {
-  readonly fd: number
-}
+export type Trace = { readonly fd: number }
 
 // Every other function of ours returns an int or a small ssize_t, whose upper half the ABI leaves undefined.
 const LONG_RESULT = new Set(["mmap", "lseek"])

@@ -143,25 +143,16 @@ export function leaveRunning(lock: RunningLock): void {
   close(lock.fd)
 }
 
-<<<<<<< HEAD
 /** Null where there is none, or half of one: a power cut has left a file without its content. */
-=======
-/** What a file of ours holds; null where there is none, or a power cut came before its content: then nothing came of it. */
->>>>>>> 81a4cd8d24514e7922f7ad2dd19dd6b02fb12e09
 function readJson<T>(path: string): T | null {
   const text = tryReadText(path)
   try {
     return text === null ? null : (JSON.parse(text) as T)
-<<<<<<< HEAD
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
-=======
-  } catch 
->>>>>>> 81a4cd8d24514e7922f7ad2dd19dd6b02fb12e09
     return null
 }
 
-<<<<<<< HEAD
 // updateRunning writes in place, and a reader may come in the middle of it; what stays broken is a power cut's.
 const RUNNING_ATTEMPTS = 5
 
@@ -172,11 +163,6 @@ export function readRunning(paths: Paths, id: string): RunningRecord | null {
     const record = readJson<RunningRecord>(path)
     if (record !== null || attempt === RUNNING_ATTEMPTS || !exists(path)) return record
   }
-=======
-/** A running container's record; null where it does not run. */
-export function readRunning(paths: Paths, id: string): RunningRecord | null {
-  return readJson<RunningRecord>(runningPath(paths, id))
->>>>>>> 81a4cd8d24514e7922f7ad2dd19dd6b02fb12e09
 }
 
 /** Ids of those entered among the running ones. */
@@ -201,27 +187,15 @@ export function writeRecord(paths: Paths, record: ContainerRecord): void {
   writeFile(`${containerPath(paths, record.id)}/container.json`, JSON.stringify(record))
 }
 
-<<<<<<< HEAD
 export const readRecord = (paths: Paths, id: string): ContainerRecord | null =>
   readJson(`${containerPath(paths, id)}/container.json`)
-=======
-export function readRecord(paths: Paths, id: string): ContainerRecord | null {
-  return readJson<ContainerRecord>(`${containerPath(paths, id)}/container.json`)
-}
->>>>>>> 81a4cd8d24514e7922f7ad2dd19dd6b02fb12e09
 
 export function writeResult(paths: Paths, id: string, result: ContainerResult): void {
   replaceFile(`${containerPath(paths, id)}/result.json`, JSON.stringify(result))
 }
 
-<<<<<<< HEAD
 export const readResult = (paths: Paths, id: string): ContainerResult | null =>
   readJson(`${containerPath(paths, id)}/result.json`)
-=======
-export function readResult(paths: Paths, id: string): ContainerResult | null {
-  return readJson<ContainerResult>(`${containerPath(paths, id)}/result.json`)
-}
->>>>>>> 81a4cd8d24514e7922f7ad2dd19dd6b02fb12e09
 
 export const allIds = (paths: Paths): string[] =>
   listDir(paths.containers).filter((name) => /^[0-9a-f]{64}$/.test(name))
