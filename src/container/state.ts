@@ -151,6 +151,7 @@ function readJson<T>(path: string): T | null {
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     return null
+  }
 }
 
 // updateRunning writes in place, and a reader may come in the middle of it; what stays broken is a power cut's.
