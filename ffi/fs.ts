@@ -198,7 +198,7 @@ export interface Stat {
 }
 
 /** statx(2) by path (and directory fd); null where there is nothing. */
-export function stat(path: string, flags = 0, dirFd = AT_FDCWD): Stat | null {
+export function stat(path: string | Uint8Array, flags = 0, dirFd = AT_FDCWD): Stat | null {
   const result = callResult("statx", dirFd, path, flags, STATX_BASIC_STATS, scratch.address)
   if (result === ENOENT || result === ENOTDIR) return null
   if (result < 0) throw failure("stat", result, path)
@@ -217,7 +217,7 @@ export function stat(path: string, flags = 0, dirFd = AT_FDCWD): Stat | null {
 }
 
 /** As stat, of a symlink itself. */
-export const lstat = (path: string, dirFd = AT_FDCWD) => stat(path, AT_SYMLINK_NOFOLLOW, dirFd)
+export const lstat = (path: string | Uint8Array, dirFd = AT_FDCWD) => stat(path, AT_SYMLINK_NOFOLLOW, dirFd)
 
 /** Whether a stat is a directory's. */
 export const isDirectory = (stat: Stat | null): boolean => stat !== null && (stat.mode & S_IFMT) === S_IFDIR

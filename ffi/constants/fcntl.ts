@@ -38,3 +38,7 @@ export const F_SEAL_WRITE = 0x0008
 export const LOCK_SH = 1
 export const LOCK_EX = 2
 export const LOCK_NB = 4
+
+export const SEEK_SET = 0
+export const SEEK_DATA = 3
+export const SEEK_HOLE = 4
