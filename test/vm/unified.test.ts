@@ -31,6 +31,7 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
         echo "$file $(cat $(own)/$file)"
       done
       pid=$(cat $(own)/cgroup.procs)
+      within 10 grep -qx sleep /proc/$pid/comm
       echo "processes $(echo "$pid" | wc -l) $(cat /proc/$pid/comm) $(grep Cpus_allowed_list /proc/$pid/status | cut -f2)"
       echo "root $(tr ' ' '\\n' < /sys/fs/cgroup/cgroup.subtree_control | sort | xargs)"
       echo "slice $(tr ' ' '\\n' < /sys/fs/cgroup/toybox.slice/cgroup.subtree_control | sort | xargs)"
