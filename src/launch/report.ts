@@ -8,14 +8,18 @@ import type { Step, StepOf } from "../plan/steps.ts"
 import { ListFailure } from "./index.ts"
 
 /** What the kernel overloads: the errno alone misleads. */
-const HINTS: readonly { kind: Step["kind"]; call?: string; errno: string; hint: string }[] = [
+const HINTS: readonly { kind: Step["kind"] | "clone or unshare"; call?: string; errno: string; hint: string }[] = [
   {
-    kind: "clone",
+    kind: "clone or unshare",
     errno: "EPERM",
     hint: "toybox needs root (or CAP_SYS_ADMIN); a seccomp filter around it may refuse namespaces",
   },
-  { kind: "clone", errno: "ENOSPC", hint: "a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces" },
-  { kind: "clone", errno: "EINVAL", hint: "this kernel lacks a namespace asked for" },
+  {
+    kind: "clone or unshare",
+    errno: "ENOSPC",
+    hint: "a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces",
+  },
+  { kind: "clone or unshare", errno: "EINVAL", hint: "this kernel lacks a namespace asked for" },
   {
     kind: "clone",
     errno: "EAGAIN",
@@ -83,8 +87,12 @@ export function stepError(steps: readonly Step[], calls: readonly Call[], index:
       { cause },
     )
   }
+  const isClone = step?.kind === "clone" || step?.kind === "unshare"
   const hint = HINTS.find(
-    (row) => row.kind === step?.kind && (row.call ?? call.name) === call.name && row.errno === cause.errno,
+    (row) =>
+      (row.kind === step?.kind || (isClone && row.kind === "clone or unshare")) &&
+      (row.call ?? call.name) === call.name &&
+      row.errno === cause.errno,
   )?.hint
   return new ToyboxError(`cannot ${step ? sentence(step) : "prepare the process"}`, {
     cause,

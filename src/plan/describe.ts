@@ -84,9 +84,8 @@ export function shellLines(step: Step, { root }: Context): string[] {
       return [`mount --rbind ${quote(step.path)} ${quote(root)}`]
     case "clone": {
       const join = step.pidNamespaceFd === undefined ? "" : "nsenter --pid=… "
-      return [
-        `${join}unshare --fork --kill-child ${step.namespaces.map((type) => UNSHARE[type]).join(" ")} sh  # from here on inside`,
-      ]
+      const flags = ["--fork", "--kill-child", ...step.namespaces.map((type) => UNSHARE[type])]
+      return [`${join}unshare ${flags.join(" ")} sh  # from here on inside`]
     }
     case "close-other-fds":
       return ["# every descriptor above 2 is closed"]
@@ -95,7 +94,7 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "join-cgroup":
       return [`echo $$ > ${quote(step.path)}`]
     case "unshare":
-      return [`unshare ${UNSHARE[step.namespace]} …`]
+      return [`unshare ${step.namespaces.map((type) => UNSHARE[type]).join(" ")} …`]
     case "setns":
       return [`nsenter ${UNSHARE[step.namespace]}=${quote(step.path)} …`]
     case "propagation":

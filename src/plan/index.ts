@@ -7,15 +7,26 @@ import { propagationFlag } from "./mount-options.ts"
 import { deviceSteps, hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
 import type { Step } from "./steps.ts"
 
+/** Those that a process cannot enter by itself: only its children would be in them, or nothing else could be made first. */
+const BY_CLONE: readonly Namespace["type"][] = ["pid", "user", "time"]
+
+const newOnes = (namespaces: readonly Namespace[], wanted: (type: Namespace["type"]) => boolean) =>
+  namespaces.filter((ns) => ns.path === undefined && wanted(ns.type)).map((ns) => ns.type)
+
 function cloneStep(namespaces: readonly Namespace[], facts: Facts): Step {
   const pid = namespaces.find((ns) => ns.type === "pid" && ns.path !== undefined)
   return {
     kind: "clone",
-    // The cgroup namespace comes later, from inside the cgroup: the other order shows toybox's own as the root.
-    namespaces: namespaces.filter((ns) => ns.path === undefined && ns.type !== "cgroup").map((ns) => ns.type),
+    namespaces: newOnes(namespaces, (type) => BY_CLONE.includes(type)),
     ...(facts.cgroup.fd === undefined ? {} : { cgroupFd: facts.cgroup.fd }),
     ...(pid?.path === undefined ? {} : { pidNamespaceFd: facts.namespaceFds.get(pid.path) ?? -1 }),
   }
+}
+
+/** The others cost the kernel most, and are made by the child while the parent goes on. */
+function unshareSteps(namespaces: readonly Namespace[]): Step[] {
+  const types = newOnes(namespaces, (type) => type !== "cgroup" && !BY_CLONE.includes(type))
+  return types.length === 0 ? [] : [{ kind: "unshare", namespaces: types }]
 }
 
 function joinSteps(namespaces: readonly Namespace[], facts: Facts): Step[] {
@@ -72,9 +83,11 @@ export function childSteps(spec: Spec, facts: Facts): Step[] {
     { kind: "close-other-fds", keep: [...passedOn, ...ownStdio, facts.memfd, facts.goFd, ...facts.stageOneFds] },
     ...(facts.parentDeathSignal ? [{ kind: "parent-death-signal", signal: SIGKILL } satisfies Step] : []),
     { kind: "umask", mask: 0 },
+    ...unshareSteps(namespaces),
     ...facts.cgroup.join.map((path): Step => ({ kind: "join-cgroup", path })),
     ...joinSteps(namespaces, facts),
-    ...(isNew(spec, "cgroup") ? [{ kind: "unshare", namespace: "cgroup" } satisfies Step] : []),
+    // From inside the cgroup: the other order shows toybox's own as the root.
+    ...(isNew(spec, "cgroup") ? [{ kind: "unshare", namespaces: ["cgroup"] } satisfies Step] : []),
     ...(spec.process.oomScoreAdj === undefined
       ? []
       : [{ kind: "oom-score", value: spec.process.oomScoreAdj } satisfies Step]),

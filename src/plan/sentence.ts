@@ -13,11 +13,13 @@ export function sentence(step: Step): string {
     case "bind-root":
       return `take ${step.path} as the root`
     case "clone":
-      return `make the namespaces (${step.namespaces.join(", ")})`
+      return step.namespaces.length === 0
+        ? "make a process"
+        : `make a process in new namespaces (${step.namespaces.join(", ")})`
     case "join-cgroup":
       return `join the cgroup by ${step.path}`
     case "unshare":
-      return `make the ${step.namespace} namespace`
+      return `make the namespaces (${step.namespaces.join(", ")})`
     case "setns":
       return `join the ${step.namespace} namespace ${step.path}`
     case "attach-root":

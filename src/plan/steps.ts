@@ -25,7 +25,7 @@ export type Step =
   | { kind: "close-other-fds"; keep: readonly number[] }
   | { kind: "parent-death-signal"; signal: number }
   | { kind: "join-cgroup"; path: string }
-  | { kind: "unshare"; namespace: NamespaceType }
+  | { kind: "unshare"; namespaces: readonly NamespaceType[] }
   | { kind: "setns"; namespace: NamespaceType; path: string; fd: number }
   | { kind: "propagation"; flags: number; chrooted: boolean }
   | { kind: "attach-root"; path: string }

@@ -64,13 +64,18 @@ export const NAMESPACE_FLAGS: Record<NamespaceType, number> = {
   time: sched.CLONE_NEWTIME,
 }
 
+function namespaceFlags(types: readonly NamespaceType[]): number {
+  let flags = 0
+  for (const type of types) flags += NAMESPACE_FLAGS[type]
+  return flags
+}
+
 /** Reported in place of a call index by a child that made the container's process: the errno is the pid. */
 export const PID_REPORT = 0xffffffff
 
 /** The clone, in a list that parent and child walk on from together; the parent's part, `rest` calls, is skipped. */
 export function clone(step: StepOf<"clone">, rest: number, reportFd: number): Call[] {
-  let flags = sched.CLONE_CLEAR_SIGHAND
-  for (const type of step.namespaces) flags += NAMESPACE_FLAGS[type]
+  const flags = sched.CLONE_CLEAR_SIGHAND + namespaceFlags(step.namespaces)
   const cgroup = step.cgroupFd === undefined ? 0 : sched.CLONE_INTO_CGROUP
   const clone3 = (flags: number, into: Slot, exitSignal = SIGCHLD): Call => ({
     name: "clone3",
@@ -140,7 +145,7 @@ export function write(step: { path: string; value: string }): Call[] {
 }
 
 export const unshare = (step: StepOf<"unshare">): Call[] => [
-  { name: "unshare", args: [NAMESPACE_FLAGS[step.namespace]] },
+  { name: "unshare", args: [namespaceFlags(step.namespaces)] },
 ]
 
 export const setns = (step: StepOf<"setns">): Call[] => [

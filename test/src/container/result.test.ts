@@ -105,8 +105,9 @@ describe("launchError", () => {
   })
 
   test.each<["child" | "sealed", string, number, string, string, string]>([
-    ["child", "clone", 0, "EPERM", "cannot make the namespaces", "needs root"],
-    ["child", "clone", 0, "ENOSPC", "cannot make the namespaces", "max_*_namespaces"],
+    ["child", "clone", 0, "EPERM", "cannot make a process in new namespaces (pid)", "needs root"],
+    ["child", "clone", 0, "ENOSPC", "cannot make a process in new namespaces (pid)", "max_*_namespaces"],
+    ["child", "unshare", 0, "ENOSPC", "cannot make the namespaces (mount, uts, ipc, network)", "max_*_namespaces"],
     ["child", "fsopen", 1, "ENODEV", "cannot mount tmpfs on /dev", "lacks the file system"],
     ["child", "sysctl", 0, "ENOENT", "cannot set net.ipv4.ip_unprivileged_port_start=0", "no such setting"],
     ["child", "rlimit", 0, "EPERM", "cannot set the limit RLIMIT_NOFILE to 1024:4096", "CAP_SYS_RESOURCE"],

@@ -74,7 +74,7 @@ const CHILD_ORDER: readonly (readonly [readonly Step["kind"][], readonly Step["k
   [["clone"], ["close-other-fds"]],
   [["close-other-fds"], ["parent-death-signal"]],
   [["parent-death-signal"], ["umask", "join-cgroup", "setns", "unshare", "propagation"]],
-  [["join-cgroup"], ["setns", "unshare"]],
+  [["join-cgroup"], ["setns"]],
   [["setns", "unshare", "take-source"], ["propagation"]],
   [["propagation"], MOUNTING],
   [["attach-root"], ["mount", "bind"]],
@@ -150,10 +150,14 @@ describe("namespaces", () => {
   }
   const clone = (steps: readonly Step[]) => steps.find((step) => step.kind === "clone")
 
-  test("the cgroup namespace is made from inside the cgroup, the others by the clone", () => {
+  test("the pid namespace is made by the clone, that of cgroups from inside the cgroup, the others by the child", () => {
     const steps = kinds({})
-    expect(clone(steps)).toMatchObject({ namespaces: ["mount", "uts", "ipc", "pid", "network"], cgroupFd: 20 })
-    expect(steps.filter(({ kind }) => kind === "unshare")).toEqual([{ kind: "unshare", namespace: "cgroup" }])
+    expect(clone(steps)).toMatchObject({ namespaces: ["pid"], cgroupFd: 20 })
+    expect(steps.filter(({ kind }) => kind === "unshare")).toEqual([
+      { kind: "unshare", namespaces: ["mount", "uts", "ipc", "network"] },
+      { kind: "unshare", namespaces: ["cgroup"] },
+    ])
+    expect(first(steps, "join-cgroup")).toBeLessThan(last(steps, "unshare"))
   })
 
   test("a joined pid namespace needs one more clone; the others are joined by fd, in the kernel's order", () => {
@@ -162,10 +166,11 @@ describe("namespaces", () => {
       namespaces: { network: container, pid: container, ipc: container, uts: container, cgroup: container },
     })
     const joined = steps.filter((step) => step.kind === "setns")
-    expect(clone(steps)).toMatchObject({ namespaces: ["mount"], pidNamespaceFd: expect.any(Number) })
+    expect(clone(steps)).toMatchObject({ namespaces: [], pidNamespaceFd: expect.any(Number) })
     expect(joined.map(({ namespace }) => namespace)).toEqual(["ipc", "uts", "network", "cgroup"])
     for (const { fd } of joined) expect(fd).toBeGreaterThanOrEqual(30)
-    expect(first(steps, "unshare", "hostname", "loopback")).toBe(-1)
+    expect(steps.filter(({ kind }) => kind === "unshare")).toEqual([{ kind: "unshare", namespaces: ["mount"] }])
+    expect(first(steps, "hostname", "loopback")).toBe(-1)
   })
 
   test("names and the loopback are set in a namespace of the container's own only", () => {
