@@ -90,12 +90,12 @@ export function readText(path: string): string {
   }
 }
 
-/** The text of a file, or null where there is none; ESRCH is what procfs has for a process that ended meanwhile. */
+/** The text of a file, or null where there is none; procfs has ESRCH, cgroupfs ENODEV for what went meanwhile. */
 export function tryReadText(path: string): string | null {
   try {
     return readText(path)
   } catch (error) {
-    if (isErrno(error, "ENOENT", "ENOTDIR", "ESRCH")) return null
+    if (isErrno(error, "ENOENT", "ENOTDIR", "ESRCH", "ENODEV")) return null
     throw error
   }
 }

@@ -56,7 +56,6 @@ export function planCgroup(cgroups: Cgroups, request: CgroupRequest, io: CgroupI
 const ATTEMPTS = 20
 
 export interface CreateOptions {
-  readonly io?: CgroupIo
   readonly trace?: StepTrace
   /** Is told all that may be made, before anything is: what to remove if toybox is killed half-way. */
   readonly announce?: (handle: CgroupHandle) => void
@@ -69,29 +68,45 @@ function withNewParents({ handle, steps }: CgroupPlan, io: CgroupIo): CgroupHand
   return { ...handle, parents: [...made.reverse(), ...handle.parents] }
 }
 
-/**
- * Makes a container's cgroup with all its limits; nothing is in it yet. On failure nothing is left and a ToyboxError tells the
- * option, file, value and errno. A parent that a concurrent run just removed is made again.
- */
-export function createCgroup(
-  cgroups: Cgroups,
-  request: CgroupRequest,
-  { io = hostIo, trace, announce }: CreateOptions = {},
-): CreatedCgroup {
-  for (let attempt = 1; ; attempt++) {
-    const plan = planCgroup(cgroups, request, io)
-    announce?.(withNewParents(plan, io))
-    try {
-      const { createdParents, notices } = executePlan(plan, io, trace)
-      const { parents, ...rest } = plan.handle
-      const handle = { ...rest, parents: [...new Set([...createdParents.toReversed(), ...parents])] }
-      return { manager: { ...openCgroup(handle, io), join: plan.join }, notices }
-    } catch (error) {
-      if (!(error instanceof ParentGone)) throw error
-      if (attempt === ATTEMPTS) throw new ToyboxError(`cgroup ${request.path}: its parent is removed again and again`)
+/** A cgroup that is planned, and not there yet. */
+export interface PreparedCgroup {
+  readonly handle: CgroupHandle
+  readonly join: JoinTarget
+  /**
+   * Makes it with all its limits; nothing is in it yet. On failure nothing is left and a ToyboxError tells the option, file,
+   * value and errno. A parent that a concurrent run just removed is made again.
+   */
+  create(options?: CreateOptions): CreatedCgroup
+}
+
+/** Plans a container's cgroup. Throws ToyboxError where the machine cannot do what is asked. */
+export function prepareCgroup(cgroups: Cgroups, request: CgroupRequest, io: CgroupIo = hostIo): PreparedCgroup {
+  const first = planCgroup(cgroups, request, io)
+  const { handle, join } = first
+  const create = ({ trace, announce }: CreateOptions = {}): CreatedCgroup => {
+    for (let attempt = 1; ; attempt++) {
+      const plan = attempt === 1 ? first : planCgroup(cgroups, request, io)
+      announce?.(withNewParents(plan, io))
+      try {
+        const { createdParents, notices } = executePlan(plan, io, trace)
+        const { parents, ...rest } = plan.handle
+        const made = { ...rest, parents: [...new Set([...createdParents.toReversed(), ...parents])] }
+        return { manager: { ...openCgroup(made, io), join }, notices }
+      } catch (error) {
+        if (!(error instanceof ParentGone)) throw error
+        if (attempt === ATTEMPTS) throw new ToyboxError(`cgroup ${request.path}: its parent is removed again and again`)
+      }
     }
   }
+  return { handle, join, create }
 }
+
+/** Plans and makes a container's cgroup: prepareCgroup. */
+export const createCgroup = (
+  cgroups: Cgroups,
+  request: CgroupRequest,
+  { io, ...options }: CreateOptions & { readonly io?: CgroupIo } = {},
+): CreatedCgroup => prepareCgroup(cgroups, request, io).create(options)
 
 function joinOf({ version, dirs }: CgroupHandle): JoinTarget {
   const unique = [...new Set(Object.values(dirs))]

@@ -24,7 +24,6 @@ import { containerPath, newId } from "./state.ts"
 // Numbers that a run would get from the kernel; shown, never used.
 const REPORT_FD = 10
 const MEMFD = 11
-const ROOT_FD = 12
 
 /** Prints the plan of a run as shell commands, or with `form` "calls" as libc calls. Changes nothing. */
 export function explainRun(request: ContainerRequest, paths: Paths, form: string): number {
@@ -48,7 +47,6 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
     ...files.map(
       ([name, content]): Step => ({ kind: "create-file", path: `${directory}/${name}`, content, mode: 0o644 }),
     ),
-    ...overlaySteps(request.lower, layout, request.autoRemove, stat(request.lower)),
   ]
   const spec = makeSpec(request, id, directory)
   identify(request, id, spec, rootFd)
@@ -68,7 +66,7 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
     join: cgroup.join,
     controllers: Object.keys(cgroup.handle.dirs),
     cgroupFd: cgroup.join.into === null ? undefined : 14,
-    rootFd: ROOT_FD,
+    rootSteps: overlaySteps(request.lower, layout, request.autoRemove, stat(request.lower)),
   }
   // Bind sources that only a run makes are files.
   const facts = gatherFacts(
@@ -79,11 +77,14 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
     unpivotableMounts(request.mountinfo),
   )
   const whole = { host, child: childSteps(spec, facts), sealed: sealedSteps(spec, facts) }
-  const fds = { report: REPORT_FD, reserved: [20, 21, 22] }
   const lines =
     form === "calls"
       ? callLines(
-          [encodeSteps(whole.host, fds), encodeChild(whole.child, fds), encodeSealed(whole.sealed, fds, [REPORT_FD])],
+          [
+            encodeSteps(whole.host, { report: REPORT_FD, free: 0 }),
+            encodeChild(whole.child, REPORT_FD),
+            encodeSealed(whole.sealed, REPORT_FD, [REPORT_FD]),
+          ],
           cgroup.steps.map(shellForm),
         )
       : shellScript(whole, cgroup.steps.map(shellForm), layout.merged)

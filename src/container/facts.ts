@@ -1,7 +1,7 @@
 /** What a plan needs to know of this machine. */
 import { call, callResult, scratch } from "../../ffi/call.ts"
 import { _LINUX_CAPABILITY_VERSION_3, CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
-import { AT_FDCWD, O_CLOEXEC, O_PATH, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { AT_FDCWD, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { STATX_BASIC_STATS, STATX_MNT_ID } from "../../ffi/constants/stat.ts"
 import { exists, isDirectory, listDir, lstat, open, readText, stat } from "../../ffi/fs.ts"
 import { capHeader } from "../../ffi/structs.ts"
@@ -113,9 +113,6 @@ export function openNamespaces(spec: Spec): Map<string, number> {
   }
   return fds
 }
-
-/** Three descriptor numbers for the overlay's directories to take. */
-export const reserveFds = (): number[] => [0, 1, 2].map(() => call("openat", AT_FDCWD, "/", O_PATH | O_CLOEXEC, 0))
 
 /** The highest capability of this kernel: capabilities(7). */
 export const lastCapability = (): number => Number(readText("/proc/sys/kernel/cap_last_cap"))

@@ -10,6 +10,7 @@ import {
   O_RDONLY,
   RESOLVE_IN_ROOT,
   RESOLVE_NO_MAGICLINKS,
+  RESOLVE_NO_XDEV,
 } from "../../ffi/constants/fcntl.ts"
 import { S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts"
 import { close, readAll, stat } from "../../ffi/fs.ts"
@@ -21,9 +22,12 @@ import type { Identity } from "../spec/generate.ts"
 const MOST_BYTES = 1024 * 1024
 const MOST_ID = 2 ** 31 - 1
 
-/** openat2(2) inside the root that `rootFd` holds; -errno where it fails. */
+/**
+ * openat2(2) inside the root that `rootFd` holds; -errno where it fails. What is mounted on it is no part of it: neither an
+ * overlay nor a copy shows that.
+ */
 export function openInRootFd(rootFd: number, path: string, flags: number): number {
-  const how = openHow(flags | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+  const how = openHow(flags | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
   return callResult("openat2", rootFd, path.replace(/^\/+/, "") || ".", how, OPEN_HOW_SIZE)
 }
 

@@ -75,7 +75,7 @@ export interface Held {
   /** Those in which the container has a cgroup. */
   controllers: readonly string[]
   cgroupFd: number | undefined
-  rootFd: number
+  rootSteps: readonly Step[]
 }
 
 /** The facts of a plan. */
@@ -95,8 +95,9 @@ export function gatherFacts(
     // What programs look for to learn that they are in a container.
     ...(runIsOurs ? [{ kind: "touch", path: "/run/.containerenv" } satisfies Step] : []),
   ]
-  const stageOneFds = [held.rootFd, ...namespaceFds.values(), ...(held.cgroupFd === undefined ? [] : [held.cgroupFd])]
+  const stageOneFds = [...namespaceFds.values(), ...(held.cgroupFd === undefined ? [] : [held.cgroupFd])]
   return {
+    rootSteps: held.rootSteps,
     rootMountPoint: layout.merged,
     scratchMountPoint: layout.work,
     unpivotable,

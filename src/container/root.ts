@@ -1,31 +1,50 @@
-/** The root file system of a container. */
+/** The root file system of a container: made by its own process, looked into by toybox beforehand. */
+import { call } from "../../ffi/call.ts"
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { errnoName } from "../../ffi/errno.ts"
-import { close, stat } from "../../ffi/fs.ts"
-import { ListFailure, mountRoot } from "../launch/index.ts"
+import { mkdir, stat } from "../../ffi/fs.ts"
+import type { Encoded, Reports } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import { copySteps, overlayLayout, overlaySteps } from "../overlay/layout.ts"
-import { reserveFds } from "./facts.ts"
+import type { Step } from "../plan/steps.ts"
 import type { ContainerRequest } from "./request.ts"
+
+/** How a container's process makes its root. */
+export interface Root {
+  /** The image's directory, for what is looked up in it: a new container's root is the same. */
+  fd: number
+  steps: Step[]
+}
+
+/** The root of a new container: an overlay on the image. */
+export const newRoot = (request: ContainerRequest, directory: string): Root => ({
+  fd: call("openat", AT_FDCWD, request.lower, O_PATH | O_DIRECTORY | O_CLOEXEC, 0),
+  steps: overlaySteps(request.lower, overlayLayout(directory), request.autoRemove, stat(request.lower)),
+})
 
 // overlayfs is not there (ENODEV), or will not take these directories (EINVAL: e.g. an upper directory on an overlay).
 const OVERLAY_REFUSED = ["ENODEV", "EINVAL", "EOPNOTSUPP", "EPERM"]
 
-/** Mounts the root, detached; returns its fd. Where overlayfs is refused the root is copied, with a warning. */
-export async function openRoot(request: ContainerRequest, directory: string): Promise<number> {
+/** What refused the overlay, where that is why the container's process ended: `fsopen: ENODEV`. */
+export function overlayRefusal({ steps, calls }: Encoded, { failures }: Reports): string | null {
+  const [failure] = failures
+  const failed = failure && calls[failure.index]
+  if (!failed || failed.step === undefined || steps[failed.step]?.kind !== "overlay") return null
+  const errno = errnoName(failure.errno)
+  return OVERLAY_REFUSED.includes(errno) && failed.name.startsWith("fs") ? `${failed.name}: ${errno}` : null
+}
+
+/** Instead of an overlay: copies the image for this container, with a warning. */
+export async function copiedRoot(
+  request: ContainerRequest,
+  directory: string,
+  root: Root,
+  refusal: string,
+): Promise<Root> {
+  notice(`overlayfs is refused here (${refusal}): the root is copied, which takes time and space`)
+  const { copyTree } = await import("../overlay/copy.ts")
   const layout = overlayLayout(directory)
-  const reserved = reserveFds()
-  try {
-    return mountRoot(overlaySteps(request.lower, layout, request.autoRemove, stat(request.lower)), reserved)
-  } catch (error) {
-    if (!(error instanceof ListFailure)) throw error
-    const refused = error.calls[error.index]?.name ?? ""
-    const errno = errnoName(error.errno)
-    if (!OVERLAY_REFUSED.includes(errno) || !refused.startsWith("fs")) throw error
-    notice(`overlayfs is refused here (${refused}: ${errno}): the root is copied, which takes time and space`)
-    const { copyTree } = await import("../overlay/copy.ts")
-    copyTree(request.lower, layout.upper)
-    return mountRoot(copySteps(layout.upper, layout), reserved)
-  } finally {
-    for (const fd of reserved) close(fd)
-  }
+  mkdir(layout.upper, 0o755)
+  copyTree(request.lower, layout.upper)
+  return { fd: root.fd, steps: copySteps(layout.upper, layout) }
 }

@@ -1,31 +1,17 @@
 /** A container from its first directory to its last: prepare, launch, supervise, clean up. */
-import { call } from "../../ffi/call.ts"
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
-import { SIGKILL } from "../../ffi/constants/signal.ts"
-import { __WALL } from "../../ffi/constants/wait.ts"
-import { close, createExclusive, writeAll } from "../../ffi/fs.ts"
-import { pipe } from "../../ffi/pipe.ts"
+import { close } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
-import { executableMemfd } from "../../ffi/sealed.ts"
-import { kill, waitChild } from "../../ffi/signal.ts"
-import { type CgroupManager, createCgroup } from "../cgroup/manager.ts"
-import type { CgroupHandle } from "../cgroup/plan.ts"
 import { EXIT_TOYBOX, errorChain, ToyboxError } from "../errors.ts"
-import { type Encoded, launch, seal } from "../launch/index.ts"
 import { notice } from "../log.ts"
-import type { Spec } from "../oci/runtime.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
-import { sealedSteps } from "../plan/identity.ts"
-import { childSteps } from "../plan/index.ts"
-import { unpivotableMounts } from "./facts.ts"
 import { writeContainerFiles } from "./files.ts"
 import { proposeName } from "./names.ts"
-import { effectiveHostname, gatherFacts, identify, makeSpec, releaseFacts } from "./prepare.ts"
-import { recover } from "./recover.ts"
+import { effectiveHostname, makeSpec } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
 import { describeEnding } from "./result.ts"
-import { openRoot } from "./root.ts"
+import { newRoot } from "./root.ts"
+import { hasOwnPids, type Live, start } from "./start.ts"
 import {
   type ContainerResult,
   enterRunning,
@@ -33,31 +19,12 @@ import {
   leaveRunning,
   makeContainerDirectory,
   newId,
-  type RunningLock,
   type RunningRecord,
   releaseName,
-  startTime,
   takeName,
   updateRunning,
-  writeRecord,
   writeResult,
 } from "./state.ts"
-import { openStdio } from "./stdio.ts"
-import { type Ending, supervise } from "./supervise.ts"
-
-/** A container while toybox has it in hand; what is set has to be undone. */
-interface Live {
-  id: string
-  directory: string
-  lock: RunningLock
-  record: RunningRecord
-  /** The record is written: `ps -a` would show it. */
-  recorded: boolean
-  rootFd: number
-  manager: CgroupManager | null
-  /** Every process of it has ended. */
-  ended: boolean
-}
 
 // With many containers the names run short: digits make more.
 const proposal = (attempt: number) =>
@@ -86,7 +53,7 @@ function enter(request: ContainerRequest, paths: Paths): Live {
       lock,
       record,
       recorded: false,
-      rootFd: -1,
+      root: null,
       manager: null,
       ended: false,
     }
@@ -96,136 +63,6 @@ function enter(request: ContainerRequest, paths: Paths): Live {
     throw error
   }
 }
-
-function makeCgroup(request: ContainerRequest, spec: Spec, live: Live): CgroupManager {
-  const { options, defaults } = request.requested
-  const wish = { path: spec.linux.cgroupsPath, resources: spec.linux.resources, options, defaults }
-  const announce = (handle: CgroupHandle) => {
-    live.record.cgroup = handle
-    updateRunning(live.lock, live.record)
-  }
-  const { manager, notices } = createCgroup(request.cgroups, wish, { announce })
-  live.manager = manager
-  if (!request.quiet) for (const text of notices) notice(text)
-  return manager
-}
-
-function record(request: ContainerRequest, paths: Paths, live: Live, spec: Spec): void {
-  const { id, record } = live
-  writeRecord(paths, {
-    id,
-    name: record.name,
-    created: record.started,
-    image: request.image,
-    command: spec.process.args,
-    autoRemove: request.autoRemove,
-    stopSignal: request.stopSignal,
-    labels: { ...request.process.labels },
-    spec,
-  })
-  live.recorded = true
-  if (request.cidfile !== undefined) writeIdFile(request.cidfile, id)
-}
-
-function writeIdFile(path: string, id: string): void {
-  const fd = createExclusive(path, 0o644)
-  if (fd === null)
-    throw new ToyboxError(`--cidfile: ${path} exists already`, { hint: "remove it, or name another file" })
-  writeAll(fd, new TextEncoder().encode(id))
-  close(fd)
-}
-
-async function start(
-  request: ContainerRequest,
-  paths: Paths,
-  live: Live,
-  manager: CgroupManager,
-  spec: Spec,
-  signalFd: number,
-): Promise<Ending> {
-  const stdio = openStdio({ terminal: request.process.terminal, interactive: request.interactive })
-  const [reportFd, reportEnd] = pipe()
-  const [goEnd, goFd] = pipe()
-  const memfd = executableMemfd()
-  const { join, handle } = manager
-  const cgroupFd = join.into ? call("openat", AT_FDCWD, join.into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : undefined
-  const traceFd = request.trace ? executableMemfd() : undefined
-  const held = {
-    stdio: stdio.facts,
-    reportFd: reportEnd,
-    traceFd,
-    memfd,
-    goFd: goEnd,
-    join,
-    controllers: Object.keys(handle.dirs),
-    cgroupFd,
-    rootFd: live.rootFd,
-  }
-  const facts = gatherFacts(request, spec, live.directory, held, unpivotableMounts(request.mountinfo))
-  const one = launch(childSteps(spec, facts), live.rootFd, facts)
-  const { pid } = one
-  let two: Encoded
-  try {
-    // The child has two milliseconds of mounting before it; meanwhile its command is prepared.
-    identify(request, live.id, spec, live.rootFd)
-    two = seal(sealedSteps(spec, facts), one.calls.length, facts)
-  } catch (error) {
-    kill(pid, SIGKILL)
-    waitChild(pid, __WALL)
-    throw error
-  }
-  call("write", goFd, new Uint8Array(1), 1)
-  for (const fd of [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, ...(cgroupFd === undefined ? [] : [cgroupFd])])
-    close(fd)
-  releaseFacts(facts)
-  const { detachKeys } = request
-
-  const remember = (pid: number) => {
-    live.record.pid = pid
-    live.record.startTime = startTime(pid) ?? ""
-    updateRunning(live.lock, live.record)
-  }
-  // While the child makes itself ready there is time to write things down, and to tidy up after others.
-  remember(pid)
-  record(request, paths, live, spec)
-  recover(paths)
-  const ending = supervise({
-    pid,
-    signalFd,
-    reportFd,
-    traced: request.trace,
-    pumps: stdio.pumps,
-    terminal:
-      stdio.socket === null
-        ? null
-        : {
-            socket: stdio.socket,
-            input: true,
-            detachKeys,
-            detached: () => notice("detaching needs a container started with -d"),
-          },
-    isInit: !request.init && hasOwnPids(spec),
-    isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",
-    onExec: (actual) => {
-      if (actual !== pid) remember(actual)
-    },
-    notice,
-  })
-  if (traceFd !== undefined) {
-    const { printTrace } = await import("../launch/trace.ts")
-    printTrace(traceFd, [
-      ["child ", one.calls],
-      ["sealed", two.calls],
-    ])
-  }
-  if (!ending.executed) {
-    const { launchError } = await import("./launch-error.ts")
-    throw launchError(one, two, ending.reports, live.rootFd)
-  }
-  return ending
-}
-
-const hasOwnPids = (spec: Spec) => spec.linux.namespaces.some((ns) => ns.type === "pid" && ns.path === undefined)
 
 /**
  * Ends all that is left of a container and gives back what it held; with a result it is kept. Every part is tried; the first
@@ -247,7 +84,7 @@ function cleanUp(paths: Paths, live: Live, result: ContainerResult | null): void
     if (!live.ended) attempt(() => manager.kill())
     attempt(() => manager.remove())
   }
-  if (live.rootFd >= 0) close(live.rootFd)
+  if (live.root) close(live.root.fd)
   if (!result) attempt(() => forget(paths, live.id, live.record.name))
   else attempt(() => removeTree(overlayLayout(live.directory).work))
   attempt(() => leaveRunning(live.lock))
@@ -266,10 +103,10 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
       hostname: effectiveHostname(request, live.id),
       hostNetwork: request.process.namespaces.network?.mode === "host",
     })
-    live.rootFd = await openRoot(request, live.directory)
+    const root = newRoot(request, live.directory)
+    live.root = root
     const spec = makeSpec(request, live.id, live.directory)
-    const manager = makeCgroup(request, spec, live)
-    const ending = await start(request, paths, live, manager, spec, signalFd)
+    const { ending, manager } = await start(request, paths, live, root, spec, signalFd)
     live.ended = hasOwnPids(spec)
     const { exitCode, signal, oomKilled, message } = describeEnding(ending, manager)
     if (message && !request.quiet) notice(message)

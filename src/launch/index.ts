@@ -1,5 +1,5 @@
 /** A plan → a process. */
-import { layOutAnew, stageOne, walkHere } from "../../ffi/call.ts"
+import { layOutAnew, stageOne } from "../../ffi/call.ts"
 import { type Call, PROCESS } from "../../ffi/calls.ts"
 import { close, read } from "../../ffi/fs.ts"
 import { keepHeapFromChildren } from "../../ffi/heap.ts"
@@ -9,9 +9,8 @@ import { REPORT_SIZE, TRACE_STRIDE } from "../../ffi/records.ts"
 import { fillAndSeal, sealedImage } from "../../ffi/sealed.ts"
 import type { Facts } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
-import { encodeChild, encodeSealed, encodeSteps } from "./encode/index.ts"
+import { encodeChild, encodeSealed } from "./encode/index.ts"
 import { PID_REPORT } from "./encode/process.ts"
-import { ROOT } from "./encode/root.ts"
 
 /** A list stopped; report.ts makes the words, which are loaded only then. */
 export class ListFailure extends Error {
@@ -31,14 +30,6 @@ export class ListFailure extends Error {
 
 const trace = (fd: number | undefined): Trace | undefined => (fd === undefined ? undefined : { fd })
 
-/** Mounts the root in this process, detached; returns its fd. */
-export function mountRoot(steps: readonly Step[], reserved: readonly number[]): number {
-  const calls = encodeSteps(steps, { report: -1, reserved })
-  const { program, index } = walkHere(calls, "anew")
-  if (index < calls.length) throw new ListFailure(steps, calls, index, program.errno(index))
-  return program.value(ROOT)
-}
-
 /** A list of steps with its calls; kept to name the step and the call of a failure. */
 export interface Encoded {
   steps: readonly Step[]
@@ -48,13 +39,9 @@ export interface Encoded {
 type Channels = Pick<Facts, "reportFd" | "traceFd" | "memfd">
 
 /** Clones the child and lets it go as far as await-go; returns its pid. What fails in it is read from the report pipe. */
-export function launch(
-  steps: readonly Step[],
-  rootFd: number,
-  { reportFd, traceFd }: Channels,
-): Encoded & { pid: number } {
-  const calls = encodeChild(steps, { report: reportFd, reserved: [] })
-  const options = { reportFd, child: false, trace: trace(traceFd), preset: [[ROOT, rootFd] as const] }
+export function launch(steps: readonly Step[], { reportFd, traceFd }: Channels): Encoded & { pid: number } {
+  const calls = encodeChild(steps, reportFd)
+  const options = { reportFd, child: false, trace: trace(traceFd) }
   const { program } = layOutAnew(calls, stageOne, options)
   keepHeapFromChildren()
   walk(program.address)
@@ -65,11 +52,7 @@ export function launch(
 
 /** Puts stage two into its memfd. `base` is the number of calls in stage one: their reports share a pipe. */
 export function seal(steps: readonly Step[], base: number, { reportFd, traceFd, memfd }: Channels): Encoded {
-  const calls = encodeSealed(
-    steps,
-    { report: reportFd, reserved: [] },
-    traceFd === undefined ? [reportFd] : [reportFd, traceFd],
-  )
+  const calls = encodeSealed(steps, reportFd, traceFd === undefined ? [reportFd] : [reportFd, traceFd])
   fillAndSeal(memfd, sealedImage(calls, { reportFd, base, trace: trace(traceFd) }))
   return { steps, calls }
 }

@@ -11,6 +11,8 @@ export interface CgroupMount {
 }
 
 export interface Facts {
+  /** Make the root, detached or as a directory that is then bound. */
+  rootSteps: readonly Step[]
   /** Where the root is attached in the child, just before the host's is left. */
   rootMountPoint: string
   /** A directory of the host that may be mounted over in the child. */

@@ -84,6 +84,9 @@ export function childSteps(spec: Spec, facts: Facts): Step[] {
     ...(facts.parentDeathSignal ? [{ kind: "parent-death-signal", signal: SIGKILL } satisfies Step] : []),
     { kind: "umask", mask: 0 },
     ...unshareSteps(namespaces),
+    ...facts.rootSteps,
+    // The parent makes the cgroup meanwhile.
+    ...(facts.cgroup.join.length > 0 ? [{ kind: "await-go", fd: facts.goFd, what: "cgroup" } satisfies Step] : []),
     ...facts.cgroup.join.map((path): Step => ({ kind: "join-cgroup", path })),
     ...joinSteps(namespaces, facts),
     // From inside the cgroup: the other order shows toybox's own as the root.
@@ -104,7 +107,7 @@ export function childSteps(spec: Spec, facts: Facts): Step[] {
     ...stdioSteps(spec, facts),
     ...leaveHost(spec, facts),
     ...spec.process.rlimits.map((limit): Step => ({ kind: "rlimit", ...limit })),
-    { kind: "await-go", fd: facts.goFd },
+    { kind: "await-go", fd: facts.goFd, what: "second stage" },
     { kind: "seal", memfd: facts.memfd, keep: passedOn },
   ]
 }

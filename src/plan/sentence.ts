@@ -92,7 +92,7 @@ export function sentence(step: Step): string {
     case "umask":
       return "set the umask"
     case "await-go":
-      return "wait for the second stage"
+      return `wait for the ${step.what}`
     case "own-terminal":
       return `give the terminal to user ${step.uid}`
     case "take-source":

@@ -80,7 +80,7 @@ export type Step =
   | { kind: "rlimit"; type: string; soft: number; hard: number }
   | { kind: "oom-score"; value: number }
   | { kind: "stdio"; fds: readonly [number, number, number] }
-  | { kind: "await-go"; fd: number }
+  | { kind: "await-go"; fd: number; what: string }
   | { kind: "seal"; memfd: number; keep: readonly number[] }
   // Stage two.
   | { kind: "session"; terminal: boolean }

@@ -1,6 +1,6 @@
 /** The cgroup manager on this machine's own hierarchies: v1, and the eBPF device program on the v2 tree beside it. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { exists, listDir, readText } from "../../ffi/fs.ts"
+import { exists, listDir, readText, rmdir, tryReadText } from "../../ffi/fs.ts"
 import { type Cgroups, detectCgroups } from "../../src/cgroup/detect.ts"
 import { type CgroupManager, createCgroup, openCgroup } from "../../src/cgroup/manager.ts"
 import { updateCgroup } from "../../src/cgroup/update.ts"
@@ -231,4 +231,19 @@ describe.skipIf(!isRoot || !unified)("cgroup v2 without controllers", () => {
     expect(await child.exited).toBe(137)
     expect(exists(dir)).toBe(false)
   }, 10_000)
+})
+
+test.skipIf(!hasV1)("a cgroup that is removed while its files are read is no error", async () => {
+  const dir = `${controllers.freezer?.mountpoint}${PARENT}`
+  const child = Bun.spawn(["sh", "-c", 'while mkdir "$0" && rmdir "$0"; do :; done', dir], { stderr: "ignore" })
+  children.push(child)
+  let [there, gone] = [0, 0]
+  for (const deadline = Date.now() + 1000; Date.now() < deadline; ) {
+    if (tryReadText(`${dir}/cgroup.procs`) === null) gone++
+    else there++
+  }
+  child.kill(9)
+  await child.exited
+  if (exists(dir)) rmdir(dir)
+  expect({ there: there > 0, gone: gone > 0 }).toEqual({ there: true, gone: true })
 })

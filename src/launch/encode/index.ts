@@ -18,11 +18,11 @@ import * as mounts from "./mounts.ts"
 import * as process from "./process.ts"
 import * as root from "./root.ts"
 
-/** Descriptors of the parent that the lists name. */
-export interface Descriptors {
+/** Descriptors that the lists name. */
+interface Descriptors {
   report: number
-  /** Three numbers that the overlay's directories may take. */
-  reserved: readonly number[]
+  /** From here on up, numbers that are free in the child. */
+  free: number
 }
 
 const FILE = slot("file")
@@ -54,7 +54,7 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
     case "create-file":
       return createFile(step)
     case "overlay":
-      return root.overlay(step, fds.reserved)
+      return root.overlay(step, fds.free)
     case "bind-root":
       return root.bindRoot(step)
     case "clone":
@@ -165,17 +165,22 @@ export function encodeSteps(steps: readonly Step[], fds: Descriptors): Call[] {
   return calls
 }
 
-/** The child's list: the clone, then what only the child goes through. */
-export function encodeChild(steps: readonly Step[], fds: Descriptors): Call[] {
-  const rest = [process.blockSignals(), ...encodeSteps(steps, fds)]
+// The child opens few files at a time, and the lowest free numbers go first.
+const ROOM = 16
+
+/** The child's list: the clone, then what only the child goes through. Failures are reported over `report`. */
+export function encodeChild(steps: readonly Step[], report: number): Call[] {
+  let free = ROOM
+  for (const step of steps) if (step.kind === "close-other-fds") free = Math.max(report, ...step.keep) + ROOM
+  const rest = [process.blockSignals(), ...encodeSteps(steps, { report, free })]
   const [first] = steps
   if (first?.kind !== "clone") throw new Error("a child's plan begins with its clone")
-  const clone = process.clone(first, rest.length, fds.report)
+  const clone = process.clone(first, rest.length, report)
   for (const call of clone) call.step = 0
   return [...clone, ...rest]
 }
 
 /** The list of stage two. */
-export function encodeSealed(steps: readonly Step[], fds: Descriptors, keep: readonly number[]): Call[] {
-  return [...process.enterSealed(keep), ...encodeSteps(steps, fds)]
+export function encodeSealed(steps: readonly Step[], report: number, keep: readonly number[]): Call[] {
+  return [...process.enterSealed(keep), ...encodeSteps(steps, { report, free: ROOM })]
 }

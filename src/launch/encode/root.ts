@@ -35,7 +35,7 @@ import { CLONE_NEWNS } from "../../../ffi/constants/sched.ts"
 import { MOUNT_ATTR_SIZE, mountAttr, OPEN_HOW_SIZE, openHow } from "../../../ffi/structs.ts"
 import type { StepOf } from "../../plan/steps.ts"
 
-/** The mounted root of the container. Set by the parent's list, or taken over from it as a plain number. */
+/** The mounted root of the container. */
 export const ROOT = slot("root")
 const FS = slot("fs")
 export const MOUNT = slot("mount")
@@ -135,10 +135,10 @@ export const setAttributes = (mount: Arg, set: number, clear: number, recursive:
 })
 
 /**
- * The overlay, detached, as ROOT. Its directories are named by fd (three reserved numbers): fsconfig takes at most
- * 255 bytes, and so a colon or comma in a path needs no escape.
+ * The overlay, detached, as ROOT. Its directories are named by fd (numbers from `free` on): fsconfig takes at most 255 bytes,
+ * and so a colon or comma in a path needs no escape.
  */
-export function overlay(step: StepOf<"overlay">, reserved: readonly number[]): Call[] {
+export function overlay(step: StepOf<"overlay">, free: number): Call[] {
   const directories = [
     ["lowerdir", step.lower] as const,
     ["upperdir", step.upper] as const,
@@ -146,10 +146,10 @@ export function overlay(step: StepOf<"overlay">, reserved: readonly number[]): C
   ]
   const opens = directories.flatMap(([, path], i): Call[] => [
     { name: "openat", args: [AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], into: TARGET },
-    { name: "dup3", args: [TARGET, reserved[i] ?? -1, O_CLOEXEC] },
+    { name: "dup3", args: [TARGET, free + i, O_CLOEXEC] },
     { name: "close", args: [TARGET] },
   ])
-  const data = directories.map(([key], i) => [key, `/proc/self/fd/${reserved[i]}`] as const)
+  const data = directories.map(([key], i) => [key, `/proc/self/fd/${free + i}`] as const)
   const options = step.options.map((option): [string, string | null] => {
     const [key = option, value = null] = option.split("=", 2)
     return [key, value]

@@ -66,8 +66,6 @@ describe("launchError", () => {
   writeFileSync(`${root}/bin/script`, "#!/no/such/interpreter\n")
   symlinkSync("/etc/hostname", `${root}/bin/outside`)
 
-  const fds = { report: 10, reserved: [] }
-
   /** The error that follows from reports, given by stage, step or call, and errno. */
   function errorOf(
     args: string[],
@@ -78,8 +76,8 @@ describe("launchError", () => {
     const facts = factsFor(spec)
     const child = childSteps(spec, facts)
     const sealed = sealedSteps(spec, facts)
-    const one = { steps: child, calls: encodeChild(child, fds) }
-    const two = { steps: sealed, calls: encodeSealed(sealed, fds, [10]) }
+    const one = { steps: child, calls: encodeChild(child, 10) }
+    const two = { steps: sealed, calls: encodeSealed(sealed, 10, [10]) }
     const reports = failures.map(([stage, name, nth, errno]) => {
       const { steps, calls } = stage === "child" ? one : two
       const matching = calls.flatMap((made, i) =>
@@ -97,7 +95,7 @@ describe("launchError", () => {
   }
 
   test("a step of stage one: what was done, the call, errno, exit 125", () => {
-    const { exitCode, message } = errorOf(["sh"], [["child", "fsopen", 0, "EPERM"]])
+    const { exitCode, message } = errorOf(["sh"], [["child", "fsopen", 1, "EPERM"]])
     expect({ exitCode, message }).toEqual({
       exitCode: 125,
       message: 'cannot mount proc on /proc: fsopen("proc", FSOPEN_CLOEXEC): EPERM',
@@ -108,7 +106,7 @@ describe("launchError", () => {
     ["child", "clone", 0, "EPERM", "cannot make a process in new namespaces (pid)", "needs root"],
     ["child", "clone", 0, "ENOSPC", "cannot make a process in new namespaces (pid)", "max_*_namespaces"],
     ["child", "unshare", 0, "ENOSPC", "cannot make the namespaces (mount, uts, ipc, network)", "max_*_namespaces"],
-    ["child", "fsopen", 1, "ENODEV", "cannot mount tmpfs on /dev", "lacks the file system"],
+    ["child", "fsopen", 2, "ENODEV", "cannot mount tmpfs on /dev", "lacks the file system"],
     ["child", "sysctl", 0, "ENOENT", "cannot set net.ipv4.ip_unprivileged_port_start=0", "no such setting"],
     ["child", "rlimit", 0, "EPERM", "cannot set the limit RLIMIT_NOFILE to 1024:4096", "CAP_SYS_RESOURCE"],
     ["child", "device", 0, "EPERM", "cannot make the device /dev/null", "CAP_MKNOD"],

@@ -1,10 +1,12 @@
 import type { Spec } from "../../../src/oci/runtime.ts"
+import { overlayLayout, overlaySteps } from "../../../src/overlay/layout.ts"
 import type { Facts } from "../../../src/plan/facts.ts"
 
 /** Facts of a machine with cgroup v2, with everything that a spec names. */
 export function factsFor(spec: Spec, changes: Partial<Facts> = {}): Facts {
   const joined = spec.linux.namespaces.flatMap(({ path }) => path ?? [])
   return {
+    rootSteps: overlaySteps("/lower", overlayLayout("/state/containers/ID"), true, null),
     rootMountPoint: "/state/containers/ID/merged",
     scratchMountPoint: "/state/containers/ID/work",
     unpivotable: null,
