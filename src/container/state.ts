@@ -247,6 +247,9 @@ export function resolveId(paths: Paths, reference: string): string {
   if (matches.length === 1 && only !== undefined) return only
   if (matches.length > 1)
     throw new ToyboxError(`"${reference}" is the beginning of ${matches.length} containers' ids: give more of it`)
+  // An rm that was killed has given the name back already, and the container is still to be removed by it.
+  const nameless = allIds(paths).find((id) => readRecord(paths, id)?.name === reference)
+  if (nameless !== undefined) return nameless
   throw new ToyboxError(`no such container: ${reference}`, { hint: "toybox ps -a lists them" })
 }
 

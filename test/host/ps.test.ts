@@ -8,6 +8,7 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  unlinkSync,
   writeFileSync,
 } from "node:fs"
 import { join } from "node:path"
@@ -142,6 +143,13 @@ describe.skipIf(!isRoot)("rm", () => {
     expect((await toybox(["rm", "three"])).exitCode).toBe(0)
     expect((await toybox(["rm", "three"])).exitCode).toBe(1)
     expect((await toybox(["rm"])).exitCode).toBe(125)
+  })
+
+  test("goes on where one that was killed has given the name back already", async () => {
+    await run("--name", "half", "base", "true")
+    unlinkSync(join(stateRoot(), "names", "half"))
+    expect(await toybox(["rm", "half"])).toMatchObject({ stdout: "half\n", stderr: "", exitCode: 0 })
+    expect(await rows("-a")).toEqual([])
   })
 
   test("of one that runs needs -f, which ends it", async () => {
