@@ -1,7 +1,7 @@
 /** Removing directory trees that a container has made: hostile in depth, names and links. */
 import { call, callResult, failure } from "./call.ts"
 import { AT_FDCWD, AT_REMOVEDIR, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "./constants/fcntl.ts"
-import { close, DT_DIR, type Entry, listEntries, rmdir } from "./fs.ts"
+import { close, DT_DIR, type Entry, listEntries } from "./fs.ts"
 
 const encoder = new TextEncoder()
 const ENOENT = -2
@@ -33,10 +33,10 @@ function moveUp(fromFd: number, name: Uint8Array, toFd: number, freeName: () => 
 }
 
 /**
- * Empties a directory. What is deeper is moved up into it first: a container may have made levels without end, and
+ * Empties an open directory (not one opened with O_PATH). What is deeper is moved up into it first: a container may have made levels without end, and
  * neither a descriptor nor a stack frame may be held for each. Names are bytes, because they need not be UTF-8.
  */
-function removeEntries(topFd: number): void {
+export function emptyDirectory(topFd: number): void {
   const left = listEntries(topFd)
   let moved = 0
   const freeName = () => encoder.encode(`.removed-${moved++}\0`)
@@ -58,15 +58,18 @@ function removeEntries(topFd: number): void {
   }
 }
 
-/** Removes a directory tree without following anything out of it; nothing there is fine. */
-export function removeTree(path: string): void {
-  const fd = callResult("openat", AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
+/**
+ * Removes a directory tree without following anything out of it; nothing there is fine. A path of bytes ends with NUL
+ * and may be relative to an open directory.
+ */
+export function removeTree(path: string | Uint8Array, dirFd = AT_FDCWD): void {
+  const fd = callResult("openat", dirFd, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
   if (fd === ENOENT) return
   if (fd < 0) throw failure("open", fd, path)
   try {
-    removeEntries(fd)
+    emptyDirectory(fd)
   } finally {
     close(fd)
   }
-  rmdir(path)
+  call("unlinkat", dirFd, path, AT_REMOVEDIR)
 }

@@ -1,0 +1,105 @@
+/** Limits on what an archive may cost: bombs of every kind end here. */
+import { callResult, scratch } from "../../../ffi/call.ts"
+import { LimitError } from "./errors.ts"
+
+export interface UnpackLimits {
+  /** Bytes of the tar stream, which are those on the disk and a little more. */
+  bytes: number
+  /** Files, directories, links and all else. */
+  entries: number
+  /** Bytes of one path. */
+  nameBytes: number
+  /** Bytes of all files with their holes. */
+  logicalBytes: number
+  /** Bytes of the tar stream for each compressed byte, once a gigabyte has come out. */
+  ratio: number
+  /** Bytes of the disk that stay free. */
+  freeBytes: number
+}
+
+const MIB = 2 ** 20
+const GIB = 2 ** 30
+
+export const DEFAULT_LIMITS: UnpackLimits = {
+  bytes: 64 * GIB,
+  entries: 2_000_000,
+  nameBytes: 4096,
+  logicalBytes: 1024 * GIB,
+  ratio: 500,
+  freeBytes: 128 * MIB,
+}
+
+// Files of zeros are honest, as long as they are not large.
+const RATIO_FROM = GIB
+// How much may be written between two looks at the disk.
+const DISK_STEP = 8 * MIB
+// Inodes that stay free; each takes half a kilobyte of the archive at least.
+const FREE_INODES = 1000 + DISK_STEP / 512
+
+export interface Budget {
+  /** Before a part of the tar stream is unpacked; `compressed` is what has been read for all of it. Throws LimitError. */
+  stream(bytes: number, compressed: number): void
+  /** Before an entry; its size with holes. Throws LimitError. */
+  entry(size: number, nameBytes: number): void
+  entries(): number
+}
+
+/** The free bytes and inodes of the file system; null where it does not count. fstatfs(2). */
+function freeSpace(fd: number): { bytes: number | null; inodes: number | null } {
+  if (callResult("fstatfs", fd, scratch.address) < 0) return { bytes: null, inodes: null }
+  const blocks = scratch.word(16)
+  const inodes = scratch.word(40)
+  return {
+    bytes: blocks > 0 ? scratch.word(32) * scratch.word(8) : null,
+    inodes: inodes > 0 ? scratch.word(48) : null,
+  }
+}
+
+const shown = (bytes: number): string => {
+  const units = ["bytes", "KiB", "MiB", "GiB", "TiB"]
+  const unit = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
+  return `${Math.round((bytes / 1024 ** unit) * 10) / 10} ${units[unit]}`
+}
+
+/** Counts against the limits; `fd` is on the file system that is written to. */
+export function createBudget(limits: UnpackLimits, fd: number): Budget {
+  let total = 0
+  let logical = 0
+  let entries = 0
+  let nextLook = 0
+
+  function lookAtDisk(): void {
+    const { bytes, inodes } = freeSpace(fd)
+    if (bytes !== null && bytes - DISK_STEP < limits.freeBytes) {
+      const floor = `${shown(limits.freeBytes)} are kept free`
+      throw new LimitError(`the disk is nearly full: ${shown(bytes)} are free, and ${floor}`, "make room on the disk")
+    }
+    if (inodes !== null && inodes < FREE_INODES) {
+      throw new LimitError(`the disk is nearly full: ${inodes} inodes are free`, "make room on the disk")
+    }
+    nextLook = total + DISK_STEP
+  }
+
+  return {
+    stream(bytes, compressed) {
+      total += bytes
+      if (total > limits.bytes) throw new LimitError(`it unpacks to more than ${shown(limits.bytes)}`)
+      if (total > RATIO_FROM && total > compressed * limits.ratio) {
+        throw new LimitError(`it unpacks to more than ${limits.ratio} times its size`)
+      }
+      if (total >= nextLook) lookAtDisk()
+    },
+    entry(size, nameBytes) {
+      entries++
+      logical += size
+      if (entries > limits.entries) throw new LimitError(`it has more than ${limits.entries} entries`)
+      if (nameBytes > limits.nameBytes) {
+        throw new LimitError(`it has a name of ${nameBytes} bytes, where ${limits.nameBytes} are allowed`)
+      }
+      if (logical > limits.logicalBytes) {
+        throw new LimitError(`its files, with their holes, have more than ${shown(limits.logicalBytes)}`)
+      }
+    },
+    entries: () => entries,
+  }
+}
