@@ -10,6 +10,7 @@ export const TEST_PACKAGES = [
   "crun",
   "gcc",
   "gcc-aarch64-linux-gnu",
+  "libarchive-tools",
   "libc6-dev",
   "libc6-dev-arm64-cross",
   "linux-libc-dev",
@@ -18,7 +19,9 @@ export const TEST_PACKAGES = [
   "qemu-user",
   "runc",
   "strace",
+  "tar",
   "tmux",
+  "zstd",
 ]
 
 /** Installs those of the packages that are missing. */

@@ -55,18 +55,22 @@ export function paxTime(records: PaxRecords, keyword: string): { seconds: number
 const STAR = "SCHILY.xattr."
 const LIBARCHIVE = "LIBARCHIVE.xattr."
 
-/** The extended attributes among the records: star's form, which GNU tar has, too, and libarchive's. */
+/**
+ * The extended attributes among the records: star's form, which GNU tar has, too, and libarchive's. libarchive writes both,
+ * with names encoded in both; its own form is the exact one.
+ */
 export function paxXattrs(records: PaxRecords): Map<string, string> | null {
   let found: Map<string, string> | null = null
   for (const [keyword, value] of records) {
-    if (keyword.startsWith(STAR)) {
-      found ??= new Map()
-      found.set(keyword.slice(STAR.length), value)
-    } else if (keyword.startsWith(LIBARCHIVE)) {
+    if (keyword.startsWith(LIBARCHIVE)) {
       found ??= new Map()
       const name = decodePercent(keyword.slice(LIBARCHIVE.length))
-      // Where both forms are there, star's is the exact one.
-      if (!records.has(`${STAR}${name}`)) found.set(name, Buffer.from(value, "base64").toString("latin1"))
+      found.set(name, Buffer.from(value, "base64").toString("latin1"))
+    } else if (keyword.startsWith(STAR)) {
+      const name = keyword.slice(STAR.length)
+      if (records.has(`${LIBARCHIVE}${name}`)) continue
+      found ??= new Map()
+      found.set(name, value)
     }
   }
   return found
