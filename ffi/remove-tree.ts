@@ -1,6 +1,6 @@
 /** Removing directory trees that a container has made: hostile in depth, names and links. */
 import { call, callResult, failure } from "./call.ts"
-import { AT_FDCWD, AT_REMOVEDIR, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "./constants/fcntl.ts"
+import { AT_FDCWD, AT_REMOVEDIR, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, SEEK_SET } from "./constants/fcntl.ts"
 import { close, DT_DIR, type Entry, listEntries } from "./fs.ts"
 
 const encoder = new TextEncoder()
@@ -37,6 +37,8 @@ function moveUp(fromFd: number, name: Uint8Array, toFd: number, freeName: () => 
  * neither a descriptor nor a stack frame may be held for each. Names are bytes, because they need not be UTF-8.
  */
 export function emptyDirectory(topFd: number): void {
+  // Somebody may have read it already.
+  call("lseek", topFd, 0, SEEK_SET)
   const left = listEntries(topFd)
   let moved = 0
   const freeName = () => encoder.encode(`.removed-${moved++}\0`)

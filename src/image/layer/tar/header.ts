@@ -59,7 +59,7 @@ export function isChecksumRight(block: Uint8Array): boolean {
     unsigned += byte
     if (byte > 127) high++
   }
-  const stored = readNumber(block, CHECKSUM, 8, "checksum")
+  const stored = Number.parseInt(readText(block, CHECKSUM, 8), 8)
   return stored === unsigned || stored === unsigned - 256 * high
 }
 
