@@ -15,6 +15,7 @@ export const TEST_PACKAGES = [
   "libc6-dev-arm64-cross",
   "linux-libc-dev",
   "linux-libc-dev-arm64-cross",
+  "mmdebstrap",
   "qemu-system-x86",
   "qemu-user",
   "runc",
