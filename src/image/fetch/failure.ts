@@ -1,0 +1,77 @@
+/** Failed transfers in words, and which of them may pass. */
+import { ToyboxError } from "../../errors.ts"
+import { withoutUserinfo } from "./address.ts"
+
+/** A transfer that failed by something that may pass: a connection, a server that is busy. */
+export class PassingError extends ToyboxError {
+  /** What the server asks to wait, in milliseconds. */
+  readonly retryAfter: number | null
+
+  constructor(message: string, retryAfter: number | null = null, cause?: unknown) {
+    super(message, { cause, hint: "check the network, or try again later" })
+    this.retryAfter = retryAfter
+  }
+}
+
+/** The file is not the one any more of which a part has been read. The caller starts again from nothing. */
+export class ChangedError extends ToyboxError {}
+
+// How Bun names what goes wrong below HTTP.
+const WORDS: Readonly<Record<string, string>> = {
+  ECONNREFUSED: "the connection is refused",
+  ECONNRESET: "the connection broke",
+  ConnectionClosed: "the connection broke",
+  ENOTFOUND: "the host is not known",
+  EAI_AGAIN: "the name server does not answer",
+  ETIMEDOUT: "the connection timed out",
+  Timeout: "the connection timed out",
+  EHOSTUNREACH: "there is no way to the host",
+  ENETUNREACH: "there is no network",
+  FailedToOpenSocket: "no connection is made",
+}
+
+// Trying again would not change them.
+const LASTING: Readonly<Record<string, string>> = {
+  UnsupportedProxyProtocol: "the proxy of the environment is not one of http or https",
+  InvalidHTTPResponse: "the answer is not HTTP",
+  Malformed_HTTP_Response: "the answer is not HTTP",
+}
+
+function codeOf(error: unknown): string {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    if ("code" in e && typeof e.code === "string" && e.code !== "") return e.code
+  }
+  return ""
+}
+
+function isCertificate(code: string): boolean {
+  return /CERT|SIGNATURE|ISSUER|ERR_TLS|CRL/.test(code)
+}
+
+/** What fetch(), or reading its body, threw → an error that names the host. */
+export function transferError(error: unknown, url: URL): ToyboxError {
+  if (error instanceof ToyboxError) return error
+  const code = codeOf(error)
+  if (isCertificate(code)) {
+    return new ToyboxError(`${url.host}: its certificate is not trusted (${code})`, {
+      hint: "if it is signed by a CA of your own, give that with --ca FILE",
+    })
+  }
+  const lasting = LASTING[code]
+  if (lasting) return new ToyboxError(`${url.host}: ${lasting} (${code})`)
+  const said = error instanceof Error ? withoutUserinfo(error.message) : String(error)
+  return new PassingError(`${url.host}: ${WORDS[code] ?? said}${code === "" ? "" : ` (${code})`}`)
+}
+
+const HINTS: Readonly<Record<number, string>> = {
+  401: "give a user and password: https://USER:PASSWORD@HOST/…",
+  403: "the server does not give it to you",
+  404: "there is nothing at this address: check it for typing errors",
+  410: "there is nothing at this address any more",
+}
+
+/** The error of an answer that is not the wanted one. */
+export function statusError(status: number, url: URL, passing: boolean, wait: number | null): ToyboxError {
+  const message = `${url.host} answers with status ${status} for ${url.pathname}`
+  return passing ? new PassingError(message, wait) : new ToyboxError(message, { hint: HINTS[status] })
+}
