@@ -16,6 +16,7 @@ export const TEST_PACKAGES = [
   "linux-libc-dev",
   "linux-libc-dev-arm64-cross",
   "mmdebstrap",
+  "openssl",
   "qemu-system-x86",
   "qemu-user",
   "runc",

@@ -179,7 +179,7 @@ export async function download(url: URL, options: DownloadOptions): Promise<Down
   let answer = first
   async function* bytes(): AsyncGenerator<Uint8Array, void, undefined> {
     let position = 0
-    let part = new Uint8Array()
+    let part: Uint8Array = new Uint8Array()
     let broken = false
     try {
       for (;;) {

@@ -9,7 +9,7 @@ import { DEFAULT_PATIENCE, type Patience } from "./retry.ts"
 export interface ExchangeOptions {
   /** GET unless said. A body is sent once only: a redirect of it is refused. */
   method?: string
-  headers?: HeadersInit
+  headers?: Headers | Record<string, string>
   body?: Uint8Array | string
   /** PEM texts, as trustedCertificates gives them. Null: Bun's own. */
   certificates: readonly string[] | null

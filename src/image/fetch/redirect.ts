@@ -21,7 +21,7 @@ export const isRedirect = (status: number, headers: Headers): boolean =>
 
 /** Where a redirect leads. Throws where it leads from https to http, or to no http at all; userinfo in it is dropped. */
 export function redirectTarget(from: URL, location: string): URL {
-  const to = URL.parse(location, from)
+  const to = URL.parse(location, from.href)
   if (!to || (to.protocol !== "http:" && to.protocol !== "https:")) {
     throw new ToyboxError(`${from.host} redirects to something that is not an address of http or https`)
   }

@@ -50,7 +50,7 @@ async function reply(socket: Socket<{ rest: Uint8Array }>, answer: Reply): Promi
   const bytes = typeof body === "string" ? new TextEncoder().encode(body) : body
   const fields = { "content-length": bytes.length, ...headers }
   const head = Object.entries(fields)
-    .filter(([, value]) => value !== "")
+    .filter(([, value]) => String(value) !== "")
     .map(([name, value]) => `${name}: ${value}\r\n`)
   socket.write(`HTTP/1.1 ${status} Status\r\n${head.join("")}\r\n`)
   const part = bytes.subarray(0, answer.sent)
