@@ -4,11 +4,13 @@
  */
 import { call, callResult, failure, SCRATCH_SIZE, scratch } from "./call.ts"
 import {
+  AT_EMPTY_PATH,
   AT_FDCWD,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
   LOCK_EX,
   LOCK_NB,
+  LOCK_SH,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
@@ -216,6 +218,19 @@ export function stat(path: string | Uint8Array, flags = 0, dirFd = AT_FDCWD): St
   }
 }
 
+/**
+ * What changes whenever a file does: device, inode, size, and the times of its content and of its inode in nanoseconds.
+ * statx(2) of an open file or a path; null where there is nothing.
+ */
+export function fileIdentity(file: number | string): string | null {
+  const [fd, path, flags] = typeof file === "number" ? [file, "", AT_EMPTY_PATH] : [AT_FDCWD, file, 0]
+  const result = callResult("statx", fd, path, flags, STATX_BASIC_STATS, scratch.address)
+  if (result === ENOENT || result === ENOTDIR) return null
+  if (result < 0) throw failure("statx", result, file)
+  const time = (at: number) => `${scratch.word(at)}.${String(scratch.u32(at + 8)).padStart(9, "0")}`
+  return [scratch.u32(136), scratch.u32(140), scratch.word(32), scratch.word(40), time(112), time(96)].join(":")
+}
+
 /** As stat, of a symlink itself. */
 export const lstat = (path: string | Uint8Array, dirFd = AT_FDCWD) => stat(path, AT_SYMLINK_NOFOLLOW, dirFd)
 
@@ -269,6 +284,11 @@ export function listDir(path: string): string[] {
 /** Takes an exclusive flock(2) without waiting; false where another open file holds it. */
 export function tryLock(fd: number): boolean {
   return callResult("flock", fd, LOCK_EX | LOCK_NB) === 0
+}
+
+/** Takes a shared flock(2) without waiting; false where another open file holds it exclusively. */
+export function tryLockShared(fd: number): boolean {
+  return callResult("flock", fd, LOCK_SH | LOCK_NB) === 0
 }
 
 /** Creates a file that must not exist yet; null where it does. Returns the open fd. */

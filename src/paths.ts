@@ -11,6 +11,10 @@ export interface Paths {
   names: string
   bases: string
   running: string
+  /** Unpacked layers by digest, and what is being unpacked. */
+  layers: string
+  /** Which layer an archive or address was unpacked to. */
+  sources: string
 }
 
 /** The places below `root`, or the system's where none is given. */
@@ -25,6 +29,8 @@ export function pathsFor(root: string | undefined): Paths {
     names: `${state}/names`,
     bases: `${state}/base`,
     running: `${run}/running`,
+    layers: `${state}/layers`,
+    sources: `${state}/sources`,
   }
 }
 
@@ -48,5 +54,6 @@ export function ensurePaths(paths: Paths): void {
     }
   }
   // Nothing is put into a directory that was refused.
-  if (fresh) for (const path of [paths.containers, paths.names, paths.bases, paths.running]) mkdir(path, 0o700)
+  const { containers, names, bases, running, layers, sources } = paths
+  if (fresh) for (const path of [containers, names, bases, running, layers, sources]) mkdir(path, 0o700)
 }

@@ -1,14 +1,15 @@
 /** The command line of `run` → a container request. */
 import { callResult, scratch } from "../../ffi/call.ts"
 import { RLIMIT_NAMES } from "../../ffi/constants/resource.ts"
-import { isDirectory, readText, stat } from "../../ffi/fs.ts"
+import { readText } from "../../ffi/fs.ts"
 import { isTerminal, windowSize } from "../../ffi/tty.ts"
 import { detectCgroups } from "../cgroup/detect.ts"
 import { cgroupPath } from "../cgroup/path.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../container/detach-keys.ts"
 import type { ContainerRequest } from "../container/request.ts"
 import { UsageError } from "../errors.ts"
-import { BASE, basePath } from "../image/base.ts"
+import { BASE } from "../image/base.ts"
+import type { ArchiveSource } from "../image/source.ts"
 import type { Rlimit } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { DEFAULT_NOFILE } from "../spec/defaults.ts"
@@ -16,22 +17,11 @@ import type { ParsedArgv } from "./argv.ts"
 import { noRareOptions, type RareOptions } from "./flags/none.ts"
 import { normalPath } from "./flags/path.ts"
 import { resourceOptions } from "./flags/resources.ts"
+import { chooseRoot } from "./root.ts"
 
-/** A root file system as typed → its directory on the host. */
-function rootDirectory(image: string, paths: Paths): string {
-  if (image === BASE) return basePath(paths.bases)
-  const path = image.startsWith("/") ? image : `${process.cwd()}/${image}`
-  const found = stat(path)
-  if (!found) {
-    throw new UsageError(`${image}: there is no such directory`, {
-      hint: "give a directory that holds a root file system, or base",
-    })
-  }
-  if (!isDirectory(found))
-    throw new UsageError(`${image} is not a directory`, {
-      hint: "give a directory that holds a root file system, or base",
-    })
-  return normalPath(path)
+/** A container request, and what it still lacks: a root that has to be fetched or unpacked (then `lower` is empty). */
+export interface RunCommandRequest extends ContainerRequest {
+  archive: ArchiveSource | null
 }
 
 const SHELL = /^(.*\/)?(sh|ash|bash|dash|zsh|ksh|fish|csh|tcsh)$/
@@ -56,7 +46,7 @@ function workingDirectory(text: string | undefined): string {
 
 /** Options that need nothing of flags/rare.ts. */
 const COMMON = new Set(
-  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name rm cidfile quiet explain trace help root debug".split(
+  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name rm cidfile checksum pull ca quiet explain trace help root debug".split(
     " ",
   ),
 )
@@ -83,8 +73,8 @@ async function readRare(argv: ParsedArgv, paths: Paths): Promise<RareOptions> {
 }
 
 /** Reads the command line of `run`. Throws UsageError. */
-export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<ContainerRequest> {
-  const [image = BASE, ...words] = argv.rest
+export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCommandRequest> {
+  const [word = BASE, ...words] = argv.rest
   const { strings, booleans } = argv
   const entrypoint = strings.get("entrypoint")
   const command = words.length > 0 || entrypoint ? words : ["/bin/sh"]
@@ -97,9 +87,12 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<Conta
   const { terminal, interactive } = wantsTerminal(argv, args)
   const size = terminal ? (windowSize(1) ?? windowSize(0)) : null
   const parent = strings.get("cgroup-parent")
+  // Last, because all that can be wrong otherwise should be told before gigabytes are fetched.
+  const { image, lower, archive } = await chooseRoot(argv, word, paths)
   return {
     image,
-    lower: rootDirectory(image, paths),
+    lower: lower ?? "",
+    archive,
     name: strings.get("name"),
     autoRemove: booleans.get("rm") ?? false,
     interactive,

@@ -45,6 +45,7 @@ function record(request: ContainerRequest, paths: Paths, live: Live, spec: Spec)
     name: record.name,
     created: record.started,
     image: request.image,
+    lower: request.lower,
     command: spec.process.args,
     autoRemove: request.autoRemove,
     stopSignal: request.stopSignal,

@@ -37,6 +37,8 @@ export interface ContainerRecord {
   created: string
   /** What was given as the root file system. */
   image: string
+  /** The directory that it stands on; what uses a layer is told by it. */
+  lower?: string
   command: string[]
   autoRemove: boolean
   stopSignal: number

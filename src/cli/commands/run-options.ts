@@ -96,12 +96,29 @@ export const RUN_OPTIONS = {
   tmpfs: { type: "string", repeated: true, valueHint: "DST[:OPTIONS]", description: "Mount a tmpfs" },
   "read-only": { type: "boolean", description: "Mount the root read-only" },
   "shm-size": { type: "string", valueHint: "SIZE", description: "Size of /dev/shm (default: 64M)" },
+  // The root file system.
+  checksum: {
+    type: "string",
+    valueHint: "sha256:HEX",
+    description: "What an archive must have, or sha512:HEX; with it one that is in the cache is not asked for again",
+  },
+  pull: {
+    type: "string",
+    valueHint: "always|newer|missing|never",
+    description: "When an address that is in the cache is asked for changes (default: newer)",
+  },
+  ca: {
+    type: "string",
+    repeated: true,
+    valueHint: "FILE",
+    description: "Certificates (PEM) to trust besides the usual",
+  },
   // The container.
   name: { type: "string", valueHint: "NAME", description: "Name of the container" },
   label: { type: "string", alias: "l", repeated: true, valueHint: "KEY=VALUE", description: "Label" },
   rm: { type: "boolean", description: "Remove the container when it ends" },
   cidfile: { type: "string", valueHint: "FILE", description: "Write the id to FILE" },
-  quiet: { type: "boolean", alias: "q", description: "No notices" },
+  quiet: { type: "boolean", alias: "q", description: "No notices, no progress" },
   explain: {
     type: "string",
     optionalValue: true,

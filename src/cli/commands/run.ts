@@ -34,5 +34,9 @@ export async function runCommand(words: readonly string[]): Promise<number> {
   const request = await readRequest(argv, paths)
   ensurePaths(paths)
   if (request.image === BASE) await ensureBase(paths.bases)
+  if (request.archive && request.lower === "") {
+    const { unpackedRoot } = await import("../unpack.ts")
+    request.lower = await unpackedRoot(request.archive, paths, request.quiet, signalFd)
+  }
   return run(request, paths, signalFd)
 }

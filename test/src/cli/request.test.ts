@@ -38,7 +38,7 @@ describe("the root and the command", () => {
   })
 
   test.each<[string[], string]>([
-    [["alpine"], "alpine: there is no such directory"],
+    [["alpine"], "alpine: there is no such directory or archive"],
     [["/dev/null"], "/dev/null is not a directory"],
     [["base", ""], "the command is empty"],
     [["--workdir", "tmp", "base"], '--workdir: "tmp" must be an absolute path'],

@@ -1,0 +1,96 @@
+/** A root file system from an archive or an address: fetched, verified and unpacked in one pass, once. */
+import { O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { isErrno } from "../../ffi/errno.ts"
+import { close, fileIdentity, open, stat } from "../../ffi/fs.ts"
+import { ToyboxError } from "../errors.ts"
+import type { Paths } from "../paths.ts"
+import { removeAbandonedLayers } from "./cache/layers.ts"
+import { findCached } from "./cache/lookup.ts"
+import { type SourceLock, tryLockSource, unlockSource } from "./cache/sources.ts"
+import { type ArchiveOptions, type Job, unpackIncoming } from "./incoming.ts"
+import { readFile } from "./layer/read-file.ts"
+import { startProgress } from "./progress.ts"
+import { type ArchiveSource, cachedRoot } from "./source.ts"
+
+const WAIT = 100
+
+const shortName = (source: ArchiveSource) =>
+  source.name
+    .replace(/[?#].*$/, "")
+    .split("/")
+    .filter(Boolean)
+    .at(-1) ?? ""
+
+async function lockSource(job: Job): Promise<SourceLock> {
+  const { source, paths, quiet, signal, progress } = job
+  for (let told = false; ; ) {
+    const lock = tryLockSource(paths, source.kind, source.name)
+    if (lock !== null) return lock
+    if (!told && !quiet) progress.note(`waiting for another toybox that is unpacking ${source.name}`)
+    told = true
+    await Bun.sleep(WAIT)
+    signal.throwIfAborted()
+  }
+}
+
+// Longer than a tick of the clock that files are stamped by: a change in the same tick would not show in the stamp.
+const TICK = 50
+
+async function unpackFile(job: Job): Promise<string> {
+  const { name } = job.source
+  const fd = open(name, O_RDONLY)
+  try {
+    const identity = fileIdentity(fd) ?? ""
+    const age = Date.now() - Number(identity.split(":").at(-1)) * 1000
+    if (age >= 0 && age < TICK) await Bun.sleep(TICK)
+    return await unpackIncoming(job, {
+      bytes: readFile(fd),
+      size: stat(`/proc/self/fd/${fd}`)?.size ?? null,
+      record: () => {
+        if (fileIdentity(fd) !== identity) {
+          throw new ToyboxError(`${name} changed while it was being read`, { hint: "try again when it is complete" })
+        }
+        return { identity }
+      },
+    })
+  } finally {
+    close(fd)
+  }
+}
+
+/** An error of the system's on the way, in words. */
+function explained(error: unknown, source: ArchiveSource): unknown {
+  if (!isErrno(error, "ENOSPC", "EDQUOT", "EACCES", "EROFS", "EIO")) return error
+  return new ToyboxError(`cannot unpack ${source.name}`, {
+    cause: error,
+    hint: isErrno(error, "ENOSPC", "EDQUOT") ? "the disk is full" : undefined,
+  })
+}
+
+/**
+ * Fetches and unpacks a source unless the cache has it; returns its root, which stays until this process ends. Another
+ * toybox that is at the same source is waited for. Throws ToyboxError; nothing is left of what failed.
+ */
+export async function ensureArchive(source: ArchiveSource, paths: Paths, options: ArchiveOptions): Promise<string> {
+  removeAbandonedLayers(paths)
+  const progress = startProgress(shortName(source), options.quiet)
+  const job: Job = { ...options, source, paths, progress }
+  let lock: SourceLock | null = null
+  try {
+    lock = await lockSource(job)
+    const ready = cachedRoot(source, paths)
+    if (ready !== null) return ready
+    if (source.kind === "file") {
+      const root = await unpackFile(job)
+      progress.done(`${source.name}: unpacked`)
+      return root
+    }
+    const { fetchArchive } = await import("./fetch-archive.ts")
+    return await fetchArchive(job, findCached(paths, "address", source.name, null))
+  } catch (error) {
+    progress.stop()
+    throw explained(error, source)
+  } finally {
+    if (lock) unlockSource(lock)
+  }
+}

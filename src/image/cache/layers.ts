@@ -1,0 +1,175 @@
+/**
+ * Unpacked layers by the digest of their tar stream (diff id; of a stack of them the chain id):
+ * layers/sha256/HEX/root, with layer.json beside it. What is being unpacked, or removed, is in layers/new, locked by who
+ * does it. A layer is locked, shared, by every toybox that runs a container on it.
+ */
+import { call } from "../../../ffi/call.ts"
+import { O_DIRECTORY, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
+import { isErrno } from "../../../ffi/errno.ts"
+import {
+  close,
+  exists,
+  listDir,
+  mkdir,
+  mkdirAll,
+  open,
+  rename,
+  tryLock,
+  tryLockShared,
+  tryReadText,
+  writeFile,
+} from "../../../ffi/fs.ts"
+import { removeTree } from "../../../ffi/remove-tree.ts"
+import { ToyboxError } from "../../errors.ts"
+import type { Paths } from "../../paths.ts"
+
+/** layer.json. */
+export interface LayerFacts {
+  /** Of the tar stream. */
+  bytes: number
+  entries: number
+  /** ISO 8601. */
+  created: string
+}
+
+/** A directory of ours, locked as long as `fd` is open. */
+export interface Held {
+  fd: number
+  path: string
+}
+
+const FINISH_ATTEMPTS = 200
+const DIGEST = /^sha256:[0-9a-f]{64}$/
+
+/** Where the layer of a digest is. Throws where it is none, for digests are read from files. */
+export function layerPath(paths: Paths, digest: string): string {
+  if (!DIGEST.test(digest)) throw new ToyboxError(`"${digest}" is not a SHA-256 digest`)
+  return `${paths.layers}/sha256/${digest.slice(7)}`
+}
+
+/** The root file system in a layer's directory. */
+export const layerRoot = (layer: string): string => `${layer}/root`
+
+function openDirectory(path: string): number | null {
+  try {
+    return open(path, O_RDONLY | O_DIRECTORY)
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return null
+    throw error
+  }
+}
+
+/**
+ * Keeps a layer from being removed until this process ends, and returns its root; null where it is not there. Three
+ * calls: this is on the way of every container on a cached archive.
+ */
+export function holdLayer(paths: Paths, digest: string): string | null {
+  const path = layerPath(paths, digest)
+  const fd = openDirectory(path)
+  if (fd === null) return null
+  // By path: the directory that was opened may have been moved away, to be removed, before it was locked.
+  if (tryLockShared(fd) && exists(layerRoot(path))) return layerRoot(path)
+  close(fd)
+  return null
+}
+
+/** Makes a locked directory to unpack into: `root` in it. */
+export function beginLayer(paths: Paths): Held {
+  mkdirAll(`${paths.layers}/new`, 0o700)
+  mkdirAll(`${paths.layers}/sha256`, 0o700)
+  for (let attempt = 0; ; attempt++) {
+    const path = `${paths.layers}/new/${process.pid}.${attempt}`
+    if (!mkdir(path, 0o700)) continue
+    const fd = openDirectory(path)
+    if (fd === null) continue
+    // Somebody who tidies up may have taken it for abandoned before it was locked.
+    if (tryLock(fd) && exists(path)) {
+      mkdir(layerRoot(path), 0o755)
+      return { fd, path }
+    }
+    close(fd)
+  }
+}
+
+/** Removes an unfinished layer. */
+export function abandonLayer({ fd, path }: Held): void {
+  try {
+    removeTree(path)
+  } finally {
+    close(fd)
+  }
+}
+
+/**
+ * Puts a finished layer in its place, after its content is on the disk: a power cut must not leave a layer of empty files.
+ * Where another toybox was faster, its layer stays. Returns the root, held as by holdLayer.
+ */
+export function finishLayer(paths: Paths, layer: Held, digest: string, facts: LayerFacts): string {
+  const path = layerPath(paths, digest)
+  writeFile(`${layer.path}/layer.json`, JSON.stringify(facts))
+  call("syncfs", layer.fd)
+  for (let attempt = 0; ; attempt++) {
+    const there = holdLayer(paths, digest)
+    if (there !== null) {
+      abandonLayer(layer)
+      return there
+    }
+    try {
+      rename(layer.path, path)
+      break
+    } catch (error) {
+      if (!isErrno(error, "EEXIST", "ENOTEMPTY") || attempt === FINISH_ATTEMPTS) throw error
+      // It is just being finished, or removed, by another.
+      Bun.sleepSync(10)
+    }
+  }
+  // The same lock, now shared.
+  if (tryLockShared(layer.fd) && exists(layerRoot(path))) return layerRoot(path)
+  close(layer.fd)
+  throw new ToyboxError(`the layer ${digest} was removed as soon as it was there`, { hint: "try again" })
+}
+
+/** What is known of a layer; null where there is none. */
+export function layerFacts(paths: Paths, digest: string): LayerFacts | null {
+  const text = tryReadText(`${layerPath(paths, digest)}/layer.json`)
+  return text === null ? null : (JSON.parse(text) as LayerFacts)
+}
+
+/** The digests of all layers. */
+export const listLayers = (paths: Paths): string[] =>
+  listDir(`${paths.layers}/sha256`)
+    .map((name) => `sha256:${name}`)
+    .filter((digest) => DIGEST.test(digest))
+
+/** Removes a layer; false where a container runs on it. `inUse` is asked when no container can start on it any more. */
+export function removeLayer(paths: Paths, digest: string, inUse: () => boolean): boolean {
+  const path = layerPath(paths, digest)
+  const fd = openDirectory(path)
+  if (fd === null) return true
+  try {
+    if (!tryLock(fd)) return false
+    if (!exists(path)) return true
+    if (inUse()) return false
+    mkdirAll(`${paths.layers}/new`, 0o700)
+    const trash = `${paths.layers}/new/${process.pid}.${digest.slice(7)}`
+    rename(path, trash)
+    removeTree(trash)
+    return true
+  } finally {
+    close(fd)
+  }
+}
+
+/** Removes what a killed toybox was unpacking or removing. Costs one open where there is nothing. */
+export function removeAbandonedLayers(paths: Paths): void {
+  for (const name of listDir(`${paths.layers}/new`)) {
+    const path = `${paths.layers}/new/${name}`
+    const fd = openDirectory(path)
+    if (fd === null) continue
+    try {
+      if (tryLock(fd)) removeTree(path)
+    } finally {
+      close(fd)
+    }
+  }
+}
