@@ -7,6 +7,7 @@ import { closest } from "./argv.ts"
 const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
   ps: async (words) => (await import("./commands/ps.ts")).psCommand(words),
   rm: async (words) => (await import("./commands/rm.ts")).rmCommand(words),
+  cache: async (words) => (await import("./commands/cache.ts")).cacheCommand(words),
   version: async () => {
     print([`toybox ${version}`])
     return 0

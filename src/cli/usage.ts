@@ -3,6 +3,7 @@ import { type ArgsDef, type CommandDef, defineCommand, renderUsage } from "citty
 import { version } from "../../package.json"
 import { print } from "../log.ts"
 import type { OptionDefinitions } from "./argv.ts"
+import { CACHE_OPTIONS } from "./commands/cache-options.ts"
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
@@ -29,7 +30,7 @@ const COMMANDS: Record<string, CommandDef> = {
       rootfs: {
         type: "positional",
         required: false,
-        description: "Directory with a root file system, or base (the default)",
+        description: "Directory, archive or address of a root file system, or base (the default)",
       },
       command: { type: "positional", required: false, description: "Command and its arguments (default: /bin/sh)" },
     }),
@@ -38,6 +39,13 @@ const COMMANDS: Record<string, CommandDef> = {
   rm: defineCommand({
     meta: { name: "rm", description: "Remove containers" },
     args: args(RM_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
+  }),
+  cache: defineCommand({
+    meta: { name: "cache", description: "List or remove what archives and addresses were unpacked to" },
+    args: args(CACHE_OPTIONS, {
+      action: { type: "positional", required: true, description: "ls, rm or prune" },
+      reference: { type: "positional", required: false, description: "rm: id, address or path" },
+    }),
   }),
   version: defineCommand({ meta: { name: "version", description: "Print the version" } }),
 }

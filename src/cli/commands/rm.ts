@@ -4,6 +4,7 @@ import { removeContainer } from "../../container/remove.ts"
 import { emptyTrash } from "../../container/state.ts"
 import { errorChain, errorHint, UsageError } from "../../errors.ts"
 import { removeAbandonedBases } from "../../image/base.ts"
+import { removeAbandonedLayers } from "../../image/cache/layers.ts"
 import { logger, print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
@@ -15,6 +16,7 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   removeAbandonedBases(paths.bases)
+  removeAbandonedLayers(paths)
   emptyTrash(paths)
   const force = booleans.get("force") ?? false
   const all = booleans.get("all") ?? false

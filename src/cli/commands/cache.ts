@@ -1,0 +1,105 @@
+/** toybox cache ls, rm, prune. */
+import { containersByRoot } from "../../container/list.ts"
+import { recoverAll } from "../../container/recover.ts"
+import { errorChain, errorHint, ToyboxError, UsageError } from "../../errors.ts"
+import { type CachedLayer, findLayer, listCache, pruneCache, removeCached } from "../../image/cache/inventory.ts"
+import { withoutUserinfo } from "../../image/fetch/address.ts"
+import { formatBytes } from "../../image/progress.ts"
+import { logger, print } from "../../log.ts"
+import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
+import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { normalPath } from "../flags/path.ts"
+import { ago, shown, table } from "../table.ts"
+import { CACHE_OPTIONS } from "./cache-options.ts"
+
+const shortId = ({ digest }: CachedLayer) => digest.slice(7, 19)
+
+// An archive's digest leads to it, too, but nobody typed it as a name.
+const names = ({ sources }: CachedLayer) =>
+  sources.flatMap(({ kind, name }) => (kind === "digest" ? [] : [shown(name)])).join(" ")
+
+function list(paths: Paths, { booleans, rest }: ParsedArgv): number {
+  if (rest.length > 1) throw new UsageError(`cache ls takes no arguments, but got "${rest[1]}"`)
+  const layers = listCache(paths, containersByRoot(paths))
+  const full = booleans.get("no-trunc") ?? false
+  const id = (layer: CachedLayer) => (full ? layer.digest : shortId(layer))
+  if (booleans.get("json")) print(layers.map((layer) => JSON.stringify(layer)))
+  else if (booleans.get("quiet")) print(layers.map(id))
+  else {
+    const rows = layers.map((layer) => [
+      id(layer),
+      formatBytes(layer.size),
+      ago(layer.lastUsed),
+      layer.usedBy.map((user) => user.slice(0, 12)).join(" "),
+      names(layer),
+    ])
+    print([table([["ID", "SIZE", "LAST USED", "USED BY", "FROM"], ...rows])])
+  }
+  return 0
+}
+
+function removeOne(paths: Paths, reference: string, force: boolean): void {
+  const bare = withoutUserinfo(reference)
+  const address = /^https?:/i.test(bare) ? (URL.parse(bare)?.href ?? bare) : bare
+  const path = normalPath(bare.startsWith("/") ? bare : `${process.cwd()}/${bare}`)
+  const layer = findLayer(listCache(paths, containersByRoot(paths)), address, path)
+  if (layer !== null) {
+    removeCached(paths, layer, () => containersByRoot(paths))
+    print([reference])
+  } else if (!force) {
+    throw new ToyboxError(`${bare} is not in the cache`, { hint: "toybox cache ls lists what is" })
+  }
+}
+
+async function remove(paths: Paths, { booleans, rest }: ParsedArgv): Promise<number> {
+  const references = rest.slice(1)
+  if (references.length === 0) {
+    throw new UsageError("cache rm needs an id, an address or a path", { hint: "toybox cache ls lists them" })
+  }
+  let failed = false
+  // One that fails does not keep the others.
+  for (const reference of references) {
+    try {
+      removeOne(paths, reference, booleans.get("force") ?? false)
+    } catch (error) {
+      failed = true
+      const log = await logger()
+      log.error(errorChain(error))
+      const hint = errorHint(error)
+      if (hint) log.error(`hint: ${hint}`)
+    }
+  }
+  return failed ? 1 : 0
+}
+
+function prune(paths: Paths, { rest }: ParsedArgv): number {
+  if (rest.length > 1) throw new UsageError(`cache prune takes no arguments, but got "${rest[1]}"`)
+  const removed = pruneCache(paths, () => containersByRoot(paths))
+  const size = removed.reduce((sum, layer) => sum + layer.size, 0)
+  print([...removed.map(shortId), `removed: ${removed.length}, ${formatBytes(size)}`])
+  return 0
+}
+
+export async function cacheCommand(words: readonly string[]): Promise<number> {
+  // Options may come before and after the word that says what to do.
+  const first = parseArgv(words, CACHE_OPTIONS)
+  const second = parseArgv(first.rest.slice(1), CACHE_OPTIONS)
+  const argv: ParsedArgv = {
+    strings: new Map([...first.strings, ...second.strings]),
+    lists: first.lists,
+    booleans: new Map([...first.booleans, ...second.booleans]),
+    typed: first.typed,
+    rest: [...first.rest.slice(0, 1), ...second.rest],
+  }
+  if (argv.booleans.get("help")) return (await import("../usage.ts")).printUsage("cache")
+  const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)
+  const [action] = argv.rest
+  if (action !== "ls" && action !== "rm" && action !== "prune")
+    throw new UsageError(
+      action === undefined ? "cache needs ls, rm or prune" : `cache: "${action}" is not ls, rm or prune`,
+    )
+  ensurePaths(paths)
+  recoverAll(paths)
+  if (action === "ls") return list(paths, argv)
+  return action === "rm" ? remove(paths, argv) : prune(paths, argv)
+}

@@ -1,0 +1,32 @@
+/** How listing commands show things. */
+
+const SPANS: readonly (readonly [number, string])[] = [
+  [86_400, "day"],
+  [3600, "hour"],
+  [60, "minute"],
+  [1, "second"],
+]
+
+/** How long ago a time is, in words. */
+export function ago(iso: string): string {
+  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(iso)) / 1000))
+  const [span, word] = SPANS.find(([span]) => seconds >= span) ?? [1, "second"]
+  const count = Math.floor(seconds / span)
+  return `${count} ${word}${count === 1 ? "" : "s"} ago`
+}
+
+/** Rows in columns as wide as they must be. */
+export function table(rows: readonly (readonly string[])[]): string {
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column] ?? 0))
+        .join("   ")
+        .trimEnd(),
+    )
+    .join("\n")
+}
+
+/** Text that comes from strangers: it must not speak to the terminal. */
+export const shown = (text: string) => text.replace(/\p{Cc}/gu, "?")
