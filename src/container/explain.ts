@@ -25,8 +25,11 @@ import { containerPath, newId } from "./state.ts"
 const REPORT_FD = 10
 const MEMFD = 11
 
-/** Prints the plan of a run as shell commands, or with `form` "calls" as libc calls. Changes nothing. */
-export function explainRun(request: ContainerRequest, paths: Paths, form: string): number {
+/**
+ * Prints the plan of a run as shell commands, or with `form` "calls" as libc calls, after the lines of what comes `before`.
+ * Changes nothing.
+ */
+export function explainRun(request: ContainerRequest, paths: Paths, form: string, before: readonly string[]): number {
   if (form !== "" && form !== "shell" && form !== "calls") {
     throw new UsageError(`--explain: "${form}" is not known (use --explain, --explain=shell or --explain=calls)`)
   }
@@ -88,7 +91,7 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
           cgroup.steps.map(shellForm),
         )
       : shellScript(whole, cgroup.steps.map(shellForm), layout.merged)
-  print(lines)
+  print([...before, ...lines])
   return 0
 }
 

@@ -23,7 +23,12 @@ export async function runCommand(words: readonly string[]): Promise<number> {
   const explain = argv.strings.get("explain")
   if (explain !== undefined) {
     const { explainRun } = await import("../../container/explain.ts")
-    return explainRun(await readRequest(argv, paths), paths, explain)
+    const request = await readRequest(argv, paths)
+    const { archive, lower } = request
+    if (archive === null) return explainRun(request, paths, explain, [])
+    const { archiveLines, futureRoot } = await import("../../image/explain.ts")
+    const lines = archiveLines(archive, paths, lower === "" ? null : lower)
+    return explainRun({ ...request, lower: lower === "" ? futureRoot(paths) : lower }, paths, explain, lines)
   }
   if (process.geteuid?.() !== 0) {
     throw new ToyboxError("toybox run needs root", {
