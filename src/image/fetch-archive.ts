@@ -3,12 +3,15 @@ import { ToyboxError } from "../errors.ts"
 import type { Cached } from "./cache/lookup.ts"
 import { type Download, download } from "./fetch/download.ts"
 import { ChangedError, PassingError } from "./fetch/failure.ts"
+import { DEFAULT_PATIENCE, type Patience } from "./fetch/retry.ts"
 import { trustedCertificates } from "./fetch/trust.ts"
 import { type Job, unpackIncoming } from "./incoming.ts"
 import { formatBytes } from "./progress.ts"
 
 // A file that changes faster than it can be fetched is not there to be run.
 const MOST_STARTS = 3
+// Where there is something to fall back on, nobody wants to wait long for a server that is away.
+const HURRIED: Patience = { ...DEFAULT_PATIENCE, answer: 10_000, attempts: 2 }
 
 const knownOf = ({ record }: Cached) => ({ etag: record.etag ?? null, lastModified: record.lastModified ?? null })
 
@@ -21,7 +24,7 @@ async function begin(job: Job, cached: Cached | null): Promise<Download | null> 
     certificates: url.protocol === "https:" || source.ca.length > 0 ? trustedCertificates(source.ca) : null,
     signal,
     ...(source.authorization === undefined ? {} : { headers: { authorization: source.authorization } }),
-    ...(useful ? { known: knownOf(cached), ...(source.pull === "newer" ? { startAttempts: 2 } : {}) } : {}),
+    ...(useful ? { known: knownOf(cached), ...(source.pull === "newer" ? { patience: HURRIED } : {}) } : {}),
     ...(quiet ? {} : { notice: (text) => progress.note(text) }),
   })
 }
@@ -43,15 +46,18 @@ export async function fetchArchive(job: Job, cached: Cached | null): Promise<str
       `${source.name} is fetched without encryption and without --checksum: whoever is on the way can change it`,
     )
   }
+  const usable = cached !== null && source.checksum === null && source.pull === "newer" ? cached : null
+  const fallBack = (error: unknown): string => {
+    if (usable === null || !(error instanceof PassingError) || job.signal.aborted) throw error
+    if (!quiet) progress.note(`${error.message}: what was fetched on ${usable.record.created.slice(0, 10)} is used`)
+    return usable.root
+  }
   for (let start = 1; ; start++) {
     let found: Download | null
     try {
       found = await begin(job, cached)
     } catch (error) {
-      const usable = cached !== null && source.checksum === null && source.pull === "newer"
-      if (!usable || !(error instanceof PassingError) || job.signal.aborted) throw error
-      if (!quiet) progress.note(`${error.message}: what was fetched on ${cached.record.created.slice(0, 10)} is used`)
-      return cached.root
+      return fallBack(error)
     }
     if (found === null && cached !== null) return cached.root
     if (found === null) throw new ToyboxError(`${source.name}: the server says it is known, which it is not`)
@@ -62,17 +68,14 @@ export async function fetchArchive(job: Job, cached: Cached | null): Promise<str
       )
     }
     try {
-      const root = await unpackIncoming(job, {
-        bytes: fresh.bytes,
-        size: fresh.size,
-        sha256: fresh.sha256,
-        record: fresh.validators,
-      })
-      progress.done(`${source.name}: ${formatBytes(fresh.size ?? 0)} fetched and unpacked`)
+      const { bytes, size, sha256, validators } = fresh
+      const root = await unpackIncoming(job, { bytes, size, sha256, record: validators })
+      progress.done(`${source.name}: ${formatBytes(size ?? 0)} fetched and unpacked`)
       return root
     } catch (error) {
       fresh.cancel()
-      if (!(error instanceof ChangedError) || start === MOST_STARTS) throw error
+      if (!(error instanceof ChangedError)) return fallBack(error)
+      if (start === MOST_STARTS) throw error
       if (!quiet) progress.note(`${error.message}: starting again`)
     }
   }

@@ -55,7 +55,7 @@ export interface ProgressState {
 }
 
 const left = ({ bytes, total, rate }: ProgressState) =>
-  total !== null && rate > 0 ? `, ${formatDuration(((total - bytes) / rate) * 1000)} left` : ""
+  total !== null && rate > 0 ? `, ${formatDuration((Math.max(0, total - bytes) / rate) * 1000)} left` : ""
 
 /** One line of plain text. */
 export function progressLine(state: ProgressState): string {

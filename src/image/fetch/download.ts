@@ -15,8 +15,6 @@ import { backOff, DEFAULT_PATIENCE, isPassing, type Patience, retryAfter } from 
 export interface DownloadOptions extends Omit<ExchangeOptions, "method" | "body"> {
   /** The file is wanted only if it is not the one they are of. */
   known?: Validators
-  /** Tries until the server answers, if other than the patience has. */
-  startAttempts?: number
   /** Hears why, and for how long, is waited. */
   notice?: (text: string) => void
 }
@@ -45,19 +43,16 @@ class Attempts {
   private failures = 0
   private all = 0
   private readonly patience: Patience
-  private most: number
   private readonly options: DownloadOptions
 
   constructor(options: DownloadOptions) {
     this.patience = options.patience ?? DEFAULT_PATIENCE
-    this.most = options.startAttempts ?? this.patience.attempts
     this.options = options
   }
 
   /** Something has come: the next failure is a first one. */
   progress(): void {
     this.failures = 0
-    this.most = this.patience.attempts
   }
 
   /** Waits before the next try; throws `error` itself where there is none. */
@@ -65,7 +60,7 @@ class Attempts {
     if (!(error instanceof PassingError) || this.options.signal?.aborted) throw error
     this.failures++
     this.all++
-    if (this.failures >= this.most || this.all >= MOST_FAILURES) throw error
+    if (this.failures >= this.patience.attempts || this.all >= MOST_FAILURES) throw error
     const asked = error.retryAfter
     if (asked !== null && asked > this.patience.longestPause) {
       throw new ToyboxError(`${error.message}, and asks to come again in ${Math.ceil(asked / 1000)} s`, {
