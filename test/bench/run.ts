@@ -3,7 +3,7 @@ import { parseArgs } from "node:util"
 import { isIsolated, isolate } from "./isolate.ts"
 import { attempt, measure } from "./measure.ts"
 import { findPeers, removeDockerImage, toyboxRun } from "./peers.ts"
-import { growth, table, targets } from "./report.ts"
+import { CACHED_TARGET, growth, table, targets } from "./report.ts"
 import { idle, recentlyUsed, type Settle } from "./settle.ts"
 import { makeBenchRoot, makeWorkspace, removeWorkspace } from "./workspace.ts"
 
@@ -61,15 +61,33 @@ const bigroot: Scenario = async (workspace, method) => {
   return compare(`bigroot: a root of ${BIG_ROOT_FILES} files`, [small, big], method)
 }
 
-async function compare(title: string, contenders: Parameters<typeof measure>[0], method: Method): Promise<boolean> {
+/** The cost of one run on an archive that is in the cache, beside its directory. */
+const archive: Scenario = async (workspace, method) => {
+  const state = join(workspace, "archive-state")
+  const root = makeBenchRoot(join(workspace, "archive-root"))
+  const path = join(workspace, "root.tar")
+  const { exitCode, stderr } = Bun.spawnSync(["tar", "-C", root, "-cf", path, "."])
+  if (exitCode !== 0) throw new Error(`tar: ${stderr}`)
+  const contenders = [toyboxRun(root, state, "directory"), toyboxRun(path, state, "cached archive")]
+  const failure = contenders.map(attempt).find((said) => said !== undefined)
+  if (failure !== undefined) throw new Error(failure)
+  return compare("archive: a root from a cached archive", contenders, method, CACHED_TARGET)
+}
+
+async function compare(
+  title: string,
+  contenders: Parameters<typeof measure>[0],
+  method: Method,
+  target?: number,
+): Promise<boolean> {
   const [base, grown] = await measure(contenders, method)
   if (base === undefined || grown === undefined) throw new Error(`${title}: nothing measured`)
-  const { line, over } = growth(grown, base)
+  const { line, over } = growth(grown, base, target)
   console.log(`\n${title}, ${method.label}\n${table([base, grown], base.name, {})}\n${line}`)
   return over
 }
 
-const SCENARIOS: Readonly<Record<string, Scenario>> = { peers, kept, bigroot }
+const SCENARIOS: Readonly<Record<string, Scenario>> = { peers, kept, bigroot, archive }
 
 async function main(): Promise<number> {
   const { values } = parseArgs({
