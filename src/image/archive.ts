@@ -14,12 +14,11 @@ import { type ArchiveSource, cachedRoot } from "./source.ts"
 
 const WAIT = 100
 
-const shortName = (source: ArchiveSource) =>
-  source.name
-    .replace(/[?#].*$/, "")
-    .split("/")
-    .filter(Boolean)
-    .at(-1) ?? ""
+// A file may have any name, and must not speak to the terminal by it.
+function shortName({ kind, name }: ArchiveSource): string {
+  const path = kind === "file" ? name : name.replace(/[?#].*$/, "")
+  return (path.split("/").filter(Boolean).at(-1) ?? "").replace(/\p{Cc}/gu, "?")
+}
 
 async function lockSource(job: Job): Promise<SourceLock> {
   const { source, paths, quiet, signal, progress } = job

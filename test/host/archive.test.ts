@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test"
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, utimesSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
+import { makeCertificates } from "../helpers/certificates.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
@@ -254,6 +255,28 @@ describe.skipIf(!isRoot)("an address", () => {
     expect(stdout).toBe("other.tar.gz")
     expect(stderr).toContain("the file changed while it was being fetched: starting again")
     expect(asked[1]?.headers.range).toMatch(/^bytes=\d+-$/)
+  })
+
+  test("of https is verified by --ca", async () => {
+    made = state()
+    const { env, left } = made
+    const { ca, certificate, key } = makeCertificates(temporaryDirectory("tls"), "127.0.0.1")
+    const server = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: { cert: readFileSync(certificate, "utf8"), key: readFileSync(key, "utf8") },
+      fetch: () => new Response(archive),
+    })
+    const address = `https://127.0.0.1:${server.port}/root.tar.gz`
+    const refused = await run([address, "true"], { env })
+    expect(refused).toMatchObject({ exitCode: 125, stdout: "" })
+    expect(refused.stderr).toContain("its certificate is not trusted")
+    expect(refused.stderr).toContain("--ca FILE")
+    expect(left()).toEqual([])
+    const trusted = await run(["--ca", ca, address, "cat", "/srv/name"], { env })
+    expect(trusted).toMatchObject({ exitCode: 0, stdout: "net.tar.gz" })
+    expect(trusted.stderr).not.toContain("encryption")
+    server.stop(true)
   })
 
   test("with a user and password shows them to its server, and to nobody else", async () => {

@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll, mountsBelow, scratch, temporaryDirectory } from "../helpers/scratch.ts"
-import { toybox } from "../helpers/toybox.ts"
+import { stateRoot, toybox } from "../helpers/toybox.ts"
 import { fingerprint } from "../helpers/tree.ts"
 
 cleanUpAfterAll()
@@ -121,6 +121,32 @@ describe.skipIf(!isRoot)("--explain", () => {
       .filter((line) => line !== "" && !line.startsWith("#") && !/^(mkdir|echo) /.test(line))) {
       expect(line).toMatch(/^[a-z_0-9]+\(.*\)/)
     }
+  })
+
+  test("of an archive and an address shows what would be fetched and unpacked, and does none of it", async () => {
+    const dir = temporaryDirectory("archive")
+    const path = join(dir, "it's.tar")
+    Bun.spawnSync(["tar", "-C", makeRoot(), "-cf", path, "."])
+    const before = readdirSync(stateRoot(), { recursive: true }).sort()
+    const sum = "0".repeat(64)
+    const file = await explain("--explain", "--checksum", sum, path, "true")
+    expect(file).toMatch(
+      /^# The root file system\nmkdir -p \S+\/layers\/new\/root\necho .* \| sha256sum -c\ntar .* -xpf /,
+    )
+    const words = ["--checksum", `sha256:${sum}`, "--ca", "/etc/ca.pem", "https://user:secret@127.0.0.1:1/x.tar"]
+    for (const form of ["--explain", "--explain=calls"] as const) {
+      const address = await explain(form, ...words, "true")
+      expect(address).toContain(" -O ")
+      expect(address).toContain(" https://127.0.0.1:1/x.tar\n")
+      expect(address).toContain(`echo '${sum}  `)
+      expect(address).not.toContain("secret")
+    }
+    expect(Bun.spawnSync(["sh", "-n"], { stdin: Buffer.from(file), stderr: "pipe" }).stderr.toString()).toBe("")
+    expect(readdirSync(stateRoot(), { recursive: true }).sort()).toEqual(before)
+    await toybox(["run", "--rm", "-q", path, "true"])
+    expect(await explain("--explain", path, "true")).toMatch(
+      /is in the cache\nls -d \S+\/layers\/sha256\/[0-9a-f]{64}\/root\n/,
+    )
   })
 
   test("=calls shows the calls, in order", async () => {

@@ -13,7 +13,7 @@ export interface CachedLayer {
   /** ISO 8601. */
   created: string
   lastUsed: string
-  sources: { kind: SourceKind; name: string; digests: string[]; size: number }[]
+  sources: { kind: SourceKind; name: string; digests: readonly string[]; size: number }[]
   /** Ids of containers, running or kept. */
   usedBy: string[]
 }

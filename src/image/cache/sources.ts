@@ -27,7 +27,7 @@ export interface SourceRecord {
   /** The layer: SHA-256 of the tar stream. */
   diffId: string
   /** Digests of the archive's own bytes, as far as they are known. */
-  digests: string[]
+  digests: readonly string[]
   /** Of the archive, in bytes. */
   size: number
   /** When it was fetched or unpacked: ISO 8601. */
