@@ -19,6 +19,7 @@ import { unpivotableMounts } from "./facts.ts"
 import { containerFiles } from "./files.ts"
 import { effectiveHostname, gatherFacts, identify, makeSpec } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
+import { seccompFacts } from "./seccomp.ts"
 import { containerPath, newId } from "./state.ts"
 
 // Numbers that a run would get from the kernel; shown, never used.
@@ -29,7 +30,12 @@ const MEMFD = 11
  * Prints the plan of a run as shell commands, or with `form` "calls" as libc calls, after the lines of what comes `before`.
  * Changes nothing.
  */
-export function explainRun(request: ContainerRequest, paths: Paths, form: string, before: readonly string[]): number {
+export async function explainRun(
+  request: ContainerRequest,
+  paths: Paths,
+  form: string,
+  before: readonly string[],
+): Promise<number> {
   if (form !== "" && form !== "shell" && form !== "calls") {
     throw new UsageError(`--explain: "${form}" is not known (use --explain, --explain=shell or --explain=calls)`)
   }
@@ -70,6 +76,7 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
     controllers: Object.keys(cgroup.handle.dirs),
     cgroupFd: cgroup.join.into === null ? undefined : 14,
     rootSteps: overlaySteps(request.lower, layout, request.autoRemove, stat(request.lower)),
+    listenerFd: undefined,
   }
   // Bind sources that only a run makes are files.
   const facts = gatherFacts(
@@ -79,7 +86,8 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
     held,
     unpivotableMounts(request.mountinfo),
   )
-  const whole = { host, child: childSteps(spec, facts), sealed: sealedSteps(spec, facts) }
+  const filter = await seccompFacts(request, spec, { id, pid: 0, listenerFd: undefined })
+  const whole = { host, child: childSteps(spec, facts), sealed: sealedSteps(spec, { ...facts, ...filter }) }
   const lines =
     form === "calls"
       ? callLines(

@@ -20,6 +20,7 @@ import { gatherFacts, identify, releaseFacts } from "./prepare.ts"
 import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import { copiedRoot, overlayRefusal, type Root } from "./root.ts"
+import { connectListener, seccompFacts } from "./seccomp.ts"
 import { type RunningLock, type RunningRecord, startTime, updateRunning, writeRecord } from "./state.ts"
 import { openStdio } from "./stdio.ts"
 import { type Ending, supervise } from "./supervise.ts"
@@ -116,6 +117,7 @@ export async function start(
     controllers: Object.keys(handle.dirs),
     cgroupFd,
     rootSteps: root.steps,
+    listenerFd: connectListener(request),
   }
   const facts = gatherFacts(request, spec, live.directory, held, unpivotableMounts(request.mountinfo))
   const one = launch(childSteps(spec, facts), facts)
@@ -128,15 +130,16 @@ export async function start(
     manager = makeCgroup(request, cgroup, live)
     if (join.into === null) go()
     identify(request, live.id, spec, root.fd)
-    two = seal(sealedSteps(spec, facts), one.calls.length, facts)
+    const filter = await seccompFacts(request, spec, { id: live.id, pid, listenerFd: held.listenerFd })
+    two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
   } catch (error) {
     kill(pid, SIGKILL)
     waitChild(pid, __WALL)
     throw error
   }
   go()
-  for (const fd of [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, ...(cgroupFd === undefined ? [] : [cgroupFd])])
-    close(fd)
+  for (const fd of [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, cgroupFd, held.listenerFd])
+    if (fd !== undefined) close(fd)
   releaseFacts(facts)
   const { detachKeys } = request
 

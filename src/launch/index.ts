@@ -36,7 +36,7 @@ export interface Encoded {
   calls: readonly Call[]
 }
 
-type Channels = Pick<Facts, "reportFd" | "traceFd" | "memfd">
+type Channels = Pick<Facts, "reportFd" | "traceFd" | "listenerFd" | "memfd">
 
 /** Clones the child and lets it go as far as await-go; returns its pid. What fails in it is read from the report pipe. */
 export function launch(steps: readonly Step[], { reportFd, traceFd }: Channels): Encoded & { pid: number } {
@@ -51,8 +51,13 @@ export function launch(steps: readonly Step[], { reportFd, traceFd }: Channels):
 }
 
 /** Puts stage two into its memfd. `base` is the number of calls in stage one: their reports share a pipe. */
-export function seal(steps: readonly Step[], base: number, { reportFd, traceFd, memfd }: Channels): Encoded {
-  const calls = encodeSealed(steps, reportFd, traceFd === undefined ? [reportFd] : [reportFd, traceFd])
+export function seal(
+  steps: readonly Step[],
+  base: number,
+  { reportFd, traceFd, listenerFd, memfd }: Channels,
+): Encoded {
+  const keep = [reportFd, traceFd, listenerFd].filter((fd) => fd !== undefined)
+  const calls = encodeSealed(steps, reportFd, keep)
   fillAndSeal(memfd, sealedImage(calls, { reportFd, base, trace: trace(traceFd) }))
   return { steps, calls }
 }

@@ -1,5 +1,6 @@
 /** OCI runtime-spec 1.2, config.json for Linux: the internal language. Field names are the specification's. */
 import type { LinuxResources } from "./resources.ts"
+import type { LinuxSeccomp } from "./seccomp.ts"
 
 export interface Spec {
   ociVersion: string
@@ -66,6 +67,7 @@ export interface Linux {
   cgroupsPath: string
   resources: LinuxResources
   sysctl: Record<string, string>
+  seccomp?: LinuxSeccomp
   rootfsPropagation?: string
   maskedPaths: string[]
   readonlyPaths: string[]

@@ -10,6 +10,12 @@ export interface CgroupMount {
   options: readonly (readonly [string, string | null])[]
 }
 
+export interface SeccompProgram {
+  program: Uint8Array
+  flags: number
+  listener?: { socketFd: number; message: Uint8Array }
+}
+
 export interface Facts {
   /** Make the root, detached or as a directory that is then bound. */
   rootSteps: readonly Step[]
@@ -46,6 +52,10 @@ export interface Facts {
   lastCapability: number
   /** Descriptors for 0, 1, 2; or the socket over which the terminal's master is handed back. */
   stdio: readonly [number, number, number] | { socketFd: number }
+  /** What seccomp(2) loads, and the socket over which a notify descriptor is handed to its supervisor. */
+  seccomp?: SeccompProgram
+  /** That socket is open before there is a program. */
+  listenerFd?: number
   init: boolean
   /** Whether the container dies with toybox. */
   parentDeathSignal: boolean

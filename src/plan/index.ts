@@ -76,7 +76,7 @@ function stdioSteps(spec: Spec, facts: Facts): Step[] {
 export function childSteps(spec: Spec, facts: Facts): Step[] {
   const { namespaces } = spec.linux
   const mounts = mountSteps(spec, facts)
-  const passedOn = [facts.reportFd, ...(facts.traceFd === undefined ? [] : [facts.traceFd])]
+  const passedOn = [facts.reportFd, facts.traceFd, facts.listenerFd].filter((fd) => fd !== undefined)
   const ownStdio = "socketFd" in facts.stdio ? [facts.stdio.socketFd] : facts.stdio
   return [
     cloneStep(namespaces, facts),

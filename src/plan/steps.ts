@@ -97,6 +97,14 @@ export type Step =
       ambient: readonly number[]
     }
   | { kind: "no-new-privileges" }
+  | { kind: "session-keyring" }
+  | { kind: "unblock-signals" }
+  | {
+      kind: "seccomp"
+      program: Uint8Array
+      flags: number
+      listener?: { socketFd: number; message: Uint8Array }
+    }
   | { kind: "umask"; mask: number }
   | { kind: "init"; reportFd: number; terminal: boolean }
   | { kind: "exec"; candidates: readonly string[]; args: readonly string[]; env: readonly string[] }

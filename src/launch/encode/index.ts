@@ -17,6 +17,7 @@ import { init } from "./init.ts"
 import * as mounts from "./mounts.ts"
 import * as process from "./process.ts"
 import * as root from "./root.ts"
+import { seccomp, sessionKeyring } from "./seccomp.ts"
 
 /** Descriptors that the lists name. */
 interface Descriptors {
@@ -146,8 +147,14 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return [{ name: "umask", args: [step.mask] }]
     case "init":
       return init(step)
+    case "session-keyring":
+      return sessionKeyring()
+    case "seccomp":
+      return seccomp(step)
+    case "unblock-signals":
+      return [process.unblockSignals()]
     case "exec":
-      return [process.unblockSignals(), ...process.exec(step)]
+      return process.exec(step)
     default:
       return step satisfies never
   }
