@@ -58,7 +58,7 @@ export async function explainRun(
     ),
   ]
   const spec = makeSpec(request, id, directory)
-  identify(request, id, spec, rootFd)
+  const { compat } = identify(request, id, spec, rootFd)
   const wish = {
     path: spec.linux.cgroupsPath,
     resources: spec.linux.resources,
@@ -86,7 +86,7 @@ export async function explainRun(
     held,
     unpivotableMounts(request.mountinfo),
   )
-  const filter = await seccompFacts(request, spec, { id, pid: 0, listenerFd: undefined })
+  const filter = await seccompFacts(request, spec, { id, pid: 0, compat, listenerFd: undefined })
   const whole = { host, child: childSteps(spec, facts), sealed: sealedSteps(spec, { ...facts, ...filter }) }
   const lines =
     form === "calls"

@@ -53,8 +53,8 @@ export function makeSpec(request: ContainerRequest, id: string, directory: strin
   return spec
 }
 
-/** Completes a spec with the identity that the root behind `rootFd` gives. */
-export function identify(request: ContainerRequest, id: string, spec: Spec, rootFd: number): void {
+/** Completes a spec with the identity that the root behind `rootFd` gives. Returns whether the command is of 32 bits. */
+export function identify(request: ContainerRequest, id: string, spec: Spec, rootFd: number): { compat: boolean } {
   const { user, groupAdd, env, terminal } = request.process
   const identity = resolveIdentity(rootFd, { user, groupAdd, env, terminal, hostname: effectiveHostname(request, id) })
   const compat = request.process.seccomp === "default" && is32Bit(rootFd, request.process.args, identity.env)
@@ -64,6 +64,7 @@ export function identify(request: ContainerRequest, id: string, spec: Spec, root
   if (lacking !== undefined)
     throw new UsageError(`--cap-add: toybox itself does not have ${lacking}, and cannot give it`)
   applyIdentity(spec, request.process, { ...identity, compat }, own)
+  return { compat }
 }
 
 /** What the parent holds open for the plan. */

@@ -51,12 +51,15 @@ function processState(spec: Spec, id: string, pid: number): Uint8Array {
 export async function seccompFacts(
   request: ContainerRequest,
   spec: Spec,
-  { id, pid, listenerFd }: { id: string; pid: number; listenerFd: number | undefined },
+  { id, pid, compat, listenerFd }: { id: string; pid: number; compat: boolean; listenerFd: number | undefined },
 ): Promise<{ seccomp?: SeccompProgram }> {
+  // The spec's own is read only where it has to be: resolving the default profile takes as long as loading it.
+  const usual = request.process.seccomp === "default" && !compat
+  const builtIn = usual ? builtInFilter(spec.process.capabilities.bounding) : null
+  if (builtIn) return { seccomp: builtIn }
   const { seccomp } = spec.linux
   if (!seccomp) return {}
-  const usual = request.process.seccomp === "default" && seccomp.architectures?.length === 1
-  const filter = (usual ? builtInFilter(spec.process.capabilities.bounding) : null) ?? (await compileFilter(seccomp))
+  const filter = await compileFilter(seccomp)
   const notifies = seccomp.syscalls?.some(({ action }) => action === "SCMP_ACT_NOTIFY") ?? false
   if (!notifies || listenerFd === undefined) return { seccomp: filter }
   if (spec.linux.namespaces.some(({ type, path }) => type === "pid" && path !== undefined)) {

@@ -129,8 +129,8 @@ export async function start(
     // The child has two milliseconds of work before it; meanwhile its cgroup and its command are prepared.
     manager = makeCgroup(request, cgroup, live)
     if (join.into === null) go()
-    identify(request, live.id, spec, root.fd)
-    const filter = await seccompFacts(request, spec, { id: live.id, pid, listenerFd: held.listenerFd })
+    const { compat } = identify(request, live.id, spec, root.fd)
+    const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd: held.listenerFd })
     two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
   } catch (error) {
     kill(pid, SIGKILL)

@@ -14,7 +14,7 @@ import {
   NETWORK_SYSCTLS,
   READONLY_PATHS,
 } from "./defaults.ts"
-import type { NamespaceMode, RunRequest } from "./request.ts"
+import type { NamespaceMode, RunRequest, SeccompRequest } from "./request.ts"
 
 /** What only the container's own files can tell: see identity.ts. */
 export interface Identity {
@@ -106,15 +106,19 @@ function allMounts(request: RunRequest, files: readonly Mount[]): Mount[] {
 // toybox itself needs this; the default profile asks for less.
 const OLDEST_KERNEL = [5, 12] as const
 
-function seccompOf(
-  { seccomp }: RunRequest,
-  { bounding }: Capabilities,
-  compat: boolean,
-): { seccomp: LinuxSeccomp } | null {
-  if (seccomp === null) return null
+function resolve(seccomp: SeccompRequest, { bounding }: Capabilities, compat: boolean): LinuxSeccomp {
   const place = { capabilities: bounding, machine: MACHINE, kernel: OLDEST_KERNEL }
-  if (typeof seccomp === "string") return { seccomp: defaultSeccomp(place, compat || seccomp === "builtin") }
-  return { seccomp: resolveProfile(seccomp.profile, { ...place, kernel: seccomp.kernel }) }
+  if (typeof seccomp === "string") return defaultSeccomp(place, compat || seccomp === "builtin")
+  return resolveProfile(seccomp.profile, { ...place, kernel: seccomp.kernel })
+}
+
+/** Sets linux.seccomp, resolved when it is first read: a usual container is started with a ready-made filter before that. */
+function setSeccomp(spec: Spec, { seccomp }: RunRequest, compat: boolean): void {
+  if (seccomp === null) return
+  const { capabilities } = spec.process
+  let resolved: LinuxSeccomp | undefined
+  const get = () => (resolved ??= resolve(seccomp, capabilities, compat))
+  Object.defineProperty(spec.linux, "seccomp", { get, enumerable: true })
 }
 
 const NO_CAPABILITIES: Capabilities = { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] }
@@ -129,7 +133,7 @@ export function applyIdentity(
   spec.process.user = identity.user
   spec.process.env = [...identity.env]
   spec.process.capabilities = capabilitySets(request, identity.user.uid, ownCapabilities)
-  Object.assign(spec.linux, seccompOf(request, spec.process.capabilities, identity.compat ?? false))
+  setSeccomp(spec, request, identity.compat ?? false)
 }
 
 /** The spec of `run`, but for who runs the command: see applyIdentity. */
