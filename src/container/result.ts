@@ -3,6 +3,10 @@ import type { CgroupManager } from "../cgroup/manager.ts"
 import type { Ending } from "./supervise.ts"
 
 const SIGKILL = 9
+const SIGSYS = 31
+
+const BAD_CALL =
+  "ended by a system call that its seccomp filter does not allow (a program of 32 bits? see --security-opt seccomp=builtin)"
 
 const mebibytes = (bytes: number) => `${Number((bytes / 2 ** 20).toFixed(1))} MiB`
 
@@ -20,7 +24,7 @@ export function describeEnding({ status, escalated }: Ending, manager: CgroupMan
   const exitCode = signal === undefined ? (status.code ?? 0) : 128 + signal
   const base = { exitCode, ...(signal === undefined ? {} : { signal }) }
   const kills = exitCode === 0 || !manager ? 0 : manager.oomKills()
-  if (kills === 0) return { ...base, oomKilled: false }
+  if (kills === 0) return { ...base, oomKilled: false, ...(signal === SIGSYS ? { message: BAD_CALL } : {}) }
   const limit = manager?.memoryLimit() ?? null
   const why = `killed: out of memory${limit === null ? "" : ` (limit ${mebibytes(limit)})`}`
   return {
