@@ -19,6 +19,7 @@ export const TEST_PACKAGES = [
   "mmdebstrap",
   "openssl",
   "linux-libc-dev-armhf-cross",
+  "python3",
   "qemu-system-x86",
   "qemu-user",
   "runc",
