@@ -62,10 +62,12 @@ describe.skipIf(!isRoot)("--explain", () => {
       /^umount -l \.$/,
       /^prlimit .*--nofile=1024:/,
       /^# The sealed second stage$/,
+      /^keyctl new_session$/,
+      /^umask 022$/,
       /^capsh --drop=/,
       /^setpriv --reuid=1000 --regid=1000 --clear-groups/,
       /^setpriv --no-new-privs/,
-      /^umask 022$/,
+      /^# system calls are filtered from here on/,
       /^exec env -i PATH=\S+ HOSTNAME=explained HOME=\/ sh -c 'echo '\\''a b'\\'''$/,
     ])
   })

@@ -230,6 +230,6 @@ describe.skipIf(!isRoot)("limits", () => {
     expect(field(await status("--security-opt", "no-new-privileges"), "NoNewPrivs")).toBe("1")
     expect(field(await status("--security-opt", "no-new-privileges=false"), "NoNewPrivs")).toBe("0")
     expect(field(await status("--privileged"), "NoNewPrivs")).toBe("0")
-    expect((await sh("true", { run: ["--security-opt", "seccomp=x"] })).stderr).toContain("is not known")
+    expect((await sh("true", { run: ["--security-opt", "apparmor=x"] })).stderr).toContain("is not known")
   })
 })
