@@ -1,6 +1,6 @@
 /** The filter of system calls, and the keyring. Steps → calls. */
 import { at, type Call, out, slot, struct } from "../../../ffi/calls.ts"
-import { ENOSYS } from "../../../ffi/constants/errno.ts"
+import { ENOSYS, EPERM } from "../../../ffi/constants/errno.ts"
 import { KEYCTL_JOIN_SESSION_KEYRING } from "../../../ffi/constants/keyctl.ts"
 import { SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_SET_MODE_FILTER } from "../../../ffi/constants/seccomp.ts"
 import { CMSG_FD_OFFSET, CMSG_FD_SIZE, messageHeader } from "../../../ffi/structs.ts"
@@ -8,9 +8,12 @@ import type { StepOf } from "../../plan/steps.ts"
 
 const LISTENER = slot("listener")
 
-/** keyctl(2); a kernel without keys has none to keep from the container. */
+/**
+ * keyctl(2). A kernel without keys (ENOSYS) has none to keep from the container; where a filter around toybox refuses the call
+ * (EPERM, which it has no other cause for), it refuses it to the container, too.
+ */
 export const sessionKeyring = (): Call[] => [
-  { name: "keyctl", args: [KEYCTL_JOIN_SESSION_KEYRING, null], tolerate: [ENOSYS] },
+  { name: "keyctl", args: [KEYCTL_JOIN_SESSION_KEYRING, null], tolerate: [ENOSYS, EPERM] },
 ]
 
 /** seccomp(2) with a struct sock_fprog; a listener is sent on at once, and then forgotten. */

@@ -97,6 +97,9 @@ const CHILD_ORDER: readonly (readonly [readonly Step["kind"][], readonly Step["k
 
 const SEALED_ORDER: typeof CHILD_ORDER = [
   [["chdir"], ["user"]],
+  [["session-keyring"], ["user", "seccomp"]],
+  [["umask", "default-signals", "bounding-set"], ["seccomp"]],
+  [["seccomp"], ["init", "exec"]],
   [["own-terminal"], ["user"]],
   [["bounding-set"], ["user", "capabilities"]],
   [["user"], ["capabilities", "parent-death-signal"]],
@@ -113,6 +116,11 @@ test("the order that safety rests on holds for every plan (seed 10)", () => {
     expect(sealed.at(-1)?.kind).toBe("exec")
     for (const [before, after] of CHILD_ORDER) ordered(child, before, after)
     for (const [before, after] of SEALED_ORDER) ordered(sealed, before, after)
+    const at = (kind: Step["kind"]) => sealed.findIndex((step) => step.kind === kind)
+    // seccomp(2): with no_new_privs set or CAP_SYS_ADMIN; the former as late as can be.
+    if (at("seccomp") >= 0 && at("no-new-privileges") >= 0)
+      expect(at("seccomp")).toBeGreaterThan(at("no-new-privileges"))
+    else if (at("seccomp") >= 0) expect(at("seccomp")).toBeLessThan(at("user"))
   }
 })
 
