@@ -74,8 +74,18 @@ export function archesOf(machine: Machine, names: readonly string[]): [Arch, ...
   return [own as Arch, ...others.filter(({ name }) => names.includes(name))]
 }
 
+const numbers = new Map<string, ReadonlyMap<string, number>>()
+
 /** The number of a call, undefined where the architecture has none of that name. */
-export function syscallNumber({ table }: Arch, name: string): number | undefined {
-  const at = /^\w+$/.test(name) ? table.indexOf(` ${name}=`) : -1
-  return at < 0 ? undefined : Number.parseInt(table.slice(at + name.length + 2), 10)
+export function syscallNumber({ name: arch, table }: Arch, name: string): number | undefined {
+  let known = numbers.get(arch)
+  if (known === undefined) {
+    const entry = (text: string): [string, number] => {
+      const equals = text.indexOf("=")
+      return [text.slice(0, equals), Number(text.slice(equals + 1))]
+    }
+    known = new Map(table.trim().split(" ").map(entry))
+    numbers.set(arch, known)
+  }
+  return known.get(name)
 }

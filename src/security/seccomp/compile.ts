@@ -117,6 +117,7 @@ export function compileSeccomp(seccomp: LinuxSeccomp, machine: Machine): Uint8Ar
 /** What no container can be started with. */
 function check(seccomp: LinuxSeccomp, own: Arch): void {
   const { defaultAction, listenerPath, syscalls = [] } = seccomp
+  const spans = spansOf(seccomp, own)
   if (defaultAction === "SCMP_ACT_NOTIFY") {
     throw new ToyboxError(
       "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY would stop the container before it is started",
@@ -131,13 +132,13 @@ function check(seccomp: LinuxSeccomp, own: Arch): void {
   }
   const needed = notifies ? ["sendmsg", "close"] : []
   for (const name of needed) {
-    if (verdictOf(seccomp, own, name) !== SECCOMP_RET_ALLOW && verdictOf(seccomp, own, name) !== SECCOMP_RET_LOG) {
+    if (verdictOf(spans, own, name) !== SECCOMP_RET_ALLOW && verdictOf(spans, own, name) !== SECCOMP_RET_LOG) {
       throw new ToyboxError(
         `linux.seccomp: a profile with SCMP_ACT_NOTIFY must allow ${name}, which hands its listener over`,
       )
     }
   }
-  const execve = verdictOf(seccomp, own, "execve")
+  const execve = verdictOf(spans, own, "execve")
   if (execve !== null && !isCarriedOut(execve)) {
     throw new ToyboxError("linux.seccomp: the profile does not allow execve, so no command could be started", {
       hint: "allow execve",

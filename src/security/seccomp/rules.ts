@@ -34,12 +34,13 @@ const MULTIPLEXED: readonly (readonly [string, string])[] = [
   ],
 ]
 
-function multiplexed(name: string): { call: string; number: number } | null {
-  for (const [call, names] of MULTIPLEXED) {
-    const number = names.split(" ").indexOf(name) + 1
-    if (number > 0) return { call, number }
-  }
-  return null
+let packed: ReadonlyMap<string, { call: string; number: number }> | undefined
+
+function multiplexed(name: string): { call: string; number: number } | undefined {
+  packed ??= new Map(
+    MULTIPLEXED.flatMap(([call, names]) => names.split(" ").map((own, i) => [own, { call, number: i + 1 }] as const)),
+  )
+  return packed.get(name)
 }
 
 /**
@@ -66,15 +67,15 @@ function addRules(calls: Map<number, Verdict>, arch: Arch, syscall: SeccompSysca
   const sets = conditionSets(syscall.args ?? [])
   for (const name of syscall.names) {
     const number = syscallNumber(arch, name)
-    const packed = arch.name === "SCMP_ARCH_X86" ? multiplexed(name) : null
+    const within = arch.name === "SCMP_ARCH_X86" ? multiplexed(name) : undefined
     for (const conditions of sets) {
       addCall(calls, number, { conditions, value }, otherwise)
-      if (!packed) continue
+      if (!within) continue
       // The first argument tells the calls apart, and so cannot be compared with what was meant for it.
       const op = "SCMP_CMP_EQ"
-      const which: SeccompArgument = { index: 0, value: packed.number, op }
+      const which: SeccompArgument = { index: 0, value: within.number, op }
       const rest = conditions.filter(({ index }) => index !== 0)
-      addCall(calls, syscallNumber(arch, packed.call), { conditions: [which, ...rest], value }, otherwise)
+      addCall(calls, syscallNumber(arch, within.call), { conditions: [which, ...rest], value }, otherwise)
     }
   }
 }
@@ -124,8 +125,8 @@ export function spansOf(seccomp: LinuxSeccomp, arch: Arch): Span[] {
 }
 
 /** What happens to a call whatever its arguments; null where that depends on them. */
-export function verdictOf(seccomp: LinuxSeccomp, arch: Arch, name: string): number | null {
+export function verdictOf(spans: readonly Span[], arch: Arch, name: string): number | null {
   const number = syscallNumber(arch, name) ?? -1
-  const span = spansOf(seccomp, arch).findLast(({ start }) => start <= number)
+  const span = spans.findLast(({ start }) => start <= number)
   return span === undefined || span.rules.length > 0 ? null : span.otherwise
 }
