@@ -1,4 +1,5 @@
 /** The checked reader of config.json: runtime-spec 1.2, config.md and config-linux.md. Pure. */
+
 import { UsageError } from "../errors.ts"
 import { checkSpec } from "./check.ts"
 import {
@@ -22,6 +23,7 @@ import { cleanPath, readMapping, readMounts } from "./read-mounts.ts"
 import { processAt } from "./read-process.ts"
 import { readResources } from "./read-resources.ts"
 import type * as oci from "./runtime.ts"
+import { readSeccomp } from "./seccomp.ts"
 
 /** More than any engine writes; JSON.parse needs several times its size. */
 const MOST_CHARACTERS = 16 * 1024 * 1024
@@ -97,9 +99,6 @@ const personality: Read<oci.Personality> = (value, where) => {
   return { domain }
 }
 
-const seccomp: Read<object> = (value, where) =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? value : refuse(where, "an object", value)
-
 const timeOffset = object<oci.TimeOffset>({ secs: integer(-(2 ** 53), 2 ** 53), nanosecs: integer(0, 999_999_999) })
 
 const sysctl = record(text)
@@ -131,7 +130,7 @@ const linux: Read<oci.Linux & Refused> = object<oci.Linux & Refused>(
     readonlyPaths: list(absolutePath),
     mountLabel: text,
     personality,
-    seccomp,
+    seccomp: readSeccomp,
     intelRdt: unsupported(`cache and memory bandwidth allocation: ${NOT_POSSIBLE}`),
     netDevices: unsupported(`moving network devices into the container: ${NOT_POSSIBLE}`),
     memoryPolicy: unsupported(`NUMA memory policies: ${NOT_POSSIBLE}`),

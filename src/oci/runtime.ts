@@ -160,8 +160,6 @@ export interface Linux {
   readonlyPaths: string[]
   mountLabel?: string
   personality?: Personality
-  /** As it was given; security/ reads it. */
-  seccomp?: unknown
 }
 
 export interface TimeOffset {
