@@ -11,8 +11,10 @@ export interface UnpackLimits {
   nameBytes: number
   /** Bytes of all files with their holes. */
   logicalBytes: number
-  /** Bytes of the tar stream for each compressed byte, once a gigabyte has come out. */
+  /** Bytes of the tar stream for each compressed byte, once `ratioFrom` of them have come out. */
   ratio: number
+  /** Files of zeros are honest, as long as they are not huge. */
+  ratioFrom: number
   /** Bytes of the disk that stay free. */
   freeBytes: number
 }
@@ -26,11 +28,10 @@ export const DEFAULT_LIMITS: UnpackLimits = {
   nameBytes: 4096,
   logicalBytes: 1024 * GIB,
   ratio: 500,
+  ratioFrom: 4 * GIB,
   freeBytes: 128 * MIB,
 }
 
-// Files of zeros are honest, as long as they are not large.
-const RATIO_FROM = GIB
 // How much may be written between two looks at the disk.
 const DISK_STEP = 8 * MIB
 // Inodes that stay free; each takes half a kilobyte of the archive at least.
@@ -84,7 +85,7 @@ export function createBudget(limits: UnpackLimits, fd: number): Budget {
     stream(bytes, compressed) {
       total += bytes
       if (total > limits.bytes) throw new LimitError(`it unpacks to more than ${shown(limits.bytes)}`)
-      if (total > RATIO_FROM && total > compressed * limits.ratio) {
+      if (total > limits.ratioFrom && total > compressed * limits.ratio) {
         throw new LimitError(`it unpacks to more than ${limits.ratio} times its size`)
       }
       if (total >= nextLook) lookAtDisk()
