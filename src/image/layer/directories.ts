@@ -29,7 +29,8 @@ const ELOOP = -40
 export interface Directory {
   readonly parent: Directory | null
   readonly name: string
-  readonly children: Map<string, Directory>
+  /** Null where there are none: most have none, and there can be many. */
+  children: Map<string, Directory> | null
   /** -1 where it is not open. */
   fd: number
   /** What its entry said; given to it at the end, because what is made in it would change its time. */
@@ -57,13 +58,17 @@ export interface Directories {
 // Archives come sorted: nearly all entries are in the directory of the one before.
 const MOST_OPEN = 64
 
+const NONE: ReadonlyMap<string, Directory> = new Map()
+
 const node = (parent: Directory | null, name: string, fd = -1): Directory => ({
   parent,
   name,
-  children: new Map(),
+  children: null,
   fd,
   metadata: null,
 })
+
+const childrenOf = ({ children }: Directory): Iterator<Directory> => (children ?? NONE).values()
 
 /** The path from the root: "" for the root itself. */
 export function pathOf(directory: Directory): string {
@@ -112,6 +117,7 @@ export function createDirectories(rootFd: number, whiteouts: boolean): Directori
 
   function add(parent: Directory, name: string): Directory {
     const made = node(parent, name)
+    parent.children ??= new Map()
     parent.children.set(name, made)
     return made
   }
@@ -130,7 +136,7 @@ export function createDirectories(rootFd: number, whiteouts: boolean): Directori
       if (found === top) return root
       const prefix = top === "/" ? top : `${top}/`
       let at: Directory | undefined = found.startsWith(prefix) ? root : undefined
-      for (const component of found.slice(prefix.length).split("/")) at = at?.children.get(component)
+      for (const component of found.slice(prefix.length).split("/")) at = at?.children?.get(component)
       if (at === undefined) throw new EntryError(`${shownName(path)} leads to ${shownName(found)}`)
       return at
     } finally {
@@ -139,7 +145,7 @@ export function createDirectories(rootFd: number, whiteouts: boolean): Directori
   }
 
   function step(parent: Directory, name: string): Directory {
-    const known = parent.children.get(name)
+    const known = parent.children?.get(name)
     if (known !== undefined) return known
     const result = callResult("mkdirat", open(parent), toName(name), 0o700)
     if (result === 0) return add(parent, name)
@@ -156,13 +162,13 @@ export function createDirectories(rootFd: number, whiteouts: boolean): Directori
 
   /** Inner directories first; without recursion, for they can be thousands deep. */
   function visit(from: Directory, action: (directory: Directory) => void): void {
-    const stack = [{ directory: from, rest: from.children.values() }]
+    const stack = [{ directory: from, rest: childrenOf(from) }]
     for (let top = stack.at(-1); top !== undefined; top = stack.at(-1)) {
       const next = top.rest.next()
       if (next.done) {
         stack.pop()
         action(top.directory)
-      } else stack.push({ directory: next.value, rest: next.value.children.values() })
+      } else stack.push({ directory: next.value, rest: childrenOf(next.value) })
     }
   }
 
@@ -174,17 +180,17 @@ export function createDirectories(rootFd: number, whiteouts: boolean): Directori
     find(components) {
       let at = root
       for (const name of components) {
-        const known = at.children.get(name)
+        const known = at.children?.get(name)
         if (known === undefined && !isThere(at, name)) return null
         at = known ?? resolve(at, name)
       }
       return at
     },
     remove(parent, name) {
-      const known = parent.children.get(name)
+      const known = parent.children?.get(name)
       if (known !== undefined) {
         visit(known, forget)
-        parent.children.delete(name)
+        parent.children?.delete(name)
         removeTree(toName(name), open(parent))
       } else call("unlinkat", open(parent), toName(name), 0)
     },

@@ -11,6 +11,16 @@ import type { TarEntry } from "./tar/entry.ts"
 /** What an entry says about its file, apart from the content. */
 export type Metadata = Pick<TarEntry, "mode" | "uid" | "gid" | "mtime" | "mtimeNanoseconds" | "xattrs">
 
+/** That alone, for what is kept until the end. */
+export const metadataOf = ({ mode, uid, gid, mtime, mtimeNanoseconds, xattrs }: TarEntry): Metadata => ({
+  mode,
+  uid,
+  gid,
+  mtime,
+  mtimeNanoseconds,
+  xattrs,
+})
+
 const EPERM = -1
 const EINVAL = -22
 const EOPNOTSUPP = -95

@@ -17,7 +17,7 @@ import { shownName, toName } from "./binary.ts"
 import { createDirectories, type Directory, IMPLIED_MODE } from "./directories.ts"
 import { EntryError } from "./errors.ts"
 import { makeFile, type OpenFile, openFile } from "./files.ts"
-import { applyToName, applyToOpen } from "./metadata.ts"
+import { applyToName, applyToOpen, metadataOf } from "./metadata.ts"
 import type { TarEntry, TarSink } from "./tar/entry.ts"
 import { isWhiteout, makeWhiteout, meaningOf, setOpaque } from "./whiteouts.ts"
 
@@ -67,14 +67,14 @@ export function createPlacer(rootFd: number, whiteouts: boolean): Placer {
   }
 
   function makeDirectory(parent: Directory, name: string, entry: TarEntry): void {
-    let directory = parent.children.get(name)
+    let directory = parent.children?.get(name)
     if (directory === undefined) {
       const hides = whiteouts && isWhiteout(open(parent), name)
       make(parent, name, "mkdirat", () => callResult("mkdirat", open(parent), toName(name), 0o700))
       directory = directories.add(parent, name)
       if (hides) setOpaque(open(directory))
     }
-    directory.metadata = entry
+    directory.metadata = metadataOf(entry)
   }
 
   function startFile(parent: Directory, name: string, entry: TarEntry): void {
@@ -99,7 +99,7 @@ export function createPlacer(rootFd: number, whiteouts: boolean): Placer {
     const from = directories.find(target)
     const shown = shownName(link)
     const missing = () => new EntryError(`it is a hard link to ${shown}, which is not in the archive before it`)
-    if (targetName === undefined || from?.children.has(targetName)) {
+    if (targetName === undefined || from?.children?.has(targetName)) {
       throw new EntryError(`it is a hard link to ${shown}, a directory`)
     }
     if (from === null) throw missing()
@@ -142,7 +142,7 @@ export function createPlacer(rootFd: number, whiteouts: boolean): Placer {
     const { hidden } = meaning
     if (hidden === "" || hidden === "." || hidden === "..") throw new EntryError("it is a whiteout of no name")
     if (!makeWhiteout(open(parent), hidden)) {
-      const directory = parent.children.get(hidden)
+      const directory = parent.children?.get(hidden)
       if (directory !== undefined) setOpaque(open(directory))
     }
     return true
@@ -154,7 +154,7 @@ export function createPlacer(rootFd: number, whiteouts: boolean): Placer {
     const name = components.pop()
     if (name === undefined) {
       if (entry.type !== "directory") throw new EntryError("it is the root, but no directory")
-      root.metadata = entry
+      root.metadata = metadataOf(entry)
       return
     }
     const parent = directories.walk(components)
