@@ -2,21 +2,14 @@
 import { afterAll, describe, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { makeArchive } from "../helpers/archive.ts"
 import { ownRun } from "../helpers/own.ts"
-import { makeRoot } from "../helpers/root.ts"
-import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+import { cleanUpAfterAll } from "../helpers/scratch.ts"
 import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
 const isRoot = process.getuid?.() === 0
-
-function makeArchive(name: string): string {
-  const root = makeRoot({ files: { "/srv/name": name } })
-  const path = join(temporaryDirectory("archive"), name)
-  Bun.spawnSync(["tar", "-C", root, "-cf", path, "."])
-  return path
-}
 
 const cache = (...words: string[]) => toybox(["cache", ...words])
 const layers = () => readdirSync(join(stateRoot(), "layers/sha256"))
@@ -90,7 +83,7 @@ describe.skipIf(!isRoot)("toybox cache", () => {
   })
 
   test("rm takes a path, relative ones too, an address, and the beginning of an id", async () => {
-    const paths = ["one.tar", "two.tar", "three.tar"].map(makeArchive)
+    const paths = ["one.tar", "two.tar", "three.tar"].map((name) => makeArchive(name))
     for (const path of paths) await toybox(ownRun("--rm", "-q", path, "true"))
     served = makeArchive("four.tar")
     const address = `http://127.0.0.1:${files.port}/four.tar`
