@@ -7,9 +7,10 @@ import type { Trace } from "../../ffi/layout.ts"
 import { walk } from "../../ffi/libc.ts"
 import { REPORT_SIZE, TRACE_STRIDE } from "../../ffi/records.ts"
 import { fillAndSeal, sealedImage } from "../../ffi/sealed.ts"
-import type { Facts } from "../plan/facts.ts"
+import { type Facts, keptBySealed } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
 import { encodeChild, encodeSealed, encodeSteps } from "./encode/index.ts"
+import { MOMENT_REPORT } from "./encode/lifecycle.ts"
 import { PID_REPORT } from "./encode/process.ts"
 import { ROOT } from "./encode/root.ts"
 
@@ -45,7 +46,7 @@ export interface Encoded {
   calls: readonly Call[]
 }
 
-type Channels = Pick<Facts, "reportFd" | "traceFd" | "memfd">
+type Channels = Pick<Facts, "reportFd" | "traceFd" | "memfd" | "startFd" | "enterFds" | "passedFds">
 
 /** Clones the child and lets it go as far as await-go; returns its pid. What fails in it is read from the report pipe. */
 export function launch(
@@ -64,12 +65,9 @@ export function launch(
 }
 
 /** Puts stage two into its memfd. `base` is the number of calls in stage one: their reports share a pipe. */
-export function seal(steps: readonly Step[], base: number, { reportFd, traceFd, memfd }: Channels): Encoded {
-  const calls = encodeSealed(
-    steps,
-    { report: reportFd, reserved: [] },
-    traceFd === undefined ? [reportFd] : [reportFd, traceFd],
-  )
+export function seal(steps: readonly Step[], base: number, channels: Channels): Encoded {
+  const { reportFd, traceFd, memfd, passedFds } = channels
+  const calls = encodeSealed(steps, { report: reportFd, reserved: [] }, keptBySealed(channels), passedFds)
   fillAndSeal(memfd, sealedImage(calls, { reportFd, base, trace: trace(traceFd) }))
   return { steps, calls }
 }
@@ -78,6 +76,8 @@ export function seal(steps: readonly Step[], base: number, { reportFd, traceFd, 
 export interface Reports {
   /** The container's process, where a helper had to make it. */
   pid?: number
+  /** Moments that have come: see `sync` of plan/steps.ts. */
+  moments?: number[]
   failures: { index: number; errno: number }[]
 }
 
@@ -89,6 +89,7 @@ export function readReports(fd: number, reports: Reports, traced: boolean): bool
     const index = view.getUint32(offset, true)
     const errno = view.getUint32(offset + 4, true)
     if (index === PID_REPORT) reports.pid = errno
+    else if (index === MOMENT_REPORT) reports.moments = [...(reports.moments ?? []), errno]
     else reports.failures.push({ index: traced ? Math.floor(index / TRACE_STRIDE) : index, errno })
   }
   if (bytes.length === 0) close(fd)

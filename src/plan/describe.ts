@@ -178,7 +178,13 @@ export function shellLines(step: Step, { root }: Context): string[] {
       return [`echo ${step.value} > /proc/self/oom_score_adj`]
     case "stdio":
     case "await-go":
+    case "sync":
+    case "check-command":
+    case "enter-pid-namespace":
+    case "new-terminal":
       return []
+    case "enter-namespaces":
+      return [`nsenter --target ${step.pidFd} ${step.namespaces.map((type) => UNSHARE[type]).join(" ")} …`]
     case "own-terminal":
       return [`chown ${step.uid} "$(tty)"`]
     case "seal":

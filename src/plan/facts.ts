@@ -57,7 +57,25 @@ export interface Facts {
   stageOneFds: readonly number[]
   /** Directories and files made in the root where they are missing. */
   rootFiles: Step[]
+  /** The parent has something to do (hooks) before the host's root is left; it says over `goFd` when it is done. */
+  awaitHooks?: boolean
+  /** The root is moved over the host's instead of pivoted to: --no-pivot. */
+  noPivot?: boolean
+  /** The command waits for a byte here, behind everything else: `oci create`. */
+  startFd?: number
+  /** What stage two needs to enter a container: a pidfd, a console socket. */
+  enterFds?: readonly number[]
+  /** Descriptors that the command gets as they are: --preserve-fds. */
+  passedFds?: readonly number[]
 }
 
 /** Namespaces in the order in which they are joined: setns(2) into a user namespace must come first. */
 export const JOIN_ORDER: readonly NamespaceType[] = ["user", "ipc", "uts", "network", "cgroup", "time", "mount"]
+
+/** What a waiting child tells the parent: its hooks may run; the command may be started. */
+export const MOMENT_HOOKS = 1
+export const MOMENT_READY = 2
+
+/** The descriptors that stage two needs for itself. */
+export const keptBySealed = (facts: Pick<Facts, "reportFd" | "traceFd" | "startFd" | "enterFds">): number[] =>
+  [facts.reportFd, facts.traceFd, facts.startFd, ...(facts.enterFds ?? [])].filter((fd) => fd !== undefined)

@@ -2,7 +2,7 @@
 import { CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Process, Spec } from "../oci/runtime.ts"
-import type { Facts } from "./facts.ts"
+import { type Facts, MOMENT_READY } from "./facts.ts"
 import type { Step } from "./steps.ts"
 
 const numbers = (names: readonly string[], last: number) =>
@@ -36,6 +36,15 @@ export function execCandidates(command: string, env: readonly string[]): string[
   return [...new Set(path.split(":").map((directory) => `${directory === "" ? "." : directory}/${command}`))]
 }
 
+/** Told at `create` what would fail at `start`; then the wait for it. */
+const startSteps = ({ startFd, reportFd }: Facts, candidates: readonly string[]): Step[] =>
+  startFd === undefined
+    ? []
+    : [
+        { kind: "check-command", candidates },
+        { kind: "sync", moment: MOMENT_READY, reportFd, fd: startFd },
+      ]
+
 /** Stage two, in order. */
 export function sealedSteps(spec: Spec, facts: Facts): Step[] {
   const candidates = execCandidates(spec.process.args[0] ?? "", spec.process.env)
@@ -58,6 +67,7 @@ export function sealedSteps(spec: Spec, facts: Facts): Step[] {
     { kind: "umask", mask: umask ?? 0o022 },
     { kind: "default-signals" },
     facts.init ? { kind: "init", reportFd: facts.reportFd, terminal } : { kind: "session", terminal },
+    ...startSteps(facts, candidates),
     { kind: "exec", candidates, args: process.args, env: process.env },
   ]
 }

@@ -2,7 +2,7 @@
 import { MS_PRIVATE, MS_REC } from "../../ffi/constants/mount.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Namespace, Spec } from "../oci/runtime.ts"
-import { type Facts, JOIN_ORDER } from "./facts.ts"
+import { type Facts, JOIN_ORDER, keptBySealed, MOMENT_HOOKS } from "./facts.ts"
 import { propagationFlag } from "./mount-options.ts"
 import { deviceSteps, hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
 import type { Step } from "./steps.ts"
@@ -47,8 +47,8 @@ function leaveHost(spec: Spec, facts: Facts): Step[] {
     spec.linux.rootfsPropagation === undefined ? undefined : propagationFlag(spec.linux.rootfsPropagation)
   return [
     ...(spec.root.readonly ? [{ kind: "readonly-root" } satisfies Step] : []),
-    facts.unpivotable && !facts.chrooted
-      ? { kind: "move-root", detach: facts.unpivotable }
+    facts.noPivot || (facts.unpivotable && !facts.chrooted)
+      ? { kind: "move-root", detach: facts.unpivotable ?? [] }
       : { kind: "pivot-root", chrooted: facts.chrooted },
     ...(propagation ? [{ kind: "root-propagation", flags: propagation | MS_REC } satisfies Step] : []),
   ]
@@ -65,7 +65,7 @@ function stdioSteps(spec: Spec, facts: Facts): Step[] {
 export function childSteps(spec: Spec, facts: Facts): Step[] {
   const { namespaces } = spec.linux
   const mounts = mountSteps(spec, facts)
-  const passedOn = [facts.reportFd, ...(facts.traceFd === undefined ? [] : [facts.traceFd])]
+  const passedOn = [...keptBySealed(facts), ...(facts.passedFds ?? [])]
   const ownStdio = "socketFd" in facts.stdio ? [facts.stdio.socketFd] : facts.stdio
   return [
     cloneStep(namespaces, facts),
@@ -89,6 +89,9 @@ export function childSteps(spec: Spec, facts: Facts): Step[] {
     ...facts.rootFiles,
     ...hiddenSteps(spec, facts),
     ...stdioSteps(spec, facts),
+    ...(facts.awaitHooks
+      ? [{ kind: "sync", moment: MOMENT_HOOKS, reportFd: facts.reportFd, fd: facts.goFd } satisfies Step]
+      : []),
     ...leaveHost(spec, facts),
     ...spec.process.rlimits.map((limit): Step => ({ kind: "rlimit", ...limit })),
     { kind: "await-go", fd: facts.goFd },

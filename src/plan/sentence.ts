@@ -91,6 +91,16 @@ export function sentence(step: Step): string {
       return "set the umask"
     case "await-go":
       return "wait for the second stage"
+    case "sync":
+      return "wait for the word to go on"
+    case "check-command":
+      return `look for ${step.candidates.at(-1)}`
+    case "enter-namespaces":
+      return "join the container's namespaces"
+    case "enter-pid-namespace":
+      return "join the container's pid namespace"
+    case "new-terminal":
+      return "open a terminal in the container"
     case "own-terminal":
       return `give the terminal to user ${step.uid}`
     case "take-source":

@@ -81,6 +81,8 @@ export type Step =
   | { kind: "oom-score"; value: number }
   | { kind: "stdio"; fds: readonly [number, number, number] }
   | { kind: "await-go"; fd: number }
+  /** Tells the parent that this moment has come, and waits for its word. */
+  | { kind: "sync"; moment: number; reportFd: number; fd: number }
   | { kind: "seal"; memfd: number; keep: readonly number[] }
   // Stage two.
   | { kind: "session"; terminal: boolean }
@@ -99,6 +101,12 @@ export type Step =
   | { kind: "no-new-privileges" }
   | { kind: "umask"; mask: number }
   | { kind: "init"; reportFd: number; terminal: boolean }
+  /** One of the candidates must look as if it could be executed. */
+  | { kind: "check-command"; candidates: readonly string[] }
+  /** Those of a running process. */
+  | { kind: "enter-namespaces"; pidFd: number; namespaces: readonly NamespaceType[] }
+  | { kind: "enter-pid-namespace"; reportFd: number }
+  | { kind: "new-terminal"; height: number; width: number; socketFd: number }
   | { kind: "exec"; candidates: readonly string[]; args: readonly string[]; env: readonly string[] }
 
 export type StepOf<K extends Step["kind"]> = Extract<Step, { kind: K }>

@@ -14,6 +14,7 @@ import {
 } from "../../../ffi/constants/fcntl.ts"
 import type { Step, StepOf } from "../../plan/steps.ts"
 import { init } from "./init.ts"
+import * as lifecycle from "./lifecycle.ts"
 import * as mounts from "./mounts.ts"
 import * as process from "./process.ts"
 import * as root from "./root.ts"
@@ -146,6 +147,16 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return [{ name: "umask", args: [step.mask] }]
     case "init":
       return init(step)
+    case "sync":
+      return lifecycle.sync(step)
+    case "check-command":
+      return lifecycle.checkCommand(step)
+    case "enter-namespaces":
+      return lifecycle.enterNamespaces(step)
+    case "enter-pid-namespace":
+      return lifecycle.enterPidNamespace(step)
+    case "new-terminal":
+      return lifecycle.newTerminal(step)
     case "exec":
       return [process.unblockSignals(), ...process.exec(step)]
     default:
@@ -175,7 +186,12 @@ export function encodeChild(steps: readonly Step[], fds: Descriptors): Call[] {
   return [...clone, ...rest]
 }
 
-/** The list of stage two. */
-export function encodeSealed(steps: readonly Step[], fds: Descriptors, keep: readonly number[]): Call[] {
-  return [...process.enterSealed(keep), ...encodeSteps(steps, fds)]
+/** The list of stage two. Of the descriptors that it keeps the command gets those `passed`. */
+export function encodeSealed(
+  steps: readonly Step[],
+  fds: Descriptors,
+  keep: readonly number[],
+  passed: readonly number[] = [],
+): Call[] {
+  return [...process.enterSealed(keep, passed), ...encodeSteps(steps, fds)]
 }

@@ -144,12 +144,23 @@ export function touch(step: StepOf<"touch">): Call[] {
 
 export const mkdirInRoot = (step: StepOf<"mkdir-in-root">): Call[] => openTarget(step.path, "directory")
 
+/** Hands a descriptor over a connected socket: SCM_RIGHTS of unix(7). */
+export function sendDescriptor(descriptor: Slot, socketFd: number): Call[] {
+  const control = out("control message", CMSG_FD_SIZE)
+  return [
+    // cmsg_len, SOL_SOCKET, SCM_RIGHTS, the descriptor.
+    { name: "load", args: [at(descriptor, 0), 0xffffffff], into: { at: at(control, CMSG_FD_OFFSET), size: 4 } },
+    { name: "load", args: [new Uint8Array([20, 0, 0, 0, 0, 0, 0, 0]), -1], into: { at: at(control, 0), size: 8 } },
+    { name: "load", args: [new Uint8Array([1, 0, 0, 0, 1, 0, 0, 0]), -1], into: { at: at(control, 8), size: 8 } },
+    { name: "sendmsg", args: [socketFd, messageHeader(new Uint8Array([0]), 1, control), 0] },
+  ]
+}
+
 /**
  * The terminal: made in the container's devpts, its slave bound to /dev/console and put on 0, 1 and 2, its master
  * handed to the parent: pty(7), ioctl_tty(2). TIOCGPTPEER instead of a path: CVE-2025-52565.
  */
 export function terminal(step: StepOf<"console">): Call[] {
-  const control = out("control message", CMSG_FD_SIZE)
   return [
     { name: "openat", args: [PTS, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC, 0], into: MASTER },
     { name: "ioctl", args: [MASTER, TIOCSPTLCK, new Uint8Array(4)] },
@@ -164,11 +175,7 @@ export function terminal(step: StepOf<"console">): Call[] {
     copyMount(SLAVE, "", false),
     openInRoot("dev/console", O_PATH, TARGET, RESOLVE_NO_SYMLINKS),
     moveToTarget(),
-    // cmsg_len, SOL_SOCKET, SCM_RIGHTS, the descriptor.
-    { name: "load", args: [at(MASTER, 0), 0xffffffff], into: { at: at(control, CMSG_FD_OFFSET), size: 4 } },
-    { name: "load", args: [new Uint8Array([20, 0, 0, 0, 0, 0, 0, 0]), -1], into: { at: at(control, 0), size: 8 } },
-    { name: "load", args: [new Uint8Array([1, 0, 0, 0, 1, 0, 0, 0]), -1], into: { at: at(control, 8), size: 8 } },
-    { name: "sendmsg", args: [step.socketFd, messageHeader(new Uint8Array([0]), 1, control), 0] },
+    ...sendDescriptor(MASTER, step.socketFd),
     ...[0, 1, 2].map((fd): Call => ({ name: "dup2", args: [SLAVE, fd] })),
   ]
 }

@@ -183,9 +183,9 @@ export const seal = (step: StepOf<"seal">): Call[] => [
 ]
 
 /** First in stage two: nothing of it may be looked at by ptrace or /proc/PID, and the report must end with the exec. */
-export const enterSealed = (keep: readonly number[]): Call[] => [
+export const enterSealed = (keep: readonly number[], passed: readonly number[]): Call[] => [
   prctl(PR_SET_DUMPABLE, 0),
-  ...closeOtherFds(keep),
+  ...closeOtherFds([...keep, ...passed]),
   ...keep.filter((fd) => fd >= 3).map((fd): Call => ({ name: "fcntl", args: [fd, F_SETFD, FD_CLOEXEC] })),
 ]
 
