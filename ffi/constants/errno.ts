@@ -16,5 +16,6 @@ export const EINVAL = 22
 export const ETXTBSY = 26
 export const EROFS = 30
 export const ENAMETOOLONG = 36
+export const ENOSYS = 38
 export const ELOOP = 40
 export const ELIBBAD = 80

@@ -1,0 +1,2 @@
+// linux/keyctl.h
+export const KEYCTL_JOIN_SESSION_KEYRING = 1

@@ -1,0 +1,129 @@
+/** A profile → the program that seccomp(2) loads. */
+import { SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_LOG } from "../../../ffi/constants/seccomp.ts"
+import { ToyboxError } from "../../errors.ts"
+import type { LinuxSeccomp, SeccompArgument } from "../../oci/seccomp.ts"
+import { isCarriedOut } from "./actions.ts"
+import { type Arch, archesOf, type Machine, X32_SYSCALL_BIT } from "./arches.ts"
+import { type Assembler, assembler, type Comparison, type Label } from "./bpf.ts"
+import { type Rule, type Span, spansOf, verdictOf } from "./rules.ts"
+
+// struct seccomp_data: int nr; __u32 arch; __u64 instruction_pointer, args[6].
+const NR = 0
+const ARCH = 4
+const ARGS = 16
+
+const half = (value: number | bigint, which: "low" | "high"): number =>
+  Number((BigInt(value) >> (which === "low" ? 0n : 32n)) & 0xffffffffn)
+
+/** Goes to `yes` if the argument compares so with the condition's value, else to `no`. */
+function emitCondition(to: Assembler, { bits }: Arch, condition: SeccompArgument, yes: Label, no: Label): Label {
+  const { index, op, value, valueTwo = 0 } = condition
+  const low = ARGS + index * 8
+  const high = low + 4
+  if (op === "SCMP_CMP_MASKED_EQ") {
+    const part = (which: "low" | "high", offset: number, next: Label) => {
+      const mask = half(value, which)
+      if (mask === 0) return next
+      // What the mask takes away cannot count, as libseccomp has it.
+      const compared = to.compare("eq", (half(valueTwo, which) & mask) >>> 0, next, no)
+      return to.load(offset, to.and(mask, compared))
+    }
+    const rest = part("low", low, yes)
+    return bits === 64 ? part("high", high, rest) : rest
+  }
+  const positive = op === "SCMP_CMP_EQ" || op === "SCMP_CMP_GE" || op === "SCMP_CMP_GT"
+  const [holds, fails] = positive ? [yes, no] : [no, yes]
+  // NE, LT and LE are EQ, GE and GT the other way round.
+  const how = { EQ: "eq", NE: "eq", GE: "ge", LT: "ge", GT: "gt", LE: "gt" }[op.slice(9)] as Comparison
+  const lower = to.load(low, to.compare(how, half(value, "low"), holds, fails))
+  if (bits === 32) return lower
+  const equal = to.compare("eq", half(value, "high"), lower, fails)
+  return to.load(high, how === "eq" ? equal : to.compare("gt", half(value, "high"), holds, equal))
+}
+
+function emitRules(to: Assembler, arch: Arch, rules: readonly Rule[], otherwise: number): Label {
+  return rules.reduceRight((next, { conditions, value }) => {
+    const start = to.answer(value)
+    return conditions.reduceRight((yes, condition) => emitCondition(to, arch, condition, yes, next), start)
+  }, to.answer(otherwise))
+}
+
+/** Finds the span that holds the number in the accumulator, by halves. */
+function emitSearch(to: Assembler, arch: Arch, spans: readonly Span[]): Label {
+  const [only] = spans
+  if (spans.length === 1 && only) return emitRules(to, arch, only.rules, only.otherwise)
+  const middle = spans.length >> 1
+  const right = emitSearch(to, arch, spans.slice(middle))
+  const left = emitSearch(to, arch, spans.slice(0, middle))
+  return to.compare("ge", (spans[middle] as Span).start, right, left)
+}
+
+const MINUS_ONE = 0xffffffff
+
+/** All the calls that come with one value of seccomp_data.arch: x86-64 and x32 share theirs. */
+function emitArch(to: Assembler, arches: readonly Arch[], seccomp: LinuxSeccomp): Label {
+  const [first, second] = arches as [Arch, Arch?]
+  if (first.name !== "SCMP_ARCH_X86_64") {
+    return to.load(NR, emitSearch(to, first, spansOf(seccomp, first)))
+  }
+  // A tracer skips a call by making its number -1, and filters see that too: seccomp(2).
+  const skipped = emitSearch(to, first, spansOf(seccomp, first))
+  const other = second
+    ? emitSearch(to, second, spansOf(seccomp, second))
+    : to.compare("eq", MINUS_ONE, skipped, to.answer(SECCOMP_RET_KILL_THREAD))
+  return to.load(NR, to.compare("ge", X32_SYSCALL_BIT, other, skipped))
+}
+
+/**
+ * Compiles a profile for a processor. Calls of architectures that the profile does not list kill the thread, as libseccomp
+ * has it. Names of calls that an architecture does not have are left out there. Throws ToyboxError.
+ */
+export function compileSeccomp(seccomp: LinuxSeccomp, machine: Machine): Uint8Array {
+  const arches = archesOf(machine, seccomp.architectures ?? [])
+  check(seccomp, arches[0])
+  const to = assembler()
+  // The processor's own comes first in the program, and so is written last.
+  const audits = [...new Set(arches.map(({ audit }) => audit))].reverse()
+  let other = to.answer(SECCOMP_RET_KILL_THREAD)
+  for (const audit of audits) {
+    const body = emitArch(
+      to,
+      arches.filter((arch) => arch.audit === audit),
+      seccomp,
+    )
+    other = to.compare("eq", audit, body, other)
+  }
+  to.load(ARCH, other)
+  return to.bytes()
+}
+
+/** What no container can be started with. */
+function check(seccomp: LinuxSeccomp, own: Arch): void {
+  const { defaultAction, listenerPath, syscalls = [] } = seccomp
+  if (defaultAction === "SCMP_ACT_NOTIFY") {
+    throw new ToyboxError(
+      "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY would stop the container before it is started",
+      {
+        hint: "name the calls that the supervisor is to decide",
+      },
+    )
+  }
+  const notifies = syscalls.some(({ action }) => action === "SCMP_ACT_NOTIFY")
+  if (notifies && listenerPath === undefined) {
+    throw new ToyboxError("linux.seccomp.listenerPath: missing, and a profile with SCMP_ACT_NOTIFY needs one")
+  }
+  const needed = notifies ? ["sendmsg", "close"] : []
+  for (const name of needed) {
+    if (verdictOf(seccomp, own, name) !== SECCOMP_RET_ALLOW && verdictOf(seccomp, own, name) !== SECCOMP_RET_LOG) {
+      throw new ToyboxError(
+        `linux.seccomp: a profile with SCMP_ACT_NOTIFY must allow ${name}, which hands its listener over`,
+      )
+    }
+  }
+  const execve = verdictOf(seccomp, own, "execve")
+  if (execve !== null && !isCarriedOut(execve)) {
+    throw new ToyboxError("linux.seccomp: the profile does not allow execve, so no command could be started", {
+      hint: "allow execve",
+    })
+  }
+}
