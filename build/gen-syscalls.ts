@@ -21,7 +21,6 @@ export const SYSCALL_ARCHES = Object.keys(SOURCES) as SyscallArch[]
 const NEWER = {
   cachestat: 451, // Linux 6.5
   fchmodat2: 452, // Linux 6.6
-  map_shadow_stack: 453,
   futex_wake: 454, // Linux 6.7
   futex_wait: 455,
   futex_requeue: 456,
@@ -40,9 +39,12 @@ const NEWER = {
   file_setattr: 469,
 } as const
 
-/** Those of one architecture only. */
+/** Those that not every architecture has. */
 const NEWER_ON: Partial<Record<SyscallArch, Readonly<Record<string, number>>>> = {
-  x86_64: { uretprobe: 335 }, // Linux 6.11
+  x86_64: { uretprobe: 335, map_shadow_stack: 453 }, // Linux 6.11, 6.6
+  x86: { map_shadow_stack: 453 },
+  arm64: { map_shadow_stack: 453 }, // Linux 6.13
+  arm: { map_shadow_stack: 453 },
 }
 
 const X32_SYSCALL_BIT = 0x40000000

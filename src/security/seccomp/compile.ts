@@ -2,7 +2,7 @@
 import { SECCOMP_RET_ALLOW, SECCOMP_RET_KILL_THREAD, SECCOMP_RET_LOG } from "../../../ffi/constants/seccomp.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { LinuxSeccomp, SeccompArgument } from "../../oci/seccomp.ts"
-import { isCarriedOut } from "./actions.ts"
+import { isCarriedOut, returnValue } from "./actions.ts"
 import { type Arch, archesOf, type Machine, X32_SYSCALL_BIT } from "./arches.ts"
 import { type Assembler, assembler, type Comparison, type Label } from "./bpf.ts"
 import { type Rule, type Span, spansOf, verdictOf } from "./rules.ts"
@@ -41,37 +41,53 @@ function emitCondition(to: Assembler, { bits }: Arch, condition: SeccompArgument
   return to.load(high, how === "eq" ? equal : to.compare("gt", half(value, "high"), holds, equal))
 }
 
-function emitRules(to: Assembler, arch: Arch, rules: readonly Rule[], otherwise: number): Label {
-  return rules.reduceRight((next, { conditions, value }) => {
+/** A program on its way, and what of it may be used again. */
+interface Session {
+  to: Assembler
+  /** Where the same rules are already, by their text. */
+  written: Map<string, Label>
+}
+
+function emitRules({ to, written }: Session, arch: Arch, rules: readonly Rule[], otherwise: number): Label {
+  if (rules.length === 0) return to.answer(otherwise)
+  const exact = (_: string, value: unknown) => (typeof value === "bigint" ? String(value) : value)
+  const text = JSON.stringify([arch.bits, otherwise, rules], exact)
+  const known = written.get(text)
+  if (known !== undefined) return known
+  const label = rules.reduceRight((next, { conditions, value }) => {
     const start = to.answer(value)
     return conditions.reduceRight((yes, condition) => emitCondition(to, arch, condition, yes, next), start)
   }, to.answer(otherwise))
+  written.set(text, label)
+  return label
 }
 
 /** Finds the span that holds the number in the accumulator, by halves. */
-function emitSearch(to: Assembler, arch: Arch, spans: readonly Span[]): Label {
+function emitSearch(session: Session, arch: Arch, spans: readonly Span[]): Label {
   const [only] = spans
-  if (spans.length === 1 && only) return emitRules(to, arch, only.rules, only.otherwise)
+  if (spans.length === 1 && only) return emitRules(session, arch, only.rules, only.otherwise)
   const middle = spans.length >> 1
-  const right = emitSearch(to, arch, spans.slice(middle))
-  const left = emitSearch(to, arch, spans.slice(0, middle))
-  return to.compare("ge", (spans[middle] as Span).start, right, left)
+  const right = emitSearch(session, arch, spans.slice(middle))
+  const left = emitSearch(session, arch, spans.slice(0, middle))
+  return session.to.compare("ge", (spans[middle] as Span).start, right, left)
 }
 
 const MINUS_ONE = 0xffffffff
 
 /** All the calls that come with one value of seccomp_data.arch: x86-64 and x32 share theirs. */
-function emitArch(to: Assembler, arches: readonly Arch[], seccomp: LinuxSeccomp): Label {
+function emitArch(session: Session, arches: readonly Arch[], seccomp: LinuxSeccomp): Label {
+  const { to } = session
   const [first, second] = arches as [Arch, Arch?]
   if (first.name !== "SCMP_ARCH_X86_64") {
-    return to.load(NR, emitSearch(to, first, spansOf(seccomp, first)))
+    return to.load(NR, emitSearch(session, first, spansOf(seccomp, first)))
   }
+  const body = emitSearch(session, first, spansOf(seccomp, first))
   // A tracer skips a call by making its number -1, and filters see that too: seccomp(2).
-  const skipped = emitSearch(to, first, spansOf(seccomp, first))
+  const skipped = to.answer(returnValue(seccomp.defaultAction, seccomp.defaultErrnoRet))
   const other = second
-    ? emitSearch(to, second, spansOf(seccomp, second))
+    ? emitSearch(session, second, spansOf(seccomp, second))
     : to.compare("eq", MINUS_ONE, skipped, to.answer(SECCOMP_RET_KILL_THREAD))
-  return to.load(NR, to.compare("ge", X32_SYSCALL_BIT, other, skipped))
+  return to.load(NR, to.compare("ge", X32_SYSCALL_BIT, other, body))
 }
 
 /**
@@ -82,12 +98,13 @@ export function compileSeccomp(seccomp: LinuxSeccomp, machine: Machine): Uint8Ar
   const arches = archesOf(machine, seccomp.architectures ?? [])
   check(seccomp, arches[0])
   const to = assembler()
+  const written = new Map<string, Label>()
   // The processor's own comes first in the program, and so is written last.
   const audits = [...new Set(arches.map(({ audit }) => audit))].reverse()
   let other = to.answer(SECCOMP_RET_KILL_THREAD)
   for (const audit of audits) {
     const body = emitArch(
-      to,
+      { to, written },
       arches.filter((arch) => arch.audit === audit),
       seccomp,
     )
