@@ -30,7 +30,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   ],
   "src/cli": ["src/container", "src/image"],
   "src/main.ts": ["src/cli"],
-  build: [],
+  build: ["src/security"],
 }
 
 const MAX_LINES = 300
