@@ -19,6 +19,7 @@ import { unpivotableMounts } from "./facts.ts"
 import { containerFiles } from "./files.ts"
 import { effectiveHostname, gatherFacts, identify, makeSpec } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
+import { seccompFacts } from "./seccomp.ts"
 import { containerPath, newId } from "./state.ts"
 
 // Numbers that a run would get from the kernel; shown, never used.
@@ -27,7 +28,7 @@ const MEMFD = 11
 const ROOT_FD = 12
 
 /** Prints the plan of a run as shell commands, or with `form` "calls" as libc calls. Changes nothing. */
-export function explainRun(request: ContainerRequest, paths: Paths, form: string): number {
+export async function explainRun(request: ContainerRequest, paths: Paths, form: string): Promise<number> {
   if (form !== "" && form !== "shell" && form !== "calls") {
     throw new UsageError(`--explain: "${form}" is not known (use --explain, --explain=shell or --explain=calls)`)
   }
@@ -69,6 +70,7 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
     controllers: Object.keys(cgroup.handle.dirs),
     cgroupFd: cgroup.join.into === null ? undefined : 14,
     rootFd: ROOT_FD,
+    listenerFd: undefined,
   }
   // Bind sources that only a run makes are files.
   const facts = gatherFacts(
@@ -78,7 +80,8 @@ export function explainRun(request: ContainerRequest, paths: Paths, form: string
     held,
     unpivotableMounts(request.mountinfo),
   )
-  const whole = { host, child: childSteps(spec, facts), sealed: sealedSteps(spec, facts) }
+  const filter = await seccompFacts(request, spec, { id, pid: 0, listenerFd: undefined })
+  const whole = { host, child: childSteps(spec, facts), sealed: sealedSteps(spec, { ...facts, ...filter }) }
   const fds = { report: REPORT_FD, reserved: [20, 21, 22] }
   const lines =
     form === "calls"

@@ -27,18 +27,21 @@ export function openInRootFd(rootFd: number, path: string, flags: number): numbe
   return callResult("openat2", rootFd, path.replace(/^\/+/, "") || ".", how, OPEN_HOW_SIZE)
 }
 
-/** A regular file of the root, up to 1 MiB; empty where there is none, or something else in its place. */
-function readRootFile(rootFd: number, path: string): string {
+/** The first `most` bytes of a regular file of the root; none where there is none, or something else in its place. */
+export function readRootBytes(rootFd: number, path: string, most: number): Uint8Array {
   const fd = openInRootFd(rootFd, path, O_RDONLY | O_NONBLOCK)
-  if (fd < 0) return ""
+  if (fd < 0) return new Uint8Array()
   try {
     const found = stat("", AT_EMPTY_PATH, fd)
-    if (!found || (found.mode & S_IFMT) !== S_IFREG) return ""
-    return new TextDecoder().decode(readAll(fd, MOST_BYTES))
+    if (!found || (found.mode & S_IFMT) !== S_IFREG) return new Uint8Array()
+    return readAll(fd, most)
   } finally {
     close(fd)
   }
 }
+
+const readRootFile = (rootFd: number, path: string): string =>
+  new TextDecoder().decode(readRootBytes(rootFd, path, MOST_BYTES))
 
 interface PasswdEntry {
   name: string
@@ -122,7 +125,7 @@ export function resolveUser(
 export function resolveIdentity(
   rootFd: number,
   request: { user: string; groupAdd: readonly string[]; env: readonly string[]; terminal: boolean; hostname: string },
-): Identity {
+): Omit<Identity, "compat"> {
   const passwd = parsePasswd(readRootFile(rootFd, "etc/passwd"))
   const groups = parseGroup(readRootFile(rootFd, "etc/group"))
   const { uid, gid, additionalGids, home } = resolveUser(request.user, request.groupAdd, passwd, groups)

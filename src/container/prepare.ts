@@ -21,6 +21,7 @@ import {
 } from "./facts.ts"
 import { fileMounts } from "./files.ts"
 import { resolveIdentity } from "./identity.ts"
+import { is32Bit } from "./machine.ts"
 import type { ContainerRequest } from "./request.ts"
 
 const isPrivate = (request: ContainerRequest, type: "uts" | "network") =>
@@ -56,12 +57,13 @@ export function makeSpec(request: ContainerRequest, id: string, directory: strin
 export function identify(request: ContainerRequest, id: string, spec: Spec, rootFd: number): void {
   const { user, groupAdd, env, terminal } = request.process
   const identity = resolveIdentity(rootFd, { user, groupAdd, env, terminal, hostname: effectiveHostname(request, id) })
+  const compat = request.process.seccomp === "default" && is32Bit(rootFd, request.process.args, identity.env)
   // The defaults, too, are given only as far as toybox has them.
   const own = ownCapabilities()
   const lacking = request.process.capAdd.find((name) => name !== "ALL" && !own.includes(name))
   if (lacking !== undefined)
     throw new UsageError(`--cap-add: toybox itself does not have ${lacking}, and cannot give it`)
-  applyIdentity(spec, request.process, identity, own)
+  applyIdentity(spec, request.process, { ...identity, compat }, own)
 }
 
 /** What the parent holds open for the plan. */
@@ -76,6 +78,8 @@ export interface Held {
   controllers: readonly string[]
   cgroupFd: number | undefined
   rootFd: number
+  /** Connected to the supervisor of a seccomp profile. */
+  listenerFd: number | undefined
 }
 
 /** The facts of a plan. */
@@ -113,6 +117,7 @@ export function gatherFacts(
     parentDeathSignal: true,
     reportFd: held.reportFd,
     ...(held.traceFd === undefined ? {} : { traceFd: held.traceFd }),
+    ...(held.listenerFd === undefined ? {} : { listenerFd: held.listenerFd }),
     memfd: held.memfd,
     goFd: held.goFd,
     stageOneFds,

@@ -26,6 +26,7 @@ import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import { describeEnding } from "./result.ts"
 import { openRoot } from "./root.ts"
+import { connectListener, seccompFacts } from "./seccomp.ts"
 import {
   type ContainerResult,
   enterRunning,
@@ -160,6 +161,7 @@ async function start(
     controllers: Object.keys(handle.dirs),
     cgroupFd,
     rootFd: live.rootFd,
+    listenerFd: connectListener(request),
   }
   const facts = gatherFacts(request, spec, live.directory, held, unpivotableMounts(request.mountinfo))
   const one = launch(childSteps(spec, facts), live.rootFd, facts)
@@ -168,15 +170,16 @@ async function start(
   try {
     // The child has two milliseconds of mounting before it; meanwhile its command is prepared.
     identify(request, live.id, spec, live.rootFd)
-    two = seal(sealedSteps(spec, facts), one.calls.length, facts)
+    const filter = await seccompFacts(request, spec, { id: live.id, pid, listenerFd: held.listenerFd })
+    two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
   } catch (error) {
     kill(pid, SIGKILL)
     waitChild(pid, __WALL)
     throw error
   }
   call("write", goFd, new Uint8Array(1), 1)
-  for (const fd of [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, ...(cgroupFd === undefined ? [] : [cgroupFd])])
-    close(fd)
+  for (const fd of [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, cgroupFd, held.listenerFd])
+    if (fd !== undefined) close(fd)
   releaseFacts(facts)
   const { detachKeys } = request
 

@@ -27,6 +27,7 @@ import { removeTree } from "../../ffi/remove-tree.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
+import { stringifyExact } from "../oci/seccomp.ts"
 import type { Paths } from "../paths.ts"
 
 /** containers/ID/container.json. */
@@ -185,7 +186,7 @@ export function lockDead(paths: Paths, name: string): RunningLock | null {
 }
 
 export function writeRecord(paths: Paths, record: ContainerRecord): void {
-  writeFile(`${containerPath(paths, record.id)}/container.json`, JSON.stringify(record))
+  writeFile(`${containerPath(paths, record.id)}/container.json`, stringifyExact(record, record.spec.linux.seccomp))
 }
 
 export const readRecord = (paths: Paths, id: string): ContainerRecord | null =>

@@ -46,7 +46,7 @@ export interface Encoded {
   calls: readonly Call[]
 }
 
-type Channels = Pick<Facts, "reportFd" | "traceFd" | "memfd" | "startFd" | "enterFds" | "passedFds">
+type Channels = Pick<Facts, "reportFd" | "traceFd" | "listenerFd" | "memfd" | "startFd" | "enterFds" | "passedFds">
 
 /** Clones the child and lets it go as far as await-go; returns its pid. What fails in it is read from the report pipe. */
 export function launch(

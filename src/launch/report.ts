@@ -60,6 +60,14 @@ const HINTS: readonly { kind: Step["kind"]; call?: string; errno: string; hint: 
     hint: "toybox itself lacks a capability that was asked for: see CapPrm in /proc/self/status",
   },
   { kind: "device", errno: "EPERM", hint: "making device nodes needs CAP_MKNOD and a device cgroup that allows it" },
+  { kind: "seccomp", call: "seccomp", errno: "EINVAL", hint: "this kernel has no seccomp filters, or lacks a flag" },
+  {
+    kind: "seccomp",
+    call: "seccomp",
+    errno: "EBUSY",
+    hint: "another filter around toybox has a notify listener already",
+  },
+  { kind: "session-keyring", errno: "EDQUOT", hint: "a limit on keys is reached: see /proc/sys/kernel/keys" },
   { kind: "seal", errno: "EACCES", hint: "executable memfds are forbidden here: see /proc/sys/vm/memfd_noexec" },
 ]
 

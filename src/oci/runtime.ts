@@ -1,5 +1,6 @@
 /** OCI runtime-spec 1.2, config.json for Linux: the internal language. Field names are the specification's. */
 import type { LinuxResources } from "./resources.ts"
+import type { LinuxSeccomp } from "./seccomp.ts"
 
 export interface Spec {
   ociVersion: string
@@ -153,13 +154,12 @@ export interface Linux {
   cgroupsPath: string
   resources: LinuxResources
   sysctl: Record<string, string>
+  seccomp?: LinuxSeccomp
   rootfsPropagation?: string
   maskedPaths: string[]
   readonlyPaths: string[]
   mountLabel?: string
   personality?: Personality
-  /** As it was given; security/ reads it. */
-  seccomp?: unknown
 }
 
 export interface TimeOffset {

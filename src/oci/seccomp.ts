@@ -178,3 +178,12 @@ export function parseSeccompJson(text: string): unknown {
       : value
   return JSON.parse(text, exact as (key: string, value: unknown) => unknown)
 }
+
+/** JSON.stringify of what holds a profile: its bigints are written as the numbers they are. */
+export function stringifyExact(value: unknown, seccomp: LinuxSeccomp | undefined): string {
+  const isBig = ({ value, valueTwo }: SeccompArgument) => typeof value === "bigint" || typeof valueTwo === "bigint"
+  // Asked beforehand, because a replacer is called for every part of the value.
+  if (!seccomp?.syscalls?.some(({ args }) => args?.some(isBig))) return JSON.stringify(value)
+  const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
+  return JSON.stringify(value, (_, part) => (typeof part === "bigint" ? rawJSON(String(part)) : part))
+}

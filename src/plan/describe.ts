@@ -207,6 +207,15 @@ export function shellLines(step: Step, { root }: Context): string[] {
       return [
         `# capabilities: effective ${caps(step.effective)}; inheritable ${caps(step.inheritable)}; ambient ${caps(step.ambient)}`,
       ]
+    case "session-keyring":
+      return ["keyctl new_session"]
+    case "unblock-signals":
+      return []
+    case "seccomp":
+      return [
+        `# system calls are filtered from here on, by a program of ${step.program.length / 8} instructions`,
+        ...(step.listener ? ["# its notify descriptor goes to the supervisor's socket"] : []),
+      ]
     case "no-new-privileges":
       return ["setpriv --no-new-privs …"]
     case "umask":

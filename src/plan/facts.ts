@@ -10,6 +10,12 @@ export interface CgroupMount {
   options: readonly (readonly [string, string | null])[]
 }
 
+export interface SeccompProgram {
+  program: Uint8Array
+  flags: number
+  listener?: { socketFd: number; message: Uint8Array }
+}
+
 export interface Facts {
   /** Where the root is attached in the child, just before the host's is left. */
   rootMountPoint: string
@@ -44,6 +50,10 @@ export interface Facts {
   lastCapability: number
   /** Descriptors for 0, 1, 2; or the socket over which the terminal's master is handed back. */
   stdio: readonly [number, number, number] | { socketFd: number }
+  /** What seccomp(2) loads, and the socket over which a notify descriptor is handed to its supervisor. */
+  seccomp?: SeccompProgram
+  /** That socket is open before there is a program. */
+  listenerFd?: number
   init: boolean
   /** Whether the container dies with toybox. */
   parentDeathSignal: boolean
@@ -77,5 +87,9 @@ export const MOMENT_HOOKS = 1
 export const MOMENT_READY = 2
 
 /** The descriptors that stage two needs for itself. */
-export const keptBySealed = (facts: Pick<Facts, "reportFd" | "traceFd" | "startFd" | "enterFds">): number[] =>
-  [facts.reportFd, facts.traceFd, facts.startFd, ...(facts.enterFds ?? [])].filter((fd) => fd !== undefined)
+export const keptBySealed = (
+  facts: Pick<Facts, "reportFd" | "traceFd" | "listenerFd" | "startFd" | "enterFds">,
+): number[] =>
+  [facts.reportFd, facts.traceFd, facts.listenerFd, facts.startFd, ...(facts.enterFds ?? [])].filter(
+    (fd) => fd !== undefined,
+  )

@@ -53,21 +53,34 @@ export function sealedSteps(spec: Spec, facts: Facts): Step[] {
   const { uid, gid, additionalGids, umask } = process.user
   const capabilities = capabilitySteps(process, facts.lastCapability)
   const keepCapabilities = uid !== 0 && process.capabilities.permitted.length > 0
+  // Without no_new_privs a filter needs CAP_SYS_ADMIN, and so comes before the user and the capabilities: seccomp(2).
+  const filter: Step[] = facts.seccomp ? [{ kind: "seccomp", ...facts.seccomp }] : []
+  const early = process.noNewPrivileges ? [] : filter
+  const late = process.noNewPrivileges ? filter : []
   return [
     ...(terminal && uid !== 0 ? [{ kind: "own-terminal", uid } satisfies Step] : []),
     // As root: a directory that only root may enter is a valid working directory.
     { kind: "chdir", path: process.cwd },
+    // As root: a user may have a few hundred keys only. What is in the caller's keyring is not the container's.
+    { kind: "session-keyring" },
+    // Before a filter, as all that can be: a profile is made for the command, not for what goes before it.
+    { kind: "umask", mask: umask ?? 0o022 },
+    { kind: "default-signals" },
     // The bounding set needs CAP_SETPCAP, and so comes before the user and the other sets.
     ...capabilities.before,
+    ...early,
     { kind: "user", uid, gid, groups: additionalGids, keepCapabilities },
     ...capabilities.after,
     // setresuid cleared it.
     ...(facts.parentDeathSignal ? [{ kind: "parent-death-signal", signal: SIGKILL } satisfies Step] : []),
     ...(process.noNewPrivileges ? [{ kind: "no-new-privileges" } satisfies Step] : []),
-    { kind: "umask", mask: umask ?? 0o022 },
-    { kind: "default-signals" },
-    facts.init ? { kind: "init", reportFd: facts.reportFd, terminal } : { kind: "session", terminal },
+    // An init is under the filter, too: who traces it could have it make any call.
+    ...(facts.init
+      ? [...late, { kind: "init", reportFd: facts.reportFd, terminal } satisfies Step]
+      : [{ kind: "session", terminal } satisfies Step]),
     ...startSteps(facts, candidates),
+    { kind: "unblock-signals" },
+    ...(facts.init ? [] : late),
     { kind: "exec", candidates, args: process.args, env: process.env },
   ]
 }

@@ -85,6 +85,12 @@ export function sentence(step: Step): string {
     case "bounding-set":
     case "capabilities":
       return "set the capabilities"
+    case "session-keyring":
+      return "make a session keyring"
+    case "unblock-signals":
+      return "let signals through"
+    case "seccomp":
+      return "filter the system calls"
     case "no-new-privileges":
       return "set no_new_privs"
     case "umask":

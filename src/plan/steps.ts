@@ -99,6 +99,14 @@ export type Step =
       ambient: readonly number[]
     }
   | { kind: "no-new-privileges" }
+  | { kind: "session-keyring" }
+  | { kind: "unblock-signals" }
+  | {
+      kind: "seccomp"
+      program: Uint8Array
+      flags: number
+      listener?: { socketFd: number; message: Uint8Array }
+    }
   | { kind: "umask"; mask: number }
   | { kind: "init"; reportFd: number; terminal: boolean }
   /** One of the candidates must look as if it could be executed. */

@@ -1,6 +1,10 @@
 /** A run request → an OCI runtime spec. */
 import type { LinuxDeviceCgroup } from "../oci/resources.ts"
 import type { Capabilities, Device, Mount, Namespace, NamespaceType, Spec, User } from "../oci/runtime.ts"
+import type { LinuxSeccomp } from "../oci/seccomp.ts"
+import { defaultSeccomp } from "../security/seccomp/default-profile.ts"
+import { MACHINE } from "../security/seccomp/filter.ts"
+import { resolveProfile } from "../security/seccomp/resolve.ts"
 import {
   DEFAULT_CAPABILITIES,
   DEFAULT_DEVICE_RULES,
@@ -16,6 +20,8 @@ import type { NamespaceMode, RunRequest } from "./request.ts"
 export interface Identity {
   user: User
   env: readonly string[]
+  /** The command is a program of 32 bits. */
+  compat?: boolean
 }
 
 export interface Place {
@@ -97,6 +103,20 @@ function allMounts(request: RunRequest, files: readonly Mount[]): Mount[] {
   return [...defaults, ...request.mounts.toSorted((a, b) => depth(a) - depth(b))]
 }
 
+// toybox itself needs this; the default profile asks for less.
+const OLDEST_KERNEL = [5, 12] as const
+
+function seccompOf(
+  { seccomp }: RunRequest,
+  { bounding }: Capabilities,
+  compat: boolean,
+): { seccomp: LinuxSeccomp } | null {
+  if (seccomp === null) return null
+  const place = { capabilities: bounding, machine: MACHINE, kernel: OLDEST_KERNEL }
+  if (typeof seccomp === "string") return { seccomp: defaultSeccomp(place, compat || seccomp === "builtin") }
+  return { seccomp: resolveProfile(seccomp.profile, { ...place, kernel: seccomp.kernel }) }
+}
+
 const NO_CAPABILITIES: Capabilities = { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] }
 
 /** Fills in what only the container's own files can tell; until then nobody may do nothing. */
@@ -109,6 +129,7 @@ export function applyIdentity(
   spec.process.user = identity.user
   spec.process.env = [...identity.env]
   spec.process.capabilities = capabilitySets(request, identity.user.uid, ownCapabilities)
+  Object.assign(spec.linux, seccompOf(request, spec.process.capabilities, identity.compat ?? false))
 }
 
 /** The spec of `run`, but for who runs the command: see applyIdentity. */

@@ -1,6 +1,7 @@
 /** What `run` was asked for, read from the command line and checked: the input of generate.ts. */
 import type { LinuxResources } from "../oci/resources.ts"
 import type { Mount, NamespaceType, Rlimit } from "../oci/runtime.ts"
+import type { Circumstances, Profile } from "../security/seccomp/resolve.ts"
 
 /** A container to share a namespace with; its host name is unset where that is the host's. */
 export interface RunningContainer {
@@ -11,6 +12,12 @@ export interface RunningContainer {
 
 /** "private": a new one; "host": toybox's own; or the namespace of a running container. */
 export type NamespaceMode = { mode: "private" } | { mode: "host" } | ({ mode: "container" } & RunningContainer)
+
+/**
+ * "default": docker's profile, without 32-bit programs unless the root is made of them; "builtin": with them, as docker
+ * has it; or a profile of the user's.
+ */
+export type SeccompRequest = "default" | "builtin" | { profile: Profile; kernel: Circumstances["kernel"] }
 
 export interface RunRequest {
   args: string[]
@@ -28,6 +35,8 @@ export interface RunRequest {
   capAdd: readonly string[]
   capDrop: readonly string[]
   noNewPrivileges: boolean
+  /** Null: no filter. */
+  seccomp: SeccompRequest | null
   privileged: boolean
   readonlyRoot: boolean
   mounts: readonly Mount[]

@@ -71,7 +71,7 @@ export const RUN_OPTIONS = {
     type: "string",
     repeated: true,
     valueHint: "OPTION",
-    description: "no-new-privileges[=true|false]",
+    description: "no-new-privileges[=true|false], seccomp=FILE|unconfined",
   },
   privileged: { type: "boolean", description: "All capabilities, devices and paths of the host" },
   device: { type: "string", repeated: true, valueHint: "SRC[:DST[:rwm]]", description: "Device of the host" },

@@ -20,6 +20,7 @@ export const noRareOptions = (limits: readonly Rlimit[]): RareOptions => ({
     capAdd: [],
     capDrop: [],
     noNewPrivileges: true,
+    seccomp: "default",
     privileged: false,
     mounts: [],
     shmSize: DEFAULT_SHM_SIZE,

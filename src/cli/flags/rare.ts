@@ -10,6 +10,7 @@ import { mountOptions, shmSize } from "./mounts.ts"
 import { namespaceModes } from "./namespaces.ts"
 import type { RareOptions } from "./none.ts"
 import { environment, signalNumber, ulimits } from "./process.ts"
+import { seccomp } from "./seccomp.ts"
 import { capabilities, devices, noNewPrivileges, sysctls } from "./security.ts"
 
 function labels(argv: ParsedArgv): Record<string, string> {
@@ -71,6 +72,7 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
       capAdd: capabilities(argv, "cap-add"),
       capDrop: capabilities(argv, "cap-drop"),
       noNewPrivileges: noNewPrivileges(argv),
+      seccomp: seccomp(argv),
       privileged: booleans.get("privileged") ?? false,
       mounts: mountOptions(argv),
       shmSize: shmSize(argv),

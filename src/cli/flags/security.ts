@@ -32,7 +32,12 @@ export function noNewPrivileges(argv: ParsedArgv): boolean {
   let result = !(argv.booleans.get("privileged") ?? false)
   for (const text of argv.lists.get("security-opt") ?? []) {
     const match = /^no-new-privileges(?:[=:](true|false))?$/.exec(text)
-    if (!match) throw new UsageError(`--security-opt: "${text}" is not known (use no-new-privileges=true or =false)`)
+    if (/^seccomp[=:]/.test(text)) continue
+    if (!match) {
+      throw new UsageError(
+        `--security-opt: "${text}" is not known (use no-new-privileges=true or =false, seccomp=FILE or =unconfined)`,
+      )
+    }
     result = match[1] !== "false"
   }
   return result

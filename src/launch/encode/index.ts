@@ -18,6 +18,7 @@ import * as lifecycle from "./lifecycle.ts"
 import * as mounts from "./mounts.ts"
 import * as process from "./process.ts"
 import * as root from "./root.ts"
+import { seccomp, sessionKeyring } from "./seccomp.ts"
 
 /** Descriptors of the parent that the lists name. */
 export interface Descriptors {
@@ -157,8 +158,14 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return lifecycle.enterPidNamespace(step)
     case "new-terminal":
       return lifecycle.newTerminal(step)
+    case "session-keyring":
+      return sessionKeyring()
+    case "seccomp":
+      return seccomp(step)
+    case "unblock-signals":
+      return [process.unblockSignals()]
     case "exec":
-      return [process.unblockSignals(), ...process.exec(step)]
+      return process.exec(step)
     default:
       return step satisfies never
   }

@@ -24,6 +24,7 @@ export function factsFor(spec: Spec, changes: Partial<Facts> = {}): Facts {
     namespaceFds: new Map(joined.map((path, i) => [path, 30 + i])),
     lastCapability: 40,
     stdio: [0, 1, 2],
+    ...(spec.linux.seccomp ? { seccomp: { program: new Uint8Array(24), flags: 4 } } : {}),
     init: false,
     parentDeathSignal: true,
     reportFd: 10,

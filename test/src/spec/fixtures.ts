@@ -15,6 +15,7 @@ export const REQUEST: RunRequest = {
   capAdd: [],
   capDrop: [],
   noNewPrivileges: true,
+  seccomp: "default",
   privileged: false,
   readonlyRoot: false,
   mounts: [],

@@ -1,0 +1,16 @@
+/** What kind of programs a root is made of. */
+import { execCandidates } from "../plan/identity.ts"
+import { readRootBytes } from "./identity.ts"
+
+const MAGIC = [0x7f, 0x45, 0x4c, 0x46]
+const CLASS = 4
+const ELFCLASS32 = 1
+
+/** Whether the command, or where that is a script the root's shell, is a program of 32 bits: elf(5). */
+export function is32Bit(rootFd: number, [command = ""]: readonly string[], env: readonly string[]): boolean {
+  for (const path of [...execCandidates(command, env), "/bin/sh"]) {
+    const head = readRootBytes(rootFd, path, CLASS + 1)
+    if (MAGIC.every((byte, index) => head[index] === byte)) return head[CLASS] === ELFCLASS32
+  }
+  return false
+}

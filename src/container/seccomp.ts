@@ -1,0 +1,68 @@
+/** The filter of a container's system calls, and the supervisor that some of them are put to. */
+import { call } from "../../ffi/call.ts"
+import { AF_UNIX, SOCK_CLOEXEC, SOCK_STREAM } from "../../ffi/constants/socket.ts"
+import { close } from "../../ffi/fs.ts"
+import { ToyboxError } from "../errors.ts"
+import type { Spec } from "../oci/runtime.ts"
+import type { SeccompProgram } from "../plan/facts.ts"
+import { builtInFilter, compileFilter } from "../security/seccomp/filter.ts"
+import type { ContainerRequest } from "./request.ts"
+
+const MOST_PATH = 107
+
+/** Connects to a profile's listenerPath: unix(7). Undefined where it has none. */
+export function connectListener({ process }: ContainerRequest): number | undefined {
+  const { seccomp } = process
+  const path = seccomp === null || typeof seccomp === "string" ? undefined : seccomp.profile.listenerPath
+  if (path === undefined) return undefined
+  const bytes = new TextEncoder().encode(path)
+  if (!path.startsWith("/") || bytes.length > MOST_PATH) {
+    throw new ToyboxError(
+      `linux.seccomp.listenerPath: "${path}" must be an absolute path of ${MOST_PATH} bytes at most`,
+    )
+  }
+  const address = new Uint8Array(2 + MOST_PATH + 1)
+  address[0] = AF_UNIX
+  address.set(bytes, 2)
+  const fd = call("socket", AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)
+  try {
+    call("connect", fd, address, address.length)
+  } catch (cause) {
+    close(fd)
+    throw new ToyboxError(`linux.seccomp.listenerPath: cannot reach the supervisor at ${path}`, {
+      cause,
+      hint: "start it before the container",
+    })
+  }
+  return fd
+}
+
+/** What a supervisor is told beside the descriptor: runtime-spec "Container Process State". */
+function processState(spec: Spec, id: string, pid: number): Uint8Array {
+  const { seccomp } = spec.linux
+  const { ociVersion } = spec
+  const state = { ociVersion, id, status: "creating", pid, bundle: spec.root.path, annotations: spec.annotations ?? {} }
+  const metadata = seccomp?.listenerMetadata
+  const told = { ociVersion, fds: ["seccompFd"], pid, ...(metadata === undefined ? {} : { metadata }), state }
+  return new TextEncoder().encode(JSON.stringify(told))
+}
+
+/** What stage two loads. Throws ToyboxError where the profile is none that a container can start with. */
+export async function seccompFacts(
+  request: ContainerRequest,
+  spec: Spec,
+  { id, pid, listenerFd }: { id: string; pid: number; listenerFd: number | undefined },
+): Promise<{ seccomp?: SeccompProgram }> {
+  const { seccomp } = spec.linux
+  if (!seccomp) return {}
+  const usual = request.process.seccomp === "default" && seccomp.architectures?.length === 1
+  const filter = (usual ? builtInFilter(spec.process.capabilities.bounding) : null) ?? (await compileFilter(seccomp))
+  const notifies = seccomp.syscalls?.some(({ action }) => action === "SCMP_ACT_NOTIFY") ?? false
+  if (!notifies || listenerFd === undefined) return { seccomp: filter }
+  if (spec.linux.namespaces.some(({ type, path }) => type === "pid" && path !== undefined)) {
+    throw new ToyboxError("linux.seccomp: SCMP_ACT_NOTIFY does not go with a shared pid namespace", {
+      hint: "leave out --pid container:ID",
+    })
+  }
+  return { seccomp: { ...filter, listener: { socketFd: listenerFd, message: processState(spec, id, pid) } } }
+}
