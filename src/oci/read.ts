@@ -22,6 +22,7 @@ import { cleanPath, readMapping, readMounts } from "./read-mounts.ts"
 import { processAt } from "./read-process.ts"
 import { readResources } from "./read-resources.ts"
 import type * as oci from "./runtime.ts"
+import { parseSeccompJson, readSeccomp } from "./seccomp.ts"
 
 /** More than any engine writes; JSON.parse needs several times its size. */
 const MOST_CHARACTERS = 16 * 1024 * 1024
@@ -97,9 +98,6 @@ const personality: Read<oci.Personality> = (value, where) => {
   return { domain }
 }
 
-const seccomp: Read<object> = (value, where) =>
-  typeof value === "object" && value !== null && !Array.isArray(value) ? value : refuse(where, "an object", value)
-
 const timeOffset = object<oci.TimeOffset>({ secs: integer(-(2 ** 53), 2 ** 53), nanosecs: integer(0, 999_999_999) })
 
 const sysctl = record(text)
@@ -131,7 +129,7 @@ const linux: Read<oci.Linux & Refused> = object<oci.Linux & Refused>(
     readonlyPaths: list(absolutePath),
     mountLabel: text,
     personality,
-    seccomp,
+    seccomp: readSeccomp,
     intelRdt: unsupported(`cache and memory bandwidth allocation: ${NOT_POSSIBLE}`),
     netDevices: unsupported(`moving network devices into the container: ${NOT_POSSIBLE}`),
     memoryPolicy: unsupported(`NUMA memory policies: ${NOT_POSSIBLE}`),
@@ -190,7 +188,8 @@ function parse(text: string, where: string): unknown {
     throw new UsageError(`${where}: is longer than ${MOST_CHARACTERS / 1024 / 1024} million characters`)
   }
   try {
-    return JSON.parse(text)
+    // An argument of a seccomp rule may need all of 64 bits. A reviver is slow: most configurations have none such.
+    return /\d{16}/.test(text) ? parseSeccompJson(text) : JSON.parse(text)
   } catch (error) {
     throw new UsageError(`${where}: is no JSON (${error instanceof Error ? error.message : error})`)
   }
