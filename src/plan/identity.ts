@@ -10,6 +10,8 @@ const numbers = (names: readonly string[], last: number) =>
 
 function capabilitySteps({ capabilities }: Process, last: number): { before: Step[]; after: Step[] } {
   const bounding = new Set(numbers(capabilities.bounding, last))
+  const permitted = numbers(capabilities.permitted, last)
+  const inheritable = numbers(capabilities.inheritable, last)
   const drop: number[] = []
   for (let number = 0; number <= last; number++) if (!bounding.has(number)) drop.push(number)
   return {
@@ -18,9 +20,12 @@ function capabilitySteps({ capabilities }: Process, last: number): { before: Ste
       {
         kind: "capabilities",
         effective: numbers(capabilities.effective, last),
-        permitted: numbers(capabilities.permitted, last),
-        inheritable: numbers(capabilities.inheritable, last),
-        ambient: numbers(capabilities.ambient, last),
+        permitted,
+        inheritable,
+        // Of others the kernel refuses to make ambient ones: capabilities(7). runc's own default spec names some.
+        ambient: numbers(capabilities.ambient, last).filter(
+          (number) => inheritable.includes(number) && permitted.includes(number),
+        ),
       },
     ],
   }

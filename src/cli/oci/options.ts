@@ -1,0 +1,41 @@
+/** The options of the OCI commands: runc's, with those of crun that engines use. */
+import type { OptionDefinitions } from "../argv.ts"
+
+export const OCI_GLOBAL_OPTIONS = {
+  root: { type: "string", valueHint: "DIR", description: "Where the containers are kept" },
+  log: { type: "string", valueHint: "FILE", description: "Append failures to FILE" },
+  "log-format": { type: "string", valueHint: "text|json", description: "What the log looks like" },
+  "log-level": { type: "string", valueHint: "LEVEL", description: "Accepted for the sake of engines" },
+  debug: { type: "boolean", description: "Show stack traces with errors" },
+  "systemd-cgroup": { type: "boolean", description: "Not supported: refused" },
+  "cgroup-manager": { type: "string", valueHint: "cgroupfs", description: "Who makes the cgroups" },
+  rootless: { type: "string", valueHint: "auto|true|false", description: "Accepted for the sake of engines" },
+  criu: { type: "string", valueHint: "FILE", description: "Accepted for the sake of engines" },
+  version: { type: "boolean", alias: "v", description: "Print the version" },
+  help: { type: "boolean", alias: "h", description: "Show this text" },
+} as const satisfies OptionDefinitions
+
+const HELP = { help: { type: "boolean", alias: "h", description: "Show this text" } } as const
+
+export const CREATE_OPTIONS = {
+  bundle: { type: "string", alias: "b", valueHint: "DIR", description: "The bundle (default: the current directory)" },
+  "console-socket": { type: "string", valueHint: "SOCKET", description: "Where the terminal's master is sent" },
+  "pid-file": { type: "string", valueHint: "FILE", description: "Write the process's number to FILE" },
+  "preserve-fds": { type: "string", valueHint: "N", description: "Pass N descriptors after standard error on" },
+  "no-pivot": { type: "boolean", description: "Move the root instead of pivoting, for a ramfs" },
+  "no-new-keyring": { type: "boolean", description: "Keep the session keyring of the caller" },
+  "no-subreaper": { type: "boolean", description: "Accepted for the sake of engines" },
+  ...HELP,
+} as const satisfies OptionDefinitions
+
+export const DELETE_OPTIONS = {
+  force: { type: "boolean", alias: "f", description: "Kill it first; none is no error" },
+  ...HELP,
+} as const satisfies OptionDefinitions
+
+export const KILL_OPTIONS = {
+  all: { type: "boolean", alias: "a", description: "Every process of the container" },
+  ...HELP,
+} as const satisfies OptionDefinitions
+
+export const PLAIN_OPTIONS = HELP satisfies OptionDefinitions
