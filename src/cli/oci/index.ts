@@ -13,6 +13,7 @@ type Command = (words: readonly string[], context: OciContext) => Promise<number
 const COMMANDS: Record<string, () => Promise<Command>> = {
   create: async () => (await import("./create.ts")).createCommand,
   delete: async () => (await import("./delete.ts")).deleteCommand,
+  exec: async () => (await import("./exec.ts")).execCommand,
   kill: async () => (await import("./kill.ts")).killCommand,
   pause: async () => (await import("./pause.ts")).pauseCommand,
   resume: async () => (await import("./pause.ts")).resumeCommand,

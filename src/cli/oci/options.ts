@@ -38,4 +38,24 @@ export const KILL_OPTIONS = {
   ...HELP,
 } as const satisfies OptionDefinitions
 
+export const EXEC_OPTIONS = {
+  process: { type: "string", alias: "p", valueHint: "FILE", description: "The process to run, as JSON" },
+  cwd: { type: "string", valueHint: "DIR", description: "Its working directory" },
+  env: { type: "string", alias: "e", repeated: true, valueHint: "NAME=VALUE", description: "Add to its environment" },
+  tty: { type: "boolean", alias: "t", description: "Give it a terminal" },
+  user: { type: "string", alias: "u", valueHint: "UID[:GID]", description: "Its user" },
+  "additional-gids": { type: "string", alias: "g", repeated: true, valueHint: "GID", description: "One more group" },
+  detach: { type: "boolean", alias: "d", description: "Return once it runs" },
+  "pid-file": { type: "string", valueHint: "FILE", description: "Write its number to FILE" },
+  "console-socket": { type: "string", valueHint: "SOCKET", description: "Where the terminal's master is sent" },
+  "process-label": { type: "string", valueHint: "LABEL", description: "Its SELinux label" },
+  apparmor: { type: "string", valueHint: "PROFILE", description: "Its AppArmor profile" },
+  "no-new-privs": { type: "boolean", description: "Set no_new_privs" },
+  cap: { type: "string", alias: "c", repeated: true, valueHint: "NAME", description: "One more capability" },
+  "preserve-fds": { type: "string", valueHint: "N", description: "Pass N descriptors after standard error on" },
+  cgroup: { type: "string", valueHint: "PATH", description: "Accepted where it is the container's own (/)" },
+  "no-subreaper": { type: "boolean", description: "Accepted for the sake of engines" },
+  ...HELP,
+} as const satisfies OptionDefinitions
+
 export const PLAIN_OPTIONS = HELP satisfies OptionDefinitions

@@ -18,6 +18,10 @@ const COMMANDS: Record<string, CommandDef> = {
     signal: { type: "positional", required: false, description: "Name or number (default: TERM)" },
   }),
   delete: command("delete", "Remove a container", options.DELETE_OPTIONS, ID),
+  exec: command("exec", "Run another process in a container", options.EXEC_OPTIONS, {
+    ...ID,
+    command: { type: "positional", required: false, description: "Command and its arguments" },
+  }),
   pause: command("pause", "Stop the processes of a container where they are", options.PLAIN_OPTIONS, ID),
   resume: command("resume", "Let the processes of a container go on", options.PLAIN_OPTIONS, ID),
 }

@@ -14,7 +14,7 @@ import { launch, type Reports, readReports } from "../../launch/index.ts"
 import { explainFailure } from "../../launch/report.ts"
 import type { Hook, Hooks } from "../../oci/runtime.ts"
 import type { Step } from "../../plan/steps.ts"
-import { type Entered, otherNamespaces } from "./namespaces.ts"
+import { type Entered, otherNamespaces } from "../namespaces.ts"
 import type { OciState } from "./state.ts"
 
 export type HookName = keyof Hooks

@@ -1,8 +1,8 @@
 /** Which namespaces a running process has of its own. */
-import { callResult, failure } from "../../../ffi/call.ts"
-import { close, stat } from "../../../ffi/fs.ts"
-import { ToyboxError } from "../../errors.ts"
-import type { NamespaceType } from "../../oci/runtime.ts"
+import { callResult, failure } from "../../ffi/call.ts"
+import { close, stat } from "../../ffi/fs.ts"
+import { ToyboxError } from "../errors.ts"
+import type { NamespaceType } from "../oci/runtime.ts"
 
 const FILES: readonly (readonly [NamespaceType, string])[] = [
   ["user", "user"],
