@@ -23,6 +23,9 @@ export const FSMOUNT_CLOEXEC = 1
 export const FSCONFIG_SET_FLAG = 0
 export const FSCONFIG_SET_STRING = 1
 export const FSCONFIG_CMD_CREATE = 6
+export const FSCONFIG_CMD_RECONFIGURE = 7
+export const FSPICK_CLOEXEC = 1
+export const FSPICK_EMPTY_PATH = 8
 
 export const MOUNT_ATTR_RDONLY = 0x00000001
 export const MOUNT_ATTR_NOSUID = 0x00000002

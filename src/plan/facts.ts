@@ -16,6 +16,13 @@ export interface SeccompProgram {
   listener?: { socketFd: number; message: Uint8Array }
 }
 
+/** What is bound into a container. */
+export interface Source {
+  directory: boolean
+  /** Where a symbolic link leads that is to be copied. */
+  link?: string
+}
+
 export interface Facts {
   /** Where the root is attached in the child, just before the host's is left. */
   rootMountPoint: string
@@ -39,11 +46,13 @@ export interface Facts {
     hostPath?: string
   }
   /** By source of a bind mount. */
-  sources: ReadonlyMap<string, { directory: boolean }>
+  sources: ReadonlyMap<string, Source>
   /** Sources that toybox itself provides: they cover a symlink instead of following it. */
   ownFiles: ReadonlySet<string>
-  /** Of the masked and read-only paths, those that exist here. */
-  present: ReadonlyMap<string, { directory: boolean }>
+  /** Of the masked and read-only paths, those that may exist; the container itself looks which kind is there if it is not said. */
+  present: ReadonlyMap<string, { directory?: boolean }>
+  /** Mounts that the parent has made beforehand, attached nowhere, by destination. */
+  madeMounts?: ReadonlyMap<string, number>
   /** Namespace files held open, by path. */
   namespaceFds: ReadonlyMap<string, number>
   /** The highest capability this kernel knows: /proc/sys/kernel/cap_last_cap. */
@@ -85,6 +94,8 @@ export const JOIN_ORDER: readonly NamespaceType[] = ["user", "ipc", "uts", "netw
 /** What a waiting child tells the parent: its hooks may run; the command may be started. */
 export const MOMENT_HOOKS = 1
 export const MOMENT_READY = 2
+/** The child of a user namespace waits for its maps, and what else needs the rights outside. */
+export const MOMENT_MAPS = 3
 
 /** The descriptors that stage two needs for itself. */
 export const keptBySealed = (

@@ -3,6 +3,7 @@ import { CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Process, Spec } from "../oci/runtime.ts"
 import { type Facts, MOMENT_READY } from "./facts.ts"
+import { labelSteps, personalitySteps, schedulingSteps } from "./process.ts"
 import type { Step } from "./steps.ts"
 
 const numbers = (names: readonly string[], last: number) =>
@@ -68,6 +69,9 @@ export function sealedSteps(spec: Spec, facts: Facts): Step[] {
     { kind: "chdir", path: process.cwd },
     // As root: a user may have a few hundred keys only. What is in the caller's keyring is not the container's.
     { kind: "session-keyring" },
+    ...schedulingSteps(process),
+    ...personalitySteps(spec),
+    ...labelSteps(process),
     // Before a filter, as all that can be: a profile is made for the command, not for what goes before it.
     { kind: "umask", mask: umask ?? 0o022 },
     { kind: "default-signals" },

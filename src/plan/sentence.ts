@@ -26,6 +26,8 @@ export function sentence(step: Step): string {
       return `mount ${step.type} on ${step.target}`
     case "bind":
       return `mount ${step.source} on ${step.target}`
+    case "remount":
+      return `change the mount on ${step.target}`
     case "device":
       return `make the device ${step.path}`
     case "symlink":
@@ -111,6 +113,18 @@ export function sentence(step: Step): string {
       return `give the terminal to user ${step.uid}`
     case "take-source":
       return `open ${step.source}`
+    case "become-root":
+      return "become root of the user namespace"
+    case "scheduler":
+      return `set the scheduler to ${step.scheduler.policy} (process.scheduler)`
+    case "io-priority":
+      return `set the I/O priority to ${step.class} (process.ioPriority)`
+    case "personality":
+      return `set the personality to ${step.domain} (linux.personality)`
+    case "label":
+      return `set the label ${step.value} (${step.field})`
+    case "cpu-affinity":
+      return "set the processors (process.execCPUAffinity)"
     case "init":
       return "start the init"
     default:

@@ -90,8 +90,6 @@ function runHook(name: HookName, hook: Hook, state: string, inside: Entered | nu
   } finally {
     close(reportEnd)
     close(stdin)
-    const [first] = steps
-    if (first?.kind === "clone" && first.pidNamespaceFd !== undefined) close(first.pidNamespaceFd)
   }
   const helper = pid
   while (readReports(reportFd, reports, false)) if (reports.pid !== undefined) pid = reports.pid

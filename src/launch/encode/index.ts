@@ -13,6 +13,8 @@ import {
   O_WRONLY,
 } from "../../../ffi/constants/fcntl.ts"
 import type { Step, StepOf } from "../../plan/steps.ts"
+import * as attributes from "./attributes.ts"
+import * as hidden from "./hidden.ts"
 import { init } from "./init.ts"
 import * as lifecycle from "./lifecycle.ts"
 import * as mounts from "./mounts.ts"
@@ -84,6 +86,8 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return mounts.takeSource(step)
     case "bind":
       return mounts.bind(step)
+    case "remount":
+      return mounts.remount(step)
     case "device":
       return mounts.device(step)
     case "given-dev":
@@ -95,13 +99,13 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
     case "console":
       return mounts.terminal(step)
     case "mask-source":
-      return mounts.maskSource(step)
+      return hidden.maskSource(step)
     case "mask":
-      return mounts.mask(step)
+      return hidden.mask(step)
     case "readonly-path":
-      return mounts.readonlyPath(step)
+      return hidden.readonlyPath(step)
     case "readonly-mount":
-      return mounts.readonlyMount(step)
+      return hidden.readonlyMount(step)
     case "sysctl":
       return mounts.sysctl(step)
     case "hostname":
@@ -146,6 +150,18 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return process.noNewPrivileges()
     case "umask":
       return [{ name: "umask", args: [step.mask] }]
+    case "become-root":
+      return attributes.becomeRoot()
+    case "scheduler":
+      return attributes.scheduler(step)
+    case "io-priority":
+      return attributes.ioPriority(step)
+    case "personality":
+      return attributes.personality(step)
+    case "label":
+      return attributes.label(step)
+    case "cpu-affinity":
+      return attributes.cpuAffinity(step)
     case "init":
       return init(step)
     case "sync":

@@ -162,7 +162,7 @@ describe("namespaces", () => {
       namespaces: { network: container, pid: container, ipc: container, uts: container, cgroup: container },
     })
     const joined = steps.filter((step) => step.kind === "setns")
-    expect(clone(steps)).toMatchObject({ namespaces: ["mount"], pidNamespaceFd: expect.any(Number) })
+    expect(clone(steps)).toMatchObject({ namespaces: ["mount"], helper: { joins: [{ namespace: "pid" }] } })
     expect(joined.map(({ namespace }) => namespace)).toEqual(["ipc", "uts", "network", "cgroup"])
     for (const { fd } of joined) expect(fd).toBeGreaterThanOrEqual(30)
     expect(first(steps, "unshare", "hostname", "loopback")).toBe(-1)
