@@ -17,6 +17,7 @@ const COMMANDS: Record<string, () => Promise<Command>> = {
   kill: async () => (await import("./kill.ts")).killCommand,
   pause: async () => (await import("./pause.ts")).pauseCommand,
   resume: async () => (await import("./pause.ts")).resumeCommand,
+  run: async () => (await import("./run.ts")).runCommand,
   start: async () => (await import("./start.ts")).startCommand,
   state: async () => (await import("./state.ts")).stateCommand,
 }

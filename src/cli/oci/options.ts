@@ -28,6 +28,12 @@ export const CREATE_OPTIONS = {
   ...HELP,
 } as const satisfies OptionDefinitions
 
+export const RUN_OPTIONS = {
+  detach: { type: "boolean", alias: "d", description: "Return once it runs" },
+  keep: { type: "boolean", description: "Do not delete it when it has ended" },
+  ...CREATE_OPTIONS,
+} as const satisfies OptionDefinitions
+
 export const DELETE_OPTIONS = {
   force: { type: "boolean", alias: "f", description: "Kill it first; none is no error" },
   ...HELP,

@@ -7,6 +7,6 @@ import { PLAIN_OPTIONS } from "./options.ts"
 export async function startCommand(words: readonly string[], { root }: OciContext): Promise<number> {
   const { booleans, rest } = parseArgv(words, PLAIN_OPTIONS)
   if (booleans.get("help")) return (await import("./usage.ts")).printOciUsage("start")
-  startContainer(root, onlyId("start", rest))
+  await startContainer(root, onlyId("start", rest))
   return 0
 }

@@ -18,6 +18,7 @@ const COMMANDS: Record<string, CommandDef> = {
     signal: { type: "positional", required: false, description: "Name or number (default: TERM)" },
   }),
   delete: command("delete", "Remove a container", options.DELETE_OPTIONS, ID),
+  run: command("run", "Create, start, wait for and delete a container", options.RUN_OPTIONS, ID),
   exec: command("exec", "Run another process in a container", options.EXEC_OPTIONS, {
     ...ID,
     command: { type: "positional", required: false, description: "Command and its arguments" },

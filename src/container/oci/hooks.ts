@@ -22,11 +22,17 @@ export type HookName = keyof Hooks
 const MOST_OUTPUT = 4096
 
 /** A file without a name that holds `text`, to be read from its beginning. */
-function memoryFile(text: string): number {
+export function memoryFile(text: string): number {
   const fd = call("memfd_create", "hook", 1)
   writeAll(fd, new TextEncoder().encode(text))
   call("lseek", fd, 0, 0)
   return fd
+}
+
+/** What a hook has said, as far as it is worth telling. */
+export function readOutput(fd: number): string {
+  call("lseek", fd, 0, 0)
+  return new TextDecoder().decode(readAll(fd, MOST_OUTPUT))
 }
 
 /** Waits for a child; kills it after `milliseconds`, and then gives null. */
@@ -95,8 +101,7 @@ function runHook(name: HookName, hook: Hook, state: string, inside: Entered | nu
   while (readReports(reportFd, reports, false)) if (reports.pid !== undefined) pid = reports.pid
   if (helper !== pid) waitChild(helper, __WALL)
   const status = waitUntil(pid, timeoutOf(hook))
-  call("lseek", output, 0, 0)
-  const said = new TextDecoder().decode(readAll(output, MOST_OUTPUT))
+  const said = readOutput(output)
   close(output)
   const [failure] = reports.failures
   if (failure) throw new ToyboxError(`hook ${name}: cannot run ${hook.path}: ${errnoName(failure.errno)}`)

@@ -9,6 +9,7 @@ import { type Reports, readReports } from "../../launch/index.ts"
 import { notice } from "../../log.ts"
 import type { Spec } from "../../oci/runtime.ts"
 import { commandError } from "./command-error.ts"
+import { endProcesses } from "./delete.ts"
 import { runHooks } from "./hooks.ts"
 import {
   lockContainer,
@@ -27,25 +28,23 @@ import {
  * Gives the word to a created container; returns where the failures of its exec are reported, which ends with an exec that
  * happened. Throws where the container does not wait.
  */
-export function release(root: string, record: OciRecord, spec: Spec): number {
+export async function release(root: string, record: OciRecord, spec: Spec): Promise<number> {
   const { id } = record
   const startFd = openStart(root, id)
   if (startFd === null) throw new ToyboxError(`container ${id} has ended before it was started`)
   const reportFd = open(reportFifo(root, id), O_RDONLY | O_NONBLOCK)
   try {
-    runStartHooks(record, spec)
+    if (spec.hooks?.startContainer?.length) await (await import("./start-hooks.ts")).runStartHooks(record, spec)
     call("write", startFd, new Uint8Array(1), 1)
   } catch (error) {
     close(reportFd)
+    // A container whose hook has failed never starts.
+    endProcesses(record)
     throw error
   } finally {
     close(startFd)
   }
   return reportFd
-}
-
-function runStartHooks(record: OciRecord, spec: Spec): void {
-  runHooks("startContainer", spec.hooks?.startContainer, ociState(record, "created"), record.pid)
 }
 
 /** What comes after the exec. A poststart hook that fails is told, and changes nothing. */
@@ -68,13 +67,21 @@ export function awaitExec(reportFd: number, spec: Spec): void {
     const [events] = poll([{ fd: reportFd, events: POLLIN }], null)
     if (events) more = readReports(reportFd, reports, false)
   }
-  const errnos = reports.failures.map(({ errno }) => errno).filter((errno) => errno !== 0)
+  reportFailure(reports, spec)
+}
+
+/** Throws the error that the reports of an exec tell of, if any. */
+export function reportFailure({ failures }: Reports, spec: Spec): void {
   // The last report is of the list's end, which comes only where no candidate could be executed.
-  if (reports.failures.at(-1)?.errno === 0) throw commandError(spec.process, errnos)
+  if (failures.at(-1)?.errno !== 0) return
+  throw commandError(
+    spec.process,
+    failures.map(({ errno }) => errno).filter((errno) => errno !== 0),
+  )
 }
 
 /** Starts a created container. Throws ToyboxError where it is none, or where its command cannot be executed. */
-export function startContainer(root: string, id: string): void {
+export async function startContainer(root: string, id: string): Promise<void> {
   const lock = lockContainer(root, id)
   try {
     const record = readRecord(root, id)
@@ -82,7 +89,7 @@ export function startContainer(root: string, id: string): void {
     if (status === "stopped") throw new ToyboxError(`cannot start a container that has stopped: ${id}`)
     if (status !== "created") throw new ToyboxError(`cannot start an already running container: ${id}`)
     const spec = readConfig(root, record)
-    awaitExec(release(root, record, spec), spec)
+    awaitExec(await release(root, record, spec), spec)
     afterStart(root, record, spec)
   } finally {
     unlock(lock)

@@ -84,7 +84,11 @@ export interface OciLock {
   fd: number
 }
 
-export const unlock = ({ fd }: OciLock): void => close(fd)
+/** May be called again: the number is not closed twice, which would be another's by then. */
+export function unlock(lock: OciLock): void {
+  if (lock.fd >= 0) close(lock.fd)
+  lock.fd = -1
+}
 
 /** Enters a container; it appears locked and complete with its record. Null where the id is in use. */
 export function enterContainer(root: string, record: OciRecord, config: string): OciLock | null {
