@@ -24,9 +24,10 @@ import type { CgroupManager } from "../../cgroup/manager.ts"
 import { ToyboxError } from "../../errors.ts"
 import { type Encoded, launch, type Reports, readReports, seal } from "../../launch/index.ts"
 import type { Spec } from "../../oci/runtime.ts"
-import { type Facts, MOMENT_HOOKS, MOMENT_READY } from "../../plan/facts.ts"
+import { type Facts, MOMENT_HOOKS, MOMENT_MAPS, MOMENT_READY } from "../../plan/facts.ts"
 import { sealedSteps } from "../../plan/identity.ts"
 import { childSteps } from "../../plan/index.ts"
+import { hasOwn } from "../../plan/namespaces.ts"
 import { compileFilter } from "../../security/seccomp/filter.ts"
 import { releaseFacts } from "../prepare.ts"
 import { connectSupervisor, withListener } from "../seccomp.ts"
@@ -35,7 +36,8 @@ import { launchFailure } from "./command-error.ts"
 import { connectSocket } from "./console.ts"
 import { gatherFacts } from "./facts.ts"
 import { runHooks } from "./hooks.ts"
-
+import { prepareMounts } from "./mounts.ts"
+import { prepareOutside } from "./outside.ts"
 import { containerDirectory, type OciRecord, ociState, reportFifo, startFifo, writeRecord } from "./state.ts"
 
 export interface CreateRequest {
@@ -112,6 +114,8 @@ export async function bringUp(launching: Launching): Promise<void> {
     const awaitHooks = Boolean(
       hooks?.prestart?.length || hooks?.createRuntime?.length || hooks?.createContainer?.length,
     )
+    const mounts = prepareMounts(spec, rootFd)
+    for (const fd of mounts.made.values()) hold(fd)
     const facts = gatherFacts(
       spec,
       containerDirectory(root, id),
@@ -126,6 +130,7 @@ export async function bringUp(launching: Launching): Promise<void> {
         rootFd,
         cgroupFd,
         listenerFd,
+        mounts,
         cgroupFiles: manager?.join.files ?? [],
         controllers: Object.keys(manager?.handle.dirs ?? {}),
       },
@@ -138,11 +143,12 @@ export async function bringUp(launching: Launching): Promise<void> {
     const filter = seccomp ? withListener(await compileFilter(seccomp), spec, { id, pid, listenerFd }) : {}
     const two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
     const go = () => call("write", goFd, new Uint8Array(1), 1)
-    if (!awaitHooks) go()
+    const awaitMaps = hasOwn(spec, "user")
+    if (!awaitHooks && !awaitMaps) go()
     // What the child alone may hold now: its end is told by the ends of these.
-    for (const fd of [reportEnd, spare, startFd, goEnd, memfd]) drop(fd)
+    for (const fd of [reportEnd, spare, startFd, goEnd, memfd, ...mounts.made.values()]) drop(fd)
     releaseFacts(facts)
-    follow({ launching, one, two, reportFd, helper: pid, go })
+    follow({ launching, one, two, reportFd, helper: pid, awaitHooks, go })
   } catch (error) {
     if (pid > 0) {
       kill(record.pid, SIGKILL)
@@ -167,9 +173,12 @@ function follow(context: {
   two: Encoded
   reportFd: number
   helper: number
+  awaitHooks: boolean
   go: () => void
 }): void {
-  const { launching, one, two, reportFd, helper, go } = context
+  const { launching, one, two, reportFd, helper, awaitHooks, go } = context
+  const [clone] = one.steps
+  const hasHelper = clone?.kind === "clone" && clone.helper !== undefined
   const { request, spec, record } = launching
   const reports: Reports = { failures: [] }
   for (let told = 0; ; ) {
@@ -180,9 +189,16 @@ function follow(context: {
       waitChild(helper, __WALL)
       remember(request.root, record, reports.pid)
     }
+    // The helper may be later than the child that it has made.
+    if (more && hasHelper && reports.pid === undefined) continue
     for (const moment of reports.moments?.slice(told) ?? []) {
       told++
       if (moment === MOMENT_READY) return
+      if (moment === MOMENT_MAPS) {
+        prepareOutside(record.pid, spec)
+        go()
+        if (!awaitHooks) go()
+      }
       if (moment === MOMENT_HOOKS) {
         const state = ociState(record, "creating")
         runHooks("prestart", spec.hooks?.prestart, state)

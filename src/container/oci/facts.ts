@@ -6,15 +6,9 @@ import type { CgroupRequest } from "../../cgroup/plan.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Spec } from "../../oci/runtime.ts"
 import type { Facts } from "../../plan/facts.ts"
-import {
-  bindSources,
-  cgroupView,
-  isChrooted,
-  lastCapability,
-  openNamespaces,
-  presentPaths,
-  unpivotableMounts,
-} from "../facts.ts"
+import { hasOwn } from "../../plan/namespaces.ts"
+import { cgroupView, isChrooted, lastCapability, openNamespaces, unpivotableMounts } from "../facts.ts"
+import type { PreparedMounts } from "./mounts.ts"
 
 /** The cgroup that a spec asks for. Throws UsageError for a bad path. */
 export function cgroupRequest(spec: Spec, id: string): CgroupRequest {
@@ -47,6 +41,7 @@ export interface Held {
   cgroupFiles: readonly string[]
   /** Connected to the supervisor of a seccomp profile. */
   listenerFd: number | undefined
+  mounts: PreparedMounts
   /** Controllers in which the container has a cgroup. */
   controllers: readonly string[]
 }
@@ -61,18 +56,26 @@ export function gatherFacts(
 ): Facts {
   const namespaceFds = openNamespaces(spec)
   const ownCgroup = spec.linux.namespaces.some(({ type }) => type === "cgroup")
-  const stageOneFds = [held.rootFd, ...namespaceFds.values(), ...(held.cgroupFd === undefined ? [] : [held.cgroupFd])]
+  const { sources, made } = held.mounts
+  const stageOneFds = [
+    held.rootFd,
+    ...namespaceFds.values(),
+    ...made.values(),
+    ...(held.cgroupFd === undefined ? [] : [held.cgroupFd]),
+  ]
   return {
     // Hooks expect the root where the bundle has it.
     rootMountPoint: spec.root.path,
-    scratchMountPoint: directory,
+    // Root in a user namespace may not reach a directory of ours. Over the old /proc nobody looks any more.
+    scratchMountPoint: hasOwn(spec, "user") ? "/proc" : directory,
     unpivotable: unpivotableMounts(readText("/proc/self/mountinfo")),
     chrooted: isChrooted(),
     cgroup: held.cgroupFd === undefined ? { join: held.cgroupFiles } : { join: [], fd: held.cgroupFd },
     cgroupView: cgroupView(cgroups, held.controllers, !ownCgroup),
-    sources: bindSources(spec),
+    sources,
+    madeMounts: made,
     ownFiles: new Set(),
-    present: presentPaths([...spec.linux.maskedPaths, ...spec.linux.readonlyPaths]),
+    present: new Map([...spec.linux.maskedPaths, ...spec.linux.readonlyPaths].map((path) => [path, {}])),
     namespaceFds,
     lastCapability: lastCapability(),
     stdio: held.stdio,
