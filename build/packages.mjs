@@ -20,6 +20,7 @@ export const TEST_PACKAGES = [
   "openssl",
   "linux-libc-dev-armhf-cross",
   "python3",
+  "linux-libc-dev-armhf-cross",
   "qemu-system-x86",
   "qemu-user",
   "runc",

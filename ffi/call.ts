@@ -82,11 +82,12 @@ function tell<Result>(what: (tracer: Tracer) => Result): Result | undefined {
   }
 }
 
-/** Lays out a list and carries it out in this process; `index` is that of the call it stopped at. */
-export function walkHere(calls: readonly Call[]): { program: Program; index: number } {
+/** Lays out a list in `where` and carries it out in this process; `index` is that of the call it stopped at. */
+export function walkHere(calls: readonly Call[], where: Arena | "anew" = arena): { program: Program; index: number } {
   const fd = tracer === null ? undefined : tell((told) => told.open())
   const options = { reportFd: -1, child: false, trace: fd === undefined ? undefined : { fd } }
-  const program = layOut(calls, arena, stageOne, options)
+  const program =
+    where === "anew" ? layOutAnew(calls, stageOne, options).program : layOut(calls, where, stageOne, options)
   const index = program.index(walk(program.address))
   if (fd !== undefined) tell((told) => told.list(calls, fd))
   return { program, index }

@@ -1,7 +1,12 @@
 /** Dispatch by the first word, and the only exit; prints one error, in two lines. */
 import { errorChain, errorHint, ToyboxError } from "./errors.ts"
 
+/** Called through a link of one of these names, toybox is an OCI runtime. */
+const OCI_NAMES = new Set(["toybox-oci", "runc", "crun"])
+const calledAs = () => process.argv0.slice(process.argv0.lastIndexOf("/") + 1)
+
 async function dispatch(words: readonly string[]): Promise<number> {
+  if (OCI_NAMES.has(calledAs())) return (await import("./cli/oci/index.ts")).runOci(words)
   // The hot path imports nothing that it does not use; citty, which knows all commands, comes with the others.
   if (words[0] === "run") {
     const { runCommand } = await import("./cli/commands/run.ts")

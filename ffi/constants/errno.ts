@@ -14,6 +14,7 @@ export const ENOTDIR = 20
 export const EISDIR = 21
 export const EINVAL = 22
 export const ETXTBSY = 26
+export const EROFS = 30
 export const ENAMETOOLONG = 36
 export const ENOSYS = 38
 export const ELOOP = 40

@@ -1,4 +1,4 @@
-// asm-generic/ioctls.h, linux/sockios.h, net/if.h
+// asm-generic/ioctls.h, linux/sockios.h, net/if.h, linux/nsfs.h
 export const TCGETS = 0x5401
 export const TCSETS = 0x5402
 export const TCSETSF = 0x5404
@@ -10,3 +10,4 @@ export const TIOCGPTPEER = 0x5441
 export const SIOCSIFFLAGS = 0x8914
 export const IFF_UP = 1
 export const IFF_RUNNING = 0x40
+export const NS_GET_NSTYPE = 0xb703

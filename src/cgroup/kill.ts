@@ -69,6 +69,13 @@ export function thaw(handle: CgroupHandle, io: CgroupIo): void {
   io.writeText(file, thawed)
 }
 
+/** Whether the processes are stopped, or about to be. */
+export function isFrozen(handle: CgroupHandle, io: CgroupIo): boolean {
+  const freezer = freezerOf(handle)
+  const text = freezer ? io.tryReadText(freezer.file) : null
+  return text !== null && text.trim() !== freezer?.thawed
+}
+
 /** Frozen, nothing can fork while the list is read, nor end and give its number to a stranger. */
 function killRound({ dir, file, frozen, thawed, state, done }: Freezer, pids: readonly number[], io: CgroupIo): void {
   if (!tryWrite(file, frozen, io)) {
@@ -84,8 +91,14 @@ function killRound({ dir, file, frozen, thawed, state, done }: Freezer, pids: re
   }
 }
 
+/** Every process of the cgroup is in each of its directories. */
+const anyDirectory = ({ dirs }: CgroupHandle) => dirs.freezer ?? dirs.pids ?? Object.values(dirs)[0] ?? ""
+
+/** The processes of a container. */
+export const listPids = (handle: CgroupHandle, io: CgroupIo): number[] => pidsIn(anyDirectory(handle), io)
+
 function killLoop(handle: CgroupHandle, io: CgroupIo): void {
-  const dir = handle.dirs.freezer ?? handle.dirs.pids ?? Object.values(handle.dirs)[0] ?? ""
+  const dir = anyDirectory(handle)
   const freezer = freezerOf(handle) ?? {
     dir,
     file: `${dir}/freezer.state`,

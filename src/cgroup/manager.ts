@@ -2,7 +2,7 @@ import { ToyboxError } from "../errors.ts"
 import type { Cgroups } from "./detect.ts"
 import { executePlan, ParentGone, removeIfEmpty, type StepTrace } from "./execute.ts"
 import { type CgroupIo, hostIo } from "./io.ts"
-import { freeze, killAll, thaw } from "./kill.ts"
+import { freeze, isFrozen, killAll, listPids, thaw } from "./kill.ts"
 import type { CgroupHandle, CgroupPlan, CgroupRequest, JoinTarget } from "./plan.ts"
 import { removeDirectory } from "./remove.ts"
 import { type CgroupStats, readMemoryLimit, readOomKills, readStats } from "./stats.ts"
@@ -23,6 +23,9 @@ export interface CgroupManager {
   memoryLimit(): number | null
   freeze(): void
   thaw(): void
+  isFrozen(): boolean
+  /** Of every process in it and below. */
+  pids(): number[]
   /** Kills every process in it. They may be still on their way out when it returns; `remove` waits for them. */
   kill(): void
   /** Removes it with all below, and toybox's own parents once they are empty. To be called again after any failure. */
@@ -125,6 +128,8 @@ export function openCgroup(handle: CgroupHandle, io: CgroupIo = hostIo): CgroupM
     memoryLimit: () => readMemoryLimit(handle, io),
     freeze: () => freeze(handle, io),
     thaw: () => thaw(handle, io),
+    isFrozen: () => isFrozen(handle, io),
+    pids: () => listPids(handle, io),
     kill: () => killAll(handle, io),
     remove() {
       for (const dir of new Set(Object.values(handle.dirs))) removeDirectory(dir, io)

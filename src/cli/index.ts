@@ -5,6 +5,7 @@ import { print } from "../log.ts"
 import { closest } from "./argv.ts"
 
 const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
+  oci: async (words) => (await import("./oci/index.ts")).runOci(words),
   ps: async (words) => (await import("./commands/ps.ts")).psCommand(words),
   rm: async (words) => (await import("./commands/rm.ts")).rmCommand(words),
   cache: async (words) => (await import("./commands/cache.ts")).cacheCommand(words),

@@ -8,7 +8,7 @@ import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
 
-const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): ArgsDef => ({
+export const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): ArgsDef => ({
   ...positional,
   ...Object.fromEntries(
     Object.entries(definitions).map(([name, { type, description, alias, valueHint }]) => [

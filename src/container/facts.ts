@@ -1,14 +1,16 @@
 /** What a plan needs to know of this machine. */
 import { call, callResult, scratch } from "../../ffi/call.ts"
 import { _LINUX_CAPABILITY_VERSION_3, CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
-import { AT_FDCWD, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { AT_FDCWD, O_NONBLOCK, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { NS_GET_NSTYPE } from "../../ffi/constants/ioctl.ts"
+import * as sched from "../../ffi/constants/sched.ts"
 import { STATX_BASIC_STATS, STATX_MNT_ID } from "../../ffi/constants/stat.ts"
-import { exists, isDirectory, listDir, lstat, open, readText, stat } from "../../ffi/fs.ts"
+import { close, exists, isDirectory, listDir, lstat, open, readText, stat } from "../../ffi/fs.ts"
 import { capHeader } from "../../ffi/structs.ts"
 import type { Cgroups } from "../cgroup/detect.ts"
 import { unescapeOctal } from "../cgroup/mountinfo.ts"
 import { ToyboxError } from "../errors.ts"
-import type { Spec } from "../oci/runtime.ts"
+import type { NamespaceType, Spec } from "../oci/runtime.ts"
 import type { CgroupMount, Facts } from "../plan/facts.ts"
 
 /**
@@ -100,15 +102,33 @@ export function bindSources(spec: Spec): Map<string, { directory: boolean }> {
   return sources
 }
 
+const CLONE_FLAGS: Record<NamespaceType, number> = {
+  mount: sched.CLONE_NEWNS,
+  uts: sched.CLONE_NEWUTS,
+  ipc: sched.CLONE_NEWIPC,
+  pid: sched.CLONE_NEWPID,
+  network: sched.CLONE_NEWNET,
+  cgroup: sched.CLONE_NEWCGROUP,
+  user: sched.CLONE_NEWUSER,
+  time: sched.CLONE_NEWTIME,
+}
+
 /** Opens the namespace files of a spec, so that they stay what they are. */
 export function openNamespaces(spec: Spec): Map<string, number> {
   const fds = new Map<string, number>()
   for (const { type, path } of spec.linux.namespaces) {
     if (path === undefined) continue
+    let fd: number
     try {
-      fds.set(path, open(path, O_RDONLY))
+      fd = open(path, O_RDONLY | O_NONBLOCK)
     } catch (error) {
       throw new ToyboxError(`cannot join the ${type} namespace ${path}`, { cause: error })
+    }
+    fds.set(path, fd)
+    // Only files of namespaces answer: ioctl_ns(2).
+    if (callResult("ioctl", fd, NS_GET_NSTYPE, 0) !== CLONE_FLAGS[type]) {
+      for (const opened of fds.values()) close(opened)
+      throw new ToyboxError(`cannot join the ${type} namespace ${path}: it is no file of a ${type} namespace`)
     }
   }
   return fds

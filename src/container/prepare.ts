@@ -107,7 +107,10 @@ export function gatherFacts(
     scratchMountPoint: layout.work,
     unpivotable,
     chrooted: isChrooted(),
-    cgroup: held.cgroupFd === undefined ? { join: held.join.files } : { join: [], fd: held.cgroupFd },
+    cgroup:
+      held.cgroupFd === undefined
+        ? { join: held.join.files, later: held.join.files.length > 0 }
+        : { join: [], fd: held.cgroupFd },
     cgroupView: cgroupView(request.cgroups, held.controllers, cgroupShared),
     sources: bindSources(spec),
     ownFiles: new Set(fileMounts(directory).map(({ source }) => source)),

@@ -10,10 +10,14 @@ import type { ContainerRequest } from "./request.ts"
 
 const MOST_PATH = 107
 
-/** Connects to a profile's listenerPath: unix(7). Undefined where it has none. */
+/** Connects to the listenerPath of a request's profile. Undefined where it has none. */
 export function connectListener({ process }: ContainerRequest): number | undefined {
   const { seccomp } = process
-  const path = seccomp === null || typeof seccomp === "string" ? undefined : seccomp.profile.listenerPath
+  return connectSupervisor(seccomp === null || typeof seccomp === "string" ? undefined : seccomp.profile.listenerPath)
+}
+
+/** Connects to a profile's listenerPath: unix(7). Undefined where it has none. */
+export function connectSupervisor(path: string | undefined): number | undefined {
   if (path === undefined) return undefined
   const bytes = new TextEncoder().encode(path)
   if (!path.startsWith("/") || bytes.length > MOST_PATH) {
@@ -59,8 +63,17 @@ export async function seccompFacts(
   if (builtIn) return { seccomp: builtIn }
   const { seccomp } = spec.linux
   if (!seccomp) return {}
-  const filter = await compileFilter(seccomp)
-  const notifies = seccomp.syscalls?.some(({ action }) => action === "SCMP_ACT_NOTIFY") ?? false
+  return withListener(await compileFilter(seccomp), spec, { id, pid, listenerFd })
+}
+
+/** A filter with what its supervisor is told, where it has one. Throws ToyboxError where that cannot be. */
+export function withListener(
+  filter: SeccompProgram,
+  spec: Spec,
+  { id, pid, listenerFd }: { id: string; pid: number; listenerFd: number | undefined },
+): { seccomp: SeccompProgram } {
+  const { seccomp } = spec.linux
+  const notifies = seccomp?.syscalls?.some(({ action }) => action === "SCMP_ACT_NOTIFY") ?? false
   if (!notifies || listenerFd === undefined) return { seccomp: filter }
   if (spec.linux.namespaces.some(({ type, path }) => type === "pid" && path !== undefined)) {
     throw new ToyboxError("linux.seccomp: SCMP_ACT_NOTIFY does not go with a shared pid namespace", {

@@ -1,5 +1,5 @@
 /** A plan → a process. */
-import { layOutAnew, stageOne } from "../../ffi/call.ts"
+import { layOutAnew, stageOne, walkHere } from "../../ffi/call.ts"
 import { type Call, PROCESS } from "../../ffi/calls.ts"
 import { close, read } from "../../ffi/fs.ts"
 import { keepHeapFromChildren } from "../../ffi/heap.ts"
@@ -7,10 +7,12 @@ import type { Trace } from "../../ffi/layout.ts"
 import { walk } from "../../ffi/libc.ts"
 import { REPORT_SIZE, TRACE_STRIDE } from "../../ffi/records.ts"
 import { fillAndSeal, sealedImage } from "../../ffi/sealed.ts"
-import type { Facts } from "../plan/facts.ts"
+import { type Facts, keptBySealed } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
-import { encodeChild, encodeSealed } from "./encode/index.ts"
+import { encodeChild, encodeSealed, encodeSteps } from "./encode/index.ts"
+import { MOMENT_REPORT } from "./encode/lifecycle.ts"
 import { PID_REPORT } from "./encode/process.ts"
+import { ROOT } from "./encode/root.ts"
 
 /** A list stopped; report.ts makes the words, which are loaded only then. */
 export class ListFailure extends Error {
@@ -30,18 +32,34 @@ export class ListFailure extends Error {
 
 const trace = (fd: number | undefined): Trace | undefined => (fd === undefined ? undefined : { fd })
 
+/** Mounts the root in this process, detached; returns its fd. */
+export function mountRoot(steps: readonly Step[]): number {
+  const calls = encodeSteps(steps, { report: -1, free: 0 })
+  const { program, index } = walkHere(calls, "anew")
+  if (index < calls.length) throw new ListFailure(steps, calls, index, program.errno(index))
+  return program.value(ROOT)
+}
+
 /** A list of steps with its calls; kept to name the step and the call of a failure. */
 export interface Encoded {
   steps: readonly Step[]
   calls: readonly Call[]
 }
 
-type Channels = Pick<Facts, "reportFd" | "traceFd" | "listenerFd" | "memfd">
+type Channels = Pick<Facts, "reportFd" | "traceFd" | "listenerFd" | "memfd" | "startFd" | "enterFds" | "passedFds">
 
-/** Clones the child and lets it go as far as await-go; returns its pid. What fails in it is read from the report pipe. */
-export function launch(steps: readonly Step[], { reportFd, traceFd }: Channels): Encoded & { pid: number } {
+/**
+ * Clones the child and lets it go as far as await-go; returns its pid. What fails in it is read from the report pipe. `rootFd`:
+ * a root that this process has mounted.
+ */
+export function launch(
+  steps: readonly Step[],
+  { reportFd, traceFd }: Channels,
+  rootFd?: number,
+): Encoded & { pid: number } {
   const calls = encodeChild(steps, reportFd)
-  const options = { reportFd, child: false, trace: trace(traceFd) }
+  const preset = rootFd === undefined ? [] : [[ROOT, rootFd] as const]
+  const options = { reportFd, child: false, trace: trace(traceFd), preset }
   const { program } = layOutAnew(calls, stageOne, options)
   keepHeapFromChildren()
   walk(program.address)
@@ -51,13 +69,9 @@ export function launch(steps: readonly Step[], { reportFd, traceFd }: Channels):
 }
 
 /** Puts stage two into its memfd. `base` is the number of calls in stage one: their reports share a pipe. */
-export function seal(
-  steps: readonly Step[],
-  base: number,
-  { reportFd, traceFd, listenerFd, memfd }: Channels,
-): Encoded {
-  const keep = [reportFd, traceFd, listenerFd].filter((fd) => fd !== undefined)
-  const calls = encodeSealed(steps, reportFd, keep)
+export function seal(steps: readonly Step[], base: number, channels: Channels): Encoded {
+  const { reportFd, traceFd, memfd, passedFds } = channels
+  const calls = encodeSealed(steps, reportFd, keptBySealed(channels), passedFds)
   fillAndSeal(memfd, sealedImage(calls, { reportFd, base, trace: trace(traceFd) }))
   return { steps, calls }
 }
@@ -66,6 +80,8 @@ export function seal(
 export interface Reports {
   /** The container's process, where a helper had to make it. */
   pid?: number
+  /** Moments that have come: see `sync` of plan/steps.ts. */
+  moments?: number[]
   failures: { index: number; errno: number }[]
 }
 
@@ -77,6 +93,7 @@ export function readReports(fd: number, reports: Reports, traced: boolean): bool
     const index = view.getUint32(offset, true)
     const errno = view.getUint32(offset + 4, true)
     if (index === PID_REPORT) reports.pid = errno
+    else if (index === MOMENT_REPORT) reports.moments = [...(reports.moments ?? []), errno]
     else reports.failures.push({ index: traced ? Math.floor(index / TRACE_STRIDE) : index, errno })
   }
   if (bytes.length === 0) close(fd)

@@ -51,14 +51,17 @@ export const flag: Read<boolean> = (value, where) =>
 /** A whole number from `least` to `most`. */
 export const integer =
   (least: number, most: number): Read<number> =>
-  (value, where) =>
-    typeof value === "number" && Number.isInteger(value) && value >= least && value <= most
-      ? value
+  (value, where) => {
+    // parseSeccompJson gives the greatest ones so.
+    const number = typeof value === "bigint" ? Number(value) : value
+    return typeof number === "number" && Number.isInteger(number) && number >= least && number <= most
+      ? number
       : refuse(where, `a whole number from ${BigInt(least)} to ${BigInt(most)}`, value)
+  }
 
 export const uint16 = integer(0, 0xffff)
 export const uint32 = integer(0, 0xffffffff)
-// JSON.parse rounds the last few numbers of 64 bits up.
+// As a double, the last few numbers of 64 bits are rounded up.
 export const uint64 = integer(0, 2 ** 64)
 export const int64 = integer(-(2 ** 63), 2 ** 63)
 

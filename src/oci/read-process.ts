@@ -65,7 +65,7 @@ const LIMITS = "CPU FSIZE DATA STACK CORE RSS NPROC NOFILE MEMLOCK AS LOCKS SIGP
   .split(" ")
   .map((name) => `RLIMIT_${name}`)
 
-// RLIM_INFINITY is 2^64 - 1, which JSON.parse rounds up.
+// RLIM_INFINITY is 2^64 - 1.
 const limit: Read<number> = (value, where) => {
   const number = uint64(value, where)
   return number >= 2 ** 63 ? Number.POSITIVE_INFINITY : number

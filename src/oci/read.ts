@@ -1,5 +1,4 @@
 /** The checked reader of config.json: runtime-spec 1.2, config.md and config-linux.md. Pure. */
-
 import { UsageError } from "../errors.ts"
 import { checkSpec } from "./check.ts"
 import {
@@ -23,7 +22,7 @@ import { cleanPath, readMapping, readMounts } from "./read-mounts.ts"
 import { processAt } from "./read-process.ts"
 import { readResources } from "./read-resources.ts"
 import type * as oci from "./runtime.ts"
-import { readSeccomp } from "./seccomp.ts"
+import { parseSeccompJson, readSeccomp } from "./seccomp.ts"
 
 /** More than any engine writes; JSON.parse needs several times its size. */
 const MOST_CHARACTERS = 16 * 1024 * 1024
@@ -189,7 +188,8 @@ function parse(text: string, where: string): unknown {
     throw new UsageError(`${where}: is longer than ${MOST_CHARACTERS / 1024 / 1024} million characters`)
   }
   try {
-    return JSON.parse(text)
+    // An argument of a seccomp rule may need all of 64 bits. A reviver is slow: most configurations have none such.
+    return /\d{16}/.test(text) ? parseSeccompJson(text) : JSON.parse(text)
   } catch (error) {
     throw new UsageError(`${where}: is no JSON (${error instanceof Error ? error.message : error})`)
   }

@@ -1,7 +1,7 @@
 /** Steps as the shell commands that do the same: the form of --explain. */
 import { CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
 import * as mount from "../../ffi/constants/mount.ts"
-import { MS_PRIVATE, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from "../../ffi/constants/mount.ts"
+import { MS_PRIVATE, MS_REC, MS_SHARED, MS_SLAVE, MS_UNBINDABLE } from "../../ffi/constants/mount.ts"
 import type { MountAttributes, Step } from "./steps.ts"
 
 /** Quotes a word for sh(1) where it needs it. */
@@ -37,12 +37,13 @@ function attributeWords({ set, recursiveSet }: MountAttributes): string[] {
 }
 
 const PROPAGATION_WORDS: readonly (readonly [number, string])[] = [
-  [MS_PRIVATE, "rprivate"],
-  [MS_SLAVE, "rslave"],
-  [MS_SHARED, "rshared"],
-  [MS_UNBINDABLE, "runbindable"],
+  [MS_PRIVATE, "private"],
+  [MS_SLAVE, "slave"],
+  [MS_SHARED, "shared"],
+  [MS_UNBINDABLE, "unbindable"],
 ]
-const propagationWord = (flags: number) => PROPAGATION_WORDS.find(([bit]) => flags & bit)?.[1] ?? "rprivate"
+const propagationWord = (flags: number) =>
+  `${flags & MS_REC ? "r" : ""}${PROPAGATION_WORDS.find(([bit]) => flags & bit)?.[1] ?? "private"}`
 
 const caps = (numbers: readonly number[]) =>
   numbers.length === 0 ? "none" : numbers.map((n) => CAPABILITY_NAMES[n]?.slice(4).toLowerCase() ?? n).join(",")
@@ -61,7 +62,8 @@ function bindLines(step: Extract<Step, { kind: "bind" }>, to: string): string[] 
   ]
   const words = attributeWords(step.attributes)
   if (words.length > 0) lines.push(`mount -o remount,bind,${words.join(",")} ${to}`)
-  if (step.attributes.propagation) lines.push(`mount --make-${propagationWord(step.attributes.propagation)} ${to}`)
+  if (step.attributes.propagation)
+    lines.push(`mount --make-${propagationWord(step.attributes.propagation | MS_REC)} ${to}`)
   return lines
 }
 
@@ -83,7 +85,8 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "bind-root":
       return [`mount --rbind ${quote(step.path)} ${quote(root)}`]
     case "clone": {
-      const join = step.pidNamespaceFd === undefined ? "" : "nsenter --pid=… "
+      const joins = step.helper?.joins.map(({ namespace, path }) => `${UNSHARE[namespace]}=${quote(path)} `) ?? []
+      const join = joins.length === 0 ? "" : `nsenter ${joins.join("")}`
       const flags = ["--fork", "--kill-child", ...step.namespaces.map((type) => UNSHARE[type])]
       return [`${join}unshare ${flags.join(" ")} sh  # from here on inside`]
     }
@@ -104,7 +107,7 @@ export function shellLines(step: Step, { root }: Context): string[] {
         ...(step.chrooted ? ["chroot …  # and back"] : []),
       ]
     case "root-propagation":
-      return [`mount --make-${propagationWord(step.flags)} /`]
+      return [`mount --make-${propagationWord(step.flags)} ${quote(step.path)}`]
     case "attach-root":
       return [`# the root appears at ${quote(step.path)}`]
     case "mount": {
@@ -121,6 +124,13 @@ export function shellLines(step: Step, { root }: Context): string[] {
       return []
     case "bind":
       return bindLines(step, inRoot(step.target))
+    case "remount": {
+      const options = [
+        ...attributeWords(step.attributes),
+        ...step.data.map(([key, value]) => (value === null ? key : `${key}=${value}`)),
+      ]
+      return [`mount -o ${["remount", ...options].join(",")} ${inRoot(step.target)}`]
+    }
     case "device":
       return [
         `mknod -m ${step.mode.toString(8)} ${inRoot(step.path)} ${step.type}${step.type === "p" ? "" : ` ${step.major} ${step.minor}`}`,
@@ -140,7 +150,9 @@ export function shellLines(step: Step, { root }: Context): string[] {
         `mount -t tmpfs -o size=4k mask ${quote(step.path)} && mkdir ${quote(`${step.path}/directory`)} && touch ${quote(`${step.path}/file`)}`,
       ]
     case "mask":
-      return [`mount --bind …/${step.directory ? "directory" : "file"} ${inRoot(step.path)}  # hidden`]
+      return [
+        `mount --bind …/${step.directory === undefined ? "directory-or-file" : step.directory ? "directory" : "file"} ${inRoot(step.path)}  # hidden`,
+      ]
     case "readonly-path":
       return [
         `mount --rbind ${inRoot(step.path)} ${inRoot(step.path)} && mount -o remount,bind,ro ${inRoot(step.path)}`,
@@ -177,7 +189,13 @@ export function shellLines(step: Step, { root }: Context): string[] {
       return [`echo ${step.value} > /proc/self/oom_score_adj`]
     case "stdio":
     case "await-go":
+    case "sync":
+    case "check-command":
+    case "enter-pid-namespace":
+    case "new-terminal":
       return []
+    case "enter-namespaces":
+      return [`nsenter --target ${step.pidFd} ${step.namespaces.map((type) => UNSHARE[type]).join(" ")} …`]
     case "own-terminal":
       return [`chown ${step.uid} "$(tty)"`]
     case "seal":
@@ -188,6 +206,18 @@ export function shellLines(step: Step, { root }: Context): string[] {
       return ["# default signal dispositions"]
     case "chdir":
       return [`cd ${quote(step.path)}`]
+    case "become-root":
+      return ["setpriv --reuid=0 --regid=0 --clear-groups …  # of the user namespace"]
+    case "scheduler":
+      return [`chrt --${step.scheduler.policy.slice(6).toLowerCase()} --pid ${step.scheduler.priority ?? 0} $$`]
+    case "io-priority":
+      return [`ionice --class ${step.class.slice(13).toLowerCase()} --classdata ${step.priority} --pid $$`]
+    case "personality":
+      return [`setarch ${step.domain.toLowerCase()} …`]
+    case "label":
+      return [`echo ${quote(step.value)} > /proc/self/attr/${step.file}`]
+    case "cpu-affinity":
+      return [`taskset --pid --cpu-list ${step.cpus.join(",")} $$`]
     case "bounding-set":
       return step.drop.length === 0
         ? []

@@ -16,8 +16,15 @@ export interface SeccompProgram {
   listener?: { socketFd: number; message: Uint8Array }
 }
 
+/** What is bound into a container. */
+export interface Source {
+  directory: boolean
+  /** Where a symbolic link leads that is to be copied. */
+  link?: string
+}
+
 export interface Facts {
-  /** Make the root, detached or as a directory that is then bound. */
+  /** Make the root, detached or as a directory that is then bound. None where the parent has. */
   rootSteps: readonly Step[]
   /** Where the root is attached in the child, just before the host's is left. */
   rootMountPoint: string
@@ -32,6 +39,8 @@ export interface Facts {
     join: readonly string[]
     /** A cgroup v2 directory for CLONE_INTO_CGROUP. */
     fd?: number
+    /** The parent makes the cgroup after the clone, and then gives the word. */
+    later?: boolean
   }
   cgroupView: {
     mounts: readonly CgroupMount[]
@@ -41,11 +50,13 @@ export interface Facts {
     hostPath?: string
   }
   /** By source of a bind mount. */
-  sources: ReadonlyMap<string, { directory: boolean }>
+  sources: ReadonlyMap<string, Source>
   /** Sources that toybox itself provides: they cover a symlink instead of following it. */
   ownFiles: ReadonlySet<string>
-  /** Of the masked and read-only paths, those that exist here. */
-  present: ReadonlyMap<string, { directory: boolean }>
+  /** Of the masked and read-only paths, those that may exist; the container itself looks which kind is there if it is not said. */
+  present: ReadonlyMap<string, { directory?: boolean }>
+  /** Mounts that the parent has made beforehand, attached nowhere, by destination. */
+  madeMounts?: ReadonlyMap<string, number>
   /** Namespace files held open, by path. */
   namespaceFds: ReadonlyMap<string, number>
   /** The highest capability this kernel knows: /proc/sys/kernel/cap_last_cap. */
@@ -69,7 +80,31 @@ export interface Facts {
   stageOneFds: readonly number[]
   /** Directories and files made in the root where they are missing. */
   rootFiles: Step[]
+  /** The parent has something to do (hooks) before the host's root is left; it says over `goFd` when it is done. */
+  awaitHooks?: boolean
+  /** The root is moved over the host's instead of pivoted to: --no-pivot. */
+  noPivot?: boolean
+  /** The command waits for a byte here, behind everything else: `oci create`. */
+  startFd?: number
+  /** What stage two needs to enter a container: a pidfd, a console socket. */
+  enterFds?: readonly number[]
+  /** Descriptors that the command gets as they are: --preserve-fds. */
+  passedFds?: readonly number[]
 }
 
 /** Namespaces in the order in which they are joined: setns(2) into a user namespace must come first. */
 export const JOIN_ORDER: readonly NamespaceType[] = ["user", "ipc", "uts", "network", "cgroup", "time", "mount"]
+
+/** What a waiting child tells the parent: its hooks may run; the command may be started. */
+export const MOMENT_HOOKS = 1
+export const MOMENT_READY = 2
+/** The child of a user namespace waits for its maps, and what else needs the rights outside. */
+export const MOMENT_MAPS = 3
+
+/** The descriptors that stage two needs for itself. */
+export const keptBySealed = (
+  facts: Pick<Facts, "reportFd" | "traceFd" | "listenerFd" | "startFd" | "enterFds">,
+): number[] =>
+  [facts.reportFd, facts.traceFd, facts.listenerFd, facts.startFd, ...(facts.enterFds ?? [])].filter(
+    (fd) => fd !== undefined,
+  )

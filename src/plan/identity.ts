@@ -2,7 +2,8 @@
 import { CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Process, Spec } from "../oci/runtime.ts"
-import type { Facts } from "./facts.ts"
+import { type Facts, MOMENT_READY } from "./facts.ts"
+import { labelSteps, personalitySteps, schedulingSteps } from "./process.ts"
 import type { Step } from "./steps.ts"
 
 const numbers = (names: readonly string[], last: number) =>
@@ -10,6 +11,8 @@ const numbers = (names: readonly string[], last: number) =>
 
 function capabilitySteps({ capabilities }: Process, last: number): { before: Step[]; after: Step[] } {
   const bounding = new Set(numbers(capabilities.bounding, last))
+  const permitted = numbers(capabilities.permitted, last)
+  const inheritable = numbers(capabilities.inheritable, last)
   const drop: number[] = []
   for (let number = 0; number <= last; number++) if (!bounding.has(number)) drop.push(number)
   return {
@@ -18,9 +21,12 @@ function capabilitySteps({ capabilities }: Process, last: number): { before: Ste
       {
         kind: "capabilities",
         effective: numbers(capabilities.effective, last),
-        permitted: numbers(capabilities.permitted, last),
-        inheritable: numbers(capabilities.inheritable, last),
-        ambient: numbers(capabilities.ambient, last),
+        permitted,
+        inheritable,
+        // Of others the kernel refuses to make ambient ones: capabilities(7). runc's own default spec names some.
+        ambient: numbers(capabilities.ambient, last).filter(
+          (number) => inheritable.includes(number) && permitted.includes(number),
+        ),
       },
     ],
   }
@@ -35,6 +41,15 @@ export function execCandidates(command: string, env: readonly string[]): string[
   const path = env.find((entry) => entry.startsWith("PATH="))?.slice(5) ?? DEFAULT_PATH
   return [...new Set(path.split(":").map((directory) => `${directory === "" ? "." : directory}/${command}`))]
 }
+
+/** Told at `create` what would fail at `start`; then the wait for it. */
+const startSteps = ({ startFd, reportFd }: Facts, candidates: readonly string[]): Step[] =>
+  startFd === undefined
+    ? []
+    : [
+        { kind: "check-command", candidates },
+        { kind: "sync", moment: MOMENT_READY, reportFd, fd: startFd },
+      ]
 
 /** Stage two, in order. */
 export function sealedSteps(spec: Spec, facts: Facts): Step[] {
@@ -54,6 +69,9 @@ export function sealedSteps(spec: Spec, facts: Facts): Step[] {
     { kind: "chdir", path: process.cwd },
     // As root: a user may have a few hundred keys only. What is in the caller's keyring is not the container's.
     { kind: "session-keyring" },
+    ...schedulingSteps(process),
+    ...personalitySteps(spec),
+    ...labelSteps(process),
     // Before a filter, as all that can be: a profile is made for the command, not for what goes before it.
     { kind: "umask", mask: umask ?? 0o022 },
     { kind: "default-signals" },
@@ -69,6 +87,7 @@ export function sealedSteps(spec: Spec, facts: Facts): Step[] {
     ...(facts.init
       ? [...late, { kind: "init", reportFd: facts.reportFd, terminal } satisfies Step]
       : [{ kind: "session", terminal } satisfies Step]),
+    ...startSteps(facts, candidates),
     { kind: "unblock-signals" },
     ...(facts.init ? [] : late),
     { kind: "exec", candidates, args: process.args, env: process.env },

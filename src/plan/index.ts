@@ -1,67 +1,44 @@
 /** spec + facts → the plan: the one documented order. Pure. */
 import { MS_PRIVATE, MS_REC } from "../../ffi/constants/mount.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
-import type { Namespace, Spec } from "../oci/runtime.ts"
-import { type Facts, JOIN_ORDER } from "./facts.ts"
-import { propagationFlag } from "./mount-options.ts"
-import { deviceSteps, hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
+import type { Spec } from "../oci/runtime.ts"
+import { deviceSteps } from "./devices.ts"
+import { type Facts, keptBySealed, MOMENT_HOOKS } from "./facts.ts"
+import { parseMountOptions, propagationFlag } from "./mount-options.ts"
+import { hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
+import { cloneStep, hasOwn, isNew, joinSteps, unshareSteps, userNamespaceSteps } from "./namespaces.ts"
 import type { Step } from "./steps.ts"
-
-/** Those that a process cannot enter by itself: only its children would be in them, or nothing else could be made first. */
-const BY_CLONE: readonly Namespace["type"][] = ["pid", "user", "time"]
-
-const newOnes = (namespaces: readonly Namespace[], wanted: (type: Namespace["type"]) => boolean) =>
-  namespaces.filter((ns) => ns.path === undefined && wanted(ns.type)).map((ns) => ns.type)
-
-function cloneStep(namespaces: readonly Namespace[], facts: Facts): Step {
-  const pid = namespaces.find((ns) => ns.type === "pid" && ns.path !== undefined)
-  return {
-    kind: "clone",
-    namespaces: newOnes(namespaces, (type) => BY_CLONE.includes(type)),
-    ...(facts.cgroup.fd === undefined ? {} : { cgroupFd: facts.cgroup.fd }),
-    ...(pid?.path === undefined ? {} : { pidNamespaceFd: facts.namespaceFds.get(pid.path) ?? -1 }),
-  }
-}
-
-/** The others cost the kernel most, and are made by the child while the parent goes on. */
-function unshareSteps(namespaces: readonly Namespace[]): Step[] {
-  const types = newOnes(namespaces, (type) => type !== "cgroup" && !BY_CLONE.includes(type))
-  return types.length === 0 ? [] : [{ kind: "unshare", namespaces: types }]
-}
-
-function joinSteps(namespaces: readonly Namespace[], facts: Facts): Step[] {
-  return JOIN_ORDER.flatMap((type): Step[] => {
-    const path = namespaces.find((ns) => ns.type === type)?.path
-    return path === undefined ? [] : [{ kind: "setns", namespace: type, path, fd: facts.namespaceFds.get(path) ?? -1 }]
-  })
-}
-
-/** New and not joined: its settings are this container's to make. */
-const isNew = (spec: Spec, type: Namespace["type"]) =>
-  spec.linux.namespaces.some((ns) => ns.type === type && ns.path === undefined)
 
 function settingSteps(spec: Spec): Step[] {
   return [
-    ...(spec.hostname !== undefined && isNew(spec, "uts")
-      ? [{ kind: "hostname", name: spec.hostname } satisfies Step]
-      : []),
-    ...(spec.domainname !== undefined && isNew(spec, "uts")
-      ? [{ kind: "domainname", name: spec.domainname } satisfies Step]
-      : []),
+    ...(spec.hostname && hasOwn(spec, "uts") ? [{ kind: "hostname", name: spec.hostname } satisfies Step] : []),
+    ...(spec.domainname && hasOwn(spec, "uts") ? [{ kind: "domainname", name: spec.domainname } satisfies Step] : []),
     ...(isNew(spec, "network") ? [{ kind: "loopback" } satisfies Step] : []),
     ...Object.entries(spec.linux.sysctl).map(([key, value]): Step => ({ kind: "sysctl", key, value })),
   ]
 }
 
+/**
+ * After the old root is left, since pivot_root(2) refuses a shared one. Of a whole tree ("rshared") all mounts but those
+ * that have a propagation of their own.
+ */
+function rootPropagation({ linux: { rootfsPropagation = "" }, mounts }: Spec): Step[] {
+  const flag = propagationFlag(rootfsPropagation)
+  if (!flag) return []
+  const step = (path: string, flags: number): Step => ({ kind: "root-propagation", flags, path })
+  if (!rootfsPropagation.startsWith("r")) return [step("/", flag)]
+  const others = mounts.filter(({ options }) => parseMountOptions(options).attributes.propagation === 0)
+  if (others.length === mounts.length) return [step("/", flag | MS_REC)]
+  return [step("/", flag), ...others.map(({ destination }) => step(destination, flag | MS_REC))]
+}
+
 function leaveHost(spec: Spec, facts: Facts): Step[] {
-  const propagation =
-    spec.linux.rootfsPropagation === undefined ? undefined : propagationFlag(spec.linux.rootfsPropagation)
   return [
     ...(spec.root.readonly ? [{ kind: "readonly-root" } satisfies Step] : []),
-    facts.unpivotable && !facts.chrooted
-      ? { kind: "move-root", detach: facts.unpivotable }
+    facts.noPivot || (facts.unpivotable && !facts.chrooted)
+      ? { kind: "move-root", detach: facts.unpivotable ?? [] }
       : { kind: "pivot-root", chrooted: facts.chrooted },
-    ...(propagation ? [{ kind: "root-propagation", flags: propagation | MS_REC } satisfies Step] : []),
+    ...rootPropagation(spec),
   ]
 }
 
@@ -74,30 +51,31 @@ function stdioSteps(spec: Spec, facts: Facts): Step[] {
 
 /** Stage one, in order: everything but who the command is (identity.ts), which may be found out meanwhile. */
 export function childSteps(spec: Spec, facts: Facts): Step[] {
-  const { namespaces } = spec.linux
+  const inUserNamespace = hasOwn(spec, "user")
   const mounts = mountSteps(spec, facts)
-  const passedOn = [facts.reportFd, facts.traceFd, facts.listenerFd].filter((fd) => fd !== undefined)
+  const passedOn = [...keptBySealed(facts), ...(facts.passedFds ?? [])]
   const ownStdio = "socketFd" in facts.stdio ? [facts.stdio.socketFd] : facts.stdio
   return [
-    cloneStep(namespaces, facts),
+    cloneStep(spec, facts),
     { kind: "close-other-fds", keep: [...passedOn, ...ownStdio, facts.memfd, facts.goFd, ...facts.stageOneFds] },
     ...(facts.parentDeathSignal ? [{ kind: "parent-death-signal", signal: SIGKILL } satisfies Step] : []),
     { kind: "umask", mask: 0 },
-    ...unshareSteps(namespaces),
+    ...unshareSteps(spec),
     ...facts.rootSteps,
-    // The parent makes the cgroup meanwhile.
-    ...(facts.cgroup.join.length > 0 ? [{ kind: "await-go", fd: facts.goFd, what: "cgroup" } satisfies Step] : []),
+    ...(facts.cgroup.later ? [{ kind: "await-go", fd: facts.goFd, what: "cgroup" } satisfies Step] : []),
     ...facts.cgroup.join.map((path): Step => ({ kind: "join-cgroup", path })),
-    ...joinSteps(namespaces, facts),
+    ...joinSteps(spec, facts),
     // From inside the cgroup: the other order shows toybox's own as the root.
     ...(isNew(spec, "cgroup") ? [{ kind: "unshare", namespaces: ["cgroup"] } satisfies Step] : []),
-    ...(spec.process.oomScoreAdj === undefined
+    // From inside of a user namespace neither this nor a limit could be raised: the parent does both.
+    ...(spec.process.oomScoreAdj === undefined || inUserNamespace
       ? []
       : [{ kind: "oom-score", value: spec.process.oomScoreAdj } satisfies Step]),
     ...takeSteps(mounts),
     // Nothing mounted from here on may show on the host.
     { kind: "propagation", flags: MS_PRIVATE | MS_REC, chrooted: facts.chrooted },
     { kind: "attach-root", path: facts.rootMountPoint },
+    ...userNamespaceSteps(spec, facts),
     ...mounts,
     ...deviceSteps(spec),
     // Before the masks: a sysctl may lie under a read-only path.
@@ -105,8 +83,11 @@ export function childSteps(spec: Spec, facts: Facts): Step[] {
     ...facts.rootFiles,
     ...hiddenSteps(spec, facts),
     ...stdioSteps(spec, facts),
+    ...(facts.awaitHooks
+      ? [{ kind: "sync", moment: MOMENT_HOOKS, reportFd: facts.reportFd, fd: facts.goFd } satisfies Step]
+      : []),
     ...leaveHost(spec, facts),
-    ...spec.process.rlimits.map((limit): Step => ({ kind: "rlimit", ...limit })),
+    ...(inUserNamespace ? [] : spec.process.rlimits.map((limit): Step => ({ kind: "rlimit", ...limit }))),
     { kind: "await-go", fd: facts.goFd, what: "second stage" },
     { kind: "seal", memfd: facts.memfd, keep: passedOn },
   ]

@@ -39,7 +39,19 @@ const ATTRIBUTES: Record<string, AttributeRow> = {
   strictatime: { set: MOUNT_ATTR_STRICTATIME, clear: MOUNT_ATTR__ATIME },
   nodiratime: { set: MOUNT_ATTR_NODIRATIME, clear: 0 },
   diratime: { set: 0, clear: MOUNT_ATTR_NODIRATIME },
+  // The opposites, as mount(8) has them, lead back to the default: relatime.
+  atime: { set: MOUNT_ATTR_RELATIME, clear: MOUNT_ATTR__ATIME },
+  norelatime: { set: MOUNT_ATTR_STRICTATIME, clear: MOUNT_ATTR__ATIME },
+  nostrictatime: { set: MOUNT_ATTR_RELATIME, clear: MOUNT_ATTR__ATIME },
 }
+
+/** Options that say what is usual, for mount(8) and older kernels. */
+const USUAL = new Set(["defaults", "silent", "loud", "acl"])
+
+/** Options of the runtime-spec and of other runtimes that are about the mount point. */
+const WAYS = ["remount", "tmpcopyup", "copy-symlink", "src-nofollow", "dest-nofollow", "idmap", "ridmap"] as const
+type Way = (typeof WAYS)[number]
+const isWay = (option: string): option is Way => (WAYS as readonly string[]).includes(option)
 
 const PROPAGATION: Record<string, number> = {
   private: MS_PRIVATE,
@@ -58,6 +70,7 @@ export interface MountOptions {
   data: (readonly [string, string | null])[]
   bind: boolean
   recursive: boolean
+  ways: ReadonlySet<Way>
 }
 
 /** Whether `option` is an attribute, a propagation or a kind of bind, and so no data of a file system. */
@@ -71,7 +84,8 @@ export const propagationFlag = (word: string): number | undefined =>
 /** Reads option strings in order; a later one wins over an earlier one. */
 export function parseMountOptions(options: readonly string[]): MountOptions {
   const attributes: MountAttributes = { set: 0, clear: 0, recursiveSet: 0, recursiveClear: 0, propagation: 0 }
-  const result: MountOptions = { attributes, data: [], bind: false, recursive: false }
+  const ways = new Set<Way>()
+  const result: MountOptions = { attributes, data: [], bind: false, recursive: false, ways }
   for (const option of options) {
     const row = Object.hasOwn(ATTRIBUTES, option) ? ATTRIBUTES[option] : undefined
     const tree =
@@ -87,7 +101,9 @@ export function parseMountOptions(options: readonly string[]): MountOptions {
     } else if (option === "bind" || option === "rbind") {
       result.bind = true
       result.recursive = option === "rbind"
-    } else if (option !== "defaults") {
+    } else if (isWay(option)) {
+      ways.add(option)
+    } else if (!USUAL.has(option)) {
       const equals = option.indexOf("=")
       result.data.push(equals < 0 ? [option, null] : [option.slice(0, equals), option.slice(equals + 1)])
     }

@@ -1,9 +1,8 @@
-/** spec.mounts and spec.linux.{maskedPaths,readonlyPaths,devices} → steps. */
+/** spec.mounts and spec.linux.{maskedPaths,readonlyPaths} → steps. */
 import { MOUNT_ATTR_RDONLY, MS_SHARED, MS_SLAVE } from "../../ffi/constants/mount.ts"
-import { S_IFMT } from "../../ffi/constants/stat.ts"
 import type { Mount, Spec } from "../oci/runtime.ts"
 import type { CgroupMount, Facts } from "./facts.ts"
-import { parseMountOptions } from "./mount-options.ts"
+import { type MountOptions, parseMountOptions } from "./mount-options.ts"
 import type { Step } from "./steps.ts"
 
 /** One mount of the cgroup tree per hierarchy where there are several: cgroups(7). */
@@ -53,29 +52,58 @@ function cgroupSteps(mount: Mount, facts: Facts): Step[] {
   return [base, ...mounts.map((each) => one(each, `${mount.destination}/${each.name}`)), ...links_, ...close]
 }
 
-function mountStep(mount: Mount, facts: Facts): Step[] {
-  if (mount.type === "cgroup") return cgroupSteps(mount, facts)
-  const { attributes, data, bind, recursive } = parseMountOptions(mount.options)
-  if (!bind && mount.type !== "bind") {
-    return [{ kind: "mount", type: mount.type, source: mount.source, target: mount.destination, attributes, data }]
+function bindStep(mount: Mount, { attributes, recursive, ways }: MountOptions, facts: Facts): Step {
+  const { source, destination } = mount
+  const found = facts.sources.get(source)
+  if (ways.has("copy-symlink") && found?.link !== undefined) {
+    return { kind: "symlink", path: destination, target: found.link }
   }
-  const source = facts.sources.get(mount.source)
+  const made = facts.madeMounts?.get(destination)
+  return {
+    kind: "bind",
+    source,
+    target: destination,
+    directory: found?.directory ?? false,
+    recursive,
+    attributes,
+    coverSymlink: facts.ownFiles.has(source) || ways.has("dest-nofollow"),
+    ...(made === undefined ? {} : { fd: made }),
+    ...(ways.has("src-nofollow") ? { sourceNoFollow: true } : {}),
+    ...(made === undefined && attributes.propagation & (MS_SLAVE | MS_SHARED) ? { taken: true } : {}),
+  }
+}
+
+// Their labels are the kernel's own, or are given by the policy.
+const UNLABELLED = new Set(["proc", "sysfs", "mqueue", "cgroup", "cgroup2"])
+/** strndup_user() of fsconfig(2), without the NUL. */
+const LONGEST_VALUE = 255
+
+function newMountStep(mount: Mount, { attributes, data }: MountOptions, spec: Spec, facts: Facts): Step {
+  const { type, source, destination: target } = mount
+  const label = spec.linux.mountLabel
+  const whole: typeof data = label && !UNLABELLED.has(type) ? [...data, ["context", label]] : data
+  const isLong = source.length > LONGEST_VALUE || whole.some(([, value]) => value && value.length > LONGEST_VALUE)
+  const detour = isLong ? { detour: facts.scratchMountPoint } : {}
+  return { kind: "mount", type, source, target, attributes, data: whole, ...detour }
+}
+
+function mountStep(mount: Mount, spec: Spec, facts: Facts): Step[] {
+  if (mount.type === "cgroup") return cgroupSteps(mount, facts)
+  const options = parseMountOptions(mount.options)
+  const { attributes, data, bind, ways } = options
+  if (bind || mount.type === "bind") return [bindStep(mount, options, facts)]
+  if (ways.has("remount")) return [{ kind: "remount", target: mount.destination, attributes, data }]
+  const made = facts.madeMounts?.get(mount.destination)
+  if (made === undefined) return [newMountStep(mount, options, spec, facts)]
+  const { source, destination: target } = mount
   return [
-    {
-      kind: "bind",
-      source: mount.source,
-      target: mount.destination,
-      directory: source?.directory ?? false,
-      recursive,
-      attributes,
-      coverSymlink: facts.ownFiles.has(mount.source),
-      ...(attributes.propagation & (MS_SLAVE | MS_SHARED) ? { taken: true } : {}),
-    },
+    { kind: "bind", source, target, directory: true, recursive: false, attributes, coverSymlink: false, fd: made },
   ]
 }
 
 /** Everything mounted, in the order of the spec. */
-export const mountSteps = (spec: Spec, facts: Facts): Step[] => spec.mounts.flatMap((mount) => mountStep(mount, facts))
+export const mountSteps = (spec: Spec, facts: Facts): Step[] =>
+  spec.mounts.flatMap((mount) => mountStep(mount, spec, facts))
 
 /** What some of these mounts need before the propagation is cut. */
 export const takeSteps = (mounts: readonly Step[]): Step[] =>
@@ -85,36 +113,7 @@ export const takeSteps = (mounts: readonly Step[]): Step[] =>
       : [],
   )
 
-/** The device nodes of the spec, and the links that every container has (runtime-spec, config-linux.md). */
-export function deviceSteps(spec: Spec): Step[] {
-  const ours = (path: string, type: string) =>
-    spec.mounts.some((mount) => mount.destination === path && mount.type === type)
-  const given: Step[] = ours("/dev", "tmpfs") && ours("/dev/pts", "devpts") ? [] : [{ kind: "given-dev" }]
-  // Nothing is made in a directory of the host.
-  if (!ours("/dev", "tmpfs")) return given
-  const devices = spec.linux.devices.map(
-    (device): Step => ({
-      kind: "device",
-      path: device.path,
-      type: device.type === "u" ? "c" : device.type,
-      major: device.major,
-      minor: device.minor,
-      mode: (device.fileMode ?? 0o666) & ~S_IFMT,
-      uid: device.uid ?? 0,
-      gid: device.gid ?? 0,
-    }),
-  )
-  const links: [string, string][] = [
-    ["/proc/self/fd", "/dev/fd"],
-    ["/proc/self/fd/0", "/dev/stdin"],
-    ["/proc/self/fd/1", "/dev/stdout"],
-    ["/proc/self/fd/2", "/dev/stderr"],
-    ["pts/ptmx", "/dev/ptmx"],
-  ]
-  return [...given, ...devices, ...links.map(([target, path]): Step => ({ kind: "symlink", target, path }))]
-}
-
-/** Masked and read-only paths; only those that this kernel has. */
+/** Masked and read-only paths. */
 export function hiddenSteps(spec: Spec, facts: Facts): Step[] {
   const readonly = spec.linux.readonlyPaths.filter((path) => facts.present.has(path))
   const masked = spec.linux.maskedPaths.flatMap((path): Step[] => {

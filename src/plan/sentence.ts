@@ -28,6 +28,8 @@ export function sentence(step: Step): string {
       return `mount ${step.type} on ${step.target}`
     case "bind":
       return `mount ${step.source} on ${step.target}`
+    case "remount":
+      return `change the mount on ${step.target}`
     case "device":
       return `make the device ${step.path}`
     case "symlink":
@@ -99,10 +101,32 @@ export function sentence(step: Step): string {
       return "set the umask"
     case "await-go":
       return `wait for the ${step.what}`
+    case "sync":
+      return "wait for the word to go on"
+    case "check-command":
+      return `look for ${step.candidates.at(-1)}`
+    case "enter-namespaces":
+      return "join the container's namespaces"
+    case "enter-pid-namespace":
+      return "join the container's pid namespace"
+    case "new-terminal":
+      return "open a terminal in the container"
     case "own-terminal":
       return `give the terminal to user ${step.uid}`
     case "take-source":
       return `open ${step.source}`
+    case "become-root":
+      return "become root of the user namespace"
+    case "scheduler":
+      return `set the scheduler to ${step.scheduler.policy} (process.scheduler)`
+    case "io-priority":
+      return `set the I/O priority to ${step.class} (process.ioPriority)`
+    case "personality":
+      return `set the personality to ${step.domain} (linux.personality)`
+    case "label":
+      return `set the label ${step.value} (${step.field})`
+    case "cpu-affinity":
+      return "set the processors (process.execCPUAffinity)"
     case "init":
       return "start the init"
     default:

@@ -2,7 +2,7 @@
  * The whole vocabulary of side effects of a container. Each step is complete in itself; launch/encode.ts turns it
  * into libc calls, plan/describe.ts into a shell line. A plan has one list per moment.
  */
-import type { NamespaceType } from "../oci/runtime.ts"
+import type { IOPriority, NamespaceType, Personality, Scheduler } from "../oci/runtime.ts"
 
 /** Attributes of a mount as mount_setattr(2) takes them, and its propagation (MS_*). */
 export interface MountAttributes {
@@ -13,6 +13,16 @@ export interface MountAttributes {
   propagation: number
 }
 
+/**
+ * What must be done before the clone, by a process that is not toybox: to join a pid namespace (which takes effect for
+ * children only), to join a user namespace that is to own the new ones, to set the clocks of a new time namespace.
+ */
+export interface CloneHelper {
+  joins: readonly { namespace: NamespaceType; path: string; fd: number }[]
+  /** The text of /proc/self/timens_offsets: time_namespaces(7). */
+  timeOffsets?: string
+}
+
 export type Step =
   // The host, before.
   /** With an owner, exactly this mode, whatever the umask. */
@@ -21,7 +31,7 @@ export type Step =
   | { kind: "overlay"; lower: string; upper: string; work: string; merged: string; options: readonly string[] }
   | { kind: "bind-root"; path: string }
   // Stage one.
-  | { kind: "clone"; namespaces: readonly NamespaceType[]; cgroupFd?: number; pidNamespaceFd?: number }
+  | { kind: "clone"; namespaces: readonly NamespaceType[]; cgroupFd?: number; helper?: CloneHelper }
   | { kind: "close-other-fds"; keep: readonly number[] }
   | { kind: "parent-death-signal"; signal: number }
   | { kind: "join-cgroup"; path: string }
@@ -36,6 +46,8 @@ export type Step =
       target: string
       attributes: MountAttributes
       data: readonly (readonly [string, string | null])[]
+      /** Mounted here first, by mount(2): fsconfig(2) takes no values of more than 255 bytes. */
+      detour?: string
     }
   /** A source that keeps its ties with the host's mounts is taken before all others are cut. */
   | { kind: "take-source"; source: string; target: string; recursive: boolean }
@@ -48,6 +60,17 @@ export type Step =
       attributes: MountAttributes
       coverSymlink: boolean
       taken?: boolean
+      /** The parent has taken it already: a mount that is attached nowhere. */
+      fd?: number
+      /** Not where a symbolic link leads, but the link itself. */
+      sourceNoFollow?: boolean
+    }
+  /** Changes what is mounted at a place, and with `data` its file system. */
+  | {
+      kind: "remount"
+      target: string
+      attributes: MountAttributes
+      data: readonly (readonly [string, string | null])[]
     }
   | {
       kind: "device"
@@ -58,6 +81,8 @@ export type Step =
       mode: number
       uid: number
       gid: number
+      /** In a directory of the root's own, which may have one already. */
+      existing?: boolean
     }
   /** /dev or /dev/pts is a mount of the user's: it is taken as it is. */
   | { kind: "given-dev" }
@@ -65,7 +90,8 @@ export type Step =
   | { kind: "touch"; path: string }
   | { kind: "console"; height: number; width: number; socketFd: number }
   | { kind: "mask-source"; path: string }
-  | { kind: "mask"; path: string; directory: boolean }
+  /** Without `directory` it is looked what is there. */
+  | { kind: "mask"; path: string; directory?: boolean | undefined }
   | { kind: "readonly-path"; path: string }
   | { kind: "readonly-mount"; path: string }
   | { kind: "sysctl"; key: string; value: string }
@@ -74,15 +100,25 @@ export type Step =
   | { kind: "loopback" }
   | { kind: "mkdir-in-root"; path: string }
   | { kind: "readonly-root" }
-  | { kind: "root-propagation"; flags: number }
+  | { kind: "root-propagation"; flags: number; path: string }
   | { kind: "pivot-root"; chrooted: boolean }
   | { kind: "move-root"; detach: readonly string[] }
   | { kind: "rlimit"; type: string; soft: number; hard: number }
   | { kind: "oom-score"; value: number }
   | { kind: "stdio"; fds: readonly [number, number, number] }
   | { kind: "await-go"; fd: number; what: string }
+  /** Tells the parent that this moment has come, and waits for its word. */
+  | { kind: "sync"; moment: number; reportFd: number; fd: number }
   | { kind: "seal"; memfd: number; keep: readonly number[] }
+  /** User and group 0 of a new user namespace, whose maps are there. */
+  | { kind: "become-root" }
   // Stage two.
+  | { kind: "scheduler"; scheduler: Scheduler }
+  | { kind: "io-priority"; class: IOPriority["class"]; priority: number }
+  | { kind: "personality"; domain: Personality["domain"] }
+  /** What a security module is to do at the exec; `file` is below /proc/self/attr. `field` names it in errors. */
+  | { kind: "label"; field: string; file: string; value: string }
+  | { kind: "cpu-affinity"; cpus: readonly number[] }
   | { kind: "session"; terminal: boolean }
   | { kind: "own-terminal"; uid: number }
   | { kind: "default-signals" }
@@ -107,6 +143,12 @@ export type Step =
     }
   | { kind: "umask"; mask: number }
   | { kind: "init"; reportFd: number; terminal: boolean }
+  /** One of the candidates must look as if it could be executed. */
+  | { kind: "check-command"; candidates: readonly string[] }
+  /** Those of a running process. */
+  | { kind: "enter-namespaces"; pidFd: number; namespaces: readonly NamespaceType[] }
+  | { kind: "enter-pid-namespace"; reportFd: number }
+  | { kind: "new-terminal"; height: number; width: number; socketFd: number }
   | { kind: "exec"; candidates: readonly string[]; args: readonly string[]; env: readonly string[] }
 
 export type StepOf<K extends Step["kind"]> = Extract<Step, { kind: K }>

@@ -13,7 +13,10 @@ import {
   O_WRONLY,
 } from "../../../ffi/constants/fcntl.ts"
 import type { Step, StepOf } from "../../plan/steps.ts"
+import * as attributes from "./attributes.ts"
+import * as hidden from "./hidden.ts"
 import { init } from "./init.ts"
+import * as lifecycle from "./lifecycle.ts"
 import * as mounts from "./mounts.ts"
 import * as process from "./process.ts"
 import * as root from "./root.ts"
@@ -83,6 +86,8 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return mounts.takeSource(step)
     case "bind":
       return mounts.bind(step)
+    case "remount":
+      return mounts.remount(step)
     case "device":
       return mounts.device(step)
     case "given-dev":
@@ -94,13 +99,13 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
     case "console":
       return mounts.terminal(step)
     case "mask-source":
-      return mounts.maskSource(step)
+      return hidden.maskSource(step)
     case "mask":
-      return mounts.mask(step)
+      return hidden.mask(step)
     case "readonly-path":
-      return mounts.readonlyPath(step)
+      return hidden.readonlyPath(step)
     case "readonly-mount":
-      return mounts.readonlyMount(step)
+      return hidden.readonlyMount(step)
     case "sysctl":
       return mounts.sysctl(step)
     case "hostname":
@@ -145,8 +150,30 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return process.noNewPrivileges()
     case "umask":
       return [{ name: "umask", args: [step.mask] }]
+    case "become-root":
+      return attributes.becomeRoot()
+    case "scheduler":
+      return attributes.scheduler(step)
+    case "io-priority":
+      return attributes.ioPriority(step)
+    case "personality":
+      return attributes.personality(step)
+    case "label":
+      return attributes.label(step)
+    case "cpu-affinity":
+      return attributes.cpuAffinity(step)
     case "init":
       return init(step)
+    case "sync":
+      return lifecycle.sync(step)
+    case "check-command":
+      return lifecycle.checkCommand(step)
+    case "enter-namespaces":
+      return lifecycle.enterNamespaces(step)
+    case "enter-pid-namespace":
+      return lifecycle.enterPidNamespace(step)
+    case "new-terminal":
+      return lifecycle.newTerminal(step)
     case "session-keyring":
       return sessionKeyring()
     case "seccomp":
@@ -187,7 +214,12 @@ export function encodeChild(steps: readonly Step[], report: number): Call[] {
   return [...clone, ...rest]
 }
 
-/** The list of stage two. */
-export function encodeSealed(steps: readonly Step[], report: number, keep: readonly number[]): Call[] {
-  return [...process.enterSealed(keep), ...encodeSteps(steps, { report, free: ROOM })]
+/** The list of stage two. Of the descriptors that it keeps the command gets those `passed`. */
+export function encodeSealed(
+  steps: readonly Step[],
+  report: number,
+  keep: readonly number[],
+  passed: readonly number[] = [],
+): Call[] {
+  return [...process.enterSealed(keep, passed), ...encodeSteps(steps, { report, free: ROOM })]
 }

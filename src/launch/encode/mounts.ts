@@ -1,10 +1,11 @@
 /** What is mounted, made or hidden inside the root: steps → calls. */
 
-import { at, type Call, out, type Slot, slot } from "../../../ffi/calls.ts"
+import { type Arg, at, type Call, out, type Slot, slot } from "../../../ffi/calls.ts"
 import { EEXIST, ELOOP, ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
+  F_DUPFD_CLOEXEC,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
@@ -21,23 +22,23 @@ import {
 } from "../../../ffi/constants/fcntl.ts"
 import { TIOCGPTPEER, TIOCSPTLCK, TIOCSWINSZ } from "../../../ffi/constants/ioctl.ts"
 import {
-  MOUNT_ATTR_NODEV,
-  MOUNT_ATTR_NOEXEC,
-  MOUNT_ATTR_NOSUID,
-  MOUNT_ATTR_RDONLY,
-  MOVE_MOUNT_F_EMPTY_PATH,
+  FSCONFIG_CMD_RECONFIGURE,
+  FSCONFIG_SET_FLAG,
+  FSCONFIG_SET_STRING,
+  FSPICK_CLOEXEC,
+  FSPICK_EMPTY_PATH,
+  MNT_DETACH,
 } from "../../../ffi/constants/mount.ts"
-import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFREG } from "../../../ffi/constants/stat.ts"
+import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, STATX_BASIC_STATS } from "../../../ffi/constants/stat.ts"
 import { CMSG_FD_OFFSET, CMSG_FD_SIZE, messageHeader, OPEN_HOW_SIZE, openHow, winsize } from "../../../ffi/structs.ts"
 import type { MountAttributes, StepOf } from "../../plan/steps.ts"
-import { copyMount, MOUNT, moveToTarget, newMount, openInRoot, openTarget, setAttributes, TARGET } from "./root.ts"
+import { copyMount, FS, MOUNT, moveToTarget, newMount, openInRoot, openTarget, setAttributes, TARGET } from "./root.ts"
 
 /** The container's own procfs, devpts and device tmpfs, kept by fd: writes go there and nowhere else. */
 const PROC = slot("proc")
 const DEV = slot("dev")
 const PTS = slot("devpts")
 const CGROUP = slot("cgroup")
-const MASK = slot("mask")
 const FILE = slot("file")
 const MASTER = slot("console master")
 const SLAVE = slot("console")
@@ -46,7 +47,7 @@ const parentOf = (path: string) => path.slice(0, path.lastIndexOf("/"))
 const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1)
 
 function applyAttributes(
-  mount: Slot,
+  mount: Arg,
   { set, clear, recursiveSet, recursiveClear, propagation }: MountAttributes,
 ): Call[] {
   const calls: Call[] = []
@@ -71,11 +72,45 @@ function openMountTarget(target: string, type: string): Call[] {
   ]
 }
 
+/** mount(2) takes what fsconfig(2) does not; from there the mount is moved. Both are of the child's own namespace. */
+function mountByDetour({ type, source, data, attributes }: StepOf<"mount">, path: string, into: Slot): Call[] {
+  const text = data.map(([key, value]) => (value === null ? key : `${key}=${value}`)).join(",")
+  const { set, clear, recursiveSet } = attributes
+  return [
+    { name: "mount", args: [source, path, type, 0, text] },
+    copyMount(AT_FDCWD, path, false, into),
+    { name: "umount2", args: [path, MNT_DETACH] },
+    ...(set || clear || recursiveSet ? [setAttributes(into, set | recursiveSet, clear, false)] : []),
+  ]
+}
+
+/** mount_setattr(2) of what is there; its file system's own options by fspick(2). */
+export function remount({ target, attributes, data }: StepOf<"remount">): Call[] {
+  const config = data.map(
+    ([key, value]): Call => ({
+      name: "fsconfig",
+      args: [FS, value === null ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, key, value, 0],
+    }),
+  )
+  const reconfigure: Call[] = [
+    { name: "fspick", args: [TARGET, "", FSPICK_CLOEXEC | FSPICK_EMPTY_PATH], into: FS },
+    ...config,
+    { name: "fsconfig", args: [FS, FSCONFIG_CMD_RECONFIGURE, null, null, 0] },
+  ]
+  return [
+    openInRoot(target.slice(1), O_PATH, TARGET, RESOLVE_NO_SYMLINKS),
+    ...applyAttributes(TARGET, attributes),
+    ...(data.length > 0 ? reconfigure : []),
+  ]
+}
+
 export function mount(step: StepOf<"mount">): Call[] {
   const { target, attributes } = step
   const into = KEPT[target] ?? MOUNT
   return [
-    ...newMount(step.type, step.source, step.data, attributes.set | attributes.recursiveSet, into),
+    ...(step.detour === undefined
+      ? newMount(step.type, step.source, step.data, attributes.set | attributes.recursiveSet, into)
+      : mountByDetour(step, step.detour, into)),
     ...openMountTarget(target, step.type),
     moveToTarget(into),
     ...(attributes.propagation ? [setAttributes(into, 0, 0, true, attributes.propagation)] : []),
@@ -92,9 +127,14 @@ export function takeSource(step: StepOf<"take-source">): Call[] {
 }
 
 export function bind(step: StepOf<"bind">): Call[] {
-  const from = (step.taken ? taken.get(step.target) : KEPT[step.target]) ?? MOUNT
+  const kept = KEPT[step.target]
+  const from = (step.taken ? taken.get(step.target) : kept) ?? MOUNT
+  const { fd } = step
+  const copy = fd === undefined ? [copyMount(AT_FDCWD, step.source, step.recursive, from, step.sourceNoFollow)] : []
+  // What later steps need is known by its slot.
+  const made: Call[] = fd === undefined ? [] : [{ name: "fcntl", args: [fd, F_DUPFD_CLOEXEC, 3], into: from }]
   return [
-    ...(step.taken ? [] : [copyMount(AT_FDCWD, step.source, step.recursive, from)]),
+    ...(step.taken ? [] : [...copy, ...made]),
     ...applyAttributes(from, step.attributes),
     ...openTarget(step.target, step.directory ? "directory" : "file", { coverSymlink: step.coverSymlink }),
     moveToTarget(from),
@@ -113,11 +153,38 @@ function openParent(path: string): { calls: Call[]; directory: Slot } {
     : { calls: openTarget(parent || "/", "directory"), directory: TARGET }
 }
 
+const STX_MODE = 28
+const STX_RDEV = 128
+
+/** What has the name already must be the very device: statx(2). */
+function checkDevice(directory: Slot, name: string, type: number, { major, minor }: StepOf<"device">): Call[] {
+  const found = out("device", 256)
+  const numbers = type === S_IFIFO ? [] : [major, minor]
+  return [
+    { name: "statx", args: [directory, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, found] },
+    { name: "load", args: [at(found, STX_MODE), S_IFMT], fails: { mask: S_IFMT, unless: type } },
+    ...numbers.map(
+      (number, i): Call => ({
+        name: "load",
+        args: [at(found, STX_RDEV + 4 * i), 0xffffffff],
+        fails: { mask: 0xffffffff, unless: number },
+      }),
+    ),
+  ]
+}
+
 export function device(step: StepOf<"device">): Call[] {
   const type = { c: S_IFCHR, b: S_IFBLK, p: S_IFIFO }[step.type]
   const name = nameOf(step.path)
   const { calls, directory } = openParent(step.path)
-  calls.push({ name: "mknodat", args: [directory, name, type | step.mode, makedev(step.major, step.minor)] })
+  const make: Call = { name: "mknodat", args: [directory, name, type | step.mode, makedev(step.major, step.minor)] }
+  if (step.existing) {
+    const check = checkDevice(directory, name, type, step)
+    const jump = { when: "not-equal", value: -1, skip: check.length } as const
+    calls.push({ ...make, tolerate: [EEXIST], jump }, ...check)
+  } else {
+    calls.push(make)
+  }
   if (step.uid || step.gid) {
     calls.push({ name: "fchownat", args: [directory, name, step.uid, step.gid, AT_SYMLINK_NOFOLLOW] })
   }
@@ -144,12 +211,23 @@ export function touch(step: StepOf<"touch">): Call[] {
 
 export const mkdirInRoot = (step: StepOf<"mkdir-in-root">): Call[] => openTarget(step.path, "directory")
 
+/** Hands a descriptor over a connected socket: SCM_RIGHTS of unix(7). */
+export function sendDescriptor(descriptor: Slot, socketFd: number): Call[] {
+  const control = out("control message", CMSG_FD_SIZE)
+  return [
+    // cmsg_len, SOL_SOCKET, SCM_RIGHTS, the descriptor.
+    { name: "load", args: [at(descriptor, 0), 0xffffffff], into: { at: at(control, CMSG_FD_OFFSET), size: 4 } },
+    { name: "load", args: [new Uint8Array([20, 0, 0, 0, 0, 0, 0, 0]), -1], into: { at: at(control, 0), size: 8 } },
+    { name: "load", args: [new Uint8Array([1, 0, 0, 0, 1, 0, 0, 0]), -1], into: { at: at(control, 8), size: 8 } },
+    { name: "sendmsg", args: [socketFd, messageHeader(new Uint8Array([0]), 1, control), 0] },
+  ]
+}
+
 /**
  * The terminal: made in the container's devpts, its slave bound to /dev/console and put on 0, 1 and 2, its master
  * handed to the parent: pty(7), ioctl_tty(2). TIOCGPTPEER instead of a path: CVE-2025-52565.
  */
 export function terminal(step: StepOf<"console">): Call[] {
-  const control = out("control message", CMSG_FD_SIZE)
   return [
     { name: "openat", args: [PTS, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC, 0], into: MASTER },
     { name: "ioctl", args: [MASTER, TIOCSPTLCK, new Uint8Array(4)] },
@@ -164,53 +242,14 @@ export function terminal(step: StepOf<"console">): Call[] {
     copyMount(SLAVE, "", false),
     openInRoot("dev/console", O_PATH, TARGET, RESOLVE_NO_SYMLINKS),
     moveToTarget(),
-    // cmsg_len, SOL_SOCKET, SCM_RIGHTS, the descriptor.
-    { name: "load", args: [at(MASTER, 0), 0xffffffff], into: { at: at(control, CMSG_FD_OFFSET), size: 4 } },
-    { name: "load", args: [new Uint8Array([20, 0, 0, 0, 0, 0, 0, 0]), -1], into: { at: at(control, 0), size: 8 } },
-    { name: "load", args: [new Uint8Array([1, 0, 0, 0, 1, 0, 0, 0]), -1], into: { at: at(control, 8), size: 8 } },
-    { name: "sendmsg", args: [step.socketFd, messageHeader(new Uint8Array([0]), 1, control), 0] },
+    ...sendDescriptor(MASTER, step.socketFd),
     ...[0, 1, 2].map((fd): Call => ({ name: "dup2", args: [SLAVE, fd] })),
   ]
 }
 
-/** A read-only tmpfs with one empty file and one empty directory: never the image's /dev/null (CVE-2025-31133). */
-export const maskSource = (step: StepOf<"mask-source">): Call[] => [
-  ...newMount(
-    "tmpfs",
-    "mask",
-    [
-      ["mode", "0755"],
-      ["size", "4k"],
-    ],
-    MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
-    MASK,
-  ),
-  { name: "mkdirat", args: [MASK, "directory", 0o555] },
-  // Not open(2): a mount with a file open for writing cannot become read-only.
-  { name: "mknodat", args: [MASK, "file", S_IFREG | 0o444, 0] },
-  setAttributes(MASK, MOUNT_ATTR_RDONLY, 0, false),
-  // A copy can be taken of attached mounts only; this place goes away with the old root.
-  { name: "move_mount", args: [MASK, "", AT_FDCWD, step.path, MOVE_MOUNT_F_EMPTY_PATH] },
-]
-
-export const mask = (step: StepOf<"mask">): Call[] => [
-  { ...openInRoot(step.path.slice(1), O_PATH), tolerate: [ENOENT], jump: { when: "equal", value: -1, skip: 2 } },
-  copyMount(MASK, step.directory ? "directory" : "file", false),
-  moveToTarget(),
-]
-
-export const readonlyPath = (step: StepOf<"readonly-path">): Call[] => [
-  { ...openInRoot(step.path.slice(1), O_PATH), tolerate: [ENOENT], jump: { when: "equal", value: -1, skip: 3 } },
-  copyMount(TARGET, "", true),
-  setAttributes(MOUNT, MOUNT_ATTR_RDONLY, 0, true),
-  moveToTarget(),
-]
-
-/** A mount of ours that had to be written to before. */
-export const readonlyMount = (step: StepOf<"readonly-mount">): Call[] => [
-  openInRoot(step.path.slice(1), O_PATH, TARGET, RESOLVE_NO_SYMLINKS),
-  setAttributes(TARGET, MOUNT_ATTR_RDONLY, 0, false),
-]
+/** Where the first separator of a name is a slash, dots belong to its parts: sysctl(8). */
+const sysctlPath = (key: string) =>
+  /^[^.]*\//.test(key) ? key : key.replace(/[./]/g, (one) => (one === "." ? "/" : "."))
 
 /** Written through the fd of the container's own procfs: CVE-2025-52881. */
 export function sysctl(step: StepOf<"sysctl">): Call[] {
@@ -220,7 +259,7 @@ export function sysctl(step: StepOf<"sysctl">): Call[] {
   )
   const bytes = new TextEncoder().encode(step.value)
   return [
-    { name: "openat2", args: [PROC, `sys/${step.key.replaceAll(".", "/")}`, how, OPEN_HOW_SIZE], into: FILE },
+    { name: "openat2", args: [PROC, `sys/${sysctlPath(step.key)}`, how, OPEN_HOW_SIZE], into: FILE },
     { name: "write", args: [FILE, bytes, bytes.length] },
     { name: "close", args: [FILE] },
   ]

@@ -79,26 +79,30 @@ export function clone(step: StepOf<"clone">, rest: number, reportFd: number): Ca
   const cgroup = step.cgroupFd === undefined ? 0 : sched.CLONE_INTO_CGROUP
   const clone3 = (flags: number, into: Slot, exitSignal = SIGCHLD): Call => ({
     name: "clone3",
-    args: [cloneArgs(flags, exitSignal, cgroup ? step.cgroupFd : 0), CLONE_ARGS_SIZE],
+    args: [cloneArgs(flags, exitSignal, flags >= sched.CLONE_INTO_CGROUP ? step.cgroupFd : 0), CLONE_ARGS_SIZE],
     into,
   })
-  if (step.pidNamespaceFd === undefined) {
-    return [{ ...clone3(flags + cgroup, PROCESS), jump: { when: "not-equal", value: 0, skip: rest } }]
-  }
-  // setns to a pid namespace takes effect for children only: one more clone, of a sibling of the first child, whose
-  // exit signal it shares (another one is EINVAL).
+  const { helper } = step
+  if (!helper) return [{ ...clone3(flags + cgroup, PROCESS), jump: { when: "not-equal", value: 0, skip: rest } }]
+  // A sibling of the first child, whose exit signal it shares (another one is EINVAL). It is in the cgroup by its birth.
   const sibling = slot("sibling pid")
   const report = out("pid report", 8)
-  const helper: Call[] = [
-    { name: "setns", args: [step.pidNamespaceFd, sched.CLONE_NEWPID] },
-    { ...clone3(flags + cgroup + sched.CLONE_PARENT, sibling, 0), jump: { when: "equal", value: 0, skip: 4 } },
+  const calls: Call[] = [
+    ...helper.joins.map(({ namespace, fd }): Call => ({ name: "setns", args: [fd, NAMESPACE_FLAGS[namespace]] })),
+    ...(helper.timeOffsets === undefined
+      ? []
+      : [
+          { name: "unshare", args: [sched.CLONE_NEWTIME] } satisfies Call,
+          ...write({ path: "/proc/self/timens_offsets", value: helper.timeOffsets }),
+        ]),
+    { ...clone3(flags + sched.CLONE_PARENT, sibling, 0), jump: { when: "equal", value: 0, skip: 4 } },
     { name: "load", args: [new Uint8Array(8).fill(0xff), -1], into: { at: at(report, 0), size: 4 } },
     { name: "load", args: [at(sibling, 0), -1], into: { at: at(report, 4), size: 4 } },
     { name: "write", args: [reportFd, report, 8] },
     { name: "_exit", args: [0] },
   ]
   const first = clone3(sched.CLONE_CLEAR_SIGHAND + cgroup, PROCESS)
-  return [{ ...first, jump: { when: "not-equal", value: 0, skip: helper.length + rest } }, ...helper]
+  return [{ ...first, jump: { when: "not-equal", value: 0, skip: calls.length + rest } }, ...calls]
 }
 
 /** close_range(2) over everything from 3 up but the listed descriptors. */
@@ -188,9 +192,9 @@ export const seal = (step: StepOf<"seal">): Call[] => [
 ]
 
 /** First in stage two: nothing of it may be looked at by ptrace or /proc/PID, and the report must end with the exec. */
-export const enterSealed = (keep: readonly number[]): Call[] => [
+export const enterSealed = (keep: readonly number[], passed: readonly number[]): Call[] => [
   prctl(PR_SET_DUMPABLE, 0),
-  ...closeOtherFds(keep),
+  ...closeOtherFds([...keep, ...passed]),
   ...keep.filter((fd) => fd >= 3).map((fd): Call => ({ name: "fcntl", args: [fd, F_SETFD, FD_CLOEXEC] })),
 ]
 

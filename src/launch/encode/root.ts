@@ -6,6 +6,7 @@ import {
   AT_EMPTY_PATH,
   AT_FDCWD,
   AT_RECURSIVE,
+  AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
@@ -37,7 +38,7 @@ import type { StepOf } from "../../plan/steps.ts"
 
 /** The mounted root of the container. */
 export const ROOT = slot("root")
-const FS = slot("fs")
+export const FS = slot("fs")
 export const MOUNT = slot("mount")
 export const TARGET = slot("target")
 const PARENT = slot("parent")
@@ -112,12 +113,16 @@ export function newMount(
 }
 
 /** open_tree(2): a detached copy of what is mounted at a path, into MOUNT. */
-export const copyMount = (dirFd: Arg, path: string, recursive: boolean, into = MOUNT): Call => ({
+export const copyMount = (dirFd: Arg, path: string, recursive: boolean, into = MOUNT, noFollow = false): Call => ({
   name: "open_tree",
   args: [
     dirFd,
     path,
-    OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (recursive ? AT_RECURSIVE : 0) | (path === "" ? AT_EMPTY_PATH : 0),
+    OPEN_TREE_CLONE |
+      OPEN_TREE_CLOEXEC |
+      (recursive ? AT_RECURSIVE : 0) |
+      (path === "" ? AT_EMPTY_PATH : 0) |
+      (noFollow ? AT_SYMLINK_NOFOLLOW : 0),
   ],
   into,
 })
@@ -170,7 +175,7 @@ export const attachRoot = (step: StepOf<"attach-root">): Call[] => [
 export const readonlyRoot = (): Call[] => [setAttributes(ROOT, MOUNT_ATTR_RDONLY, 0, false)]
 
 export const propagation = (step: StepOf<"root-propagation">): Call[] => [
-  { name: "mount", args: [null, "/", null, step.flags, null] },
+  { name: "mount", args: [null, step.path, null, step.flags, null] },
 ]
 
 /** setns(2) to the namespace that one is in leads to its true root, out of any chroot(2). */

@@ -1,0 +1,52 @@
+/** The log that engines read: lines of logrus, as text or JSON. */
+import { O_APPEND, O_CREAT, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
+import { close, open, writeAll } from "../../../ffi/fs.ts"
+import { errorChain, errorHint, UsageError } from "../../errors.ts"
+import { notice } from "../../log.ts"
+
+export interface OciLog {
+  /** A failure: to the log, and to standard error. */
+  error(error: unknown): void
+  path: string | undefined
+  format: "text" | "json"
+}
+
+function line(format: OciLog["format"], message: string): string {
+  const time = new Date().toISOString()
+  return format === "json"
+    ? JSON.stringify({ level: "error", msg: message, time })
+    : `time="${time}" level=error msg=${JSON.stringify(message)}`
+}
+
+/** Throws UsageError for a log or a format that is not known. */
+export function openLog(path: string | undefined, format: string | undefined, debug: boolean): OciLog {
+  const shape = format ?? "text"
+  if (shape !== "text" && shape !== "json")
+    throw new UsageError(`--log-format: "${shape}" is not known (use text or json)`)
+  if (path?.startsWith("syslog:") || path?.startsWith("journald:"))
+    throw new UsageError(`--log: ${path}: only files are written`)
+  const file = path === undefined || path === "" ? undefined : path.replace(/^file:/, "")
+  return {
+    path: file,
+    format: shape,
+    error(error) {
+      const message = errorChain(error)
+      if (file !== undefined) append(file, `${line(shape, message)}\n`)
+      notice(message)
+      const hint = errorHint(error)
+      if (hint) notice(`hint: ${hint}`)
+      if (debug && error instanceof Error) notice(error.stack ?? "")
+    },
+  }
+}
+
+function append(path: string, text: string): void {
+  try {
+    const fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+    writeAll(fd, new TextEncoder().encode(text))
+    close(fd)
+  } catch (error) {
+    // What went wrong in the first place is told all the same.
+    notice(`cannot write the log ${path}: ${errorChain(error)}`)
+  }
+}

@@ -1,0 +1,113 @@
+/** A process that joins a running container: `exec`. */
+import { call } from "../../ffi/call.ts"
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
+import { SIGKILL } from "../../ffi/constants/signal.ts"
+import { __WALL } from "../../ffi/constants/wait.ts"
+import { close } from "../../ffi/fs.ts"
+import { pipe } from "../../ffi/pipe.ts"
+import { executableMemfd } from "../../ffi/sealed.ts"
+import { kill, waitChild } from "../../ffi/signal.ts"
+import { openCgroup } from "../cgroup/manager.ts"
+import type { CgroupHandle } from "../cgroup/plan.ts"
+import { ToyboxError } from "../errors.ts"
+import { type Encoded, launch, seal } from "../launch/index.ts"
+import type { Spec } from "../oci/runtime.ts"
+import { type EnterFacts, enteredSteps, enteringSteps } from "../plan/enter.ts"
+import type { Facts, SeccompProgram } from "../plan/facts.ts"
+import { lastCapability } from "./facts.ts"
+import { otherNamespaces } from "./namespaces.ts"
+import { startTime } from "./state.ts"
+
+/** The container that is entered, and as what. */
+export interface EnterRequest {
+  /** The container's first process: its number, and field 22 of /proc/PID/stat. */
+  pid: number
+  startTime: string
+  cgroup: CgroupHandle | null
+  /** With the process that is to join. */
+  spec: Spec
+  stdio: Facts["stdio"]
+  passedFds: readonly number[]
+  seccomp: SeccompProgram | undefined
+}
+
+/** What joins: the process that goes in first, whose sibling may be the one in the end, and where both report. */
+export interface Entering {
+  pid: number
+  reportFd: number
+  one: Encoded
+  two: Encoded
+}
+
+const PLACES = {
+  rootMountPoint: "/",
+  scratchMountPoint: "/",
+  unpivotable: null,
+  chrooted: false,
+  cgroupView: { mounts: [], links: [] },
+  sources: new Map(),
+  ownFiles: new Set<string>(),
+  present: new Map(),
+  namespaceFds: new Map(),
+  stageOneFds: [],
+  rootFiles: [],
+} as const
+
+/** Lets a process join. Throws ToyboxError where the container has ended, or is paused. */
+export function enter(request: EnterRequest): Entering {
+  const { spec, stdio } = request
+  const manager = request.cgroup ? openCgroup(request.cgroup) : null
+  if (manager?.isFrozen()) throw new ToyboxError("cannot exec in a paused container", { hint: "resume it first" })
+  const opened: number[] = []
+  const hold = (fd: number) => {
+    opened.push(fd)
+    return fd
+  }
+  const { pidFd, namespaces } = otherNamespaces(request.pid)
+  hold(pidFd)
+  let pid = 0
+  const [reportFd, reportEnd] = pipe()
+  hold(reportEnd)
+  try {
+    // Behind the pidfd: a number that is the container's now was when it was opened.
+    if (startTime(request.pid) !== request.startTime) throw new ToyboxError("the container has ended")
+    const [goEnd, goFd] = pipe()
+    hold(goEnd)
+    hold(goFd)
+    const memfd = hold(executableMemfd())
+    const into = manager?.join.into
+    const cgroupFd = into ? hold(call("openat", AT_FDCWD, into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)) : undefined
+    const facts: EnterFacts = {
+      ...PLACES,
+      rootFiles: [],
+      rootSteps: [],
+      cgroup: cgroupFd === undefined ? { join: manager?.join.files ?? [] } : { join: [], fd: cgroupFd },
+      lastCapability: lastCapability(),
+      stdio,
+      init: false,
+      parentDeathSignal: false,
+      reportFd: reportEnd,
+      memfd,
+      goFd: goEnd,
+      enterFds: "socketFd" in stdio ? [pidFd, stdio.socketFd] : [pidFd],
+      passedFds: request.passedFds,
+      ...(request.seccomp ? { seccomp: request.seccomp } : {}),
+      pidFd,
+      namespaces,
+    }
+    const one = launch(enteringSteps(spec, facts), facts)
+    pid = one.pid
+    const two = seal(enteredSteps(spec, facts), one.calls.length, facts)
+    call("write", goFd, new Uint8Array(1), 1)
+    return { pid, reportFd, one, two }
+  } catch (error) {
+    close(reportFd)
+    if (pid > 0) {
+      kill(pid, SIGKILL)
+      waitChild(pid, __WALL)
+    }
+    throw error
+  } finally {
+    for (const fd of opened) close(fd)
+  }
+}

@@ -1,0 +1,213 @@
+/** From the clone to a process that waits at its start FIFO. */
+import { call } from "../../../ffi/call.ts"
+import {
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NONBLOCK,
+  O_PATH,
+  O_RDONLY,
+  O_RDWR,
+  O_WRONLY,
+} from "../../../ffi/constants/fcntl.ts"
+import { POLLIN } from "../../../ffi/constants/poll.ts"
+import { SIGKILL } from "../../../ffi/constants/signal.ts"
+import { S_IFIFO } from "../../../ffi/constants/stat.ts"
+import { __WALL } from "../../../ffi/constants/wait.ts"
+import { close, open } from "../../../ffi/fs.ts"
+import { pipe } from "../../../ffi/pipe.ts"
+import { poll } from "../../../ffi/poll.ts"
+import { executableMemfd } from "../../../ffi/sealed.ts"
+import { kill, waitChild } from "../../../ffi/signal.ts"
+import type { Cgroups } from "../../cgroup/detect.ts"
+import type { CgroupManager } from "../../cgroup/manager.ts"
+import { ToyboxError } from "../../errors.ts"
+import { type Encoded, launch, type Reports, readReports, seal } from "../../launch/index.ts"
+import type { Spec } from "../../oci/runtime.ts"
+import { type Facts, MOMENT_HOOKS, MOMENT_MAPS, MOMENT_READY } from "../../plan/facts.ts"
+import { sealedSteps } from "../../plan/identity.ts"
+import { childSteps } from "../../plan/index.ts"
+import { hasOwn } from "../../plan/namespaces.ts"
+import { compileFilter } from "../../security/seccomp/filter.ts"
+import { releaseFacts } from "../prepare.ts"
+import { connectSupervisor, withListener } from "../seccomp.ts"
+import { startTime } from "../state.ts"
+import { launchFailure } from "./command-error.ts"
+import { connectSocket } from "./console.ts"
+import { gatherFacts } from "./facts.ts"
+import { runHooks } from "./hooks.ts"
+import { prepareMounts } from "./mounts.ts"
+import { prepareOutside } from "./outside.ts"
+import { containerDirectory, type OciRecord, ociState, reportFifo, startFifo, writeRecord } from "./state.ts"
+
+export interface CreateRequest {
+  root: string
+  id: string
+  /** Absolute. */
+  bundle: string
+  /** The socket over which the terminal's master is sent: a path, or one that is connected. */
+  consoleSocket: string | number | undefined
+  /** Besides 0, 1 and 2. */
+  passedFds: readonly number[]
+  /** Added to the environment of the command. */
+  env: readonly string[]
+  pidFile: string | undefined
+  noPivot: boolean
+  noNewKeyring: boolean
+}
+
+/** A FIFO's two ends. A reader first: a writer alone would have to wait for one. */
+function makeFifo(path: string, flags: number, hold: (fd: number) => number): [number, number] {
+  call("mknodat", AT_FDCWD, path, S_IFIFO | 0o600, 0)
+  const reader = hold(open(path, O_RDONLY | O_NONBLOCK))
+  return [reader, hold(open(path, flags))]
+}
+
+/** The command's standard descriptors: the caller's as they are, or a terminal of its own. */
+function openStdio({ process }: Spec, socket: string | number | undefined): Facts["stdio"] {
+  if (process.terminal && socket === undefined) {
+    throw new ToyboxError("cannot allocate a terminal without a console socket", {
+      hint: "use --console-socket, or set process.terminal to false",
+    })
+  }
+  if (!process.terminal && socket !== undefined) {
+    throw new ToyboxError("a console socket is of no use without a terminal", { hint: "set process.terminal to true" })
+  }
+  if (socket === undefined) return [0, 1, 2]
+  return { socketFd: typeof socket === "number" ? socket : connectSocket(socket) }
+}
+
+export interface Launching {
+  request: CreateRequest
+  spec: Spec
+  record: OciRecord
+  cgroups: Cgroups
+  manager: CgroupManager | null
+  rootFd: number
+}
+
+/** Clones the child, and stays with it until it waits at its FIFO. */
+export async function bringUp(launching: Launching): Promise<void> {
+  const { request, spec, record, cgroups, manager, rootFd } = launching
+  const { root, id } = request
+  const opened = new Set<number>()
+  const hold = (fd: number) => {
+    opened.add(fd)
+    return fd
+  }
+  const drop = (fd: number) => opened.delete(fd) && close(fd)
+  let pid = 0
+  try {
+    const [reportFd, reportEnd] = makeFifo(reportFifo(root, id), O_WRONLY, hold)
+    const [spare, startFd] = makeFifo(startFifo(root, id), O_RDWR, hold)
+    const [goEnd, goFd] = pipe()
+    hold(goEnd)
+    hold(goFd)
+    const memfd = hold(executableMemfd())
+    const stdio = openStdio(spec, request.consoleSocket)
+    if ("socketFd" in stdio) hold(stdio.socketFd)
+    const listenerFd = connectSupervisor(spec.linux.seccomp?.listenerPath)
+    if (listenerFd !== undefined) hold(listenerFd)
+    const into = manager?.join.into
+    const cgroupFd = into ? hold(call("openat", AT_FDCWD, into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)) : undefined
+    const { hooks } = spec
+    const awaitHooks = Boolean(
+      hooks?.prestart?.length || hooks?.createRuntime?.length || hooks?.createContainer?.length,
+    )
+    const mounts = prepareMounts(spec, rootFd)
+    for (const fd of mounts.made.values()) hold(fd)
+    const facts = gatherFacts(
+      spec,
+      containerDirectory(root, id),
+      cgroups,
+      {
+        stdio,
+        reportFd: reportEnd,
+        memfd,
+        goFd: goEnd,
+        startFd,
+        passedFds: request.passedFds,
+        rootFd,
+        cgroupFd,
+        listenerFd,
+        mounts,
+        cgroupFiles: manager?.join.files ?? [],
+        controllers: Object.keys(manager?.handle.dirs ?? {}),
+      },
+      { awaitHooks, noPivot: request.noPivot },
+    )
+    const one = launch(childSteps(spec, facts), facts, rootFd)
+    pid = one.pid
+    remember(root, record, pid)
+    const { seccomp } = spec.linux
+    const filter = seccomp ? withListener(await compileFilter(seccomp), spec, { id, pid, listenerFd }) : {}
+    const two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
+    const go = () => call("write", goFd, new Uint8Array(1), 1)
+    const awaitMaps = hasOwn(spec, "user")
+    if (!awaitHooks && !awaitMaps) go()
+    // What the child alone may hold now: its end is told by the ends of these.
+    for (const fd of [reportEnd, spare, startFd, goEnd, memfd, ...mounts.made.values()]) drop(fd)
+    releaseFacts(facts)
+    follow({ launching, one, two, reportFd, helper: pid, awaitHooks, go })
+  } catch (error) {
+    if (pid > 0) {
+      kill(record.pid, SIGKILL)
+      for (const child of new Set([pid, record.pid])) waitChild(child, __WALL)
+    }
+    throw error
+  } finally {
+    for (const fd of opened) close(fd)
+  }
+}
+
+function remember(root: string, record: OciRecord, pid: number): void {
+  record.pid = pid
+  record.startTime = startTime(pid) ?? ""
+  writeRecord(root, record)
+}
+
+/** Hears the child out: runs the hooks at their moment; returns when the child waits for its start. */
+function follow(context: {
+  launching: Launching
+  one: Encoded
+  two: Encoded
+  reportFd: number
+  helper: number
+  awaitHooks: boolean
+  go: () => void
+}): void {
+  const { launching, one, two, reportFd, helper, awaitHooks, go } = context
+  const [clone] = one.steps
+  const hasHelper = clone?.kind === "clone" && clone.helper !== undefined
+  const { request, spec, record } = launching
+  const reports: Reports = { failures: [] }
+  for (let told = 0; ; ) {
+    const [events] = poll([{ fd: reportFd, events: POLLIN }], null)
+    if (!events) continue
+    const more = readReports(reportFd, reports, false)
+    if (reports.pid !== undefined && reports.pid !== record.pid) {
+      waitChild(helper, __WALL)
+      remember(request.root, record, reports.pid)
+    }
+    // The helper may be later than the child that it has made.
+    if (more && hasHelper && reports.pid === undefined) continue
+    for (const moment of reports.moments?.slice(told) ?? []) {
+      told++
+      if (moment === MOMENT_READY) return
+      if (moment === MOMENT_MAPS) {
+        prepareOutside(record.pid, spec)
+        go()
+        if (!awaitHooks) go()
+      }
+      if (moment === MOMENT_HOOKS) {
+        const state = ociState(record, "creating")
+        runHooks("prestart", spec.hooks?.prestart, state)
+        runHooks("createRuntime", spec.hooks?.createRuntime, state)
+        runHooks("createContainer", spec.hooks?.createContainer, state, record.pid)
+        go()
+        go()
+      }
+    }
+    if (!more) throw launchFailure(spec, one, two, reports)
+  }
+}

@@ -1,0 +1,135 @@
+import { O_NONBLOCK, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
+import { isErrno } from "../../../ffi/errno.ts"
+import { close, open, readAll, stat } from "../../../ffi/fs.ts"
+import { detectCgroups } from "../../cgroup/detect.ts"
+import { createCgroup } from "../../cgroup/manager.ts"
+import { errorChain, ToyboxError } from "../../errors.ts"
+import { mountRoot } from "../../launch/index.ts"
+import { explainFailure } from "../../launch/report.ts"
+import { notice } from "../../log.ts"
+import { readSpec } from "../../oci/read.ts"
+import type { Spec } from "../../oci/runtime.ts"
+import { bringUp, type CreateRequest } from "./bring-up.ts"
+import { destroy } from "./delete.ts"
+import { cgroupRequest, checkRoot } from "./facts.ts"
+
+import { writePidFile } from "./pid-file.ts"
+import {
+  checkId,
+  containerDirectory,
+  enterContainer,
+  type OciLock,
+  type OciRecord,
+  readRecord,
+  removeHalfEntered,
+  tryLockContainer,
+  unlock,
+  writeRecord,
+} from "./state.ts"
+
+/** A container that waits for its start; the lock is held. */
+export interface Created {
+  record: OciRecord
+  spec: Spec
+  lock: OciLock
+}
+
+const MOST_BYTES = 32 * 1024 * 1024
+
+/** The text of a bundle's config.json. Throws ToyboxError. */
+export function readConfigFile(bundle: string): string {
+  const path = `${bundle}/config.json`
+  let fd: number
+  try {
+    fd = open(path, O_RDONLY | O_NONBLOCK)
+  } catch (cause) {
+    if (!isErrno(cause, "ENOENT", "ENOTDIR")) throw new ToyboxError(`cannot read ${path}`, { cause })
+    throw new ToyboxError(`JSON specification file ${path} not found`, { hint: "the command spec writes one" })
+  }
+  try {
+    const bytes = readAll(fd, MOST_BYTES + 1)
+    if (bytes.length > MOST_BYTES) throw new ToyboxError(`${path} is larger than ${MOST_BYTES} bytes`)
+    return new TextDecoder().decode(bytes)
+  } finally {
+    close(fd)
+  }
+}
+
+/** Enters the container; what a killed `create` has left under this id goes first. */
+function enter(request: CreateRequest, record: OciRecord, config: string): OciLock {
+  const { root, id } = request
+  removeHalfEntered(root)
+  for (let attempt = 1; attempt < 5; attempt++) {
+    const lock = enterContainer(root, record, config)
+    if (lock) return lock
+    try {
+      const old = tryLockContainer(root, id)
+      if (!old) break
+      const dead = readRecord(root, id)
+      if (dead.complete) {
+        unlock(old)
+        break
+      }
+      destroy(root, dead, old)
+    } catch (error) {
+      // Gone meanwhile: once more.
+      if (stat(containerDirectory(root, id)) !== null) throw error
+    }
+  }
+  throw new ToyboxError(`container with id exists: ${id}`, { hint: `delete it first, or use another id` })
+}
+
+function newRecord(request: CreateRequest, spec: Spec): OciRecord {
+  return {
+    ociVersion: spec.ociVersion,
+    id: request.id,
+    bundle: request.bundle,
+    rootfs: spec.root.path,
+    created: new Date().toISOString(),
+    owner: process.env.USER ?? "",
+    pid: 0,
+    startTime: "",
+    complete: false,
+    cgroup: null,
+    annotations: spec.annotations ?? {},
+  }
+}
+
+/** Makes a container; on failure nothing of it is left. Throws ToyboxError. */
+export async function createContainer(request: CreateRequest): Promise<Created> {
+  const { root, id } = request
+  checkId(id)
+  const config = readConfigFile(request.bundle)
+  const spec = readSpec(config, request.bundle)
+  spec.process.env = [...spec.process.env, ...request.env]
+  checkRoot(spec)
+  const record = newRecord(request, spec)
+  const lock = enter(request, record, config)
+  let rootFd = -1
+  try {
+    const cgroups = detectCgroups()
+    const { manager } = createCgroup(cgroups, cgroupRequest(spec, id), {
+      announce: (handle) => {
+        record.cgroup = handle
+        writeRecord(root, record)
+      },
+    })
+    record.cgroup = manager.handle
+    rootFd = mountRoot([{ kind: "bind-root", path: spec.root.path }])
+    await bringUp({ request, spec, record, cgroups, manager, rootFd })
+    record.complete = true
+    writeRecord(root, record)
+    if (request.pidFile !== undefined) writePidFile(request.pidFile, record.pid)
+    return { record, spec, lock }
+  } catch (error) {
+    const told = explainFailure(error)
+    try {
+      destroy(root, record, lock)
+    } catch (leak) {
+      notice(`cleaning up after the failure failed too: ${errorChain(leak)}`)
+    }
+    throw told
+  } finally {
+    if (rootFd >= 0) close(rootFd)
+  }
+}

@@ -1,0 +1,84 @@
+/** `delete` and what else ends a container. */
+import { SIGKILL } from "../../../ffi/constants/signal.ts"
+import { rename } from "../../../ffi/fs.ts"
+import { removeTree } from "../../../ffi/remove-tree.ts"
+import { kill } from "../../../ffi/signal.ts"
+import { openCgroup } from "../../cgroup/manager.ts"
+import { errorChain, ToyboxError } from "../../errors.ts"
+import { notice } from "../../log.ts"
+import { runHooks } from "./hooks.ts"
+import {
+  containerDirectory,
+  isAlive,
+  lockContainer,
+  NoSuchContainer,
+  type OciLock,
+  type OciRecord,
+  ociState,
+  readConfig,
+  readRecord,
+  statusOf,
+  unlock,
+} from "./state.ts"
+
+const PATIENCE = 10_000
+
+/** Kills all that is left of a container and waits until its first process is gone. */
+export function endProcesses(record: OciRecord): void {
+  const manager = record.cgroup ? openCgroup(record.cgroup) : null
+  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(1)) {
+    if (isAlive(record)) kill(record.pid, SIGKILL)
+    if (manager && manager.pids().length > 0) manager.kill()
+    else if (!isAlive(record)) return
+    if (Date.now() > deadline) throw new ToyboxError(`container ${record.id} does not end`)
+  }
+}
+
+/** Ends a locked container, gives back all it held, and runs its poststop hooks, whose failures are told only. */
+export function destroy(root: string, record: OciRecord, lock: OciLock): void {
+  endProcesses(record)
+  if (record.cgroup) openCgroup(record.cgroup).remove()
+  let hooks: ReturnType<typeof readConfig>["hooks"]
+  try {
+    hooks = readConfig(root, record).hooks
+  } catch (error) {
+    if (!(error instanceof ToyboxError)) throw error
+    notice(errorChain(error))
+  }
+  const trash = `${root}/.${record.id}.${process.pid}`
+  rename(containerDirectory(root, record.id), trash)
+  removeTree(trash)
+  unlock(lock)
+  for (const hook of hooks?.poststop ?? []) {
+    try {
+      runHooks("poststop", [hook], ociState(record, "stopped"))
+    } catch (error) {
+      notice(errorChain(error))
+    }
+  }
+}
+
+/** Removes a container. Throws where it has not ended, unless `force`; with `force` one that is not there is none to remove. */
+export function deleteContainer(root: string, id: string, force: boolean): void {
+  let lock: OciLock
+  try {
+    lock = lockContainer(root, id)
+  } catch (error) {
+    if (force && error instanceof NoSuchContainer) return
+    throw error
+  }
+  let record: OciRecord
+  try {
+    record = readRecord(root, id)
+    const status = record.complete ? statusOf(root, record) : "stopped"
+    if (status !== "stopped" && !force) {
+      throw new ToyboxError(`cannot delete container ${id} that is not stopped: ${status}`, {
+        hint: "kill it first, or use delete --force",
+      })
+    }
+  } catch (error) {
+    unlock(lock)
+    throw error
+  }
+  destroy(root, record, lock)
+}

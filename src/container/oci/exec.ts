@@ -1,0 +1,124 @@
+/** `exec`: another process in a container. */
+
+import { POLLIN } from "../../../ffi/constants/poll.ts"
+import { __WALL } from "../../../ffi/constants/wait.ts"
+import { close } from "../../../ffi/fs.ts"
+import { socketPair } from "../../../ffi/pipe.ts"
+import { poll } from "../../../ffi/poll.ts"
+import { waitChild } from "../../../ffi/signal.ts"
+import { ToyboxError, UsageError } from "../../errors.ts"
+import { type Reports, readReports } from "../../launch/index.ts"
+import { explainFailure } from "../../launch/report.ts"
+import { notice } from "../../log.ts"
+import type { Process, Spec } from "../../oci/runtime.ts"
+import { compileFilter } from "../../security/seccomp/filter.ts"
+import { type Entering, enter } from "../enter.ts"
+import { supervise } from "../supervise.ts"
+import { launchFailure } from "./command-error.ts"
+import { connectSocket } from "./console.ts"
+import { writePidFile } from "./pid-file.ts"
+import { type OciRecord, readConfig, readRecord, statusOf } from "./state.ts"
+
+export interface ExecRequest {
+  root: string
+  id: string
+  /** What is to run, from what the container's own process is. */
+  process: (own: Process) => Process
+  consoleSocket: string | undefined
+  detach: boolean
+  pidFile: string | undefined
+  passedFds: readonly number[]
+  /** Besides those of the process. */
+  env: readonly string[]
+}
+
+/** The container, and its spec with the process that joins it. */
+function target(request: ExecRequest): { record: OciRecord; spec: Spec } {
+  const record = readRecord(request.root, request.id)
+  const status = statusOf(request.root, record)
+  if (status === "stopped" || status === "creating") throw new ToyboxError(`cannot exec in a ${status} container`)
+  const config = readConfig(request.root, record)
+  const process = request.process(config.process)
+  const spec = { ...config, process: { ...process, env: [...process.env, ...request.env] } }
+  return { record, spec }
+}
+
+interface Connected {
+  stdio: readonly [number, number, number] | { socketFd: number }
+  /** Where the terminal's master comes, if it is for this process. */
+  socket: number | null
+}
+
+function connect(request: ExecRequest, { process }: Spec): Connected {
+  if (!process.terminal) {
+    if (request.consoleSocket !== undefined)
+      throw new UsageError("--console-socket is of no use without a terminal", { hint: "use --tty" })
+    return { stdio: [0, 1, 2], socket: null }
+  }
+  if (request.consoleSocket !== undefined)
+    return { stdio: { socketFd: connectSocket(request.consoleSocket) }, socket: null }
+  if (request.detach) throw new UsageError("--detach with a terminal needs --console-socket")
+  const [socket, socketFd] = socketPair()
+  return { stdio: { socketFd }, socket }
+}
+
+/** Waits until the command runs; returns its number. Throws where it cannot. */
+function awaitCommand(spec: Spec, entering: Entering): number {
+  const reports: Reports = { failures: [] }
+  for (let more = true; more; ) {
+    const [events] = poll([{ fd: entering.reportFd, events: POLLIN }], null)
+    if (events) more = readReports(entering.reportFd, reports, false)
+  }
+  const pid = reports.pid ?? entering.pid
+  if (pid !== entering.pid) waitChild(entering.pid, __WALL)
+  const { one, two } = entering
+  if (executed(entering, reports)) return pid
+  waitChild(pid, __WALL)
+  throw launchFailure(spec, one, two, reports)
+}
+
+/** Only the list's end has no call: it is reported where no candidate could be executed. */
+const executed = ({ one, two }: Entering, { failures }: Reports) =>
+  failures.every(({ index }) => two.calls[index - one.calls.length]?.name === "execve")
+
+/** Runs a process in a container; returns its exit code, or 0 with `detach`. `signalFd` is of takeSignals. */
+export async function execInContainer(request: ExecRequest, signalFd: number): Promise<number> {
+  const { record, spec } = target(request)
+  const { seccomp } = spec.linux
+  const filter = seccomp ? await compileFilter(seccomp) : undefined
+  const { stdio, socket } = connect(request, spec)
+  const childSocket = "socketFd" in stdio ? stdio.socketFd : -1
+  let entering: Entering
+  try {
+    const { passedFds } = request
+    const { pid, startTime, cgroup } = record
+    entering = enter({ pid, startTime, cgroup, spec, stdio, passedFds, seccomp: filter })
+  } catch (error) {
+    throw explainFailure(error)
+  } finally {
+    if (childSocket >= 0) close(childSocket)
+  }
+  const remember = (pid: number) => {
+    if (request.pidFile !== undefined) writePidFile(request.pidFile, pid)
+  }
+  if (request.detach) {
+    remember(awaitCommand(spec, entering))
+    return 0
+  }
+  const { one, two, pid, reportFd } = entering
+  const ending = supervise({
+    pid,
+    signalFd,
+    reportFd,
+    traced: false,
+    pumps: [],
+    terminal: socket === null ? null : { socket, input: true, detachKeys: [], detached: () => {} },
+    isInit: false,
+    isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",
+    onExec: remember,
+    notice,
+  })
+  if (!ending.executed) throw launchFailure(spec, one, two, ending.reports)
+  const signal = ending.escalated ?? ending.status.signal
+  return signal === undefined ? (ending.status.code ?? 0) : 128 + signal
+}

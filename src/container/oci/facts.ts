@@ -1,0 +1,96 @@
+/** A bundle's spec → the facts of its plan, and its cgroup. */
+import { isDirectory, readText, stat } from "../../../ffi/fs.ts"
+import type { Cgroups } from "../../cgroup/detect.ts"
+import { cgroupPath } from "../../cgroup/path.ts"
+import type { CgroupRequest } from "../../cgroup/plan.ts"
+import { ToyboxError } from "../../errors.ts"
+import type { Spec } from "../../oci/runtime.ts"
+import type { Facts } from "../../plan/facts.ts"
+import { hasOwn } from "../../plan/namespaces.ts"
+import { cgroupView, isChrooted, lastCapability, openNamespaces, unpivotableMounts } from "../facts.ts"
+import type { PreparedMounts } from "./mounts.ts"
+
+/** The cgroup that a spec asks for. Throws UsageError for a bad path. */
+export function cgroupRequest(spec: Spec, id: string): CgroupRequest {
+  const { cgroupsPath, resources } = spec.linux
+  return {
+    path: cgroupsPath ? cgroupPath("linux.cgroupsPath", cgroupsPath) : `/toybox-oci-${id}`,
+    resources,
+    allControllers: true,
+    devicesOptional: spec.linux.namespaces.some(({ type }) => type === "user"),
+  }
+}
+
+/** Throws where the bundle's root is no directory. */
+export function checkRoot(spec: Spec): void {
+  if (!isDirectory(stat(spec.root.path))) {
+    throw new ToyboxError(`config.json: root.path: ${spec.root.path} is not a directory`)
+  }
+}
+
+/** What the parent holds open for the plan of a container. */
+export interface Held {
+  stdio: Facts["stdio"]
+  reportFd: number
+  memfd: number
+  goFd: number
+  startFd: number
+  passedFds: readonly number[]
+  rootFd: number
+  cgroupFd: number | undefined
+  cgroupFiles: readonly string[]
+  /** Connected to the supervisor of a seccomp profile. */
+  listenerFd: number | undefined
+  mounts: PreparedMounts
+  /** Controllers in which the container has a cgroup. */
+  controllers: readonly string[]
+}
+
+/** The facts of a plan. `directory` is the container's own, on the host. */
+export function gatherFacts(
+  spec: Spec,
+  directory: string,
+  cgroups: Cgroups,
+  held: Held,
+  options: { awaitHooks: boolean; noPivot: boolean },
+): Facts {
+  const namespaceFds = openNamespaces(spec)
+  const ownCgroup = spec.linux.namespaces.some(({ type }) => type === "cgroup")
+  const { sources, made } = held.mounts
+  const stageOneFds = [
+    held.rootFd,
+    ...namespaceFds.values(),
+    ...made.values(),
+    ...(held.cgroupFd === undefined ? [] : [held.cgroupFd]),
+  ]
+  return {
+    rootSteps: [],
+    // Hooks expect the root where the bundle has it.
+    rootMountPoint: spec.root.path,
+    // Root in a user namespace may not reach a directory of ours. Over the old /proc nobody looks any more.
+    scratchMountPoint: hasOwn(spec, "user") ? "/proc" : directory,
+    unpivotable: unpivotableMounts(readText("/proc/self/mountinfo")),
+    chrooted: isChrooted(),
+    cgroup: held.cgroupFd === undefined ? { join: held.cgroupFiles } : { join: [], fd: held.cgroupFd },
+    cgroupView: cgroupView(cgroups, held.controllers, !ownCgroup),
+    sources,
+    madeMounts: made,
+    ownFiles: new Set(),
+    present: new Map([...spec.linux.maskedPaths, ...spec.linux.readonlyPaths].map((path) => [path, {}])),
+    namespaceFds,
+    lastCapability: lastCapability(),
+    stdio: held.stdio,
+    init: false,
+    parentDeathSignal: false,
+    reportFd: held.reportFd,
+    memfd: held.memfd,
+    goFd: held.goFd,
+    ...(held.listenerFd === undefined ? {} : { listenerFd: held.listenerFd }),
+    startFd: held.startFd,
+    passedFds: held.passedFds,
+    stageOneFds,
+    rootFiles: spec.process.cwd === "/" ? [] : [{ kind: "mkdir-in-root", path: spec.process.cwd }],
+    awaitHooks: options.awaitHooks,
+    noPivot: options.noPivot,
+  }
+}

@@ -1,0 +1,54 @@
+/** startContainer hooks: programs of the container, run in it before its command. */
+import { POLLIN } from "../../../ffi/constants/poll.ts"
+import { __WALL } from "../../../ffi/constants/wait.ts"
+import { close } from "../../../ffi/fs.ts"
+import { poll } from "../../../ffi/poll.ts"
+import { waitChild } from "../../../ffi/signal.ts"
+import { ToyboxError } from "../../errors.ts"
+import { type Reports, readReports } from "../../launch/index.ts"
+import type { Hook, Spec } from "../../oci/runtime.ts"
+import { compileFilter } from "../../security/seccomp/filter.ts"
+import { enter } from "../enter.ts"
+import { launchFailure } from "./command-error.ts"
+import { checkHook, memoryFile, readOutput, timeoutOf, waitUntil } from "./hooks.ts"
+import { type OciRecord, ociState } from "./state.ts"
+
+/** As what the hook runs: as the command, in its place. */
+const withHook = (spec: Spec, { path, args, env }: Hook): Spec => ({
+  ...spec,
+  process: { ...spec.process, terminal: false, args: [path, ...(args?.slice(1) ?? [])], env: env ?? [] },
+})
+
+async function runStartHook(record: OciRecord, own: Spec, hook: Hook): Promise<void> {
+  const spec = withHook(own, hook)
+  const stdin = memoryFile(JSON.stringify(ociState(record, "created")))
+  const output = memoryFile("")
+  try {
+    const { pid, startTime, cgroup } = record
+    const { seccomp } = spec.linux
+    const filter = seccomp ? await compileFilter(seccomp) : undefined
+    const stdio = [stdin, output, output] as const
+    const entering = enter({ pid, startTime, cgroup, spec, stdio, passedFds: [], seccomp: filter })
+    const reports: Reports = { failures: [] }
+    for (let more = true; more; ) {
+      const [events] = poll([{ fd: entering.reportFd, events: POLLIN }], null)
+      if (events) more = readReports(entering.reportFd, reports, false)
+    }
+    const last = reports.pid ?? entering.pid
+    if (last !== entering.pid) waitChild(entering.pid, __WALL)
+    const status = waitUntil(last, timeoutOf(hook))
+    if (reports.failures.length > 0) {
+      const cause = launchFailure(spec, entering.one, entering.two, reports)
+      throw new ToyboxError(`hook startContainer: cannot run ${hook.path}`, { cause })
+    }
+    checkHook("startContainer", hook, status, readOutput(output))
+  } finally {
+    close(stdin)
+    close(output)
+  }
+}
+
+/** Runs them in order; throws ToyboxError for the first that fails. */
+export async function runStartHooks(record: OciRecord, spec: Spec): Promise<void> {
+  for (const hook of spec.hooks?.startContainer ?? []) await runStartHook(record, spec, hook)
+}

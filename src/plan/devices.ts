@@ -1,0 +1,53 @@
+/** spec.linux.devices, and the links that every container has: runtime-spec config-linux.md, "Default Devices". */
+import { S_IFMT } from "../../ffi/constants/stat.ts"
+import type { Device, Spec } from "../oci/runtime.ts"
+import type { Step } from "./steps.ts"
+
+const LINKS: readonly (readonly [target: string, path: string])[] = [
+  ["/proc/self/fd", "/dev/fd"],
+  ["/proc/self/fd/0", "/dev/stdin"],
+  ["/proc/self/fd/1", "/dev/stdout"],
+  ["/proc/self/fd/2", "/dev/stderr"],
+  ["pts/ptmx", "/dev/ptmx"],
+]
+
+const node = (device: Device, existing: boolean): Step => ({
+  kind: "device",
+  path: device.path,
+  type: device.type === "u" ? "c" : device.type,
+  major: device.major,
+  minor: device.minor,
+  mode: (device.fileMode ?? 0o666) & ~S_IFMT,
+  uid: device.uid ?? 0,
+  gid: device.gid ?? 0,
+  ...(existing ? { existing } : {}),
+})
+
+/** mknod(2) of a device is refused in a user namespace: the host's own is bound. */
+const hostNode = ({ path }: Device): Step => ({
+  kind: "bind",
+  source: path,
+  target: path,
+  directory: false,
+  recursive: false,
+  attributes: { set: 0, clear: 0, recursiveSet: 0, recursiveClear: 0, propagation: 0 },
+  coverSymlink: false,
+})
+
+/** The device nodes of the spec, and the links. Nothing is made in a /dev that is a directory of the host. */
+export function deviceSteps(spec: Spec): Step[] {
+  const on = (path: string) => spec.mounts.findLast((mount) => mount.destination === path)
+  const isOwn = on("/dev")?.type === "tmpfs"
+  const given: Step[] = isOwn && on("/dev/pts")?.type === "devpts" ? [] : [{ kind: "given-dev" }]
+  const isHosts = on("/dev")?.type === "bind"
+  const inUserNamespace = spec.linux.namespaces.some(({ type }) => type === "user")
+  const devices = spec.linux.devices
+    .filter(({ path }) => !(isHosts && path.startsWith("/dev/")))
+    .map((device) =>
+      inUserNamespace && device.type !== "p"
+        ? hostNode(device)
+        : node(device, !(isOwn && device.path.startsWith("/dev/"))),
+    )
+  const links = isHosts ? [] : LINKS.map(([target, path]): Step => ({ kind: "symlink", target, path }))
+  return [...given, ...devices, ...links]
+}

@@ -1,0 +1,67 @@
+/** A process that joins a running container: which steps, and in which order. Pure. */
+import type { NamespaceType, Spec } from "../oci/runtime.ts"
+import type { Facts } from "./facts.ts"
+import { keptBySealed } from "./facts.ts"
+import { sealedSteps } from "./identity.ts"
+import type { Step } from "./steps.ts"
+
+/** What the plan needs to know of the container that is entered. */
+export interface EnterFacts extends Facts {
+  /** Names its first process, whose namespaces are joined. */
+  pidFd: number
+  /** Those that are not toybox's own. */
+  namespaces: readonly NamespaceType[]
+}
+
+/**
+ * Stage one: nothing of the container is entered before stage two, which is all that a hostile process in it (with
+ * CAP_SYS_PTRACE, say) can come to see.
+ */
+export function enteringSteps(spec: Spec, facts: EnterFacts): Step[] {
+  const kept = [...keptBySealed(facts), ...(facts.passedFds ?? [])]
+  const { stdio } = facts
+  const own = "socketFd" in stdio ? [] : stdio
+  return [
+    { kind: "clone", namespaces: [], ...(facts.cgroup.fd === undefined ? {} : { cgroupFd: facts.cgroup.fd }) },
+    { kind: "close-other-fds", keep: [...kept, ...own, facts.memfd, facts.goFd] },
+    { kind: "umask", mask: 0 },
+    ...facts.cgroup.join.map((path): Step => ({ kind: "join-cgroup", path })),
+    ...(spec.process.oomScoreAdj === undefined
+      ? []
+      : [{ kind: "oom-score", value: spec.process.oomScoreAdj } satisfies Step]),
+    ...("socketFd" in stdio ? [] : [{ kind: "stdio", fds: stdio } satisfies Step]),
+    ...spec.process.rlimits.map((limit): Step => ({ kind: "rlimit", ...limit })),
+    { kind: "await-go", fd: facts.goFd, what: "second stage" },
+    { kind: "seal", memfd: facts.memfd, keep: kept },
+  ]
+}
+
+/** Whether a filter lets clone(2) pass, of a process without new namespaces. */
+function allowsClone({ linux: { seccomp } }: Spec): boolean {
+  if (!seccomp) return true
+  const rules = seccomp.syscalls?.filter(({ names }) => names.includes("clone")) ?? []
+  const passing = (action: string) => action === "SCMP_ACT_ALLOW" || action === "SCMP_ACT_LOG"
+  return rules.length === 0 ? passing(seccomp.defaultAction) : rules.some(({ action }) => passing(action))
+}
+
+/**
+ * Stage two. The process becomes visible in the container's pid namespace as late as can be, with the capabilities that the
+ * command gets: whoever may trace it there could have had more of an earlier one. Only a filter that would not allow it
+ * comes behind it.
+ */
+export function enteredSteps(spec: Spec, facts: EnterFacts): Step[] {
+  const own = sealedSteps(spec, facts)
+  const visible = own.findIndex(({ kind }) => kind === "session" || (kind === "seccomp" && !allowsClone(spec)))
+  const { height, width } = spec.process.consoleSize ?? { height: 0, width: 0 }
+  return [
+    { kind: "enter-namespaces", pidFd: facts.pidFd, namespaces: facts.namespaces },
+    ...("socketFd" in facts.stdio
+      ? [{ kind: "new-terminal", height, width, socketFd: facts.stdio.socketFd } satisfies Step]
+      : []),
+    ...own.slice(0, visible),
+    ...(facts.namespaces.includes("pid")
+      ? [{ kind: "enter-pid-namespace", reportFd: facts.reportFd } satisfies Step]
+      : []),
+    ...own.slice(visible),
+  ]
+}
