@@ -70,7 +70,7 @@ export async function fetchArchive(job: Job, cached: Cached | null): Promise<str
     try {
       const { bytes, size, sha256, validators } = fresh
       const root = await unpackIncoming(job, { bytes, size, sha256, record: validators })
-      progress.done(`${source.name}: ${formatBytes(size ?? 0)} fetched and unpacked`)
+      progress.done(`${source.name}: ${formatBytes(progress.bytes())} fetched and unpacked`)
       return root
     } catch (error) {
       fresh.cancel()

@@ -15,6 +15,8 @@ export interface Progress {
   add(bytes: number): void
   /** The size, once it is known; from nothing again. */
   restart(total: number | null): void
+  /** How many there were. */
+  bytes(): number
   /** A line between. */
   note(text: string): void
   /** It is done: takes the bar away, and says `text` and how long it took. */
@@ -87,7 +89,14 @@ export function progressBar(state: ProgressState, columns: number): string {
   return `${label === "" ? "" : `${label}  `}${bar}${figures}`
 }
 
-const SILENT: Progress = { add: () => {}, restart: () => {}, note: () => {}, done: () => {}, stop: () => {} }
+const SILENT: Progress = {
+  add: () => {},
+  restart: () => {},
+  bytes: () => 0,
+  note: () => {},
+  done: () => {},
+  stop: () => {},
+}
 
 function put(text: string): void {
   try {
@@ -138,6 +147,7 @@ export function startProgress(label: string, quiet: boolean): Progress {
       state.total = total
       sampledBytes = 0
     },
+    bytes: () => state.bytes,
     note(text) {
       clear()
       notice(text)

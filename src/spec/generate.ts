@@ -118,7 +118,8 @@ function setSeccomp(spec: Spec, { seccomp }: RunRequest, compat: boolean): void 
   const { capabilities } = spec.process
   let resolved: LinuxSeccomp | undefined
   const get = () => (resolved ??= resolve(seccomp, capabilities, compat))
-  Object.defineProperty(spec.linux, "seccomp", { get, enumerable: true })
+  // Configurable: a second attempt to start finds the identity once more.
+  Object.defineProperty(spec.linux, "seccomp", { get, enumerable: true, configurable: true })
 }
 
 const NO_CAPABILITIES: Capabilities = { bounding: [], effective: [], permitted: [], inheritable: [], ambient: [] }

@@ -1,6 +1,7 @@
 /** `run ADDRESS`: fetched once, asked for changes; whatever goes wrong, nothing is left. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { readFileSync } from "node:fs"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { makeArchive, ownState } from "../helpers/archive.ts"
 import { makeCertificates } from "../helpers/certificates.ts"
 import { ownRun } from "../helpers/own.ts"
@@ -50,6 +51,19 @@ describe.skipIf(!isRoot)("an address", () => {
       (await run(["--checksum", sum, "--pull", "never", "http://127.0.0.1:1/other", "true"], { env })).stderr,
     ).toBe("")
     expect(asked).toHaveLength(2)
+  })
+
+  test("whose server tells neither size nor state is fetched each time, with a word about that", async () => {
+    made = ownState()
+    const { env, root } = made
+    const { url, asked } = nastyServer(() => ({ body: archive, headers: { "content-length": "" }, ending: "cut" }))
+    const first = await run([url.href, "true"], { env })
+    expect(first.stderr).toMatch(/: 2\.\d MB fetched and unpacked in /)
+    const second = await run([url.href, "cat", "/srv/name"], { env })
+    expect(second).toMatchObject({ stdout: "net.tar.gz", exitCode: 0 })
+    expect(second.stderr).toContain("its server does not tell whether it has changed")
+    expect(asked).toHaveLength(2)
+    expect(readdirSync(join(root, "layers/sha256"))).toHaveLength(1)
   })
 
   test("that cannot be had is taken from the cache with a word, if that is allowed", async () => {
