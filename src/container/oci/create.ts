@@ -26,6 +26,7 @@ import {
   unlock,
   writeRecord,
 } from "./state.ts"
+import { checkSupported } from "./supported.ts"
 
 /** A container that waits for its start; the lock is held. */
 export interface Created {
@@ -103,6 +104,7 @@ export async function createContainer(request: CreateRequest): Promise<Created> 
   const spec = readSpec(config, request.bundle)
   spec.process.env = [...spec.process.env, ...request.env]
   checkRoot(spec)
+  checkSupported(spec)
   const record = newRecord(request, spec)
   const lock = enter(request, record, config)
   let rootFd = -1
