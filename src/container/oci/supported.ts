@@ -1,4 +1,5 @@
 /** Fields that this kernel, not toybox, decides about. */
+import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
 import { exists, readText } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Process, Spec } from "../../oci/runtime.ts"
@@ -18,6 +19,12 @@ export function checkLabels({ apparmorProfile, selinuxLabel }: Process, where: s
     throw lacks(where, "process.apparmorProfile", "AppArmor")
   }
   if (selinuxLabel && !hasSelinux()) throw lacks(where, "process.selinuxLabel", "SELinux")
+}
+
+/** The capabilities of a process that this kernel does not know; the others are given all the same, as runc does it. */
+export function unknownCapabilities({ capabilities }: Process, last: number): string[] {
+  const known = new Set(CAPABILITY_NAMES.slice(0, last + 1))
+  return [...new Set(Object.values(capabilities).flat())].filter((name) => !known.has(name))
 }
 
 /** Throws ToyboxError for what of a spec this kernel cannot do. */
