@@ -160,7 +160,10 @@ describe("user", () => {
       }
       const expected = `${readlinkSync(path("user"))}\n${readlinkSync(path("network"))}\n0\nnamed`
       expect(
-        await insideBundle(`readlink ${file("user")} ${file("network")}; id -u; hostname named && hostname`, change),
+        await insideBundle(
+          `readlink ${file("user")}; readlink ${file("network")}; id -u; hostname named && hostname`,
+          change,
+        ),
       ).toBe(expected)
     })
   })
