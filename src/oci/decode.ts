@@ -21,7 +21,7 @@ export function shown(value: unknown): string {
 
 /** Throws the UsageError of a value that is not what it must be. */
 export function refuse(where: string, must: string, value: unknown): never {
-  throw new UsageError(`${where}: must be ${must}, is ${shown(value)}`)
+  throw new UsageError(`${where.replace(/:$/, "")}: must be ${must}, is ${shown(value)}`)
 }
 
 /** The place of a field: below "config.json:" it stands alone, below others behind a dot. */

@@ -3,6 +3,7 @@ import { CAPABILITY_NAMES } from "../../ffi/constants/capability.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Process, Spec } from "../oci/runtime.ts"
 import { type Facts, MOMENT_READY } from "./facts.ts"
+import { hasOwn } from "./namespaces.ts"
 import { labelSteps, personalitySteps, schedulingSteps } from "./process.ts"
 import type { Step } from "./steps.ts"
 
@@ -78,7 +79,14 @@ export function sealedSteps(spec: Spec, facts: Facts): Step[] {
     // The bounding set needs CAP_SETPCAP, and so comes before the user and the other sets.
     ...capabilities.before,
     ...early,
-    { kind: "user", uid, gid, groups: additionalGids, keepCapabilities },
+    {
+      kind: "user",
+      uid,
+      gid,
+      groups: additionalGids,
+      keepCapabilities,
+      ...(hasOwn(spec, "user") && additionalGids.length === 0 ? { groupsMayStay: true } : {}),
+    },
     ...capabilities.after,
     // setresuid cleared it.
     ...(facts.parentDeathSignal ? [{ kind: "parent-death-signal", signal: SIGKILL } satisfies Step] : []),

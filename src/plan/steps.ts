@@ -124,7 +124,15 @@ export type Step =
   | { kind: "default-signals" }
   | { kind: "chdir"; path: string }
   | { kind: "bounding-set"; drop: readonly number[] }
-  | { kind: "user"; uid: number; gid: number; groups: readonly number[]; keepCapabilities: boolean }
+  | {
+      kind: "user"
+      uid: number
+      gid: number
+      groups: readonly number[]
+      keepCapabilities: boolean
+      /** A user namespace may forbid to change the groups: those of toybox stay then, as far as it maps them. */
+      groupsMayStay?: boolean
+    }
   | {
       kind: "capabilities"
       effective: readonly number[]

@@ -37,7 +37,7 @@ import { connectSocket } from "./console.ts"
 import { gatherFacts } from "./facts.ts"
 import { runHooks } from "./hooks.ts"
 import { prepareMounts } from "./mounts.ts"
-import { prepareOutside } from "./outside.ts"
+import { limitOutside, prepareOutside } from "./outside.ts"
 import { containerDirectory, type OciRecord, ociState, reportFifo, startFifo, writeRecord } from "./state.ts"
 
 export interface CreateRequest {
@@ -193,7 +193,10 @@ function follow(context: {
     if (more && hasHelper && reports.pid === undefined) continue
     for (const moment of reports.moments?.slice(told) ?? []) {
       told++
-      if (moment === MOMENT_READY) return
+      if (moment === MOMENT_READY) {
+        if (hasOwn(spec, "user")) limitOutside(record.pid, spec)
+        return
+      }
       if (moment === MOMENT_MAPS) {
         prepareOutside(record.pid, spec)
         go()

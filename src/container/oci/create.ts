@@ -9,6 +9,7 @@ import { explainFailure } from "../../launch/report.ts"
 import { notice } from "../../log.ts"
 import { readSpec } from "../../oci/read.ts"
 import type { Spec } from "../../oci/runtime.ts"
+import { lastCapability } from "../facts.ts"
 import { bringUp, type CreateRequest } from "./bring-up.ts"
 import { destroy } from "./delete.ts"
 import { cgroupRequest, checkRoot } from "./facts.ts"
@@ -26,6 +27,7 @@ import {
   unlock,
   writeRecord,
 } from "./state.ts"
+import { checkSupported, unknownCapabilities } from "./supported.ts"
 
 /** A container that waits for its start; the lock is held. */
 export interface Created {
@@ -103,6 +105,9 @@ export async function createContainer(request: CreateRequest): Promise<Created> 
   const spec = readSpec(config, request.bundle)
   spec.process.env = [...spec.process.env, ...request.env]
   checkRoot(spec)
+  checkSupported(spec)
+  const unknown = unknownCapabilities(spec.process, lastCapability())
+  if (unknown.length > 0) notice(`process.capabilities: this kernel does not know ${unknown.join(", ")}: left out`)
   const record = newRecord(request, spec)
   const lock = enter(request, record, config)
   let rootFd = -1

@@ -145,6 +145,21 @@ function copyUp(mount: Mount, { data }: MountOptions, rootFd: number): number {
   }
 }
 
+// Of a file system, but what every one is unless told otherwise.
+const HARMLESS = new Set(["async", "nomand", "nolazytime", "noiversion"])
+
+function checkOptions({ type }: Mount, { data, ways }: MountOptions, where: string): void {
+  if (type === "bind") {
+    const [foreign] = data.filter(([key]) => !HARMLESS.has(key))
+    if (foreign)
+      throw new ToyboxError(`${where}.options: ${foreign[0]} is an option of a file system, not of a bind mount`)
+    return
+  }
+  const bindOnly = [...ways].find((way) => way !== "remount" && way !== "tmpcopyup" && way !== "dest-nofollow")
+  if (bindOnly) throw new ToyboxError(`${where}.options: ${bindOnly} is for bind mounts`)
+  if (ways.has("tmpcopyup") && type !== "tmpfs") throw new ToyboxError(`${where}.options: tmpcopyup is for a tmpfs`)
+}
+
 function sourceOf(mount: Mount, { ways }: MountOptions, where: string): Source {
   const found = ways.has("src-nofollow") || ways.has("copy-symlink") ? lstat(mount.source) : stat(mount.source)
   if (!found) throw new ToyboxError(`${where}.source: ${mount.source} does not exist`)
@@ -161,6 +176,7 @@ export function prepareMounts(spec: Spec, rootFd: number): PreparedMounts {
       const where = `config.json: mounts[${index}]`
       const options = parseMountOptions(mount.options)
       try {
+        checkOptions(mount, options, where)
         if (mount.type === "bind") {
           const source = sourceOf(mount, options, where)
           prepared.sources.set(mount.source, source)

@@ -44,15 +44,19 @@ export function writeIdMaps(
 
 const limit = (value: number) => (Number.isFinite(value) ? value : 0xffffffffffffffffn)
 
-/** Maps, limits and score of a process that is in its user namespace. Throws ToyboxError that names the field. */
+/** Maps and score of a process that is in its user namespace. Throws ToyboxError that names the field. */
 export function prepareOutside(pid: number, spec: Spec): void {
   if (isNew(spec, "user")) writeIdMaps(pid, spec.linux)
-  const { rlimits, oomScoreAdj } = spec.process
+  const { oomScoreAdj } = spec.process
+  if (oomScoreAdj !== undefined) {
+    attempt("process.oomScoreAdj", () => writeProc(pid, "oom_score_adj", String(oomScoreAdj)))
+  }
+}
+
+/** The limits of a process that has nothing more to do for toybox: prlimit(2). Throws ToyboxError that names the field. */
+export function limitOutside(pid: number, { process: { rlimits } }: Spec): void {
   for (const { type, soft, hard } of rlimits) {
     const struct = rlimit(limit(soft), limit(hard))
     attempt("process.rlimits", () => call("prlimit64", pid, RLIMIT_NAMES.indexOf(type), struct, null))
-  }
-  if (oomScoreAdj !== undefined) {
-    attempt("process.oomScoreAdj", () => writeProc(pid, "oom_score_adj", String(oomScoreAdj)))
   }
 }

@@ -239,7 +239,7 @@ export function user(step: StepOf<"user">): Call[] {
   const groups = new Uint8Array(new Uint32Array(step.groups).buffer)
   return [
     ...(step.keepCapabilities ? [prctl(PR_SET_KEEPCAPS, 1)] : []),
-    { name: "setgroups", args: [step.groups.length, groups] },
+    { name: "setgroups", args: [step.groups.length, groups], ...(step.groupsMayStay ? { tolerate: [EPERM] } : {}) },
     { name: "setresgid", args: [step.gid, step.gid, step.gid] },
     { name: "setresuid", args: [step.uid, step.uid, step.uid] },
   ]

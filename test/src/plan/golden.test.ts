@@ -7,6 +7,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { formatCall } from "../../../ffi/format.ts"
 import { encodeChild, encodeSealed } from "../../../src/launch/encode/index.ts"
+import { readSpec } from "../../../src/oci/read.ts"
 import type { Mount, Spec } from "../../../src/oci/runtime.ts"
 import { overlayLayout } from "../../../src/overlay/layout.ts"
 import { shellLines } from "../../../src/plan/describe.ts"
@@ -15,6 +16,7 @@ import { sealedSteps } from "../../../src/plan/identity.ts"
 import { childSteps } from "../../../src/plan/index.ts"
 import { sentence } from "../../../src/plan/sentence.ts"
 import type { Step } from "../../../src/plan/steps.ts"
+import { FULL } from "../oci/full.ts"
 import { specOf } from "../spec/fixtures.ts"
 import { factsFor, V1 } from "./fixtures.ts"
 
@@ -115,6 +117,31 @@ test("privileged, with the host's network and the namespaces of another containe
   })
   const cgroupView = { mounts: [], links: [], hostPath: "/sys/fs/cgroup" }
   matchesGolden("privileged", planText(spec, factsFor(spec, { cgroupView })))
+})
+
+test("a bundle with all that an engine may ask for, in a user namespace", () => {
+  const spec = readSpec(JSON.stringify(FULL), "/bundle")
+  spec.mounts.push(
+    mount("/var/up", "tmpfs", "tmpfs", "tmpcopyup"),
+    mount("/layers", "overlay", "overlay", `lowerdir=${"/layer:".repeat(50)}/last`),
+    mount("/proc", "none", "none", "remount", "ro"),
+    mount("/link", "bind", "/srv/link", "bind", "copy-symlink"),
+    mount("/shared", "bind", "/srv/shared", "rbind", "rshared"),
+  )
+  spec.linux.maskedPaths.push("/etc/secret")
+  const facts = factsFor(spec, {
+    stdio: { socketFd: 14 },
+    startFd: 15,
+    awaitHooks: true,
+    parentDeathSignal: false,
+    madeMounts: new Map([
+      ["/data", 40],
+      ["/var/up", 41],
+    ]),
+  })
+  const sources = new Map([...facts.sources, ["/srv/link", { directory: false, link: "target" }]])
+  const present = new Map([...facts.present, ["/etc/secret", {}]])
+  matchesGolden("bundle", planText(spec, { ...facts, sources, present }))
 })
 
 test("on the initial ramfs, which cannot be pivoted away from", () => {

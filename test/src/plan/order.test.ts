@@ -181,7 +181,7 @@ describe("namespaces", () => {
     expect(first(steps, "loopback")).toBe(-1)
   })
 
-  test("names and the loopback are set in a namespace of the container's own only", () => {
+  test("names are set in a namespace that is not the host's, the loopback in a new one only", () => {
     expect(first(kinds({ namespaces: { uts: { mode: "host" } } }), "hostname")).toBe(-1)
     expect(first(kinds({ namespaces: { network: { mode: "host" } } }), "loopback")).toBe(-1)
     expect(kinds({}).filter(({ kind }) => kind === "hostname" || kind === "loopback").length).toBe(2)
