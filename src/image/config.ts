@@ -1,0 +1,169 @@
+/** The config of an image, read and checked: config.md of the OCI image specification. Field names are the specification's. */
+import { ToyboxError } from "../errors.ts"
+import {
+  boolean,
+  count,
+  decodeJson,
+  type Field,
+  fault,
+  list,
+  member,
+  members,
+  optional,
+  string,
+  stringMap,
+  strings,
+} from "./decode.ts"
+import { digestFault } from "./digest.ts"
+import { MAX_CONFIG } from "./manifest.ts"
+import type { Platform } from "./platform.ts"
+
+/** Docker's HEALTHCHECK; times in nanoseconds. */
+export interface Healthcheck {
+  Test?: string[]
+  Interval?: number
+  Timeout?: number
+  StartPeriod?: number
+  StartInterval?: number
+  Retries?: number
+}
+
+export interface ContainerConfig {
+  User: string
+  Env: string[]
+  Entrypoint: string[]
+  Cmd: string[]
+  WorkingDir: string
+  StopSignal?: string
+  Labels: Record<string, string>
+  ExposedPorts: string[]
+  Volumes: string[]
+  Healthcheck?: Healthcheck
+}
+
+export interface HistoryEntry {
+  created?: string
+  created_by?: string
+  comment?: string
+  empty_layer: boolean
+}
+
+export interface ImageConfig {
+  platform: Platform
+  created?: string
+  author?: string
+  config: ContainerConfig
+  /** Digests of the unpacked layers, the lowest first. */
+  diffIds: string[]
+  history: HistoryEntry[]
+}
+
+const MAX_LAYERS = 500
+const MAX_HISTORY = 4096
+
+// What execve(2) cannot be given.
+function words(field: Field): string[] {
+  for (const word of list(field, 65536)) if (string(word).includes("\0")) throw fault(word, "has a NUL in it")
+  return strings(field)
+}
+
+const names = (field: Field): string[] => members(field).map(([name]) => name)
+
+const healthcheck = (field: Field): Healthcheck => {
+  const number = (name: string) => optional(member(field, name), count)
+  const Test = optional(member(field, "Test"), strings)
+  const times = ["Interval", "Timeout", "StartPeriod", "StartInterval", "Retries"] as const
+  const found = times.flatMap((name): [string, number][] => {
+    const value = number(name)
+    return value === undefined ? [] : [[name, value]]
+  })
+  return { ...(Test === undefined ? {} : { Test }), ...Object.fromEntries(found) }
+}
+
+function containerConfig(field: Field): ContainerConfig {
+  const text = (name: string) => optional(member(field, name), string) ?? ""
+  const read = <T>(name: string, how: (field: Field) => T, otherwise: T): T =>
+    optional(member(field, name), how) ?? otherwise
+  const health = optional(member(field, "Healthcheck"), healthcheck)
+  const StopSignal = text("StopSignal")
+  return {
+    User: text("User"),
+    Env: read("Env", words, []),
+    Entrypoint: read("Entrypoint", words, []),
+    Cmd: read("Cmd", words, []),
+    WorkingDir: text("WorkingDir"),
+    Labels: read("Labels", stringMap, {}),
+    ExposedPorts: read("ExposedPorts", names, []),
+    Volumes: read("Volumes", names, []),
+    ...(StopSignal === "" ? {} : { StopSignal }),
+    ...(health === undefined ? {} : { Healthcheck: health }),
+  }
+}
+
+const EMPTY_CONTAINER_CONFIG: ContainerConfig = {
+  User: "",
+  Env: [],
+  Entrypoint: [],
+  Cmd: [],
+  WorkingDir: "",
+  Labels: {},
+  ExposedPorts: [],
+  Volumes: [],
+}
+
+function diffId(field: Field): string {
+  const text = string(field)
+  const why = digestFault(text)
+  if (why !== null) throw fault(field, `"${text.slice(0, 150)}" is not a digest: ${why}`)
+  return text
+}
+
+function historyEntry(field: Field): HistoryEntry {
+  const text = (name: string) => {
+    const value = optional(member(field, name), string)
+    return value === undefined ? {} : { [name]: value }
+  }
+  return {
+    ...text("created"),
+    ...text("created_by"),
+    ...text("comment"),
+    empty_layer: optional(member(field, "empty_layer"), boolean) ?? false,
+  }
+}
+
+/** Reads a config. Throws ToyboxError that names the field. */
+export function readConfig(bytes: Uint8Array, document: string): ImageConfig {
+  if (bytes.length > MAX_CONFIG)
+    throw new ToyboxError(`${document} has ${bytes.length} bytes, ${MAX_CONFIG} are allowed`)
+  const root = decodeJson(bytes, document)
+  const rootfs = member(root, "rootfs")
+  const type = member(rootfs, "type")
+  if (string(type) !== "layers") throw fault(type, 'must be "layers"')
+  const created = optional(member(root, "created"), string)
+  const author = optional(member(root, "author"), string)
+  const variant = optional(member(root, "variant"), string)
+  return {
+    platform: {
+      os: string(member(root, "os")),
+      architecture: string(member(root, "architecture")),
+      ...(variant ? { variant } : {}),
+    },
+    ...(created === undefined ? {} : { created }),
+    ...(author === undefined ? {} : { author }),
+    config: optional(member(root, "config"), containerConfig) ?? EMPTY_CONTAINER_CONFIG,
+    // An image without layers has null here, as Go writes it.
+    diffIds: (optional(member(rootfs, "diff_ids"), (field) => list(field, MAX_LAYERS)) ?? []).map(diffId),
+    history: (optional(member(root, "history"), (field) => list(field, MAX_HISTORY)) ?? []).map(historyEntry),
+  }
+}
+
+/** The chain ids of layers, the lowest first: config.md, "Layer ChainID". A chain id names a layer on what is below it. */
+export function chainIds(diffIds: readonly string[]): string[] {
+  const chain: string[] = []
+  for (const id of diffIds) {
+    const below = chain.at(-1)
+    const hash = () => `sha256:${new Bun.CryptoHasher("sha256").update(`${below} ${id}`).digest("hex")}`
+    chain.push(below === undefined ? id : hash())
+  }
+  return chain
+}
