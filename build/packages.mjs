@@ -4,10 +4,12 @@ import { fail, runQuietly } from "./bootstrap.mjs"
 
 /** Debian packages the tests use. The build itself needs none: it takes busybox-static from the archive if need be. */
 export const TEST_PACKAGES = [
+  "apache2-utils",
   "binutils-aarch64-linux-gnu",
   "bubblewrap",
   "busybox-static",
   "crun",
+  "docker-registry",
   "gcc",
   "gcc-aarch64-linux-gnu",
   "libarchive-tools",
@@ -24,6 +26,7 @@ export const TEST_PACKAGES = [
   "qemu-system-x86",
   "qemu-user",
   "runc",
+  "skopeo",
   "strace",
   "tar",
   "tmux",

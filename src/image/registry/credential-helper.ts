@@ -1,0 +1,46 @@
+/** Docker's credential helpers: docker-credential-NAME, by the protocol of docker-credential-helpers. */
+import { ToyboxError } from "../../errors.ts"
+import { decodeJson, member, string } from "../../oci/decode.ts"
+
+export type Credentials =
+  | { kind: "password"; username: string; password: string }
+  /** A refresh token: exchanged for tokens. */
+  | { kind: "identity-token"; token: string }
+  /** A token that is sent as it is. */
+  | { kind: "registry-token"; token: string }
+
+/** Milliseconds: one that asks somebody at a terminal would wait for ever. */
+const PATIENCE = 30_000
+const NOT_FOUND = "credentials not found in native keychain"
+const TOKEN_USER = "<token>"
+
+/**
+ * Asks a helper; null where it has none. Throws ToyboxError where it is missing, fails, or does not answer.
+ */
+export async function askHelper(name: string, server: string, patience = PATIENCE): Promise<Credentials | null> {
+  if (!/^[\w.-]+$/.test(name)) throw new ToyboxError(`"${name}" is not the name of a credential helper`)
+  const program = `docker-credential-${name}`
+  const path = Bun.which(program)
+  if (path === null) throw new ToyboxError(`${program} is not installed`)
+  const child = Bun.spawn([path, "get"], {
+    stdin: new TextEncoder().encode(server),
+    stdout: "pipe",
+    stderr: "ignore",
+    timeout: patience,
+    killSignal: "SIGKILL",
+  })
+  const output = (await child.stdout.text()).trim()
+  const code = await child.exited
+  if (child.signalCode === "SIGKILL") throw new ToyboxError(`${program} did not answer in ${patience / 1000} s`)
+  if (code !== 0) {
+    if (output.toLowerCase().includes(NOT_FOUND)) return null
+    throw new ToyboxError(`${program} failed (${code}): ${output.replace(/\p{Cc}/gu, " ").slice(0, 200)}`)
+  }
+  const root = decodeJson(output, `the answer of ${program}`)
+  const username = string(member(root, "Username"))
+  const password = string(member(root, "Secret"))
+  if (username === "" && password === "") return null
+  return username === TOKEN_USER
+    ? { kind: "identity-token", token: password }
+    : { kind: "password", username, password }
+}

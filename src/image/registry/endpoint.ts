@@ -1,0 +1,98 @@
+/** Where a registry is, and its mirrors; which of https and http it speaks. */
+import { type HttpRequest, readBody, send, TransferError } from "./http.ts"
+import { certificatesFor, type Settings } from "./settings.ts"
+
+/** Beside the settings: what a command line asks for. */
+export interface Wishes {
+  insecure?: boolean | undefined
+  /** Certificates (PEM). */
+  ca?: string | undefined
+}
+
+export interface Endpoint {
+  /** As people know it: "docker.io", "localhost:5000". */
+  host: string
+  /** Ways to reach it, to be tried in this order. */
+  bases: readonly URL[]
+  /** Put before the repository: a mirror may keep it below a path. */
+  prefix: string
+  trust: NonNullable<HttpRequest["trust"]>
+  mirror: boolean
+}
+
+const DOCKER_HUB = "docker.io"
+const DOCKER_HUB_API = "registry-1.docker.io"
+
+/** Whether a host is this machine, by its name alone. */
+export const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(host)
+
+function endpoint(text: string, mirror: boolean, settings: Settings, wishes: Wishes): Endpoint {
+  const [, scheme, rest = text] = /^(https?):\/\/(.*)$/i.exec(text) ?? []
+  const slash = rest.indexOf("/")
+  const host = slash < 0 ? rest : rest.slice(0, slash)
+  const own = settings.registries[host]
+  const insecure = wishes.insecure ?? own?.insecure ?? false
+  const schemes =
+    scheme !== undefined
+      ? [scheme.toLowerCase()]
+      : own?.http
+        ? ["http"]
+        : isLoopback(host)
+          ? ["http", "https"]
+          : insecure
+            ? ["https", "http"]
+            : ["https"]
+  const address = host === DOCKER_HUB ? DOCKER_HUB_API : host
+  const ca = [certificatesFor(host, own), wishes.ca].filter((text) => text !== undefined)
+  const bases = schemes.map((name) => new URL(`${name}://${address}`))
+  return {
+    host,
+    bases,
+    prefix: slash < 0 ? "" : `${rest.slice(slash + 1)}/`,
+    trust: {
+      ...(ca.length === 0 ? {} : { ca: ca.join("\n") }),
+      ...(insecure ? { insecureHost: (bases.find(({ protocol }) => protocol === "https:") ?? bases[0])?.host } : {}),
+    },
+    mirror,
+  }
+}
+
+/** Where to ask for what is in a registry: its mirrors, then itself. */
+export function endpointsFor(domain: string, settings: Settings, wishes: Wishes = {}): Endpoint[] {
+  // What was asked for on the command line is meant for the registry that was named.
+  const mirrors = (settings.registries[domain]?.mirrors ?? []).map((mirror) => endpoint(mirror, true, settings, {}))
+  return [...mirrors, endpoint(domain, false, settings, wishes)]
+}
+
+const MAX_GREETING = 64 * 1024
+
+/** Whether an answer to a greeting over plain http comes from a server that wants TLS. */
+async function wantsTls(base: URL, status: number, body: () => Promise<Uint8Array>): Promise<boolean> {
+  if (base.protocol === "https:" || status !== 400) return false
+  return /https|tls|ssl/i.test(new TextDecoder().decode(await body()))
+}
+
+/**
+ * The address of an endpoint that speaks a protocol: where there is a choice, the first that answers like a server of its
+ * kind. Nothing secret is said. Throws what the last one failed with.
+ */
+export async function chooseBase(endpoint: Endpoint, request: Pick<HttpRequest, "waits">): Promise<URL> {
+  const { bases, trust } = endpoint
+  const [first] = bases
+  if (first !== undefined && bases.length === 1) return first
+  let failure: unknown
+  for (const base of bases) {
+    try {
+      const response = await send({ ...request, method: "GET", url: new URL("/v2/", base), trust, follow: false })
+      const other = await wantsTls(base, response.status, () => readBody(response, MAX_GREETING))
+      response.cancel()
+      if (!other) return base
+    } catch (error) {
+      if (!(error instanceof TransferError)) throw error
+      // An untrusted certificate is the answer of a server that is there: plain http must not get round it.
+      if (error.permanent) throw error
+      failure ??= error
+    }
+  }
+  throw failure
+}

@@ -1,0 +1,123 @@
+/** How registries are reached: registries.json of the machine and of the state directory. */
+import { listDir, readText, tryReadText } from "../../../ffi/fs.ts"
+import { ToyboxError } from "../../errors.ts"
+import { boolean, decodeJson, type Field, fault, list, member, members, optional, string } from "../../oci/decode.ts"
+import { DOCKER_SHORT_NAMES, parseReference, type ShortNames } from "../reference.ts"
+
+export interface RegistrySettings {
+  /** Its certificate is not looked at, and plain http will do. */
+  insecure?: boolean
+  /** Plain http only. */
+  http?: boolean
+  /** A file of certificates (PEM). */
+  ca?: string
+  /** Asked first, in this order: HOST[:PORT][/PREFIX], with http:// or https:// before it or not. */
+  mirrors?: readonly string[]
+}
+
+export interface Settings {
+  shortNames: ShortNames
+  registries: Readonly<Record<string, RegistrySettings>>
+}
+
+const MACHINE = "/etc/toybox/registries.json"
+
+const HOST = /^(https?:\/\/)?(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d+)?(\/[a-z0-9._/-]+)?$/i
+
+function host(field: Field): string {
+  const text = string(field)
+  if (!HOST.test(text)) throw fault(field, `"${text}" is not HOST[:PORT]`)
+  return text.replace(/\/$/, "")
+}
+
+// A misspelt name would be ignored, and a registry reached in another way than was meant.
+function only(field: Field, names: readonly string[]): void {
+  for (const [name, value] of members(field)) {
+    if (!names.includes(name)) throw fault(value, `there is no such setting; there are: ${names.join(", ")}`)
+  }
+}
+
+function registry(field: Field): RegistrySettings {
+  only(field, ["insecure", "http", "ca", "mirrors"])
+  const insecure = optional(member(field, "insecure"), boolean)
+  const http = optional(member(field, "http"), boolean)
+  const ca = optional(member(field, "ca"), string)
+  const mirrors = optional(member(field, "mirrors"), (mirrors) => list(mirrors, 16).map(host))
+  return {
+    ...(insecure === undefined ? {} : { insecure }),
+    ...(http === undefined ? {} : { http }),
+    ...(ca === undefined ? {} : { ca }),
+    ...(mirrors === undefined ? {} : { mirrors }),
+  }
+}
+
+function alias(field: Field): string {
+  const { domain, path, tag, digest } = parseReference(string(field))
+  if (tag !== undefined || digest !== undefined) throw fault(field, "an alias is a repository, without tag or digest")
+  return `${domain}/${path}`
+}
+
+/** Reads one file of settings. Throws ToyboxError that names the field. */
+export function readSettings(text: string, document: string, below: Settings): Settings {
+  const root = decodeJson(text, document)
+  only(root, ["defaultRegistry", "aliases", "registries"])
+  const aliases = optional(member(root, "aliases"), members) ?? []
+  const registries = optional(member(root, "registries"), members) ?? []
+  return {
+    shortNames: {
+      defaultRegistry: optional(member(root, "defaultRegistry"), host) ?? below.shortNames.defaultRegistry,
+      aliases: {
+        ...below.shortNames.aliases,
+        ...Object.fromEntries(aliases.map(([name, field]) => [name, alias(field)])),
+      },
+    },
+    registries: {
+      ...below.registries,
+      ...Object.fromEntries(registries.map(([name, field]) => [host({ ...field, value: name }), registry(field)])),
+    },
+  }
+}
+
+/** The settings: the machine's file, then the state directory's, whose words count where both speak. */
+export function loadSettings(state: string, machine = MACHINE): Settings {
+  let settings: Settings = { shortNames: DOCKER_SHORT_NAMES, registries: {} }
+  for (const path of [machine, `${state}/registries.json`]) {
+    const text = tryReadText(path)
+    if (text !== null) settings = readSettings(text, path, settings)
+  }
+  return settings
+}
+
+/** Where certificates of registries lie: our own place, and docker's. */
+const CERTIFICATES = ["/etc/toybox/certs.d", "/etc/docker/certs.d"]
+
+/** The certificates to believe a registry by, beside the usual ones; undefined where there are none. */
+export function certificatesFor(
+  name: string,
+  settings: RegistrySettings | undefined,
+  places = CERTIFICATES,
+): string | undefined {
+  const files = settings?.ca === undefined ? [] : [settings.ca]
+  for (const place of places) {
+    const directory = `${place}/${name}`
+    files.push(
+      ...listDir(directory)
+        .filter((file) => file.endsWith(".crt"))
+        .map((file) => `${directory}/${file}`),
+    )
+  }
+  return files.length === 0 ? undefined : files.map(certificates).join("\n")
+}
+
+/** The text of a file of certificates. Throws ToyboxError where there are none in it. */
+export function certificates(path: string): string {
+  let text: string
+  try {
+    text = readText(path)
+  } catch (cause) {
+    throw new ToyboxError("cannot read the certificates", { cause })
+  }
+  if (!text.includes("-----BEGIN CERTIFICATE-----"))
+    throw new ToyboxError(`${path} holds no certificate`, { hint: "PEM is the form: -----BEGIN CERTIFICATE-----" })
+  return text
+}

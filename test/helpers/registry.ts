@@ -1,0 +1,124 @@
+import { mkdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { temporaryDirectory } from "./scratch.ts"
+
+/** A registry (Debian's docker-registry) on loopback. */
+export interface TestRegistry {
+  /** Host and port. */
+  host: string
+  /** The authority (PEM) of its certificate, where it speaks TLS. */
+  ca: string | undefined
+  /** What it has logged of requests so far: "GET /v2/x/manifests/latest 200". */
+  requests(): string[]
+  stop(): Promise<void>
+}
+
+export interface RegistryOptions {
+  /** USER:PASSWORD, in htpasswd form; nobody else is let in. */
+  password?: { user: string; password: string }
+  tls?: boolean
+  /** Further lines of its configuration. */
+  config?: string
+}
+
+function run(cmd: readonly string[], stdin = ""): string {
+  const { stdout, stderr, exitCode } = Bun.spawnSync([...cmd], { stdin: new TextEncoder().encode(stdin) })
+  if (exitCode !== 0) throw new Error(`${cmd.join(" ")}: ${stderr}`)
+  return stdout.toString()
+}
+
+/** A certificate for localhost and 127.0.0.1, and the authority that signed it; paths of PEM files. */
+export function makeCertificate(dir = temporaryDirectory("tls")): { ca: string; certificate: string; key: string } {
+  const path = (name: string) => join(dir, name)
+  const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
+  run([
+    "openssl",
+    "req",
+    "-x509",
+    ...ec,
+    "-subj",
+    "/CN=test authority",
+    "-keyout",
+    path("ca.key"),
+    "-out",
+    path("ca.pem"),
+  ])
+  run([
+    "openssl",
+    "req",
+    ...ec.slice(0, -2),
+    "-subj",
+    "/CN=localhost",
+    "-keyout",
+    path("key.pem"),
+    "-out",
+    path("request"),
+  ])
+  writeFileSync(path("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n")
+  const sign = ["-CA", path("ca.pem"), "-CAkey", path("ca.key"), "-CAcreateserial", "-extfile", path("names")]
+  run(["openssl", "x509", "-req", "-in", path("request"), ...sign, "-days", "2", "-out", path("cert.pem")])
+  return { ca: path("ca.pem"), certificate: path("cert.pem"), key: path("key.pem") }
+}
+
+/** Starts a registry with nothing in it. */
+export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
+  const dir = temporaryDirectory("registry")
+  mkdirSync(join(dir, "data"))
+  const { password } = options
+  const tls = options.tls ? makeCertificate() : undefined
+  if (password) writeFileSync(join(dir, "htpasswd"), run(["htpasswd", "-Bbn", password.user, password.password]))
+  writeFileSync(
+    join(dir, "config.yml"),
+    [
+      "version: 0.1",
+      "log: {accesslog: {disabled: false}, level: info}",
+      `storage: {filesystem: {rootdirectory: ${dir}/data}, delete: {enabled: true}}`,
+      `http: {addr: "127.0.0.1:0"${tls ? `, tls: {certificate: ${tls.certificate}, key: ${tls.key}}` : ""}}`,
+      ...(password ? [`auth: {htpasswd: {realm: test, path: ${dir}/htpasswd}}`] : []),
+      ...(options.config === undefined ? [] : [options.config]),
+    ].join("\n"),
+  )
+  const child = Bun.spawn(["docker-registry", "serve", join(dir, "config.yml")], {
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+    env: { PATH: process.env.PATH ?? "", OTEL_TRACES_EXPORTER: "none" },
+  })
+  let log = ""
+  const collect = async (stream: ReadableStream<Uint8Array>) => {
+    for await (const part of stream) log += new TextDecoder().decode(part)
+  }
+  const ends = [collect(child.stdout), collect(child.stderr)]
+  let port: string | undefined
+  for (const end = performance.now() + 10_000; port === undefined; await Bun.sleep(10)) {
+    port = /listening on 127\.0\.0\.1:(\d+)/.exec(log)?.[1]
+    if (child.exitCode !== null || performance.now() > end) throw new Error(`docker-registry does not start:\n${log}`)
+  }
+  return {
+    host: `localhost:${port}`,
+    ca: tls?.ca,
+    requests: () =>
+      [...log.matchAll(/"(GET|HEAD|PUT|POST|PATCH|DELETE) (\S+) HTTP\/[\d.]+" (\d+)/g)].map(
+        ([, method, path, status]) => `${method} ${path} ${status}`,
+      ),
+    stop: async () => {
+      child.kill("SIGKILL")
+      await Promise.all([child.exited, ...ends])
+    },
+  }
+}
+
+/** Copies an image with skopeo: "oci:DIR" → "docker://localhost:5000/name:tag". */
+export function skopeoCopy(from: string, to: string, ...options: string[]): void {
+  run([
+    "skopeo",
+    "--insecure-policy",
+    "copy",
+    "--quiet",
+    "--dest-tls-verify=false",
+    "--src-tls-verify=false",
+    ...options,
+    from,
+    to,
+  ])
+}
