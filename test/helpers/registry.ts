@@ -1,12 +1,13 @@
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { makeCertificates } from "./certificates.ts"
 import { temporaryDirectory } from "./scratch.ts"
 
 /** A registry (Debian's docker-registry) on loopback. */
 export interface TestRegistry {
   /** Host and port. */
   host: string
-  /** The authority (PEM) of its certificate, where it speaks TLS. */
+  /** A file with the authority (PEM) of its certificate, where it speaks TLS. */
   ca: string | undefined
   /** What it has logged of requests so far: "GET /v2/x/manifests/latest 200". */
   requests(): string[]
@@ -27,45 +28,12 @@ function run(cmd: readonly string[], stdin = ""): string {
   return stdout.toString()
 }
 
-/** A certificate for localhost and 127.0.0.1, and the authority that signed it; paths of PEM files. */
-export function makeCertificate(dir = temporaryDirectory("tls")): { ca: string; certificate: string; key: string } {
-  const path = (name: string) => join(dir, name)
-  const ec = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes", "-days", "2"]
-  run([
-    "openssl",
-    "req",
-    "-x509",
-    ...ec,
-    "-subj",
-    "/CN=test authority",
-    "-keyout",
-    path("ca.key"),
-    "-out",
-    path("ca.pem"),
-  ])
-  run([
-    "openssl",
-    "req",
-    ...ec.slice(0, -2),
-    "-subj",
-    "/CN=localhost",
-    "-keyout",
-    path("key.pem"),
-    "-out",
-    path("request"),
-  ])
-  writeFileSync(path("names"), "subjectAltName=DNS:localhost,IP:127.0.0.1\n")
-  const sign = ["-CA", path("ca.pem"), "-CAkey", path("ca.key"), "-CAcreateserial", "-extfile", path("names")]
-  run(["openssl", "x509", "-req", "-in", path("request"), ...sign, "-days", "2", "-out", path("cert.pem")])
-  return { ca: path("ca.pem"), certificate: path("cert.pem"), key: path("key.pem") }
-}
-
 /** Starts a registry with nothing in it. */
 export async function startRegistry(options: RegistryOptions = {}): Promise<TestRegistry> {
   const dir = temporaryDirectory("registry")
   mkdirSync(join(dir, "data"))
   const { password } = options
-  const tls = options.tls ? makeCertificate() : undefined
+  const tls = options.tls ? makeCertificates(temporaryDirectory("tls"), "127.0.0.1") : undefined
   if (password) writeFileSync(join(dir, "htpasswd"), run(["htpasswd", "-Bbn", password.user, password.password]))
   writeFileSync(
     join(dir, "config.yml"),
@@ -95,7 +63,7 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
     if (child.exitCode !== null || performance.now() > end) throw new Error(`docker-registry does not start:\n${log}`)
   }
   return {
-    host: `localhost:${port}`,
+    host: `127.0.0.1:${port}`,
     ca: tls?.ca,
     requests: () =>
       [...log.matchAll(/"(GET|HEAD|PUT|POST|PATCH|DELETE) (\S+) HTTP\/[\d.]+" (\d+)/g)].map(

@@ -10,9 +10,13 @@ export interface ExchangeOptions {
   /** GET unless said. A body is sent once only: a redirect of it is refused. */
   method?: string
   headers?: Headers | Record<string, string>
-  body?: Uint8Array | string
+  body?: Uint8Array | Blob | string
   /** PEM texts, as trustedCertificates gives them. Null: Bun's own. */
   certificates: readonly string[] | null
+  /** A host and port whose certificate is not looked at. */
+  insecureHost?: string | undefined
+  /** False: a redirect is an answer like any other. */
+  follow?: boolean
   patience?: Patience
   /** Gives up. */
   signal?: AbortSignal
@@ -54,6 +58,11 @@ async function within<T>(
   }
 }
 
+const tlsOptions = (url: URL, { certificates, insecureHost }: ExchangeOptions) => ({
+  ...(certificates ? { ca: [...certificates] } : {}),
+  ...(url.host === insecureHost ? { rejectUnauthorized: false } : {}),
+})
+
 const seconds = (milliseconds: number) => `${Math.round(milliseconds / 100) / 10} s`
 
 async function* pieces(
@@ -86,7 +95,7 @@ async function* pieces(
  * NO_PROXY, also in lower case) are Bun's to read. Throws PassingError for what may pass, else ToyboxError.
  */
 export async function exchange(to: URL, options: ExchangeOptions): Promise<Answer> {
-  const { method = "GET", body, certificates, patience = DEFAULT_PATIENCE } = options
+  const { method = "GET", body, patience = DEFAULT_PATIENCE, follow = true } = options
   let url = to
   let headers = new Headers(options.headers)
   // What is verified is the bytes at the address, not what a server or a proxy makes of them.
@@ -112,13 +121,13 @@ export async function exchange(to: URL, options: ExchangeOptions): Promise<Answe
         signal: abort.signal,
         // Bun's own option, beside ofetch's: files that are labelled with a Content-Encoding stay what they are.
         decompress: false,
-        ...(certificates && url.protocol === "https:" ? { tls: { ca: [...certificates] } } : {}),
+        ...(url.protocol === "https:" ? { tls: tlsOptions(url, options) } : {}),
       } as const
       response = await within(ofetch.raw(url.href, request), patience.answer, late, abort)
     } catch (error) {
       throw transferError(error, url)
     }
-    if (!isRedirect(response.status, response.headers)) {
+    if (!follow || !isRedirect(response.status, response.headers)) {
       return {
         status: response.status,
         headers: response.headers,

@@ -1,11 +1,12 @@
 /** Tokens and passwords of a registry: Docker's token authentication (token.md, oauth.md) and RFC 7617. */
 import { ToyboxError } from "../../errors.ts"
 import { count, decodeJson, fault, member, optional, string } from "../../oci/decode.ts"
+import { type Answer, type ExchangeOptions, exchange } from "../fetch/exchange.ts"
+import { readBody, shownUrl } from "./answer.ts"
 import { type Challenge, parseChallenges } from "./challenge.ts"
 import type { Credentials } from "./credential-helper.ts"
 import { registryError } from "./errors.ts"
-import { type HttpRequest, type HttpResponse, readBody, send, shownUrl } from "./http.ts"
-import { type RetryPolicy, withRetries } from "./retry.ts"
+import { type Transport, withRetries } from "./transport.ts"
 
 /** The registry that is spoken to, and who speaks. */
 export interface AuthContext {
@@ -14,8 +15,7 @@ export interface AuthContext {
   /** As people know it, for messages. */
   host: string
   credentials: Credentials | null
-  retry: RetryPolicy
-  request: Pick<HttpRequest, "trust" | "waits">
+  transport: Transport
 }
 
 interface Token {
@@ -29,7 +29,7 @@ export interface Authorizer {
   /** The Authorization for requests of a scope ("repository:library/alpine:pull"), as far as it is known what is wanted. */
   header(scope: string): Promise<string | undefined>
   /** Learns from the 401 to a request that was `sent` with this Authorization. False: there is nothing left to try. */
-  challenged(response: HttpResponse, scope: string, sent: string | undefined): boolean
+  challenged(response: Answer, scope: string, sent: string | undefined): boolean
 }
 
 const MAX_TOKEN = 1024 * 1024
@@ -65,13 +65,17 @@ function realmOf(challenge: Challenge, { base, host }: AuthContext): URL {
   return realm
 }
 
-function tokenRequest(challenge: Challenge, scope: string, context: AuthContext): HttpRequest {
+function tokenRequest(
+  challenge: Challenge,
+  scope: string,
+  context: AuthContext,
+): { url: URL; options: ExchangeOptions } {
   const realm = realmOf(challenge, context)
   const { service } = challenge.parameters
   const { credentials } = context
   const scopes = [...new Set([challenge.parameters.scope ?? "", scope])].filter((text) => text !== "")
   // A redirect would take the password along, or lose it.
-  const common = { ...context.request, follow: false }
+  const common = { ...context.transport, follow: false }
   if (credentials?.kind === "identity-token") {
     const form = new URLSearchParams({
       grant_type: "refresh_token",
@@ -81,21 +85,21 @@ function tokenRequest(challenge: Challenge, scope: string, context: AuthContext)
       ...(scopes.length === 0 ? {} : { scope: scopes.join(" ") }),
     })
     const headers = { "content-type": "application/x-www-form-urlencoded" }
-    return { ...common, method: "POST", url: realm, headers, body: new TextEncoder().encode(form.toString()) }
+    return { url: realm, options: { ...common, method: "POST", headers, body: form.toString() } }
   }
   if (service !== undefined) realm.searchParams.set("service", service)
   for (const text of scopes) realm.searchParams.append("scope", text)
   if (credentials?.kind === "password") realm.searchParams.set("account", credentials.username)
   const headers = credentials?.kind === "password" ? { authorization: basic(credentials) } : {}
-  return { ...common, method: "GET", url: realm, headers }
+  return { url: realm, options: { ...common, headers } }
 }
 
 async function fetchToken(challenge: Challenge, scope: string, context: AuthContext): Promise<Token> {
   const asked = performance.now()
-  const request = tokenRequest(challenge, scope, context)
-  const response = await withRetries(context.retry, () => send(request))
+  const { url, options } = tokenRequest(challenge, scope, context)
+  const response = await withRetries(context.transport, () => exchange(url, options))
   if (response.status !== 200) throw await registryError(response, `a token for ${context.host}`, context.host)
-  const root = decodeJson(await readBody(response, MAX_TOKEN), `the token of ${shownUrl(request.url)}`)
+  const root = decodeJson(await readBody(response, MAX_TOKEN), `the token of ${shownUrl(url)}`)
   const field = [member(root, "token"), member(root, "access_token")].find(
     ({ value }) => value !== undefined && value !== "",
   )

@@ -1,11 +1,14 @@
 /** Blobs: distribution spec, "Pulling blobs". What comes is verified while it comes. */
 import { ToyboxError } from "../../errors.ts"
 import { splitDigest } from "../digest.ts"
+import { type Answer, exchange } from "../fetch/exchange.ts"
+import { PassingError } from "../fetch/failure.ts"
+import { contentLength, parseContentRange } from "../fetch/range.ts"
 import type { Descriptor } from "../manifest.ts"
+import { shownUrl } from "./answer.ts"
 import { call, type Repository } from "./client.ts"
 import { registryError } from "./errors.ts"
-import { type HttpResponse, send, shownUrl, TransferError } from "./http.ts"
-import { pause, withRetries } from "./retry.ts"
+import { pause, withRetries } from "./transport.ts"
 
 /** Whether the repository has a blob. */
 export async function hasBlob(repository: Repository, digest: string): Promise<boolean> {
@@ -17,14 +20,8 @@ export async function hasBlob(repository: Repository, digest: string): Promise<b
   return true
 }
 
-/** The first byte that a 206 gives, and the whole length where it is known: RFC 9110, section 14.4. */
-function contentRange(response: HttpResponse): { start: number; total: number | null } | null {
-  const found = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers.get("content-range") ?? "")
-  return found ? { start: Number(found[1]), total: found[2] === "*" ? null : Number(found[2]) } : null
-}
-
 /** Ways to a blob: the repository, then what the descriptor names. */
-async function request(repository: Repository, blob: Descriptor, what: string, from: number): Promise<HttpResponse> {
+async function request(repository: Repository, blob: Descriptor, what: string, from: number): Promise<Answer> {
   const headers = from > 0 ? { range: `bytes=${from}-` } : {}
   const response = await call(repository, what, { method: "GET", at: `blobs/${blob.digest}`, headers })
   if (response.status !== 404) return response
@@ -33,9 +30,7 @@ async function request(repository: Repository, blob: Descriptor, what: string, f
     const url = URL.canParse(text) ? new URL(text) : null
     if (url?.protocol !== "https:" && !(url?.protocol === "http:" && repository.base.protocol === "http:")) continue
     response.cancel()
-    const elsewhere = await withRetries(repository.retry, () =>
-      send({ method: "GET", url, headers, ...(repository.waits === undefined ? {} : { waits: repository.waits }) }),
-    )
+    const elsewhere = await withRetries(repository.transport, () => exchange(url, { ...repository.transport, headers }))
     if (elsewhere.status === 200 || elsewhere.status === 206) return elsewhere
     elsewhere.cancel()
   }
@@ -46,7 +41,7 @@ async function request(repository: Repository, blob: Descriptor, what: string, f
 async function openAt(repository: Repository, blob: Descriptor, what: string, from: number) {
   const response = await request(repository, blob, what, from)
   if (response.status === 206) {
-    const range = contentRange(response)
+    const range = parseContentRange(response.headers.get("content-range"))
     if (range === null || range.start > from || (range.total !== null && range.total !== blob.size)) {
       response.cancel()
       throw new ToyboxError(`${what}: ${shownUrl(response.url)} gives another part than was asked for`)
@@ -54,8 +49,8 @@ async function openAt(repository: Repository, blob: Descriptor, what: string, fr
     return { response, skip: from - range.start }
   }
   if (response.status !== 200) throw await registryError(response, what, repository.host)
-  const length = response.headers.get("content-length")
-  if (length !== null && Number(length) !== blob.size) {
+  const length = contentLength(response.headers)
+  if (length !== null && length !== blob.size) {
     response.cancel()
     throw new ToyboxError(`${what}: ${length} bytes are offered, ${blob.size} were promised`)
   }
@@ -96,12 +91,11 @@ export async function* readBlob(repository: Repository, blob: Descriptor): Async
         held = fresh
       }
       if (position === blob.size) break
-      throw new TransferError(`${what}: ${position} of ${blob.size} bytes came`, "ESHORT")
+      throw new PassingError(`${what}: ${position} of ${blob.size} bytes came`)
     } catch (error) {
-      if (!(error instanceof TransferError) || error.permanent) throw error
       // Who makes progress is not at the end of his tries.
       attempt = position > before ? 1 : attempt
-      await pause(repository.retry, attempt, error, null)
+      await pause(repository.transport, attempt, error)
       attempt++
     }
   }

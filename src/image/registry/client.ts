@@ -1,14 +1,15 @@
 /** Requests to one repository of a registry, with what its registry wants to know of who asks. */
+
+import { type Answer, exchange } from "../fetch/exchange.ts"
+import { DEFAULT_PATIENCE } from "../fetch/retry.ts"
+import { trustedCertificates } from "../fetch/trust.ts"
 import { type Authorizer, createAuthorizer } from "./auth.ts"
 import type { Credentials } from "./credential-helper.ts"
 import { chooseBase, type Endpoint } from "./endpoint.ts"
 import { registryError } from "./errors.ts"
-import { type HttpRequest, type HttpResponse, send, type Waits } from "./http.ts"
-import { RETRY, type RetryPolicy, withRetries } from "./retry.ts"
+import { type Transport, withRetries } from "./transport.ts"
 
-export interface ClientOptions {
-  retry?: RetryPolicy
-  waits?: Waits
+export interface ClientOptions extends Omit<Transport, "certificates" | "insecureHost"> {
   /** The credentials for a repository, where there are any. */
   credentials(host: string, path: string): Promise<Credentials | null>
 }
@@ -20,32 +21,30 @@ export interface Repository {
   /** Its name in the registry. */
   readonly path: string
   readonly mirror: boolean
-  readonly trust: NonNullable<HttpRequest["trust"]>
-  readonly waits?: Waits
-  readonly retry: RetryPolicy
+  readonly transport: Transport
   readonly authorizer: Authorizer
 }
 
 /** Opens a repository; asks the registry nothing, where it is clear how it is reached. */
 export async function openRepository(endpoint: Endpoint, path: string, options: ClientOptions): Promise<Repository> {
-  const { host, trust, mirror } = endpoint
-  const waits = options.waits === undefined ? {} : { waits: options.waits }
-  const retry = options.retry ?? RETRY
-  const [base, credentials] = await Promise.all([chooseBase(endpoint, waits), options.credentials(host, path)])
+  const { host, mirror, authorities, insecureHost } = endpoint
+  const { credentials: find, ...given } = options
+  // The bundle of a machine is large; who speaks plain http has no use for it.
+  const encrypted = endpoint.bases.some(({ protocol }) => protocol === "https:")
+  const transport = { ...given, insecureHost, certificates: encrypted ? trustedCertificates(authorities) : null }
+  const [base, credentials] = await Promise.all([chooseBase(endpoint, transport), find(host, path)])
   return {
     host,
     base,
     path: endpoint.prefix + path,
     mirror,
-    trust,
-    ...waits,
-    retry,
-    authorizer: createAuthorizer({ base, host, credentials, retry, request: { trust, ...waits } }),
+    transport,
+    authorizer: createAuthorizer({ base, host, credentials, transport }),
   }
 }
 
 export interface Call {
-  method: HttpRequest["method"]
+  method: "GET" | "HEAD" | "POST" | "PUT" | "PATCH" | "DELETE"
   /** Below the repository ("manifests/latest"), or a whole address. */
   at: string | URL
   headers?: Readonly<Record<string, string>>
@@ -69,26 +68,25 @@ export const addressIn = ({ base, path }: Repository, at: string | URL): URL =>
  * Makes a request, authorised as the registry wants it. The answer is of any status but 401; `what` is for messages.
  * Throws TransferError, or RegistryError where nobody is let in.
  */
-export async function call(repository: Repository, what: string, request: Call): Promise<HttpResponse> {
-  const { authorizer, trust, waits, host, retry } = repository
+export async function call(repository: Repository, what: string, request: Call): Promise<Answer> {
+  const { authorizer, transport, host } = repository
   const url = addressIn(repository, request.at)
   const scope = [`repository:${repository.path}:${request.actions ?? "pull"}`, ...(request.scopes ?? [])].join(" ")
   // An upload may go on at another host, which gets the body and nothing more.
   const own = url.origin === repository.base.origin
   for (let attempt = 1; ; attempt++) {
     const authorization = own ? await authorizer.header(scope) : undefined
-    const head = request.patience ?? 0
+    const patience = transport.patience ?? DEFAULT_PATIENCE
     const once = () =>
-      send({
+      exchange(url, {
+        ...transport,
         method: request.method,
-        url,
         headers: { ...request.headers, ...(authorization === undefined ? {} : { authorization }) },
         ...(request.body === undefined ? {} : { body: request.body }),
-        trust,
-        ...(waits === undefined ? {} : { waits }),
-        ...(head > 0 ? { waits: { idle: waits?.idle ?? head, head } } : {}),
+        follow: request.method === "GET" || request.method === "HEAD",
+        patience: { ...patience, answer: Math.max(patience.answer, request.patience ?? 0) },
       })
-    const response = (request.repeat ?? true) ? await withRetries(retry, once) : await once()
+    const response = (request.repeat ?? true) ? await withRetries(transport, once) : await once()
     // A 401 of a host that we were sent on to says nothing of our credentials here.
     const ours = own && response.url.origin === repository.base.origin
     if (response.status !== 401 || !ours) return response

@@ -1,11 +1,14 @@
 /** Where a registry is, and its mirrors; which of https and http it speaks. */
-import { type HttpRequest, readBody, send, TransferError } from "./http.ts"
-import { certificatesFor, type Settings } from "./settings.ts"
+import { exchange } from "../fetch/exchange.ts"
+import { PassingError } from "../fetch/failure.ts"
+import { readBody } from "./answer.ts"
+import { certificateFiles, type Settings } from "./settings.ts"
+import type { Transport } from "./transport.ts"
 
 /** Beside the settings: what a command line asks for. */
 export interface Wishes {
   insecure?: boolean | undefined
-  /** Certificates (PEM). */
+  /** A file of certificates (PEM). */
   ca?: string | undefined
 }
 
@@ -16,7 +19,10 @@ export interface Endpoint {
   bases: readonly URL[]
   /** Put before the repository: a mirror may keep it below a path. */
   prefix: string
-  trust: NonNullable<HttpRequest["trust"]>
+  /** Files of certificates to trust it by. */
+  authorities: readonly string[]
+  /** The host and port whose certificate is not looked at. */
+  insecureHost: string | undefined
   mirror: boolean
 }
 
@@ -43,16 +49,13 @@ function endpoint(text: string, mirror: boolean, settings: Settings, wishes: Wis
             ? ["https", "http"]
             : ["https"]
   const address = host === DOCKER_HUB ? DOCKER_HUB_API : host
-  const ca = [certificatesFor(host, own), wishes.ca].filter((text) => text !== undefined)
   const bases = schemes.map((name) => new URL(`${name}://${address}`))
   return {
     host,
     bases,
     prefix: slash < 0 ? "" : `${rest.slice(slash + 1)}/`,
-    trust: {
-      ...(ca.length === 0 ? {} : { ca: ca.join("\n") }),
-      ...(insecure ? { insecureHost: (bases.find(({ protocol }) => protocol === "https:") ?? bases[0])?.host } : {}),
-    },
+    authorities: [...certificateFiles(host, own), ...(wishes.ca === undefined ? [] : [wishes.ca])],
+    insecureHost: insecure ? (bases.find(({ protocol }) => protocol === "https:") ?? bases[0])?.host : undefined,
     mirror,
   }
 }
@@ -76,21 +79,19 @@ async function wantsTls(base: URL, status: number, body: () => Promise<Uint8Arra
  * The address of an endpoint that speaks a protocol: where there is a choice, the first that answers like a server of its
  * kind. Nothing secret is said. Throws what the last one failed with.
  */
-export async function chooseBase(endpoint: Endpoint, request: Pick<HttpRequest, "waits">): Promise<URL> {
-  const { bases, trust } = endpoint
+export async function chooseBase({ bases }: Endpoint, transport: Transport): Promise<URL> {
   const [first] = bases
   if (first !== undefined && bases.length === 1) return first
   let failure: unknown
   for (const base of bases) {
     try {
-      const response = await send({ ...request, method: "GET", url: new URL("/v2/", base), trust, follow: false })
+      const response = await exchange(new URL("/v2/", base), { ...transport, follow: false })
       const other = await wantsTls(base, response.status, () => readBody(response, MAX_GREETING))
       response.cancel()
       if (!other) return base
     } catch (error) {
-      if (!(error instanceof TransferError)) throw error
       // An untrusted certificate is the answer of a server that is there: plain http must not get round it.
-      if (error.permanent) throw error
+      if (!(error instanceof PassingError)) throw error
       failure ??= error
     }
   }

@@ -1,6 +1,7 @@
 /** What a registry answers instead of what was asked for: distribution spec, "Error Codes". */
 import { ToyboxError } from "../../errors.ts"
-import { type HttpResponse, readBody, shownUrl } from "./http.ts"
+import type { Answer } from "../fetch/exchange.ts"
+import { readBody, shownUrl } from "./answer.ts"
 
 const MAX_ERROR = 64 * 1024
 
@@ -29,7 +30,7 @@ interface Told {
   message?: unknown
 }
 
-async function told(response: HttpResponse): Promise<Told[]> {
+async function told(response: Answer): Promise<Told[]> {
   try {
     const body: unknown = JSON.parse(new TextDecoder().decode(await readBody(response, MAX_ERROR)))
     const errors = (body as { errors?: unknown } | null)?.errors
@@ -59,7 +60,7 @@ function hintFor(status: number, host: string): string | undefined {
 }
 
 /** The error for an answer; `what` was asked for ("docker.io/library/alpine:latest"), `host` is where one logs in. */
-export async function registryError(response: HttpResponse, what: string, host: string): Promise<RegistryError> {
+export async function registryError(response: Answer, what: string, host: string): Promise<RegistryError> {
   const { status } = response
   const errors = await told(response)
   const words = errors.flatMap(({ code, message }) => (message || code ? [shown(message || code)] : []))

@@ -3,9 +3,9 @@ import { ToyboxError } from "../../errors.ts"
 import { digestFault, digestOf, isDigest, splitDigest } from "../digest.ts"
 import { MAX_MANIFEST } from "../manifest.ts"
 import { bareType, MANIFEST_TYPES } from "../media-types.ts"
+import { readBody } from "./answer.ts"
 import { call, type Repository } from "./client.ts"
 import { registryError } from "./errors.ts"
-import { readBody } from "./http.ts"
 
 /** The bytes of a manifest, or an index; the digest is over these. */
 export interface RawManifest {

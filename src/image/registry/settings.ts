@@ -1,6 +1,5 @@
 /** How registries are reached: registries.json of the machine and of the state directory. */
-import { listDir, readText, tryReadText } from "../../../ffi/fs.ts"
-import { ToyboxError } from "../../errors.ts"
+import { listDir, tryReadText } from "../../../ffi/fs.ts"
 import { boolean, decodeJson, type Field, fault, list, member, members, optional, string } from "../../oci/decode.ts"
 import { DOCKER_SHORT_NAMES, parseReference, type ShortNames } from "../reference.ts"
 
@@ -91,33 +90,16 @@ export function loadSettings(state: string, machine = MACHINE): Settings {
 /** Where certificates of registries lie: our own place, and docker's. */
 const CERTIFICATES = ["/etc/toybox/certs.d", "/etc/docker/certs.d"]
 
-/** The certificates to believe a registry by, beside the usual ones; undefined where there are none. */
-export function certificatesFor(
+/** The files of certificates to trust a registry by, beside the usual ones. */
+export function certificateFiles(
   name: string,
   settings: RegistrySettings | undefined,
   places = CERTIFICATES,
-): string | undefined {
-  const files = settings?.ca === undefined ? [] : [settings.ca]
-  for (const place of places) {
-    const directory = `${place}/${name}`
-    files.push(
-      ...listDir(directory)
-        .filter((file) => file.endsWith(".crt"))
-        .map((file) => `${directory}/${file}`),
-    )
-  }
-  return files.length === 0 ? undefined : files.map(certificates).join("\n")
-}
-
-/** The text of a file of certificates. Throws ToyboxError where there are none in it. */
-export function certificates(path: string): string {
-  let text: string
-  try {
-    text = readText(path)
-  } catch (cause) {
-    throw new ToyboxError("cannot read the certificates", { cause })
-  }
-  if (!text.includes("-----BEGIN CERTIFICATE-----"))
-    throw new ToyboxError(`${path} holds no certificate`, { hint: "PEM is the form: -----BEGIN CERTIFICATE-----" })
-  return text
+): string[] {
+  const found = places.flatMap((place) =>
+    listDir(`${place}/${name}`)
+      .filter((file) => file.endsWith(".crt"))
+      .map((file) => `${place}/${name}/${file}`),
+  )
+  return [...(settings?.ca === undefined ? [] : [settings.ca]), ...found]
 }

@@ -1,10 +1,12 @@
 /** Uploads of blobs: distribution spec, "Pushing blobs". */
 import { ToyboxError } from "../../errors.ts"
+import type { Answer } from "../fetch/exchange.ts"
+import { PassingError } from "../fetch/failure.ts"
+import { shownUrl } from "./answer.ts"
 import { hasBlob } from "./blobs.ts"
 import { addressIn, call, type Repository } from "./client.ts"
 import { registryError } from "./errors.ts"
-import { type HttpResponse, shownUrl, TransferError } from "./http.ts"
-import { pause } from "./retry.ts"
+import { pause } from "./transport.ts"
 
 /** What is to be stored. */
 export interface Upload {
@@ -32,7 +34,7 @@ const SLOWEST = 10
 const PATIENCE = 60_000
 
 /** Where an upload goes on. It may be another host, which then gets no credentials, but never one without encryption. */
-function nextAddress(repository: Repository, response: HttpResponse): URL {
+function nextAddress(repository: Repository, response: Answer): URL {
   const location = response.headers.get("location")
   if (location === null || !URL.canParse(location, response.url.href))
     throw new ToyboxError(`${repository.host}: the registry does not say where the upload goes on`)
@@ -100,7 +102,7 @@ async function chunks(
       })
       if (response.status >= 500 || response.status === 416) {
         response.cancel()
-        throw new TransferError(`${what}: the registry answers ${response.status} to a part of the upload`, "EUPLOAD")
+        throw new PassingError(`${what}: the registry answers ${response.status} to a part of the upload`)
       }
       if (response.status !== 202) throw await registryError(response, what, repository.host)
       response.cancel()
@@ -109,8 +111,7 @@ async function chunks(
       position = end
       attempt = 1
     } catch (error) {
-      if (!(error instanceof TransferError) || error.permanent) throw error
-      await pause(repository.retry, attempt++, error, null)
+      await pause(repository.transport, attempt++, error)
       const found = await progressOf(repository, what, url)
       if (found === null || found.position > upload.size) throw error
       url = found.url

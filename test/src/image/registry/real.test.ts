@@ -17,7 +17,7 @@ import { cleanUpAfterAll, temporaryDirectory } from "../../../helpers/scratch.ts
 cleanUpAfterAll()
 
 const NO_SETTINGS = { shortNames: DOCKER_SHORT_NAMES, registries: {} }
-const FAST = { attempts: 2, first: 10, longest: 20, longestAsked: 1000 }
+const FAST = { answer: 5000, idle: 5000, attempts: 2, pause: 10, longestPause: 1000 }
 
 function open(
   registry: TestRegistry,
@@ -26,7 +26,7 @@ function open(
   wishes: Wishes = {},
 ): Promise<Repository> {
   const [endpoint] = endpointsFor(registry.host, NO_SETTINGS, wishes)
-  const options: ClientOptions = { retry: FAST, credentials: async () => credentials }
+  const options: ClientOptions = { patience: FAST, credentials: async () => credentials }
   if (!endpoint) throw new Error("no endpoint")
   return openRepository(endpoint, path, options)
 }
@@ -149,37 +149,35 @@ describe("a registry with passwords and TLS", () => {
   const password = { user: "alice", password: "p:ä ss" }
   const alice: Credentials = { kind: "password", username: password.user, password: password.password }
   let registry: TestRegistry
-  let ca: string
 
   beforeAll(async () => {
     registry = await startRegistry({ password, tls: true })
-    ca = readFileSync(registry.ca ?? "", "utf8")
     const credentials = ["--dest-creds", `${password.user}:${password.password}`]
     skopeoCopy(`oci:${layout.dir}:v1`, `docker://${registry.host}/org/app:v1`, ...credentials)
   })
   afterAll(() => registry.stop())
 
   test("with the password and the authority", async () => {
-    const repository = await open(registry, "org/app", alice, { ca })
+    const repository = await open(registry, "org/app", alice, { ca: registry.ca })
     expect(repository.base.protocol).toBe("https:")
     expect((await getManifest(repository, "v1")).digest).toBe(image.digest)
   })
 
   test("many requests at once, all of which are refused first", async () => {
-    const repository = await open(registry, "org/app", alice, { ca })
+    const repository = await open(registry, "org/app", alice, { ca: registry.ca })
     const all = await Promise.all(Array.from({ length: 8 }, () => getManifest(repository, "v1")))
     expect(all.map(({ digest }) => digest)).toEqual(all.map(() => image.digest))
   })
 
   test("without the authority it is not believed, unless asked for", async () => {
-    await expect(open(registry, "org/app", alice)).rejects.toThrow("the certificate is not to be believed")
+    await expect(open(registry, "org/app", alice)).rejects.toThrow("its certificate is not trusted")
     const repository = await open(registry, "org/app", alice, { insecure: true })
     expect((await getManifest(repository, "v1")).digest).toBe(image.digest)
   })
 
   test("without, or with a wrong, password: once refused, once told", async () => {
     for (const credentials of [null, { ...alice, password: "wrong" }]) {
-      const repository = await open(registry, "org/app", credentials, { ca })
+      const repository = await open(registry, "org/app", credentials, { ca: registry.ca })
       const before = registry.requests().length
       await expect(getManifest(repository, "v1")).rejects.toThrow(/the registry wants a login/)
       await Bun.sleep(100)

@@ -1,0 +1,44 @@
+/** How a registry is spoken to, and how often the same is asked. */
+import { ToyboxError } from "../../errors.ts"
+import type { Answer, ExchangeOptions } from "../fetch/exchange.ts"
+import { PassingError } from "../fetch/failure.ts"
+import { backOff, DEFAULT_PATIENCE, isPassing, type Patience, retryAfter } from "../fetch/retry.ts"
+import { shownUrl } from "./answer.ts"
+
+/** What all requests to a registry have in common. */
+export interface Transport extends Pick<ExchangeOptions, "certificates" | "insecureHost" | "signal"> {
+  patience?: Patience
+  /** Hears why, and for how long, is waited. */
+  notice?: (text: string) => void
+}
+
+/** Waits before the next try; throws `error` where there is none left, or it will not pass. */
+export async function pause(transport: Transport, failures: number, error: unknown): Promise<void> {
+  const patience = transport.patience ?? DEFAULT_PATIENCE
+  if (!(error instanceof PassingError) || transport.signal?.aborted || failures >= patience.attempts) throw error
+  const asked = error.retryAfter
+  if (asked !== null && asked > patience.longestPause) {
+    throw new ToyboxError(`${error.message}, and asks to come again in ${Math.ceil(asked / 1000)} s`, {
+      hint: error.hint,
+    })
+  }
+  const wait = Math.max(asked ?? 0, backOff(failures, patience))
+  transport.notice?.(`${error.message}; trying again${wait >= 1000 ? ` in ${Math.round(wait / 1000)} s` : ""}`)
+  await Bun.sleep(wait)
+}
+
+/** Makes a request until its answer is not one that may pass; the last answer, or the last failure, is what it gives. */
+export async function withRetries(transport: Transport, request: () => Promise<Answer>): Promise<Answer> {
+  const { attempts } = transport.patience ?? DEFAULT_PATIENCE
+  for (let failures = 1; ; failures++) {
+    try {
+      const answer = await request()
+      if (!isPassing(answer.status) || failures >= attempts) return answer
+      answer.cancel()
+      const asked = retryAfter(answer.headers.get("retry-after"))
+      throw new PassingError(`${shownUrl(answer.url)} answers with status ${answer.status}`, asked)
+    } catch (error) {
+      await pause(transport, failures, error)
+    }
+  }
+}
