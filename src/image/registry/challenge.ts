@@ -70,6 +70,7 @@ export function parseChallenges(value: string): Challenge[] {
       }
       parameters[found[0]] = found[1]
     }
+    if (!/^[ \t]*(,|$)/.test(value.slice(position))) break
   }
   return challenges
 }
