@@ -40,6 +40,15 @@ export function rawSettings(settings: Uint8Array): Uint8Array {
   return raw
 }
 
+/** The settings for typing a password: no echo, and Ctrl-C ends the line as a character. */
+export function silentSettings(settings: Uint8Array): Uint8Array {
+  const silent = settings.slice()
+  const view = new DataView(silent.buffer)
+  view.setUint32(12, (view.getUint32(12, true) & ~(0o1 | 0o10)) | 0o100, true) // ISIG ECHO; ECHONL
+  silent[17 + 11] = 0x03 // VEOL
+  return silent
+}
+
 /** Rows and columns, or null where there is no terminal. */
 export function windowSize(fd: number): WindowSize | null {
   if (callResult("ioctl", fd, TIOCGWINSZ, scratch.address) < 0) return null

@@ -6,6 +6,8 @@ import { closest } from "./argv.ts"
 
 const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
   oci: async (words) => (await import("./oci/index.ts")).runOci(words),
+  login: async (words) => (await import("./commands/login.ts")).loginCommand(words),
+  logout: async (words) => (await import("./commands/login.ts")).logoutCommand(words),
   ps: async (words) => (await import("./commands/ps.ts")).psCommand(words),
   rm: async (words) => (await import("./commands/rm.ts")).rmCommand(words),
   cache: async (words) => (await import("./commands/cache.ts")).cacheCommand(words),

@@ -4,6 +4,7 @@ import { version } from "../../package.json"
 import { print } from "../log.ts"
 import type { OptionDefinitions } from "./argv.ts"
 import { CACHE_OPTIONS } from "./commands/cache-options.ts"
+import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
@@ -45,6 +46,16 @@ const COMMANDS: Record<string, CommandDef> = {
     args: args(CACHE_OPTIONS, {
       action: { type: "positional", required: true, description: "ls, rm or prune" },
       reference: { type: "positional", required: false, description: "rm: id, address or path" },
+  login: defineCommand({
+    meta: { name: "login", description: "Keep a password for a registry" },
+    args: args(LOGIN_OPTIONS, {
+      registry: { type: "positional", required: false, description: "HOST[:PORT] (default: docker.io)" },
+    }),
+  }),
+  logout: defineCommand({
+    meta: { name: "logout", description: "Forget the password for a registry" },
+    args: args(LOGOUT_OPTIONS, {
+      registry: { type: "positional", required: false, description: "HOST[:PORT] (default: docker.io)" },
     }),
   }),
   version: defineCommand({ meta: { name: "version", description: "Print the version" } }),

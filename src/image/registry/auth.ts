@@ -1,6 +1,6 @@
 /** Tokens and passwords of a registry: Docker's token authentication (token.md, oauth.md) and RFC 7617. */
 import { ToyboxError } from "../../errors.ts"
-import { count, decodeJson, fault, member, optional, string } from "../../oci/decode.ts"
+import { count, decodeJson, fault, member, optional, string } from "../decode.ts"
 import { type Answer, type ExchangeOptions, exchange } from "../fetch/exchange.ts"
 import { readBody, shownUrl } from "./answer.ts"
 import { type Challenge, parseChallenges } from "./challenge.ts"

@@ -1,6 +1,6 @@
 /** Docker's credential helpers: docker-credential-NAME, by the protocol of docker-credential-helpers. */
 import { ToyboxError } from "../../errors.ts"
-import { decodeJson, member, string } from "../../oci/decode.ts"
+import { decodeJson, member, string } from "../decode.ts"
 
 export type Credentials =
   | { kind: "password"; username: string; password: string }
@@ -20,9 +20,10 @@ const TOKEN_USER = "<token>"
 export async function askHelper(name: string, server: string, patience = PATIENCE): Promise<Credentials | null> {
   if (!/^[\w.-]+$/.test(name)) throw new ToyboxError(`"${name}" is not the name of a credential helper`)
   const program = `docker-credential-${name}`
-  const path = Bun.which(program)
+  const path = Bun.which(program, { PATH: process.env.PATH ?? "" })
   if (path === null) throw new ToyboxError(`${program} is not installed`)
   const child = Bun.spawn([path, "get"], {
+    env: process.env,
     stdin: new TextEncoder().encode(server),
     stdout: "pipe",
     stderr: "ignore",

@@ -1,7 +1,7 @@
 /** Who one is to a registry: toybox's own store, then podman's and docker's files and their credential helpers. */
 import { tryReadText } from "../../../ffi/fs.ts"
 import { notice } from "../../log.ts"
-import { decodeJson, type Field, fault, member, members, optional, string } from "../../oci/decode.ts"
+import { decodeJson, type Field, fault, member, members, optional, string } from "../decode.ts"
 import { askHelper, type Credentials } from "./credential-helper.ts"
 
 type Environment = Readonly<Record<string, string | undefined>>

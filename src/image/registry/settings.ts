@@ -1,6 +1,6 @@
 /** How registries are reached: registries.json of the machine and of the state directory. */
 import { listDir, tryReadText } from "../../../ffi/fs.ts"
-import { boolean, decodeJson, type Field, fault, list, member, members, optional, string } from "../../oci/decode.ts"
+import { boolean, decodeJson, type Field, fault, list, member, members, optional, string } from "../decode.ts"
 import { DOCKER_SHORT_NAMES, parseReference, type ShortNames } from "../reference.ts"
 
 export interface RegistrySettings {

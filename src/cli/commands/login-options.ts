@@ -1,0 +1,19 @@
+import type { OptionDefinitions } from "../argv.ts"
+import { GLOBAL_OPTIONS } from "./run-options.ts"
+
+/** The options of `toybox login`. */
+export const LOGIN_OPTIONS = {
+  username: { type: "string", alias: "u", valueHint: "USER", description: "User name" },
+  "password-stdin": { type: "boolean", description: "Read the password from standard input" },
+  ca: { type: "string", valueHint: "FILE", description: "Certificates (PEM) to trust the registry by" },
+  insecure: { type: "boolean", description: "Do not look at the registry's certificate; plain http will do" },
+  help: { type: "boolean", description: "Show this text" },
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions
+
+/** The options of `toybox logout`. */
+export const LOGOUT_OPTIONS = {
+  all: { type: "boolean", alias: "a", description: "Of every registry" },
+  help: { type: "boolean", description: "Show this text" },
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions
