@@ -46,6 +46,8 @@ const COMMANDS: Record<string, CommandDef> = {
     args: args(CACHE_OPTIONS, {
       action: { type: "positional", required: true, description: "ls, rm or prune" },
       reference: { type: "positional", required: false, description: "rm: id, address or path" },
+    }),
+  }),
   login: defineCommand({
     meta: { name: "login", description: "Keep a password for a registry" },
     args: args(LOGIN_OPTIONS, {
