@@ -11,6 +11,9 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   ps: async (words) => (await import("./commands/ps.ts")).psCommand(words),
   rm: async (words) => (await import("./commands/rm.ts")).rmCommand(words),
   cache: async (words) => (await import("./commands/cache.ts")).cacheCommand(words),
+  pull: async (words) => (await import("./commands/pull.ts")).pullCommand(words),
+  images: async (words) => (await import("./commands/images.ts")).imagesCommand(words),
+  rmi: async (words) => (await import("./commands/images.ts")).rmiCommand(words),
   version: async () => {
     print([`toybox ${version}`])
     return 0

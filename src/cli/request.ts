@@ -22,12 +22,14 @@ import { chooseRoot } from "./root.ts"
 /** A container request, and what it still lacks: a root that has to be fetched or unpacked (then `lower` is empty). */
 export interface RunCommandRequest extends ContainerRequest {
   archive: ArchiveSource | null
+  /** An image, of the store or a registry: then what its config says is still to come, too. */
+  fromStore: boolean
 }
 
 const SHELL = /^(.*\/)?(sh|ash|bash|dash|zsh|ksh|fish|csh|tcsh)$/
 
 /** Whether -t and -i are meant though not given: a terminal on both sides, and a bare shell to run. */
-function wantsTerminal(argv: ParsedArgv, args: readonly string[]): { terminal: boolean; interactive: boolean } {
+export function wantsTerminal(argv: ParsedArgv, args: readonly string[]): { terminal: boolean; interactive: boolean } {
   const terminal = argv.booleans.get("tty")
   const interactive = argv.booleans.get("interactive")
   if (terminal !== undefined || interactive !== undefined)
@@ -46,7 +48,7 @@ function workingDirectory(text: string | undefined): string {
 
 /** Options that need nothing of flags/rare.ts. */
 const COMMON = new Set(
-  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name rm cidfile checksum pull ca quiet explain trace help root debug".split(
+  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name rm cidfile checksum pull ca platform insecure quiet explain trace help root debug".split(
     " ",
   ),
 )
@@ -88,11 +90,13 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
   const size = terminal ? (windowSize(1) ?? windowSize(0)) : null
   const parent = strings.get("cgroup-parent")
   // Last, because all that can be wrong otherwise should be told before gigabytes are fetched.
-  const { image, lower, archive } = await chooseRoot(argv, word, paths)
+  const { image, lower, archive, fromStore } = await chooseRoot(argv, word, paths)
   return {
     image,
     lower: lower ?? "",
+    below: [],
     archive,
+    fromStore,
     name: strings.get("name"),
     autoRemove: booleans.get("rm") ?? false,
     interactive,

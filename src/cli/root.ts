@@ -1,9 +1,9 @@
-/** The first word of `run`: a directory, an archive, an address, or base. */
+/** The first word of `run`: a directory, an archive, an address, an image, or base. */
 import { S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts"
 import { isDirectory, stat } from "../../ffi/fs.ts"
 import { UsageError } from "../errors.ts"
 import { BASE, basePath } from "../image/base.ts"
-import { type ArchiveSource, cachedRoot, type PullPolicy } from "../image/source.ts"
+import { type ArchiveSource, cachedRoot } from "../image/source.ts"
 import type { Paths } from "../paths.ts"
 import type { ParsedArgv } from "./argv.ts"
 import { normalPath } from "./flags/path.ts"
@@ -15,16 +15,11 @@ export interface RootChoice {
   /** The directory; null where it has to be fetched or unpacked first. */
   lower: string | null
   archive: ArchiveSource | null
+  /** An image, of the store or a registry. */
+  fromStore: boolean
 }
 
-const POLICIES: readonly PullPolicy[] = ["always", "newer", "missing", "never"]
-const ONLY_ARCHIVES = ["checksum", "pull", "ca"] as const
-
-function pullPolicy(text: string | undefined): PullPolicy {
-  const policy = POLICIES.find((known) => known === (text ?? "newer"))
-  if (policy === undefined) throw new UsageError(`--pull: "${text}" is not known (use ${POLICIES.join(", ")})`)
-  return policy
-}
+const NOT_FOR_DIRECTORIES = ["checksum", "pull", "ca", "platform", "insecure"] as const
 
 async function archiveSource(argv: ParsedArgv, kind: "file" | "address", name: string): Promise<ArchiveSource> {
   const { strings, lists } = argv
@@ -34,7 +29,7 @@ async function archiveSource(argv: ParsedArgv, kind: "file" | "address", name: s
     name,
     checksum:
       checksum === undefined ? null : (await import("../image/checksum.ts")).parseChecksum("--checksum", checksum),
-    pull: pullPolicy(strings.get("pull")),
+    pull: (await import("./flags/image.ts")).pullPolicy(strings.get("pull"), "newer"),
     ca: lists.get("ca") ?? [],
     authorization: undefined,
   }
@@ -51,13 +46,21 @@ export async function chooseRoot(argv: ParsedArgv, image: string, paths: Paths):
   const found = image === BASE || isAddress ? null : stat(path)
   if (isAddress || (found && (found.mode & S_IFMT) === S_IFREG)) {
     const archive = await archiveSource(argv, isAddress ? "address" : "file", isAddress ? image : normalPath(path))
-    return { image: isAddress ? archive.name : image, lower: cachedRoot(archive, paths), archive }
+    return { image: isAddress ? archive.name : image, lower: cachedRoot(archive, paths), archive, fromStore: false }
   }
-  const unfit = ONLY_ARCHIVES.find((name) => argv.typed.has(name))
-  if (unfit) throw new UsageError(`--${unfit} is for archives and addresses, which ${image} is not`)
-  if (image === BASE) return { image, lower: basePath(paths.bases), archive: null }
-  const hint = "give a directory that holds a root file system, an archive or address of one, or base"
+  if (image !== BASE && !found) {
+    const named = (await import("./image.ts")).imageName(image, paths)
+    if (named !== null) {
+      if (argv.typed.has("checksum"))
+        throw new UsageError("--checksum is for archives and addresses", { hint: `name the digest: ${image}@sha256:…` })
+      return { image: named.shown, lower: null, archive: null, fromStore: true }
+    }
+  }
+  const unfit = NOT_FOR_DIRECTORIES.find((name) => argv.typed.has(name))
+  if (unfit) throw new UsageError(`--${unfit} is for images, archives and addresses, which ${image} is not`)
+  if (image === BASE) return { image, lower: basePath(paths.bases), archive: null, fromStore: false }
+  const hint = "give a directory that holds a root file system, an archive or address of one, an image, or base"
   if (!found) throw new UsageError(`${image}: there is no such directory or archive`, { hint })
   if (!isDirectory(found)) throw new UsageError(`${image} is not a directory`, { hint })
-  return { image, lower: normalPath(path), archive: null }
+  return { image, lower: normalPath(path), archive: null, fromStore: false }
 }

@@ -9,22 +9,25 @@ import type { Paths } from "../paths.ts"
 const ENDING = [SIGHUP, SIGINT, SIGQUIT, SIGTERM]
 const LOOK_EVERY = 100
 
-/** The root of an archive, fetched and unpacked if need be. `signalFd` is of takeSignals: one that ends gives up, exit 128+n. */
-export async function unpackedRoot(
-  archive: ArchiveSource,
-  paths: Paths,
-  quiet: boolean,
+/** Does something that a signal ends; `signalFd` is of takeSignals. Such an end is exit 128+n. */
+export async function untilSignal<T>(
+  what: string,
   signalFd: number,
-): Promise<string> {
+  action: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
   const abort = new AbortController()
   const timer = setInterval(() => {
     const signal = readSignals(signalFd).find((signal) => ENDING.includes(signal))
     if (signal === undefined) return
-    abort.abort(new ToyboxError(`${archive.name}: interrupted`, { exitCode: 128 + signal }))
+    abort.abort(new ToyboxError(`${what}: interrupted`, { exitCode: 128 + signal }))
   }, LOOK_EVERY)
   try {
-    return await ensureArchive(archive, paths, { quiet, signal: abort.signal })
+    return await action(abort.signal)
   } finally {
     clearInterval(timer)
   }
 }
+
+/** The root of an archive, fetched and unpacked if need be; a signal gives up. */
+export const unpackedRoot = (archive: ArchiveSource, paths: Paths, quiet: boolean, signalFd: number): Promise<string> =>
+  untilSignal(archive.name, signalFd, (signal) => ensureArchive(archive, paths, { quiet, signal }))

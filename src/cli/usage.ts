@@ -4,6 +4,7 @@ import { version } from "../../package.json"
 import { print } from "../log.ts"
 import type { OptionDefinitions } from "./argv.ts"
 import { CACHE_OPTIONS } from "./commands/cache-options.ts"
+import { IMAGES_OPTIONS, PULL_OPTIONS, RMI_OPTIONS } from "./commands/images-options.ts"
 import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
@@ -47,6 +48,17 @@ const COMMANDS: Record<string, CommandDef> = {
       action: { type: "positional", required: true, description: "ls, rm or prune" },
       reference: { type: "positional", required: false, description: "rm: id, address or path" },
     }),
+  }),
+  pull: defineCommand({
+    meta: { name: "pull", description: "Bring an image here, or up to date" },
+    args: args(PULL_OPTIONS, {
+      image: { type: "positional", required: true, description: "[HOST/]NAME[:TAG][@DIGEST]" },
+    }),
+  }),
+  images: defineCommand({ meta: { name: "images", description: "List images" }, args: args(IMAGES_OPTIONS) }),
+  rmi: defineCommand({
+    meta: { name: "rmi", description: "Remove images" },
+    args: args(RMI_OPTIONS, { image: { type: "positional", required: false, description: "Name or id" } }),
   }),
   login: defineCommand({
     meta: { name: "login", description: "Keep a password for a registry" },

@@ -75,7 +75,14 @@ export async function explainRun(
     join: cgroup.join,
     controllers: Object.keys(cgroup.handle.dirs),
     cgroupFd: cgroup.join.into === null ? undefined : 14,
-    rootSteps: overlaySteps(request.lower, layout, request.autoRemove, stat(request.lower)),
+    rootSteps: overlaySteps(
+      request.lower,
+      layout,
+      request.autoRemove,
+      stat(request.lower),
+      request.below.length === 0 ? null : { below: request.below, links: new Uint8Array() },
+    ),
+    mountedRoot: undefined,
     listenerFd: undefined,
   }
   // Bind sources that only a run makes are files.

@@ -37,12 +37,13 @@ export function listContainers(paths: Paths, all: boolean): Summary[] {
   return summaries.sort((a, b) => (a.created < b.created ? 1 : -1))
 }
 
-/** Ids of the containers, running or kept, by the directory that they stand on. */
+/** Ids of the containers, running or kept, by the directories that they stand on. */
 export function containersByRoot(paths: Paths): Map<string, string[]> {
   const users = new Map<string, string[]>()
   for (const id of allIds(paths)) {
-    const lower = readRecord(paths, id)?.lower
-    if (lower !== undefined) users.set(lower, [...(users.get(lower) ?? []), id])
+    const record = readRecord(paths, id)
+    if (record?.lower === undefined) continue
+    for (const root of [record.lower, ...(record.below ?? [])]) users.set(root, [...(users.get(root) ?? []), id])
   }
   return users
 }

@@ -79,6 +79,8 @@ export interface Held {
   controllers: readonly string[]
   cgroupFd: number | undefined
   rootSteps: readonly Step[]
+  /** Instead of them. */
+  mountedRoot: number | undefined
   /** Connected to the supervisor of a seccomp profile. */
   listenerFd: number | undefined
 }
@@ -100,7 +102,7 @@ export function gatherFacts(
     // What programs look for to learn that they are in a container.
     ...(runIsOurs ? [{ kind: "touch", path: "/run/.containerenv" } satisfies Step] : []),
   ]
-  const stageOneFds = [...namespaceFds.values(), ...(held.cgroupFd === undefined ? [] : [held.cgroupFd])]
+  const stageOneFds = [...namespaceFds.values(), held.cgroupFd, held.mountedRoot].filter((fd) => fd !== undefined)
   return {
     rootSteps: held.rootSteps,
     rootMountPoint: layout.merged,

@@ -8,6 +8,8 @@ export interface ContainerRequest {
   /** The root file system: what was typed, and the directory it means. */
   image: string
   lower: string
+  /** Layers below it, the nearest first. */
+  below: readonly string[]
   name: string | undefined
   autoRemove: boolean
   /** Standard input is passed on even if it is a terminal. */

@@ -2,7 +2,7 @@
 import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { errnoName } from "../../ffi/errno.ts"
-import { mkdir, stat } from "../../ffi/fs.ts"
+import { close, mkdir, stat } from "../../ffi/fs.ts"
 import type { Encoded, Reports } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import { copySteps, overlayLayout, overlaySteps } from "../overlay/layout.ts"
@@ -11,16 +11,36 @@ import type { ContainerRequest } from "./request.ts"
 
 /** How a container's process makes its root. */
 export interface Root {
-  /** The image's directory, for what is looked up in it: a new container's root is the same. */
+  /** For what is looked up in it: the image's directory, which a new container's root is the same as, or the root itself. */
   fd: number
+  /** None where `fd` is the root, mounted. */
   steps: Step[]
 }
 
+// Above what toybox opens by itself.
+const FREE_FDS = 64
+
+/** Mounts the layers of an image, which only together tell what is in it. */
+async function layeredRoot({ lower, below, autoRemove }: ContainerRequest, directory: string): Promise<Root> {
+  const { inDirectory, linkLayers, lowerNames } = await import("../overlay/links.ts")
+  const { mountRoot } = await import("../launch/index.ts")
+  const links = `${directory}/layers`
+  linkLayers(links, [lower, ...below])
+  const layers = { below, links: lowerNames(below.length + 1) }
+  const steps = overlaySteps(lower, overlayLayout(directory), autoRemove, stat(lower), layers)
+  const fd = inDirectory(links, () => mountRoot(steps, FREE_FDS))
+  for (const taken of [0, 1, 2]) close(FREE_FDS + taken)
+  return { fd, steps: [] }
+}
+
 /** The root of a new container: an overlay on the image. */
-export const newRoot = (request: ContainerRequest, directory: string): Root => ({
-  fd: call("openat", AT_FDCWD, request.lower, O_PATH | O_DIRECTORY | O_CLOEXEC, 0),
-  steps: overlaySteps(request.lower, overlayLayout(directory), request.autoRemove, stat(request.lower)),
-})
+export async function newRoot(request: ContainerRequest, directory: string): Promise<Root> {
+  if (request.below.length > 0) return layeredRoot(request, directory)
+  return {
+    fd: call("openat", AT_FDCWD, request.lower, O_PATH | O_DIRECTORY | O_CLOEXEC, 0),
+    steps: overlaySteps(request.lower, overlayLayout(directory), request.autoRemove, stat(request.lower)),
+  }
+}
 
 // overlayfs is not there (ENODEV), or will not take these directories (EINVAL: e.g. an upper directory on an overlay).
 const OVERLAY_REFUSED = ["ENODEV", "EINVAL", "EOPNOTSUPP", "EPERM"]

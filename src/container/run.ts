@@ -103,7 +103,7 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
       hostname: effectiveHostname(request, live.id),
       hostNetwork: request.process.namespaces.network?.mode === "host",
     })
-    const root = newRoot(request, live.directory)
+    const root = await newRoot(request, live.directory)
     live.root = root
     const spec = makeSpec(request, live.id, live.directory)
     const { ending, manager } = await start(request, paths, live, root, spec, signalFd)

@@ -47,6 +47,7 @@ function record(request: ContainerRequest, paths: Paths, live: Live, spec: Spec)
     created: record.started,
     image: request.image,
     lower: request.lower,
+    ...(request.below.length === 0 ? {} : { below: request.below }),
     command: spec.process.args,
     autoRemove: request.autoRemove,
     stopSignal: request.stopSignal,
@@ -117,10 +118,11 @@ export async function start(
     controllers: Object.keys(handle.dirs),
     cgroupFd,
     rootSteps: root.steps,
+    mountedRoot: root.steps.length === 0 ? root.fd : undefined,
     listenerFd: connectListener(request),
   }
   const facts = gatherFacts(request, spec, live.directory, held, unpivotableMounts(request.mountinfo))
-  const one = launch(childSteps(spec, facts), facts)
+  const one = launch(childSteps(spec, facts), facts, root.steps.length === 0 ? root.fd : undefined)
   const { pid } = one
   const go = () => call("write", goFd, new Uint8Array(1), 1)
   let manager: CgroupManager

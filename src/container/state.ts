@@ -40,6 +40,8 @@ export interface ContainerRecord {
   image: string
   /** The directory that it stands on; what uses a layer is told by it. */
   lower?: string
+  /** The layers below that, of an image. */
+  below?: readonly string[]
   command: string[]
   autoRemove: boolean
   stopSignal: number

@@ -32,9 +32,9 @@ export class ListFailure extends Error {
 
 const trace = (fd: number | undefined): Trace | undefined => (fd === undefined ? undefined : { fd })
 
-/** Mounts the root in this process, detached; returns its fd. */
-export function mountRoot(steps: readonly Step[]): number {
-  const calls = encodeSteps(steps, { report: -1, free: 0 })
+/** Mounts the root in this process, detached; returns its fd. From `free` on up three descriptors may be taken. */
+export function mountRoot(steps: readonly Step[], free: number): number {
+  const calls = encodeSteps(steps, { report: -1, free })
   const { program, index } = walkHere(calls, "anew")
   if (index < calls.length) throw new ListFailure(steps, calls, index, program.errno(index))
   return program.value(ROOT)

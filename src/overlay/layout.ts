@@ -31,13 +31,14 @@ export interface RootOwner {
 
 /**
  * Directories and mount. `disposable`: the upper directory is removed with the container. The merged root is the upper
- * directory, and so has to be like the image's (`owner`).
+ * directory, and so has to be like the image's (`owner`). `layers` are those below `lower`.
  */
 export function overlaySteps(
   lower: string,
   layout: OverlayLayout,
   disposable: boolean,
   owner: RootOwner | null,
+  layers: { below: readonly string[]; links: Uint8Array } | null = null,
 ): Step[] {
   const { upper, work, merged } = layout
   return [
@@ -46,7 +47,7 @@ export function overlaySteps(
       : { kind: "mkdir", path: upper, mode: owner.mode & 0o7777, owner },
     { kind: "mkdir", path: work, mode: 0o700 },
     { kind: "mkdir", path: merged, mode: 0o700 },
-    { kind: "overlay", lower, upper, work, merged, options: overlayOptions(disposable) },
+    { kind: "overlay", lower, ...layers, upper, work, merged, options: overlayOptions(disposable) },
   ]
 }
 

@@ -79,7 +79,12 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "create-file":
       return [`printf %s ${quote(step.content)} > ${quote(step.path)}`]
     case "overlay": {
-      const options = [`lowerdir=${step.lower}`, `upperdir=${step.upper}`, `workdir=${step.work}`, ...step.options]
+      const options = [
+        `lowerdir=${[step.lower, ...(step.below ?? [])].join(":")}`,
+        `upperdir=${step.upper}`,
+        `workdir=${step.work}`,
+        ...step.options,
+      ]
       return [`mount -t overlay overlay -o ${quote(options.join(","))} ${quote(root)}`]
     }
     case "bind-root":

@@ -28,7 +28,17 @@ export type Step =
   /** With an owner, exactly this mode, whatever the umask. */
   | { kind: "mkdir"; path: string; mode: number; owner?: { uid: number; gid: number } }
   | { kind: "create-file"; path: string; content: string; mode: number }
-  | { kind: "overlay"; lower: string; upper: string; work: string; merged: string; options: readonly string[] }
+  /** `below`: further layers, the nearest first; `links` names them all, from the working directory: overlay/links.ts. */
+  | {
+      kind: "overlay"
+      lower: string
+      below?: readonly string[]
+      links?: Uint8Array
+      upper: string
+      work: string
+      merged: string
+      options: readonly string[]
+    }
   | { kind: "bind-root"; path: string }
   // Stage one.
   | { kind: "clone"; namespaces: readonly NamespaceType[]; cgroupFd?: number; helper?: CloneHelper }

@@ -5,7 +5,7 @@ import { GLOBAL_OPTIONS } from "./run-options.ts"
 export const LOGIN_OPTIONS = {
   username: { type: "string", alias: "u", valueHint: "USER", description: "User name" },
   "password-stdin": { type: "boolean", description: "Read the password from standard input" },
-  ca: { type: "string", valueHint: "FILE", description: "Certificates (PEM) to trust the registry by" },
+  ca: { type: "string", repeated: true, valueHint: "FILE", description: "Certificates (PEM) to trust the registry by" },
   insecure: { type: "boolean", description: "Do not look at the registry's certificate; plain http will do" },
   help: { type: "boolean", description: "Show this text" },
   ...GLOBAL_OPTIONS,

@@ -39,7 +39,7 @@ export async function loginCommand(words: readonly string[]): Promise<number> {
   const { state } = statePaths(argv)
   const endpoint = endpointsFor(host, loadSettings(state), {
     insecure: booleans.get("insecure"),
-    ca: strings.get("ca"),
+    ca: argv.lists.get("ca"),
   }).find(({ mirror }) => !mirror)
   if (endpoint === undefined) throw new ToyboxError(`${host} is not reached in any way`)
   const username = strings.get("username") ?? ask(`User name for ${host}: `, false)

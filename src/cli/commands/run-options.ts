@@ -1,5 +1,6 @@
 /** The options of `toybox run`: docker's names, and our short ones. */
 import type { OptionDefinitions } from "../argv.ts"
+import { IMAGE_OPTIONS } from "../flags/image.ts"
 
 export const GLOBAL_OPTIONS = {
   root: { type: "string", valueHint: "DIR", description: "Keep all state under DIR (also: TOYBOX_ROOT)" },
@@ -105,8 +106,9 @@ export const RUN_OPTIONS = {
   pull: {
     type: "string",
     valueHint: "always|newer|missing|never",
-    description: "When an address that is in the cache is asked for changes (default: newer)",
+    description: "When a registry or an address is asked (default: missing for images, newer for addresses)",
   },
+  ...IMAGE_OPTIONS,
   ca: {
     type: "string",
     repeated: true,

@@ -24,6 +24,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
   if (explain !== undefined) {
     const { explainRun } = await import("../../container/explain.ts")
     const request = await readRequest(argv, paths)
+    if (request.fromStore) await (await import("../run-image.ts")).applyStored(request, argv, paths)
     const { archive, lower } = request
     if (archive === null) return explainRun(request, paths, explain, [])
     const { archiveLines, futureRoot } = await import("../../image/explain.ts")
@@ -43,5 +44,6 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     const { unpackedRoot } = await import("../unpack.ts")
     request.lower = await unpackedRoot(request.archive, paths, request.quiet, signalFd)
   }
+  if (request.fromStore) await (await import("../run-image.ts")).applyObtained(request, argv, paths, signalFd)
   return run(request, paths, signalFd)
 }

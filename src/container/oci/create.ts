@@ -120,7 +120,7 @@ export async function createContainer(request: CreateRequest): Promise<Created> 
       },
     })
     record.cgroup = manager.handle
-    rootFd = mountRoot([{ kind: "bind-root", path: spec.root.path }])
+    rootFd = mountRoot([{ kind: "bind-root", path: spec.root.path }], 0)
     await bringUp({ request, spec, record, cgroups, manager, rootFd })
     record.complete = true
     writeRecord(root, record)

@@ -8,8 +8,8 @@ import type { Transport } from "./transport.ts"
 /** Beside the settings: what a command line asks for. */
 export interface Wishes {
   insecure?: boolean | undefined
-  /** A file of certificates (PEM). */
-  ca?: string | undefined
+  /** Files of certificates (PEM). */
+  ca?: readonly string[] | undefined
 }
 
 export interface Endpoint {
@@ -54,7 +54,7 @@ function endpoint(text: string, mirror: boolean, settings: Settings, wishes: Wis
     host,
     bases,
     prefix: slash < 0 ? "" : `${rest.slice(slash + 1)}/`,
-    authorities: [...certificateFiles(host, own), ...(wishes.ca === undefined ? [] : [wishes.ca])],
+    authorities: [...certificateFiles(host, own), ...(wishes.ca ?? [])],
     insecureHost: insecure ? (bases.find(({ protocol }) => protocol === "https:") ?? bases[0])?.host : undefined,
     mirror,
   }

@@ -95,11 +95,11 @@ export const moveToTarget = (mount = MOUNT): Call => ({
 export function newMount(
   type: string,
   source: string,
-  data: readonly (readonly [string, string | null])[],
+  data: readonly (readonly [string, string | Uint8Array | null])[],
   attributes: number,
   into = MOUNT,
 ): Call[] {
-  const config = ([key, value]: readonly [string, string | null]): Call => ({
+  const config = ([key, value]: readonly [string, string | Uint8Array | null]): Call => ({
     name: "fsconfig",
     args: [FS, value === null ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, key, value, 0],
   })
@@ -154,7 +154,9 @@ export function overlay(step: StepOf<"overlay">, free: number): Call[] {
     { name: "dup3", args: [TARGET, free + i, O_CLOEXEC] },
     { name: "close", args: [TARGET] },
   ])
-  const data = directories.map(([key], i) => [key, `/proc/self/fd/${free + i}`] as const)
+  const data = directories.map(
+    ([key], i) => [key, i === 0 && step.links ? step.links : `/proc/self/fd/${free + i}`] as const,
+  )
   const options = step.options.map((option): [string, string | null] => {
     const [key = option, value = null] = option.split("=", 2)
     return [key, value]

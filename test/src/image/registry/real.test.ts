@@ -161,13 +161,13 @@ describe("a registry with passwords and TLS", () => {
   afterAll(() => registry.stop())
 
   test("with the password and the authority", async () => {
-    const repository = await open(registry, "org/app", alice, { ca: registry.ca })
+    const repository = await open(registry, "org/app", alice, { ca: [registry.ca ?? ""] })
     expect(repository.base.protocol).toBe("https:")
     expect((await getManifest(repository, "v1")).digest).toBe(image.digest)
   })
 
   test("many requests at once, all of which are refused first", async () => {
-    const repository = await open(registry, "org/app", alice, { ca: registry.ca })
+    const repository = await open(registry, "org/app", alice, { ca: [registry.ca ?? ""] })
     const all = await Promise.all(Array.from({ length: 8 }, () => getManifest(repository, "v1")))
     expect(all.map(({ digest }) => digest)).toEqual(all.map(() => image.digest))
   })
@@ -180,7 +180,7 @@ describe("a registry with passwords and TLS", () => {
 
   test("without, or with a wrong, password: once refused, once told", async () => {
     for (const credentials of [null, { ...alice, password: "wrong" }]) {
-      const repository = await open(registry, "org/app", credentials, { ca: registry.ca })
+      const repository = await open(registry, "org/app", credentials, { ca: [registry.ca ?? ""] })
       const before = registry.requests().length
       await expect(getManifest(repository, "v1")).rejects.toThrow(/the registry wants a login/)
       await Bun.sleep(100)

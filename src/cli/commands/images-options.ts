@@ -1,0 +1,37 @@
+import type { OptionDefinitions } from "../argv.ts"
+import { IMAGE_OPTIONS } from "../flags/image.ts"
+import { GLOBAL_OPTIONS } from "./run-options.ts"
+
+const HELP = { type: "boolean", description: "Show this text" } as const
+
+/** The options of `toybox pull`. */
+export const PULL_OPTIONS = {
+  policy: {
+    type: "string",
+    valueHint: "always|newer|missing|never",
+    description: "When the registry is asked (default: always)",
+  },
+  ca: { type: "string", repeated: true, valueHint: "FILE", description: "Certificates (PEM) to trust the registry by" },
+  ...IMAGE_OPTIONS,
+  quiet: { type: "boolean", alias: "q", description: "No progress and no notices" },
+  help: HELP,
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions
+
+/** The options of `toybox images`. */
+export const IMAGES_OPTIONS = {
+  quiet: { type: "boolean", alias: "q", description: "Ids only" },
+  "no-trunc": { type: "boolean", description: "Full ids" },
+  digests: { type: "boolean", description: "Also the digests that registries know them by" },
+  json: { type: "boolean", description: "One JSON object a line" },
+  help: HELP,
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions
+
+/** The options of `toybox rmi`. */
+export const RMI_OPTIONS = {
+  force: { type: "boolean", alias: "f", description: "Also while containers stand on it" },
+  all: { type: "boolean", alias: "a", description: "Every image that no container stands on" },
+  help: HELP,
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions

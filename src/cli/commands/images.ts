@@ -1,0 +1,84 @@
+/** toybox images, toybox rmi. */
+import { containersByRoot } from "../../container/list.ts"
+import { recoverAll } from "../../container/recover.ts"
+import { errorChain, errorHint, UsageError } from "../../errors.ts"
+import { formatBytes } from "../../image/progress.ts"
+import { familiarReference, parseReference } from "../../image/reference.ts"
+import { type ImageRecord, listImages } from "../../image/store/records.ts"
+import { collect, findImage, removeImage, usersOf } from "../../image/store/remove.ts"
+import { logger, print } from "../../log.ts"
+import { ensurePaths, pathsFor } from "../../paths.ts"
+import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { imageName } from "../image.ts"
+import { ago, shown, table } from "../table.ts"
+import { IMAGES_OPTIONS, RMI_OPTIONS } from "./images-options.ts"
+
+function statePaths({ strings }: ParsedArgv) {
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  ensurePaths(paths)
+  return paths
+}
+
+const familiar = (name: string) => (name.startsWith("oci:") ? name : familiarReference(parseReference(name)))
+
+export async function imagesCommand(words: readonly string[]): Promise<number> {
+  const argv = parseArgv(words, IMAGES_OPTIONS)
+  const { booleans, rest } = argv
+  if (booleans.get("help")) return (await import("../usage.ts")).printUsage("images")
+  if (rest.length > 0) throw new UsageError(`images takes no arguments, but got "${rest[0]}"`)
+  const images = listImages(statePaths(argv))
+  const full = booleans.get("no-trunc") ?? false
+  const id = (image: ImageRecord) => (full ? image.id : image.id.slice(7, 19))
+  if (booleans.get("json")) print(images.map((image) => JSON.stringify(image)))
+  else if (booleans.get("quiet")) print([...new Set(images.map(id))])
+  else {
+    const digests = booleans.get("digests") ?? false
+    const rows = images.map((image) => [
+      shown(familiar(image.name)),
+      ...(digests ? [image.digest] : []),
+      id(image),
+      // Build tools that want the same digest every time write the epoch, or nothing.
+      Date.parse(image.created ?? "") > 0 ? ago(image.created ?? "") : "",
+      formatBytes(image.size),
+      image.platform,
+    ])
+    const head = ["IMAGE", ...(digests ? ["DIGEST"] : []), "ID", "CREATED", "SIZE", "PLATFORM"]
+    print([table([head, ...rows])])
+  }
+  return 0
+}
+
+export async function rmiCommand(words: readonly string[]): Promise<number> {
+  const argv = parseArgv(words, RMI_OPTIONS)
+  const { booleans, rest } = argv
+  if (booleans.get("help")) return (await import("../usage.ts")).printUsage("rmi")
+  const all = booleans.get("all") ?? false
+  if (all && rest.length > 0) throw new UsageError("rmi --all takes no names")
+  if (!all && rest.length === 0) throw new UsageError("rmi needs an image", { hint: "toybox images lists them" })
+  const paths = statePaths(argv)
+  recoverAll(paths)
+  const users = () => containersByRoot(paths)
+  const chosen = all
+    ? listImages(paths)
+        .filter((image) => usersOf(paths, image, users).length === 0)
+        .map(({ name }) => name)
+    : rest
+  let failed = false
+  // One that fails does not keep the others.
+  for (const word of chosen) {
+    try {
+      // An id is a malformed name only where it has 64 digits; shorter it may be both, and a name comes first.
+      const name = all ? word : /^(sha256:)?[0-9a-f]{64}$/.test(word) ? null : (imageName(word, paths)?.name ?? null)
+      removeImage(paths, findImage(listImages(paths), name, word), users, booleans.get("force") ?? false)
+      print([word])
+    } catch (error) {
+      failed = true
+      const log = await logger()
+      log.error(errorChain(error))
+      const hint = errorHint(error)
+      if (hint) log.error(`hint: ${hint}`)
+    }
+  }
+  await collect(paths, users)
+  return failed ? 1 : 0
+}

@@ -1,0 +1,48 @@
+/** What an image's config asks for → a run request, as docker combines them: config.md, "Conversion to runtime-spec". */
+import { windowSize } from "../../ffi/tty.ts"
+import { ToyboxError } from "../errors.ts"
+import type { StoredImage } from "../image/store/open.ts"
+import type { ParsedArgv } from "./argv.ts"
+import { normalPath } from "./flags/path.ts"
+import { signalNumber } from "./flags/process.ts"
+import { type RunCommandRequest, wantsTerminal } from "./request.ts"
+
+/** --entrypoint takes the place of the image's, and of its command; words on the command line that of the command alone. */
+export function commandOf(entrypoint: string | undefined, words: readonly string[], image: StoredImage): string[] {
+  const { Entrypoint, Cmd } = image.config.config
+  // An empty one clears the image's.
+  if (entrypoint !== undefined) return [...(entrypoint === "" ? [] : [entrypoint]), ...words]
+  return [...Entrypoint, ...(words.length > 0 ? words : Cmd)]
+}
+
+/** A NAME without a value is nobody's wish. */
+const assignments = (env: readonly string[]) => env.filter((entry) => entry.indexOf("=") > 0)
+
+/** Lays what the command line asks for over what the image does. Throws ToyboxError where there is no command. */
+export function applyImage(request: RunCommandRequest, image: StoredImage, argv: ParsedArgv): void {
+  const { config } = image.config
+  const { strings } = argv
+  const args = commandOf(strings.get("entrypoint"), argv.rest.slice(1), image)
+  if (args.length === 0 || args[0] === "")
+    throw new ToyboxError(`${request.image} does not say what to run`, { hint: "give a command after its name" })
+  const [top, ...below] = image.roots
+  if (top === undefined) throw new ToyboxError(`${request.image} has no layers: there is nothing to run in it`)
+  request.lower = top
+  request.below = below
+  const { process } = request
+  const { terminal, interactive } = wantsTerminal(argv, args)
+  const size = terminal ? (windowSize(1) ?? windowSize(0)) : null
+  request.interactive = interactive
+  if (config.StopSignal !== undefined && !strings.has("stop-signal"))
+    request.stopSignal = signalNumber(`the stop signal of ${request.image}`, config.StopSignal)
+  request.process = {
+    ...process,
+    args,
+    env: [...assignments(config.Env), ...process.env],
+    user: strings.get("user") ?? (config.User || "0"),
+    workdir: strings.has("workdir") ? process.workdir : normalPath(`/${config.WorkingDir}`),
+    terminal,
+    ...(size ? { consoleSize: size } : {}),
+    labels: { ...config.Labels, ...process.labels },
+  }
+}

@@ -1,0 +1,155 @@
+/** Pulling an image into the store. */
+import { ToyboxError } from "../../errors.ts"
+import type { Paths } from "../../paths.ts"
+import { removeAbandonedLayers } from "../cache/layers.ts"
+import { chainIds, type ImageConfig, readConfig } from "../config.ts"
+import { isRunnable, type Manifest, readManifest } from "../manifest.ts"
+import { choosePlatform, formatPlatform, hostPlatform, normalPlatform, type Platform } from "../platform.ts"
+import { startProgress } from "../progress.ts"
+import type { RawManifest } from "../registry/manifests.ts"
+import type { PullPolicy } from "../source.ts"
+import { ensureLayers, missingLayers, unpackedSize, type WantedLayer } from "./layers.ts"
+import { openImage, type StoredImage } from "./open.ts"
+import { readImage, storePaths, withContent, writeBlob, writeImage } from "./records.ts"
+import type { ImageOrigin } from "./remote.ts"
+
+export interface PullOptions {
+  paths: Paths
+  /** The name under which it is kept: the whole reference. */
+  name: string
+  /** As people know it. */
+  shown: string
+  /** Null: what suits this machine. */
+  platform: Platform | null
+  policy: PullPolicy
+  quiet: boolean
+  signal: AbortSignal
+  notice: (text: string) => void
+}
+
+export interface Pulled extends StoredImage {
+  /** It was there already, as it is now in the registry. */
+  fresh: boolean
+}
+
+const MAX_INDEXES = 3
+
+/** The manifest for a platform, through as many indexes as there are. */
+async function chooseManifest(origin: ImageOrigin, options: PullOptions, top: RawManifest) {
+  const { shown, platform } = options
+  const wanted = platform ?? hostPlatform()
+  let raw = top
+  let type = raw.mediaType
+  for (let depth = 0; depth <= MAX_INDEXES; depth++) {
+    const read = readManifest(raw.bytes, `the manifest of ${shown}`, type)
+    if (read.kind === "manifest") return { raw, manifest: read }
+    const offered = read.manifests.filter(isRunnable)
+    const chosen = choosePlatform(offered, wanted, platform !== null)
+    if (chosen === null) {
+      const there = offered.flatMap(({ platform }) => (platform ? [formatPlatform(normalPlatform(platform))] : []))
+      throw new ToyboxError(`${shown} is not there for ${formatPlatform(wanted)}`, {
+        hint: there.length > 0 ? `it is for ${[...new Set(there)].join(", ")}: see --platform` : undefined,
+      })
+    }
+    raw = await origin.manifest(chosen.digest)
+    type = chosen.mediaType
+  }
+  throw new ToyboxError(`${shown}: an index that leads to indexes, more than ${MAX_INDEXES} deep, is not followed`)
+}
+
+function checkConfig(config: ImageConfig, manifest: Manifest, options: PullOptions): void {
+  const { shown, platform } = options
+  const { diffIds } = config
+  if (diffIds.length !== manifest.layers.length) {
+    throw new ToyboxError(
+      `${shown}: the manifest has ${manifest.layers.length} layers, but the config knows ${diffIds.length}`,
+    )
+  }
+  const own = normalPlatform(config.platform)
+  const wanted = platform ?? hostPlatform()
+  if (choosePlatform([{ platform: own }], wanted, platform !== null) !== null) return
+  if (platform !== null)
+    throw new ToyboxError(`${shown} is for ${formatPlatform(own)}, not for ${formatPlatform(wanted)}`)
+  options.notice(`${shown} is for ${formatPlatform(own)}, and this machine is ${formatPlatform(wanted)}`)
+}
+
+async function fetchImage(origin: ImageOrigin, options: PullOptions, top: RawManifest): Promise<StoredImage> {
+  const { paths, name, shown, quiet, signal } = options
+  const { raw, manifest } = await chooseManifest(origin, options, top)
+  const configBytes = await origin.blob(manifest.config)
+  const config = readConfig(configBytes, `the config of ${shown}`)
+  checkConfig(config, manifest, options)
+  const chain = chainIds(config.diffIds)
+  const layers = manifest.layers.map(
+    (descriptor, i): WantedLayer => ({ descriptor, diffId: config.diffIds[i] ?? "", chainId: chain[i] ?? "" }),
+  )
+  removeAbandonedLayers(storePaths(paths))
+  const missing = missingLayers(paths, layers)
+  const progress = startProgress(shown, quiet)
+  progress.restart(missing.reduce((sum, { descriptor }) => sum + descriptor.size, 0))
+  try {
+    await ensureLayers({ paths, origin, name: shown, progress, signal, quiet }, missing)
+  } catch (error) {
+    progress.stop()
+    throw error
+  }
+  const record = {
+    name,
+    id: manifest.config.digest,
+    manifest: raw.digest,
+    digest: top.digest,
+    platform: formatPlatform(normalPlatform(config.platform)),
+    layers: chain,
+    size: unpackedSize(paths, chain),
+    ...(config.created === undefined ? {} : { created: config.created }),
+    pulled: new Date().toISOString(),
+  }
+  await withContent(paths, () => {
+    for (const [digest, bytes] of [
+      [manifest.config.digest, configBytes],
+      [raw.digest, raw.bytes],
+      [top.digest, top.bytes],
+    ] as const)
+      writeBlob(paths, digest, bytes)
+    writeImage(paths, record)
+  })
+  progress.done(`${shown}: pulled, ${missing.length} of ${layers.length} layers fetched,`)
+  const stored = openImage(paths, name)
+  if (stored === null) throw new ToyboxError(`${shown} was removed as soon as it was there`, { hint: "try again" })
+  return stored
+}
+
+/** The image as the store has it, if it is for the platform that is wanted. */
+function stored({ paths, name, platform }: PullOptions): StoredImage | null {
+  const record = readImage(paths, name)
+  if (record === null) return null
+  if (platform !== null && record.platform !== formatPlatform(platform)) return null
+  return openImage(paths, name)
+}
+
+/**
+ * Makes an image be in the store, as `policy` has it: "always" asks what the name stands for now, "newer" does so if somebody
+ * answers, "missing" asks only where it is not there, "never" not at all. Throws ToyboxError; what was fetched of a failed
+ * pull and is whole is kept for the next.
+ */
+export async function pullImage(origin: ImageOrigin, options: PullOptions): Promise<Pulled> {
+  const { shown, policy, notice } = options
+  const there = stored(options)
+  if (there !== null && (policy === "missing" || policy === "never")) return { ...there, fresh: true }
+  if (policy === "never")
+    throw new ToyboxError(`${shown} is not here, and --pull never forbids to fetch it`, {
+      hint: `toybox pull ${shown}`,
+    })
+  if (there !== null) {
+    try {
+      if ((await origin.digest()) === there.record.digest) return { ...there, fresh: true }
+    } catch (error) {
+      if (policy === "always" || options.signal.aborted) throw error
+      notice(`${error instanceof Error ? error.message : error}; going on with the image that is here`)
+      return { ...there, fresh: true }
+    }
+  }
+  const top = await origin.manifest()
+  if (there !== null && top.digest === there.record.digest) return { ...there, fresh: true }
+  return { ...(await fetchImage(origin, options, top)), fresh: false }
+}

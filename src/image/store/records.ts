@@ -1,0 +1,190 @@
+/**
+ * The image store: images/refs (one small file for each name), images/blobs (manifests and configs by digest), and
+ * images/layers (unpacked, by chain id, as cache/layers.ts keeps them). A name is written last, so that what it leads to is
+ * there; what no name leads to is nobody's, and is removed or taken up again by a later command.
+ */
+import { call } from "../../../ffi/call.ts"
+import { O_CREAT, O_RDONLY, O_RDWR } from "../../../ffi/constants/fcntl.ts"
+import { isErrno } from "../../../ffi/errno.ts"
+import {
+  close,
+  createExclusive,
+  exists,
+  listDir,
+  mkdirAll,
+  open,
+  readAll,
+  rename,
+  stat,
+  tryLock,
+  tryReadText,
+  unlink,
+  writeAll,
+} from "../../../ffi/fs.ts"
+import { ToyboxError } from "../../errors.ts"
+import type { Paths } from "../../paths.ts"
+import { matches, splitDigest } from "../digest.ts"
+
+/** refs/HEX.json, named by the SHA-256 of its name. */
+export interface ImageRecord {
+  /** The whole reference: docker.io/library/alpine:latest. */
+  name: string
+  /** Digest of the config: the image's id. */
+  id: string
+  /** Digest of the manifest of this platform. */
+  manifest: string
+  /** What the registry has under the name: the manifest's or its index's digest. */
+  digest: string
+  /** os/architecture[/variant]. */
+  platform: string
+  /** Chain ids, the lowest layer first. */
+  layers: string[]
+  /** Bytes of the tar streams of the layers. */
+  size: number
+  /** Of the image, as its config tells it: ISO 8601. */
+  created?: string
+  /** ISO 8601. */
+  pulled: string
+}
+
+/** The store's own places; its layers are kept apart from those of archives, whose cache people empty. */
+export const storePaths = (paths: Paths): Paths => ({ ...paths, layers: `${paths.state}/images/layers` })
+
+const hashed = (name: string) => new Bun.CryptoHasher("sha256").update(name).digest("hex")
+const refPath = (paths: Paths, name: string) => `${paths.state}/images/refs/${hashed(name)}.json`
+
+/** Where a blob is. Throws where the digest is none, for it comes from strangers. */
+function blobPath(paths: Paths, digest: string): string {
+  const { algorithm, hex } = splitDigest(digest)
+  return `${paths.state}/images/blobs/${algorithm}/${hex}`
+}
+
+/** Writes a file so that it is there whole, and stays after a power cut, or is not there. */
+function writeDurably(path: string, bytes: Uint8Array): void {
+  mkdirAll(path.slice(0, path.lastIndexOf("/")), 0o700)
+  const temporary = `${path}.${process.pid}.new`
+  unlink(temporary)
+  const fd = createExclusive(temporary)
+  if (fd === null) throw new ToyboxError(`${temporary} is being written by another process`)
+  try {
+    writeAll(fd, bytes)
+    call("fsync", fd)
+    rename(temporary, path)
+  } catch (error) {
+    unlink(temporary)
+    throw error
+  } finally {
+    close(fd)
+  }
+}
+
+function parse(text: string | null): ImageRecord | null {
+  try {
+    return text === null ? null : (JSON.parse(text) as ImageRecord)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    return null
+  }
+}
+
+/** The image of a name; null where there is none. */
+export function readImage(paths: Paths, name: string): ImageRecord | null {
+  const record = parse(tryReadText(refPath(paths, name)))
+  return record?.name === name ? record : null
+}
+
+export function writeImage(paths: Paths, record: ImageRecord): void {
+  writeDurably(refPath(paths, record.name), new TextEncoder().encode(JSON.stringify(record)))
+}
+
+/** Forgets a name; false where there was none. */
+export const removeName = (paths: Paths, name: string): boolean => unlink(refPath(paths, name))
+
+/** Every image by name, the one pulled last first. What a killed toybox was writing is removed. */
+export function listImages(paths: Paths): ImageRecord[] {
+  const directory = `${paths.state}/images/refs`
+  const records = listDir(directory).flatMap((file): ImageRecord[] => {
+    const writer = /\.(\d+)\.new$/.exec(file)?.[1]
+    if (writer !== undefined && !exists(`/proc/${writer}`)) unlink(`${directory}/${file}`)
+    const record = file.endsWith(".json") ? parse(tryReadText(`${directory}/${file}`)) : null
+    return record === null ? [] : [record]
+  })
+  return records.sort((a, b) => (a.pulled < b.pulled ? 1 : -1))
+}
+
+/** Keeps a manifest or a config. */
+export function writeBlob(paths: Paths, digest: string, bytes: Uint8Array): void {
+  const path = blobPath(paths, digest)
+  if (!exists(path)) writeDurably(path, bytes)
+}
+
+/** A manifest or config, verified; null where it is not there, or is damaged. */
+export function readBlobFile(paths: Paths, digest: string): Uint8Array | null {
+  let fd: number
+  try {
+    fd = open(blobPath(paths, digest), O_RDONLY)
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return null
+    throw error
+  }
+  try {
+    const bytes = readAll(fd)
+    return matches(bytes, digest) ? bytes : null
+  } finally {
+    close(fd)
+  }
+}
+
+/** Removes the blobs that `kept` does not have. */
+export function removeBlobs(paths: Paths, kept: ReadonlySet<string>): void {
+  const directory = `${paths.state}/images/blobs`
+  for (const algorithm of listDir(directory)) {
+    for (const hex of listDir(`${directory}/${algorithm}`)) {
+      if (!kept.has(`${algorithm}:${hex}`)) unlink(`${directory}/${algorithm}/${hex}`)
+    }
+  }
+}
+
+/** The right to do something, one process at a time: an open, locked file. */
+export interface StoreLock {
+  fd: number
+  path: string
+}
+
+/** Takes it without waiting; null where another toybox has it. */
+export function tryLockStore(paths: Paths, what: string): StoreLock | null {
+  const directory = `${paths.state}/images/locks`
+  mkdirAll(directory, 0o700)
+  const path = `${directory}/${hashed(what)}`
+  const fd = open(path, O_RDWR | O_CREAT, 0o600)
+  // A lock on a file that was removed meanwhile is nobody's.
+  if (tryLock(fd) && (stat(`/proc/self/fd/${fd}`)?.nlink ?? 0) > 0) return { fd, path }
+  close(fd)
+  return null
+}
+
+/** What names lead to is written, and looked for to be removed, under one lock. */
+const CONTENT = "content"
+const WAIT = 20
+
+/** Does something while nobody else writes or removes names and blobs. */
+export async function withContent<T>(paths: Paths, action: () => T): Promise<T> {
+  for (;;) {
+    const lock = tryLockStore(paths, CONTENT)
+    if (lock === null) {
+      await Bun.sleep(WAIT)
+      continue
+    }
+    try {
+      return action()
+    } finally {
+      unlockStore(lock)
+    }
+  }
+}
+
+/** Gives it back. The file goes first: a lock without a file is nobody's. */
+export function unlockStore({ fd, path }: StoreLock): void {
+  unlink(path)
+  close(fd)
+}

@@ -1,0 +1,72 @@
+/** Where an image is pulled from: the mirrors of its registry, then the registry. */
+import { ToyboxError } from "../../errors.ts"
+import type { Descriptor } from "../manifest.ts"
+import { manifestName, type Reference } from "../reference.ts"
+import { getBlob, readBlob } from "../registry/blobs.ts"
+import { type ClientOptions, openRepository, type Repository } from "../registry/client.ts"
+import { authFiles, findCredentials } from "../registry/credentials.ts"
+import { endpointsFor, type Wishes } from "../registry/endpoint.ts"
+import { getManifest, headManifest, type RawManifest } from "../registry/manifests.ts"
+import type { Settings } from "../registry/settings.ts"
+
+/** Somewhere that has an image. */
+export interface ImageOrigin {
+  /** What the name stands for now; null where that costs as much as the manifest. */
+  digest(): Promise<string | null>
+  /** The manifest or index of the name, or of a digest. */
+  manifest(digest?: string): Promise<RawManifest>
+  /** A small blob. */
+  blob(descriptor: Descriptor): Promise<Uint8Array>
+  /** The bytes of a blob, verified by size and digest before they end. */
+  stream(descriptor: Descriptor): AsyncIterable<Uint8Array>
+}
+
+export interface RemoteOptions extends Omit<ClientOptions, "credentials"> {
+  settings: Settings
+  state: string
+  wishes?: Wishes
+}
+
+/** An image of a registry. */
+export function remoteImage(reference: Reference, options: RemoteOptions): ImageOrigin {
+  const { settings, state, wishes, ...client } = options
+  const files = authFiles(state, process.env, process.geteuid?.() ?? 0)
+  const credentials = (host: string, path: string) => findCredentials(host, path, files)
+  const endpoints = endpointsFor(reference.domain, settings, wishes)
+  const repositories = endpoints.map((endpoint) => {
+    let opened: Promise<Repository> | undefined
+    return () => {
+      opened ??= openRepository(endpoint, reference.path, { ...client, credentials })
+      return opened
+    }
+  })
+  // That one which had the manifest has the blobs, too.
+  let first = 0
+  const somewhere = async <T>(ask: (repository: Repository) => Promise<T>): Promise<T> => {
+    for (let i = first; ; i++) {
+      const open = repositories[i]
+      if (open === undefined) throw new ToyboxError(`${reference.domain} is not reached in any way`)
+      try {
+        const answer = await ask(await open())
+        first = i
+        return answer
+      } catch (error) {
+        // Whatever a mirror lacks or does wrong, the registry has the last word.
+        if (i === repositories.length - 1 || client.signal?.aborted) throw error
+        client.notice?.(
+          `the mirror ${endpoints[i]?.host} is passed over: ${error instanceof Error ? error.message : error}`,
+        )
+      }
+    }
+  }
+  const name = manifestName(reference)
+  return {
+    digest: () => somewhere((repository) => headManifest(repository, name)),
+    manifest: (digest) => somewhere((repository) => getManifest(repository, digest ?? name)),
+    blob: (descriptor) => somewhere((repository) => getBlob(repository, descriptor)),
+    async *stream(descriptor) {
+      const open = repositories[first]
+      if (open) yield* readBlob(await open(), descriptor)
+    },
+  }
+}
