@@ -43,7 +43,10 @@ export async function explainRun(
   const directory = containerPath(paths, id)
   const layout = overlayLayout(directory)
   // Before the first run the base image is not there yet; nothing of it matters here but that it has root.
-  const lower = exists(request.lower) ? request.lower : "/proc/self/fdinfo"
+  const layers = [request.lower, ...request.below]
+  // Nothing is mounted, so that users are looked up in the layer that has them.
+  const people = layers.find((root) => exists(`${root}/etc/passwd`)) ?? request.lower
+  const lower = exists(people) ? people : "/proc/self/fdinfo"
   const rootFd = call("openat", AT_FDCWD, lower, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
   const hostname = effectiveHostname(request, id)
   const files = containerFiles({

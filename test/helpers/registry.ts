@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { makeCertificates } from "./certificates.ts"
 import { temporaryDirectory } from "./scratch.ts"
@@ -46,32 +46,31 @@ export async function startRegistry(options: RegistryOptions = {}): Promise<Test
       ...(options.config === undefined ? [] : [options.config]),
     ].join("\n"),
   )
+  // A pipe would fill up, and the registry stand still, while a test waits for a client in spawnSync.
+  const file = join(dir, "log")
   const child = Bun.spawn(["docker-registry", "serve", join(dir, "config.yml")], {
     stdin: "ignore",
-    stdout: "pipe",
-    stderr: "pipe",
+    stdout: Bun.file(file),
+    stderr: Bun.file(`${file}.errors`),
     env: { PATH: process.env.PATH ?? "", OTEL_TRACES_EXPORTER: "none" },
   })
-  let log = ""
-  const collect = async (stream: ReadableStream<Uint8Array>) => {
-    for await (const part of stream) log += new TextDecoder().decode(part)
-  }
-  const ends = [collect(child.stdout), collect(child.stderr)]
+  const log = () =>
+    [file, `${file}.errors`].map((path) => (existsSync(path) ? readFileSync(path, "utf8") : "")).join("")
   let port: string | undefined
   for (const end = performance.now() + 10_000; port === undefined; await Bun.sleep(10)) {
-    port = /listening on 127\.0\.0\.1:(\d+)/.exec(log)?.[1]
-    if (child.exitCode !== null || performance.now() > end) throw new Error(`docker-registry does not start:\n${log}`)
+    port = /listening on 127\.0\.0\.1:(\d+)/.exec(log())?.[1]
+    if (child.exitCode !== null || performance.now() > end) throw new Error(`docker-registry does not start:\n${log()}`)
   }
   return {
     host: `127.0.0.1:${port}`,
     ca: tls?.ca,
     requests: () =>
-      [...log.matchAll(/"(GET|HEAD|PUT|POST|PATCH|DELETE) (\S+) HTTP\/[\d.]+" (\d+)/g)].map(
+      [...log().matchAll(/"(GET|HEAD|PUT|POST|PATCH|DELETE) (\S+) HTTP\/[\d.]+" (\d+)/g)].map(
         ([, method, path, status]) => `${method} ${path} ${status}`,
       ),
     stop: async () => {
       child.kill("SIGKILL")
-      await Promise.all([child.exited, ...ends])
+      await child.exited
     },
   }
 }

@@ -112,10 +112,9 @@ export function listImages(paths: Paths): ImageRecord[] {
   return records.sort((a, b) => (a.pulled < b.pulled ? 1 : -1))
 }
 
-/** Keeps a manifest or a config. */
+/** Keeps a manifest or a config; one that is damaged is replaced. */
 export function writeBlob(paths: Paths, digest: string, bytes: Uint8Array): void {
-  const path = blobPath(paths, digest)
-  if (!exists(path)) writeDurably(path, bytes)
+  if (readBlobFile(paths, digest) === null) writeDurably(blobPath(paths, digest), bytes)
 }
 
 /** A manifest or config, verified; null where it is not there, or is damaged. */

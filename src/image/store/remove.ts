@@ -44,10 +44,11 @@ export function findImage(images: readonly ImageRecord[], name: string | null, w
   return only
 }
 
-/** Removes a name, unless containers stand on the image and no other name keeps it; `force` removes the name even so. */
+/** Removes a name, unless containers stand on the image's layers and no other image has them; `force` removes the name even so. */
 export function removeImage(paths: Paths, image: ImageRecord, users: Users, force: boolean): void {
-  const others = listImages(paths).filter(({ id, name }) => id === image.id && name !== image.name)
-  const ids = others.length > 0 ? [] : usersOf(paths, image, users)
+  const top = image.layers.at(-1)
+  const keeps = ({ name, layers }: ImageRecord) => name !== image.name && top !== undefined && layers.includes(top)
+  const ids = listImages(paths).some(keeps) ? [] : usersOf(paths, image, users)
   if (ids.length > 0 && !force) {
     const shown = ids.map((id) => id.slice(0, 12)).join(" ")
     throw new ToyboxError(`${image.name} is in use by container ${shown}`, {

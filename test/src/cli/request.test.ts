@@ -38,7 +38,10 @@ describe("the root and the command", () => {
   })
 
   test.each<[string[], string]>([
-    [["alpine"], "alpine: there is no such directory or archive"],
+    [["./alpine"], "./alpine: there is no such directory or archive"],
+    [["Alpine"], "the repository name must be in lower case"],
+    [["--checksum", `sha256:${"0".repeat(64)}`, "alpine"], "--checksum is for archives and addresses"],
+    [["--pull", "sometimes", "https://x.example/y.tar"], '--pull: "sometimes" is not known'],
     [["/dev/null"], "/dev/null is not a directory"],
     [["base", ""], "the command is empty"],
     [["--workdir", "tmp", "base"], '--workdir: "tmp" must be an absolute path'],

@@ -1,0 +1,340 @@
+/** toybox pull, images, rmi and run of images, against a real registry filled by skopeo. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { type TestDescriptor, TestLayout, tarOf } from "../helpers/oci-layout.ts"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { skopeoCopy, startRegistry, type TestRegistry } from "../helpers/registry.ts"
+import { makeRoot } from "../helpers/root.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+const env = {
+  HOME: "/nonexistent",
+  XDG_RUNTIME_DIR: "/nonexistent",
+  DOCKER_CONFIG: undefined,
+  REGISTRY_AUTH_FILE: undefined,
+}
+const password = { user: "alice", password: "sesame" }
+
+let registry: TestRegistry
+let closed: TestRegistry
+let image: TestDescriptor
+const layout = new TestLayout()
+
+/** A tree of files, as a tar. */
+function tree(files: Record<string, string>, ...options: string[]): Uint8Array {
+  const dir = temporaryDirectory("layer")
+  // It is the root of the merged tree, too.
+  chmodSync(dir, 0o755)
+  for (const [path, content] of Object.entries(files)) {
+    mkdirSync(join(dir, path, ".."), { recursive: true })
+    writeFileSync(join(dir, path), content)
+  }
+  return tarOf(dir, ...options)
+}
+
+beforeAll(async () => {
+  ;[registry, closed] = await Promise.all([startRegistry(), startRegistry({ password, tls: true })])
+  const root = makeRoot({ files: { "srv/gone": "x", "srv/kept": "lower", "opt/old/file": "x" } })
+  chmodSync(join(root, "srv/kept"), 0o4751)
+  const base = tarOf(root)
+  const config = {
+    Env: ["GREETING=from the image", "PATH=/bin"],
+    Entrypoint: ["/bin/echo", "entry"],
+    Cmd: ["command"],
+    User: "alice",
+    WorkingDir: "/made/here",
+    Labels: { from: "image" },
+  }
+  const changes = tree({ "srv/.wh.gone": "", "srv/new": "upper", "opt/old/.wh..wh..opq": "", "opt/old/other": "y" })
+  image = layout.image({ layers: [base, changes], config })
+  const other = layout.image({ layers: [base], architecture: "s390x" })
+  const many = layout.image({
+    layers: [base, ...Array.from({ length: 126 }, (_, i) => tree({ [`many/${i}`]: `${i}`, "many/last": `${i}` }))],
+    config: { Cmd: ["/bin/sh"] },
+  })
+  layout.tags({
+    v1: image,
+    both: layout.index([other, image]),
+    foreign: layout.index([other]),
+    many,
+    zstd: layout.image({ layers: [base], compression: "zstd", config: { Cmd: ["cat", "/srv/kept"] } }),
+    plain: layout.image({ layers: [base], compression: "none" }),
+    mute: layout.image({ layers: [base] }),
+  })
+  for (const tag of ["v1", "both", "foreign", "many", "zstd", "plain", "mute"])
+    skopeoCopy(`oci:${layout.dir}:${tag}`, `docker://${registry.host}/org/app:${tag}`, "--all")
+  skopeoCopy(
+    `oci:${layout.dir}:v1`,
+    `docker://${closed.host}/org/app:v1`,
+    "--dest-creds",
+    `${password.user}:${password.password}`,
+  )
+}, 60_000)
+afterAll(() => Promise.all([registry.stop(), closed.stop()]))
+
+const name = (tag: string) => `${registry.host}/org/app:${tag}`
+const pull = (...words: string[]) => toybox(["pull", ...words], { env })
+const run = (...words: string[]) => toybox(ownRun("--rm", ...words), { env })
+const layers = () => readdirSync(join(stateRoot(), "images/layers/sha256"))
+const unfinished = () => {
+  const dir = join(stateRoot(), "images/layers/new")
+  return existsSync(dir) ? readdirSync(dir) : []
+}
+
+describe.skipIf(!isRoot)("toybox pull", () => {
+  test("brings an image; the second time one request for its manifest is all", async () => {
+    const first = await pull(name("v1"))
+    expect(first).toMatchObject({ exitCode: 0 })
+    expect(first.stdout).toContain(`${name("v1")}: pulled\ndigest: ${image.digest}\n`)
+    await Bun.sleep(50)
+    const before = registry.requests().length
+    const second = await pull(name("v1"))
+    expect(second.stdout).toContain("is up to date")
+    await Bun.sleep(50)
+    expect(
+      registry
+        .requests()
+        .slice(before)
+        .filter((line) => !line.includes(" /v2/ ")),
+    ).toEqual(["HEAD /v2/org/app/manifests/v1 200"])
+  })
+
+  test("by digest, and the manifest of this platform from an index", async () => {
+    expect((await pull(`${registry.host}/org/app@${image.digest}`)).exitCode).toBe(0)
+    const { stdout } = await pull("-q", name("both"))
+    const { stdout: same } = await pull("-q", name("v1"))
+    expect(stdout).toBe(same)
+  })
+
+  test("what is not for this platform is told, with what there is", async () => {
+    const { exitCode, stderr } = await pull(name("foreign"))
+    expect(exitCode).toBe(125)
+    expect(stderr).toContain("is not there for linux/amd64")
+    expect(stderr).toContain("hint: it is for linux/s390x")
+    expect((await pull("--platform", "linux/s390x", name("foreign"))).exitCode).toBe(0)
+    expect((await pull("--platform", "linux/arm64", name("v1"))).stderr).toContain(
+      "is for linux/amd64, not for linux/arm64",
+    )
+  })
+
+  test("with a login; without one it is told what to do", async () => {
+    const words = ["--ca", closed.ca ?? "", `${closed.host}/org/app:v1`]
+    const refused = await pull(...words)
+    expect(refused.stderr).toContain(`hint: log in with toybox login ${closed.host}`)
+    const login = ["login", "-u", password.user, "--password-stdin", "--ca", closed.ca ?? "", closed.host]
+    expect((await toybox(login, { env, stdin: password.password })).exitCode).toBe(0)
+    expect((await pull(...words)).exitCode).toBe(0)
+  })
+
+  test.each([
+    ["nothing:there", "there is no such thing (manifest unknown)"],
+    ["Upper/case", "must be in lower case"],
+  ])("%s: told, and nothing is left", async (path, why) => {
+    const { exitCode, stderr } = await pull(`${registry.host}/${path}`)
+    expect(exitCode).toBe(125)
+    expect(stderr).toContain(why)
+    expect(unfinished()).toEqual([])
+  })
+
+  test("from a mirror, and from the registry where the mirror has it not", async () => {
+    const root = temporaryDirectory("mirrored")
+    chmodSync(root, 0o700)
+    const registries = { "registry.invalid": { mirrors: [registry.host] }, [registry.host]: { mirrors: [closed.host] } }
+    writeFileSync(join(root, "registries.json"), JSON.stringify({ registries }))
+    const from = (word: string) => toybox(["pull", "--root", root, word], { env })
+    expect((await from("registry.invalid/org/app:v1")).stdout).toContain(image.digest)
+    const { exitCode, stderr } = await from(name("zstd"))
+    expect(exitCode).toBe(0)
+    expect(stderr).toContain(`the mirror ${closed.host} is passed over`)
+  })
+
+  test("two at once do the work once", async () => {
+    const root = temporaryDirectory("twice")
+    chmodSync(root, 0o700)
+    await Bun.sleep(50)
+    const before = registry.requests().length
+    const ends = await Promise.all([1, 2, 3].map(() => toybox(["pull", "--root", root, name("both")], { env })))
+    expect(ends.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0])
+    await Bun.sleep(50)
+    const blobs = registry
+      .requests()
+      .slice(before)
+      .filter((line) => line.includes("/blobs/"))
+    const config = JSON.parse(readFileSync(join(layout.dir, "blobs", image.digest.replace(":", "/")), "utf8")).config
+      .digest
+    expect(blobs.filter((line) => !line.includes(config)).length).toBe(2)
+  })
+
+  test("killed at any moment: the next one makes it whole", async () => {
+    const root = temporaryDirectory("killed")
+    chmodSync(root, 0o700)
+    for (const delay of [10, 30, 50, 70, 90, 110, 130, 160]) {
+      const running = await startToybox(["pull", "--root", root, name("v1")], { env })
+      await Bun.sleep(delay)
+      try {
+        running.kill("SIGKILL")
+      } catch {
+        // It was done already.
+      }
+      await running.wait()
+    }
+    expect((await toybox(["pull", "--root", root, name("v1")], { env })).exitCode).toBe(0)
+    const { stdout } = await toybox(ownRun("--root", root, "--rm", "--entrypoint", "cat", name("v1"), "/srv/new"), {
+      env,
+    })
+    expect(stdout).toBe("upper")
+    expect(readdirSync(join(root, "images/layers/new"))).toEqual([])
+    expect(readdirSync(join(root, "images/layers/sha256")).length).toBe(2)
+  })
+
+  test("a full disk is told, and leaves nothing unfinished", async () => {
+    const root = temporaryDirectory("small")
+    Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=1m,mode=0700", "tmpfs", root])
+    try {
+      const { exitCode, stderr } = await toybox(["pull", "--root", root, name("v1")], { env })
+      expect(exitCode).toBe(125)
+      expect(stderr).toContain("hint: ")
+      expect(readdirSync(join(root, "images/layers/new"))).toEqual([])
+    } finally {
+      Bun.spawnSync(["umount", root])
+    }
+  })
+})
+
+describe.skipIf(!isRoot)("toybox run of an image", () => {
+  test("does what its config says", async () => {
+    expect(await run(name("v1"))).toMatchObject({ stdout: "entry command\n", exitCode: 0 })
+    expect((await run(name("v1"), "words", "instead")).stdout).toBe("entry words instead\n")
+    const script = 'id -un; pwd; echo "$GREETING"; echo "$PATH"; cat /srv/new; ls /srv /opt/old; stat -c %a /srv/kept'
+    const { stdout } = await run("--entrypoint", "/bin/sh", name("v1"), "-c", script)
+    expect(stdout.split("\n")).toEqual([
+      ...[
+        "alice",
+        "/made/here",
+        "from the image",
+        "/bin",
+        "upper/opt/old:",
+        "other",
+        "",
+        "/srv:",
+        "kept",
+        "new",
+        "4751",
+        "",
+      ],
+    ])
+  })
+
+  test("the command line has the last word", async () => {
+    const script = 'id -u; pwd; echo "$GREETING"'
+    const words = ["-u", "0", "-w", "/srv", "-e", "GREETING=mine", "--entrypoint", "sh", name("v1"), "-c", script]
+    expect((await run(...words)).stdout).toBe("0\n/srv\nmine\n")
+  })
+
+  test("pulls what is missing, and asks nobody for what is there", async () => {
+    await toybox(["rmi", name("zstd")], { env })
+    expect((await run("--pull", "never", name("zstd"))).stderr).toContain("is not here, and --pull never forbids")
+    expect(await run(name("zstd"))).toMatchObject({ stdout: "lower", exitCode: 0 })
+    await Bun.sleep(50)
+    const before = registry.requests().length
+    expect(await run(name("zstd"))).toMatchObject({ stdout: "lower", stderr: "" })
+    await Bun.sleep(50)
+    expect(registry.requests().length).toBe(before)
+  })
+
+  test("127 layers", async () => {
+    const { stdout, stderr } = await run(
+      "-q",
+      name("many"),
+      "sh",
+      "-c",
+      "ls /many | wc -l; cat /many/last /many/0 /many/125",
+    )
+    expect({ stdout, stderr }).toEqual({ stdout: "127\n1250125", stderr: "" })
+    const { stdout: mounted } = await run(
+      name("many"),
+      "sh",
+      "-c",
+      "grep -c ' / overlay' /proc/mounts; touch /many/mine && ls /many | wc -l",
+    )
+    expect(mounted).toBe("1\n128\n")
+  })
+
+  test("without a command there is nothing to run", async () => {
+    const { exitCode, stderr } = await run(name("mute"))
+    expect(exitCode).toBe(125)
+    expect(stderr).toContain("does not say what to run")
+  })
+
+  test("--explain fetches nothing", async () => {
+    const missing = await toybox(["run", "--explain", name("plain")], { env })
+    expect(missing.stderr).toContain("is not here, and so its config is not known")
+    const { stdout, exitCode } = await toybox(["run", "--explain", name("v1")], { env })
+    expect(exitCode).toBe(0)
+    expect(stdout).toMatch(/lowerdir=\S+\/images\/layers\/sha256\/[0-9a-f]{64}\/root:\S+\/root,/)
+  })
+
+  test("from a layout on the disk", async () => {
+    const { stdout } = await run(`oci:${layout.dir}:v1`)
+    expect(stdout).toBe("entry command\n")
+    expect((await run(`oci:${layout.dir}`)).stderr).toContain("has several images")
+    expect((await run(`oci:${layout.dir}:none`)).stderr).toContain('has no image "none"')
+    expect((await run("oci:/nowhere")).stderr).toContain("is no OCI image layout")
+  })
+
+  test("leaves nothing of its containers", async () => {
+    expect(await ownLeftovers()).toEqual([])
+  })
+})
+
+describe.skipIf(!isRoot)("toybox images and rmi", () => {
+  test("list what is there", async () => {
+    const { stdout } = await toybox(["images", "--json"], { env })
+    const found = stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line))
+    expect(found.find((item) => item.name === name("v1"))).toMatchObject({
+      digest: image.digest,
+      platform: "linux/amd64",
+    })
+    expect((await toybox(["images"], { env })).stdout).toMatch(/^IMAGE +ID +CREATED +SIZE +PLATFORM\n/)
+  })
+
+  test("a name goes; layers stay as long as another name or a container has them", async () => {
+    await pull(name("v1"))
+    const kept = await toybox(ownRun("--name", "user-of-many", name("many"), "true"), { env })
+    expect(kept.exitCode).toBe(0)
+    const refused = await toybox(["rmi", name("many")], { env })
+    expect(refused.exitCode).toBe(1)
+    expect(refused.stderr).toContain("is in use by container")
+    await toybox(["rmi", "--force", name("many")], { env })
+    const others = (await toybox(["images", "--json"], { env })).stdout
+      .trim()
+      .split("\n")
+      .map((line) => JSON.parse(line).name)
+    for (const other of others) expect((await toybox(["rmi", other], { env })).exitCode).toBe(0)
+    expect(layers().length).toBe(127)
+    await toybox(["rm", "user-of-many"], { env })
+    await pull(name("v1"))
+    expect((await toybox(["rmi", "--all"], { env })).exitCode).toBe(0)
+    expect(layers()).toEqual([])
+    expect((await toybox(["images", "-q"], { env })).stdout).toBe("")
+    const blobs = join(stateRoot(), "images/blobs/sha256")
+    expect(readdirSync(blobs)).toEqual([])
+  })
+
+  test("a damaged store is mended by the next pull", async () => {
+    await pull(name("v1"))
+    const [first] = layers()
+    rmSync(join(stateRoot(), "images/layers/sha256", first ?? ""), { recursive: true })
+    for (const blob of readdirSync(join(stateRoot(), "images/blobs/sha256")))
+      writeFileSync(join(stateRoot(), "images/blobs/sha256", blob), "")
+    expect((await run(name("v1"))).stdout).toBe("entry command\n")
+  })
+})
