@@ -57,7 +57,10 @@ export async function chooseRoot(argv: ParsedArgv, image: string, paths: Paths):
     }
   }
   const unfit = NOT_FOR_DIRECTORIES.find((name) => argv.typed.has(name))
-  if (unfit) throw new UsageError(`--${unfit} is for images, archives and addresses, which ${image} is not`)
+  if (unfit) {
+    const kinds = unfit === "checksum" ? "archives and addresses" : "images, archives and addresses"
+    throw new UsageError(`--${unfit} is for ${kinds}, which ${image} is not`)
+  }
   if (image === BASE) return { image, lower: basePath(paths.bases), archive: null, fromStore: false }
   const hint = "give a directory that holds a root file system, an archive or address of one, an image, or base"
   if (!found) throw new UsageError(`${image}: there is no such directory or archive`, { hint })
