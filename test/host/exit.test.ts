@@ -72,8 +72,13 @@ describe.skipIf(!isRoot)("exit code", () => {
 
   test("is 125 where there is no root", async () => {
     const dir = temporaryDirectory("none")
-    await refused(125, [`${dir}/nothing`, "true"], /\/nothing: there is no such directory/, /root file system,.* or base/)
-    await refused(125, ["/etc/passwd", "true"], /\/etc\/passwd is not a directory/, /root file system, or base/)
+    await refused(
+      125,
+      [`${dir}/nothing`, "true"],
+      /\/nothing: there is no such directory/,
+      /root file system,.* or base/,
+    )
+    await refused(125, ["/dev/null", "true"], /\/dev\/null is not a directory/, /root file system,.* or base/)
     await refused(127, [dir, "true"], /true: command not found/, /looked in \/usr\/local\/sbin/)
   })
 
