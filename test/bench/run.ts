@@ -5,6 +5,7 @@ import { attempt, measure } from "./measure.ts"
 import { findPeers, removeDockerImage, toyboxRun } from "./peers.ts"
 import { CACHED_TARGET, growth, table, targets } from "./report.ts"
 import { idle, recentlyUsed, type Settle } from "./settle.ts"
+import { unpack } from "./unpack.ts"
 import { makeBenchRoot, makeWorkspace, removeWorkspace } from "./workspace.ts"
 
 const KEPT_CONTAINERS = 1000
@@ -87,7 +88,15 @@ async function compare(
   return over
 }
 
-const SCENARIOS: Readonly<Record<string, Scenario>> = { peers, kept, bigroot, archive }
+const UNPACK_ROUNDS = 5
+
+const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  peers,
+  kept,
+  bigroot,
+  archive,
+  unpack: async (workspace, { rounds }) => unpack(workspace, Math.min(rounds, UNPACK_ROUNDS)),
+}
 
 async function main(): Promise<number> {
   const { values } = parseArgs({

@@ -3,15 +3,18 @@ import { afterEach, describe, expect, test } from "bun:test"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { makeArchive, ownState } from "../helpers/archive.ts"
+import { toyboxBinary } from "../helpers/binary.ts"
 import { makeCertificates } from "../helpers/certificates.ts"
-import { ownRun } from "../helpers/own.ts"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { startToybox, type ToyboxOptions, toybox } from "../helpers/toybox.ts"
+import { random } from "../src/cgroup/random.ts"
 import { nastyServer, ranged } from "../src/image/fetch/server.ts"
 
 cleanUpAfterAll()
 
 const isRoot = process.getuid?.() === 0
+const SEED = Number(process.env.TOYBOX_TEST_SEED ?? Date.now() % 1_000_000)
 
 const sha = (algorithm: "sha256" | "sha512", bytes: Uint8Array) =>
   `${algorithm}:${new Bun.CryptoHasher(algorithm).update(bytes).digest("hex")}`
@@ -163,6 +166,28 @@ describe.skipIf(!isRoot)("an address", () => {
       expect(left()).toEqual([])
     }
   })
+
+  test(`killed at any instant leaves what the next run puts right (seed ${SEED})`, async () => {
+    made = ownState()
+    const { env, root, left } = made
+    const { url } = right()
+    const { int } = random(SEED)
+    for (let round = 0; round < 12; round++) {
+      const child = Bun.spawn([toyboxBinary(), ...ownRun("--rm", url.href, "true")], {
+        env: { ...process.env, ...env },
+        stdio: ["ignore", "ignore", "ignore"],
+      })
+      await Bun.sleep(int(2, 250))
+      child.kill("SIGKILL")
+      await child.exited
+      if (round % 3 !== 2) continue
+      expect(await run([url.href, "cat", "/srv/name"], { env })).toMatchObject({ stdout: "net.tar.gz", exitCode: 0 })
+      expect(readdirSync(join(root, "layers/new"))).toEqual([])
+      expect((await toybox(["cache", "prune"], { env })).exitCode).toBe(0)
+      expect(left()).toEqual([])
+    }
+    expect(await ownLeftovers({ root })).toEqual([])
+  }, 60_000)
 
   test("of a wrong kind, or with options that do not fit, is a usage error", async () => {
     for (const [words, message] of [

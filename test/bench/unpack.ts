@@ -1,0 +1,71 @@
+/** The first run on an archive beside `zcat | tar -x`, on the same disk, in the same minutes. */
+import { closeSync, mkdirSync, openSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
+import { ownRun } from "../helpers/own.ts"
+import type { Timing } from "./measure.ts"
+import { growth, UNPACK_TARGET } from "./report.ts"
+import { makeBenchRoot } from "./workspace.ts"
+
+const ENTRIES = 13_000
+const BYTES = 450e6
+/** Megabytes that toybox may need. */
+const MEMORY = 150
+
+/** A root of this machine's own files: as many, and as many bytes, as a Debian root has. Returns the archive. */
+function makeArchive(workspace: string): { path: string; entries: number; bytes: number } {
+  const found = Bun.spawnSync(["find", "/usr/lib", "/usr/share", "/usr/bin", "-xdev", "-printf", "%s\t%p\\0"])
+  const names: string[] = []
+  let bytes = 0
+  for (const line of found.stdout.toString("latin1").split("\0")) {
+    const [size = "", name = ""] = line.split("\t")
+    if (name === "" || bytes + Number(size) > BYTES) continue
+    bytes += Number(size)
+    names.push(name)
+    if (names.length === ENTRIES) break
+  }
+  const list = join(workspace, "list")
+  writeFileSync(list, Buffer.from(names.map((name) => `${name}\0`).join(""), "latin1"))
+  const root = makeBenchRoot(join(workspace, "unpack-root"))
+  const path = join(workspace, "root.tar.gz")
+  const script = 'tar -C "$1" -c . -C / --no-recursion --null -T "$2" 2>/dev/null | gzip -1 > "$3"'
+  if (Bun.spawnSync(["bash", "-o", "pipefail", "-c", script, "-", root, list, path]).exitCode !== 0)
+    throw new Error("tar failed")
+  return { path, entries: names.length, bytes }
+}
+
+function timed(cmd: string[]): { milliseconds: number; megabytes: number } {
+  const start = performance.now()
+  const { exitCode, stderr, resourceUsage } = Bun.spawnSync(cmd, { stdin: "ignore", stdout: "ignore" })
+  const milliseconds = performance.now() - start
+  if (exitCode !== 0) throw new Error(`${cmd[0]}: ${stderr}`)
+  return { milliseconds, megabytes: (resourceUsage?.maxRSS ?? 0) / 1e6 }
+}
+
+/** Unpacks by turns, each time to a new place; what was unpacked goes at the end. Tells whether a target was missed. */
+export function unpack(workspace: string, rounds: number): boolean {
+  const { path, entries, bytes } = makeArchive(workspace)
+  // The archive is in the page cache for both.
+  closeSync(openSync(path, "r"))
+  const tar: Timing = { name: "zcat | tar -x", times: [] }
+  const toybox: Timing = { name: "toybox run ARCHIVE", times: [] }
+  let memory = 0
+  for (let round = 0; round < rounds; round++) {
+    const target = join(workspace, `tar-${round}`)
+    mkdirSync(target)
+    const script = 'zcat "$1" | tar -C "$2" -xp --numeric-owner --xattrs --xattrs-include="*"'
+    tar.times.push(timed(["bash", "-o", "pipefail", "-c", script, "-", path, target]).milliseconds)
+    const state = join(workspace, `toybox-${round}`)
+    const words = ownRun("--rm", "--quiet", "--root", state, path, "/bin/true")
+    const { milliseconds, megabytes } = timed([toyboxBinary(), ...words])
+    toybox.times.push(milliseconds)
+    memory = Math.max(memory, megabytes)
+  }
+  for (const timing of [tar, toybox]) timing.times.sort((a, b) => a - b)
+  const { line, over } = growth(toybox, tar, UNPACK_TARGET)
+  const list = (timing: Timing) => `${timing.name}: ${timing.times.map((time) => time.toFixed(0)).join(" ")} ms`
+  console.log(`\nunpack: ${entries} entries, ${(bytes / 1e6).toFixed(0)} MB, gzip; ${rounds} rounds by turns`)
+  console.log(`${list(tar)}\n${list(toybox)}\n${line}`)
+  console.log(`peak memory: ${memory.toFixed(0)} MB of at most ${MEMORY}: ${memory <= MEMORY ? "ok" : "over"}`)
+  return over || memory > MEMORY
+}
