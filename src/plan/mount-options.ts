@@ -77,6 +77,12 @@ export interface MountOptions {
 export const isMountOption = (option: string): boolean =>
   Object.hasOwn(ATTRIBUTES, option) || Object.hasOwn(PROPAGATION, option) || option === "bind" || option === "rbind"
 
+/** Every option that is not passed on to a file system. */
+export const mountOptionNames = (): string[] => {
+  const attributes = Object.keys(ATTRIBUTES)
+  return [...attributes, ...attributes.map((name) => `r${name}`), ...Object.keys(PROPAGATION), ...WAYS, "bind", "rbind"]
+}
+
 /** The MS_* flag of a propagation word, or undefined. */
 export const propagationFlag = (word: string): number | undefined =>
   Object.hasOwn(PROPAGATION, word) ? PROPAGATION[word] : undefined

@@ -13,13 +13,19 @@ type Command = (words: readonly string[], context: OciContext) => Promise<number
 const COMMANDS: Record<string, () => Promise<Command>> = {
   create: async () => (await import("./create.ts")).createCommand,
   delete: async () => (await import("./delete.ts")).deleteCommand,
+  events: async () => (await import("./events.ts")).eventsCommand,
   exec: async () => (await import("./exec.ts")).execCommand,
+  features: async () => (await import("./features.ts")).featuresCommand,
   kill: async () => (await import("./kill.ts")).killCommand,
+  list: async () => (await import("./list.ts")).listCommand,
   pause: async () => (await import("./pause.ts")).pauseCommand,
+  ps: async () => (await import("./ps.ts")).psCommand,
   resume: async () => (await import("./pause.ts")).resumeCommand,
   run: async () => (await import("./run.ts")).runCommand,
+  spec: async () => (await import("./spec.ts")).specCommand,
   start: async () => (await import("./start.ts")).startCommand,
   state: async () => (await import("./state.ts")).stateCommand,
+  update: async () => (await import("./update.ts")).updateCommand,
 }
 
 /** Exit codes of runc: 1 for its own failures, 255 where `exec` itself failed. */

@@ -64,4 +64,49 @@ export const EXEC_OPTIONS = {
   ...HELP,
 } as const satisfies OptionDefinitions
 
+export const UPDATE_OPTIONS = {
+  resources: { type: "string", alias: "r", valueHint: "FILE|-", description: "linux.resources, as JSON" },
+  "blkio-weight": { type: "string", valueHint: "N", description: "Relative weight of I/O, 10 to 1000" },
+  "cpu-period": { type: "string", valueHint: "MICROSECONDS", description: "Period of the CPU quota" },
+  "cpu-quota": { type: "string", valueHint: "MICROSECONDS", description: "CPU time in a period" },
+  "cpu-burst": { type: "string", valueHint: "MICROSECONDS", description: "CPU time saved up at most" },
+  "cpu-rt-period": { type: "string", valueHint: "MICROSECONDS", description: "Period of realtime CPU time" },
+  "cpu-rt-runtime": { type: "string", valueHint: "MICROSECONDS", description: "Realtime CPU time in a period" },
+  "cpu-share": { type: "string", valueHint: "N", description: "Relative CPU share, 2 to 262144" },
+  "cpu-idle": { type: "string", valueHint: "0|1", description: "Run only when nothing else does" },
+  "cpuset-cpus": { type: "string", valueHint: "0-3", description: "Processors to run on" },
+  "cpuset-mems": { type: "string", valueHint: "0", description: "Memory nodes to use" },
+  memory: { type: "string", valueHint: "SIZE", description: "Memory limit" },
+  "memory-reservation": { type: "string", valueHint: "SIZE", description: "Soft memory limit" },
+  "memory-swap": { type: "string", valueHint: "SIZE", description: "Memory and swap together" },
+  "kernel-memory": { type: "string", valueHint: "SIZE", description: "Accepted for the sake of engines" },
+  "kernel-memory-tcp": { type: "string", valueHint: "SIZE", description: "Accepted for the sake of engines" },
+  "pids-limit": { type: "string", valueHint: "N", description: "Most processes and threads" },
+  "l3-cache-schema": { type: "string", valueHint: "SCHEMA", description: "Not supported: refused" },
+  "mem-bw-schema": { type: "string", valueHint: "SCHEMA", description: "Not supported: refused" },
+  ...HELP,
+} as const satisfies OptionDefinitions
+
+export const EVENTS_OPTIONS = {
+  interval: { type: "string", valueHint: "5s", description: "Time between two reports" },
+  stats: { type: "boolean", description: "One report, now" },
+  ...HELP,
+} as const satisfies OptionDefinitions
+
+export const PS_OPTIONS = {
+  format: { type: "string", alias: "f", valueHint: "table|json", description: "What the list looks like" },
+  ...HELP,
+} as const satisfies OptionDefinitions
+
+export const LIST_OPTIONS = {
+  ...PS_OPTIONS,
+  quiet: { type: "boolean", alias: "q", description: "Ids only" },
+} as const satisfies OptionDefinitions
+
+export const SPEC_OPTIONS = {
+  bundle: { type: "string", alias: "b", valueHint: "DIR", description: "Where to write config.json" },
+  rootless: { type: "boolean", description: "Not supported: refused" },
+  ...HELP,
+} as const satisfies OptionDefinitions
+
 export const PLAIN_OPTIONS = HELP satisfies OptionDefinitions

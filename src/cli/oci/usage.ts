@@ -25,6 +25,17 @@ const COMMANDS: Record<string, CommandDef> = {
   }),
   pause: command("pause", "Stop the processes of a container where they are", options.PLAIN_OPTIONS, ID),
   resume: command("resume", "Let the processes of a container go on", options.PLAIN_OPTIONS, ID),
+  ps: command("ps", "List the processes of a container", options.PS_OPTIONS, ID),
+  list: command("list", "List the containers", options.LIST_OPTIONS),
+  update: command("update", "Change the limits of a container", options.UPDATE_OPTIONS, ID),
+  events: command(
+    "events",
+    "Tell how much a container uses, and when it runs out of memory",
+    options.EVENTS_OPTIONS,
+    ID,
+  ),
+  features: command("features", "Tell what this runtime can do, as JSON", options.PLAIN_OPTIONS),
+  spec: command("spec", "Write a config.json to begin with", options.SPEC_OPTIONS),
 }
 
 const MAIN = defineCommand({

@@ -1,6 +1,6 @@
-import { O_NONBLOCK, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
+import { O_NONBLOCK, O_PATH, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../../ffi/errno.ts"
-import { close, open, readAll, stat } from "../../../ffi/fs.ts"
+import { close, open, readAll, readLink, stat } from "../../../ffi/fs.ts"
 import { detectCgroups } from "../../cgroup/detect.ts"
 import { createCgroup } from "../../cgroup/manager.ts"
 import { errorChain, ToyboxError } from "../../errors.ts"
@@ -57,6 +57,13 @@ export function readConfigFile(bundle: string): string {
   }
 }
 
+function realPath(path: string): string {
+  const fd = open(path, O_PATH)
+  const real = readLink(`/proc/self/fd/${fd}`)
+  close(fd)
+  return real ?? path
+}
+
 /** Enters the container; what a killed `create` has left under this id goes first. */
 function enter(request: CreateRequest, record: OciRecord, config: string): OciLock {
   const { root, id } = request
@@ -108,6 +115,8 @@ export async function createContainer(request: CreateRequest): Promise<Created> 
   checkSupported(spec)
   const unknown = unknownCapabilities(spec.process, lastCapability())
   if (unknown.length > 0) notice(`process.capabilities: this kernel does not know ${unknown.join(", ")}: left out`)
+  // What is mounted over it must be mounted on the directory itself.
+  spec.root.path = realPath(spec.root.path)
   const record = newRecord(request, spec)
   const lock = enter(request, record, config)
   let rootFd = -1

@@ -54,6 +54,9 @@ const MACHINES: Readonly<Record<Machine, readonly Arch[]>> = {
   ],
 }
 
+/** What programs of this processor can be. */
+export const archNames = (machine: Machine): string[] => MACHINES[machine].map(({ name }) => name)
+
 /** Of processors that this executable does not run on: their calls cannot be made here. */
 const ELSEWHERE =
   /^SCMP_ARCH_(X86|X86_64|X32|ARM|AARCH64|LOONGARCH64|M68K|MIPS|MIPS64|MIPS64N32|MIPSEL|MIPSEL64|MIPSEL64N32|PARISC|PARISC64|PPC|PPC64|PPC64LE|RISCV64|S390|S390X|SH|SHEB)$/

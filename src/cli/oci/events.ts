@@ -1,0 +1,44 @@
+/** toybox oci events. */
+import { readContainerStats, statsEvent } from "../../container/oci/events.ts"
+import { isAlive, readRecord, statusOf } from "../../container/oci/state.ts"
+import { ToyboxError, UsageError } from "../../errors.ts"
+import { print } from "../../log.ts"
+import { parseArgv } from "../argv.ts"
+import { type OciContext, onlyId } from "./context.ts"
+import { EVENTS_OPTIONS } from "./options.ts"
+
+const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
+
+/** A duration such as 5s, in milliseconds. */
+function interval(text: string): number {
+  const [, number = "", unit = ""] = /^(\d{1,6})(ms|s|m|h)$/.exec(text) ?? []
+  const milliseconds = Number(number) * (UNITS[unit] ?? 0)
+  if (milliseconds > 0) return milliseconds
+  throw new UsageError(`--interval: "${text}" is not a duration`, { hint: "use 5s, 500ms or 1m" })
+}
+
+// A container that runs out of memory is not made to wait for the next report.
+const OOM_PAUSE = 100
+
+export async function eventsCommand(words: readonly string[], { root }: OciContext): Promise<number> {
+  const { strings, booleans, rest } = parseArgv(words, EVENTS_OPTIONS)
+  if (booleans.get("help")) return (await import("./usage.ts")).printOciUsage("events")
+  const record = readRecord(root, onlyId("events", rest))
+  if (statusOf(root, record) === "stopped") throw new ToyboxError(`container not running: ${record.id}`)
+  const pause = interval(strings.get("interval") ?? "5s")
+  const tell = (event: unknown) => print([JSON.stringify(event)])
+  if (booleans.get("stats")) {
+    tell(statsEvent(record.id, readContainerStats(record)))
+    return 0
+  }
+  let kills = readContainerStats(record).oomKills ?? 0
+  for (let next = Date.now() + pause; isAlive(record); await Bun.sleep(Math.min(OOM_PAUSE, pause))) {
+    const stats = readContainerStats(record)
+    const now = stats.oomKills ?? 0
+    for (; kills < now; kills++) tell({ type: "oom", id: record.id })
+    if (Date.now() < next) continue
+    tell(statsEvent(record.id, stats))
+    next += pause
+  }
+  return 0
+}
