@@ -8,6 +8,8 @@ export interface CgroupMount {
   name: string
   type: "cgroup" | "cgroup2"
   options: readonly (readonly [string, string | null])[]
+  /** Without a cgroup namespace: the container's own directory on the host, which is bound instead. */
+  path?: string
 }
 
 export interface SeccompProgram {

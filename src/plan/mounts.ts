@@ -8,14 +8,10 @@ import type { Step } from "./steps.ts"
 /** One mount of the cgroup tree per hierarchy where there are several: cgroups(7). */
 function cgroupSteps(mount: Mount, facts: Facts): Step[] {
   const { attributes } = parseMountOptions(mount.options)
-  const one = ({ name, type, options }: CgroupMount, target: string): Step => ({
-    kind: "mount",
-    type,
-    source: name,
-    target,
-    attributes,
-    data: options,
-  })
+  const one = ({ name, type, options, path }: CgroupMount, target: string): Step =>
+    path === undefined
+      ? { kind: "mount", type, source: name, target, attributes, data: options }
+      : { kind: "bind", source: path, target, directory: true, recursive: false, attributes, coverSymlink: false }
   const { mounts, links } = facts.cgroupView
   if (facts.cgroupView.hostPath) {
     const tree = { ...attributes, recursiveSet: attributes.set, set: 0 }

@@ -132,7 +132,7 @@ export async function bringUp(launching: Launching): Promise<void> {
         listenerFd,
         mounts,
         cgroupFiles: manager?.join.files ?? [],
-        controllers: Object.keys(manager?.handle.dirs ?? {}),
+        cgroupDirs: manager?.handle.dirs ?? {},
       },
       { awaitHooks, noPivot: request.noPivot },
     )

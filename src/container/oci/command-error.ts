@@ -15,10 +15,9 @@ const WORDS: Record<string, string> = {
   E2BIG: "argument list too long",
   ETXTBSY: "text file busy",
   ELOOP: "too many levels of symbolic links",
-  EISDIR: "is a directory",
+  EISDIR: "permission denied",
 }
 const ABSENT = new Set(["ENOENT", "ENOTDIR"])
-const ATTEMPTS = new Set(["faccessat", "execve"])
 
 /** The error of a command of which every candidate failed. */
 export function commandError({ args }: Process, errnos: readonly number[]): ToyboxError {
@@ -44,7 +43,8 @@ export function launchFailure(
   for (const { index, errno } of reports.failures) {
     const [stage, own] = index < one.calls.length ? [one, index] : [two, index - one.calls.length]
     const call = stage.calls[own]
-    if (call && stage === two && ATTEMPTS.has(call.name)) errnos.push(errno)
+    const step = call?.step === undefined ? undefined : stage.steps[call.step]?.kind
+    if (step === "check-command" || step === "exec") errnos.push(errno)
     else if (call) return cwdError(stage, own, errno) ?? stepError(stage.steps, stage.calls, own, errno)
   }
   if (errnos.length > 0) return commandError(process, errnos)

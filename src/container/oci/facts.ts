@@ -42,8 +42,21 @@ export interface Held {
   /** Connected to the supervisor of a seccomp profile. */
   listenerFd: number | undefined
   mounts: PreparedMounts
-  /** Controllers in which the container has a cgroup. */
-  controllers: readonly string[]
+  /** The container's cgroups: directory by controller. */
+  cgroupDirs: Readonly<Record<string, string>>
+}
+
+/**
+ * Without a cgroup namespace of its own the container would see the host's whole tree: it is given its own directories
+ * instead, as by runc.
+ */
+function boundCgroups(cgroups: Cgroups, dirs: Readonly<Record<string, string>>): Facts["cgroupView"] {
+  const view = cgroupView(cgroups, Object.keys(dirs), false)
+  const mounts = view.mounts.map((mount) => {
+    const path = mount.type === "cgroup2" ? dirs.unified : dirs[mount.options[0]?.[0] ?? ""]
+    return path === undefined ? mount : { ...mount, path }
+  })
+  return { ...view, mounts }
 }
 
 /** The facts of a plan. `directory` is the container's own, on the host. */
@@ -55,6 +68,7 @@ export function gatherFacts(
   options: { awaitHooks: boolean; noPivot: boolean },
 ): Facts {
   const namespaceFds = openNamespaces(spec)
+  const controllers = Object.keys(held.cgroupDirs)
   const ownCgroup = spec.linux.namespaces.some(({ type }) => type === "cgroup")
   const { sources, made } = held.mounts
   const stageOneFds = [
@@ -72,7 +86,7 @@ export function gatherFacts(
     unpivotable: unpivotableMounts(readText("/proc/self/mountinfo")),
     chrooted: isChrooted(),
     cgroup: held.cgroupFd === undefined ? { join: held.cgroupFiles } : { join: [], fd: held.cgroupFd },
-    cgroupView: cgroupView(cgroups, held.controllers, !ownCgroup),
+    cgroupView: ownCgroup ? cgroupView(cgroups, controllers, false) : boundCgroups(cgroups, held.cgroupDirs),
     sources,
     madeMounts: made,
     ownFiles: new Set(),

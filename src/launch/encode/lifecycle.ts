@@ -1,11 +1,22 @@
 /** What a container needs that is not started at once, or that is entered later: steps → calls. */
 import { at, type Call, out, slot } from "../../../ffi/calls.ts"
-import { EACCES, ELOOP, ENAMETOOLONG, ENOENT, ENOTDIR, EPERM, EROFS, ETXTBSY } from "../../../ffi/constants/errno.ts"
+import {
+  EACCES,
+  EISDIR,
+  ELOOP,
+  ENAMETOOLONG,
+  ENOENT,
+  ENOTDIR,
+  EPERM,
+  EROFS,
+  ETXTBSY,
+} from "../../../ffi/constants/errno.ts"
 import {
   AT_FDCWD,
   O_CLOEXEC,
   O_NOCTTY,
   O_RDWR,
+  O_WRONLY,
   RESOLVE_NO_MAGICLINKS,
   RESOLVE_NO_SYMLINKS,
 } from "../../../ffi/constants/fcntl.ts"
@@ -28,18 +39,28 @@ export const sync = (step: StepOf<"sync">): Call[] => [
 ]
 
 const X_OK = 1
+const F_OK = 0
 
 /** Each candidate that cannot be executed is reported; if none can, that was all: access(2). */
 export function checkCommand({ candidates }: StepOf<"check-command">): Call[] {
-  const checks = candidates.map(
-    (path, i): Call => ({
+  const checks = candidates.flatMap((path, i): Call[] => [
+    {
       name: "faccessat",
       args: [AT_FDCWD, path, X_OK],
-      tolerate: [ENOENT, ENOTDIR, EACCES, ELOOP, ENAMETOOLONG, EPERM, EROFS, ETXTBSY],
+      tolerate: [ENOENT, ENOTDIR, EACCES, EISDIR, ELOOP, ENAMETOOLONG, EPERM, EROFS, ETXTBSY],
       report: true,
-      jump: { when: "equal", value: 0, skip: candidates.length - i },
-    }),
-  )
+      jump: { when: "equal", value: -1, skip: 2 },
+    },
+    // A directory may be "executed", too, but it alone has something in it.
+    {
+      name: "faccessat",
+      args: [AT_FDCWD, `${path}/.`, F_OK],
+      tolerate: [ENOTDIR, ENOENT, EACCES, ENAMETOOLONG],
+      jump: { when: "equal", value: -1, skip: (candidates.length - i - 1) * 3 + 2 },
+    },
+    // Fails for directories, and so reports them.
+    { name: "openat", args: [AT_FDCWD, path, O_WRONLY | O_CLOEXEC, 0], tolerate: [EISDIR], report: true },
+  ])
   return [...checks, { name: "exit_group", args: [127] }]
 }
 
