@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { toyboxBinary } from "./binary.ts"
 import { cgroupParent } from "./own.ts"
 import { makeRoot } from "./root.ts"
-import { temporaryDirectory } from "./scratch.ts"
+import { scratch, temporaryDirectory } from "./scratch.ts"
 
 type Json = Record<string, unknown>
 
@@ -30,11 +30,13 @@ const MOUNTS: readonly Json[] = [
 ]
 const CAPABILITIES = ["CAP_CHOWN", "CAP_KILL", "CAP_SETUID", "CAP_SETGID", "CAP_NET_BIND_SERVICE"]
 
-let root: string | undefined
+/** By test file: they run in one process. */
+const roots = new Map<string, string>()
 
 /** The root file system that the bundles of a test file share. */
-export const bundleRoot = (): string => {
-  root ??= makeRoot()
+export function bundleRoot(): string {
+  const root = roots.get(scratch()) ?? makeRoot()
+  roots.set(scratch(), root)
   return root
 }
 

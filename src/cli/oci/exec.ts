@@ -1,4 +1,5 @@
 /** toybox oci exec. */
+import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
 import { readText } from "../../../ffi/fs.ts"
 import { execInContainer } from "../../container/oci/exec.ts"
 import { takeSignals } from "../../container/supervise.ts"
@@ -36,7 +37,9 @@ function fromOptions({ strings, lists, booleans }: ParsedArgv, own: Process, arg
   const additional = lists.get("additional-gids")?.map((text) => readId("--additional-gids", text)) ?? []
   const capabilities = lists.get("cap")?.map((name) => {
     const upper = name.toUpperCase()
-    return upper.startsWith("CAP_") ? upper : `CAP_${upper}`
+    const full = upper.startsWith("CAP_") ? upper : `CAP_${upper}`
+    if (!CAPABILITY_NAMES.includes(full)) throw new UsageError(`--cap: "${name}" is not a capability`)
+    return full
   })
   const user = {
     ...own.user,

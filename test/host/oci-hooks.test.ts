@@ -1,0 +1,125 @@
+/** The six kinds of hooks: who, where, when. */
+import { afterEach, describe, expect, test } from "bun:test"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { bundleRoot, ociRuntime } from "../helpers/bundle.ts"
+import { ownLeftovers } from "../helpers/own.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+const KINDS = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] as const
+
+describe.skipIf(!isRoot)("hooks", () => {
+  const oci = ociRuntime()
+
+  afterEach(async () => {
+    for (const id of oci.entries()) oci.run("delete", "--force", id)
+    expect(oci.entries()).toEqual([])
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  const hook = (script: string, more = {}) => ({
+    path: "/bin/sh",
+    args: ["sh", "-c", script],
+    env: ["PATH=/bin:/usr/bin", "X=y"],
+    ...more,
+  })
+
+  test("run in their order, with the state on standard input, in the right namespaces", async () => {
+    writeFileSync(join(bundleRoot(), "tmp/order"), "")
+    const log = join(bundleRoot(), "tmp/order")
+    const note = (kind: string, to: string) =>
+      `echo ${kind} $X $(readlink /proc/self/ns/mnt) $(readlink /proc/self/ns/uts) >>${to}; cat >${to.replace("order", kind)}`
+    const hooks = Object.fromEntries(
+      KINDS.map((kind) => [kind, [hook(note(kind, kind === "startContainer" ? "/tmp/order" : log))]]),
+    )
+    const bundle = oci.bundle("a", {
+      args: ["sh", "-c", "echo command y $(readlink /proc/self/ns/mnt) >>/tmp/order; sleep 20"],
+      config: { hooks },
+    })
+    const lines = () => readFileSync(log, "utf8").trim().split("\n")
+    expect(oci.run("create", "-b", bundle, "a")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(lines().map((line) => line.split(" ")[0] ?? "")).toEqual(KINDS.slice(0, 3) as unknown as string[])
+    const { pid } = oci.state("a")
+    expect(oci.run("start", "a")).toMatchObject({ exitCode: 0, stderr: "" })
+    for (let i = 0; i < 500 && lines().length < 6; i++) await Bun.sleep(10)
+    expect(oci.run("delete", "--force", "a").exitCode).toBe(0)
+    const told = lines().map((line) => line.split(" "))
+    const kinds = told.map(([kind]) => kind)
+    // The command may come before poststart or behind it.
+    expect(kinds.filter((kind) => kind !== "command")).toEqual([...KINDS])
+    expect(kinds.indexOf("command")).toBeGreaterThan(kinds.indexOf("startContainer"))
+    const own = Bun.spawnSync(["readlink", "/proc/self/ns/mnt"]).stdout.toString().trim()
+    const inside = told.find(([kind]) => kind === "command")?.[2]
+    for (const [kind = "", variable, mnt] of told) {
+      expect(variable).toBe("y")
+      const contained = kind === "createContainer" || kind === "startContainer" || kind === "command"
+      expect([kind, mnt]).toEqual([kind, contained ? inside : own])
+    }
+    const states = Object.fromEntries(
+      KINDS.map((kind) => [kind, JSON.parse(readFileSync(join(bundleRoot(), "tmp", kind), "utf8"))]),
+    )
+    for (const kind of ["prestart", "createRuntime", "createContainer"]) {
+      expect(states[kind]).toMatchObject({ id: "a", status: "creating", pid, bundle })
+    }
+    expect(states.startContainer).toMatchObject({ status: "created", pid })
+    expect(states.poststart).toMatchObject({ status: "running", pid })
+    expect(states.poststop).toMatchObject({ status: "stopped", id: "a" })
+  })
+
+  test.each(["prestart", "createRuntime", "createContainer"])("%s that fails stops the creation", (kind) => {
+    const stopped = join(temporaryDirectory(), "stopped")
+    const hooks = { [kind]: [hook("echo because >&2; exit 3")], poststop: [hook(`touch ${stopped}`)] }
+    const { exitCode, stderr } = oci.run("create", "-b", oci.bundle("a", { config: { hooks } }), "a")
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain(`hook ${kind}: /bin/sh: exit status 3: because`)
+    expect(oci.entries()).toEqual([])
+    expect(existsSync(stopped)).toBe(true)
+  })
+
+  test("startContainer that fails stops the container", () => {
+    const bundle = oci.bundle("a", { args: ["echo", "ran"], config: { hooks: { startContainer: [hook("exit 3")] } } })
+    const created = oci.run("create", "-b", bundle, "a")
+    const { exitCode, stderr } = oci.run("start", "a")
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain("hook startContainer: /bin/sh: exit status 3")
+    expect(oci.state("a").status).toBe("stopped")
+    expect(created.later()).toBe("")
+    expect(oci.run("run", "-b", bundle, "b")).toMatchObject({ exitCode: 1, stdout: "" })
+  })
+
+  test("poststart and poststop that fail are told, and nothing more", () => {
+    const hooks = { poststart: [hook("exit 3"), hook("exit 4")], poststop: [hook("exit 5")] }
+    const { exitCode, stdout, stderr } = oci.run(
+      "run",
+      "-b",
+      oci.bundle("a", { args: ["echo", "ran"], config: { hooks } }),
+      "a",
+    )
+    expect({ exitCode, stdout }).toEqual({ exitCode: 0, stdout: "ran\n" })
+    for (const message of [
+      "poststart: /bin/sh: exit status 3",
+      "poststart: /bin/sh: exit status 4",
+      "poststop: /bin/sh: exit status 5",
+    ])
+      expect(stderr).toContain(message)
+  })
+
+  test.each(["createRuntime", "createContainer", "startContainer"])("%s is killed when its time is up", (kind) => {
+    const hooks = { [kind]: [hook("exec sleep 30", { timeout: 1 })] }
+    const start = performance.now()
+    const { exitCode, stderr } = oci.run("run", "-b", oci.bundle("a", { config: { hooks } }), "a")
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain(`hook ${kind}: /bin/sh has not ended within 1 s, and was killed`)
+    expect(performance.now() - start).toBeLessThan(6000)
+  })
+
+  test("one that cannot be run is named", () => {
+    const hooks = { createRuntime: [{ path: "/no/such/hook" }] }
+    const { exitCode, stderr } = oci.run("create", "-b", oci.bundle("a", { config: { hooks } }), "a")
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain("hook createRuntime: cannot run /no/such/hook: ENOENT")
+  })
+})
