@@ -102,9 +102,18 @@ const ioPriority: Read<IOPriority> = object<IOPriority>(
   ["class"],
 )
 
+// The most that a kernel can be built for.
+const MOST_PROCESSORS = 8192
+
+function isProcessorRange(range: string): boolean {
+  const [, first, last = first] = /^\s*(\d{1,4})(?:-(\d{1,4}))?\s*$/.exec(range) ?? []
+  return first !== undefined && Number(first) <= Number(last) && Number(last) < MOST_PROCESSORS
+}
+
 const processors: Read<string> = (value, where) => {
   const numbers = text(value, where)
-  return /^[\d,\s-]*$/.test(numbers) ? numbers : refuse(where, "a list of processors, such as 0-3,5", value)
+  if (numbers === "" || numbers.split(",").every(isProcessorRange)) return numbers
+  return refuse(where, "a list of processors, such as 0-3,5", value)
 }
 
 const env: Read<string> = (value, where) => {

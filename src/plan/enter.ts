@@ -3,6 +3,7 @@ import type { NamespaceType, Spec } from "../oci/runtime.ts"
 import type { Facts } from "./facts.ts"
 import { keptBySealed } from "./facts.ts"
 import { sealedSteps } from "./identity.ts"
+import { affinitySteps } from "./process.ts"
 import type { Step } from "./steps.ts"
 
 /** What the plan needs to know of the container that is entered. */
@@ -25,11 +26,14 @@ export function enteringSteps(spec: Spec, facts: EnterFacts): Step[] {
     { kind: "clone", namespaces: [], ...(facts.cgroup.fd === undefined ? {} : { cgroupFd: facts.cgroup.fd }) },
     { kind: "close-other-fds", keep: [...kept, ...own, facts.memfd, facts.goFd] },
     { kind: "umask", mask: 0 },
+    ...affinitySteps(spec.process, "initial"),
     ...facts.cgroup.join.map((path): Step => ({ kind: "join-cgroup", path })),
     ...(spec.process.oomScoreAdj === undefined
       ? []
       : [{ kind: "oom-score", value: spec.process.oomScoreAdj } satisfies Step]),
     ...("socketFd" in stdio ? [] : [{ kind: "stdio", fds: stdio } satisfies Step]),
+    // In the cgroup, whose processors these must be some of.
+    ...affinitySteps(spec.process, "final"),
     ...spec.process.rlimits.map((limit): Step => ({ kind: "rlimit", ...limit })),
     { kind: "await-go", fd: facts.goFd, what: "second stage" },
     { kind: "seal", memfd: facts.memfd, keep: kept },

@@ -75,3 +75,27 @@ export async function refusal(change: (config: Config) => void): Promise<string>
   if (exitCode === 0 || stdout !== "") throw new Error(`not refused: ${stdout}`)
   return stderr
 }
+
+/** A container that waits while `use` runs commands in it, by the words of `oci exec` before its name. */
+export async function withRunning(
+  use: (exec: (...words: string[]) => Promise<string>) => Promise<void>,
+): Promise<void> {
+  const bundle = temporaryDirectory("bundle")
+  const id = `${basename(scratch())}-${count++}`
+  const value = config("exec sleep 60 </dev/null >/dev/null 2>&1", sharedRoot())
+  value.root.path = sharedRoot()
+  value.linux.cgroupsPath = `/toybox.slice/${basename(scratch())}/${id}`
+  writeFileSync(join(bundle, "config.json"), JSON.stringify(value))
+  const oci = (...words: string[]) => toybox(["oci", "--root", join(scratch(), "oci"), ...words])
+  const { exitCode, stderr } = await oci("run", "--detach", "--bundle", bundle, id)
+  if (exitCode !== 0) throw new Error(stderr)
+  try {
+    await use(async (...words) => {
+      const result = await oci("exec", ...words, id)
+      if (result.exitCode !== 0) throw new Error(result.stderr)
+      return result.stdout.trimEnd()
+    })
+  } finally {
+    await oci("delete", "--force", id)
+  }
+}

@@ -1,10 +1,18 @@
 import { afterAll, describe, expect, test } from "bun:test"
-import { statSync } from "node:fs"
+import { statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { type Config, config, insideBundle, refusal, runConfig, sharedRoot } from "../helpers/oci-bundle.ts"
+import {
+  type Config,
+  config,
+  insideBundle,
+  refusal,
+  runConfig,
+  sharedRoot,
+  withRunning,
+} from "../helpers/oci-bundle.ts"
 import { ownLeftovers } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
-import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 
 afterAll(async () => expect(await ownLeftovers()).toEqual([]))
 cleanUpAfterAll()
@@ -182,4 +190,19 @@ test("a root with a symbolic link for /proc is refused, not followed", async () 
     config.root.path = fake
   })
   expect(error).toContain("mount proc on /proc")
+})
+
+test("execCPUAffinity, of what joins the container", async () => {
+  await withRunning(async (exec) => {
+    const file = join(temporaryDirectory("process"), "process.json")
+    const process = {
+      cwd: "/",
+      args: ["/bin/grep", "Cpus_allowed_list", "/proc/self/status"],
+      user: { uid: 0, gid: 0 },
+    }
+    writeFileSync(file, JSON.stringify({ ...process, execCPUAffinity: { initial: "0", final: "1" } }))
+    expect(await exec("--process", file)).toMatch(/Cpus_allowed_list:\s+1$/)
+    writeFileSync(file, JSON.stringify({ ...process, execCPUAffinity: { initial: "0" } }))
+    expect(await exec("--process", file)).toMatch(/Cpus_allowed_list:\s+0$/)
+  })
 })

@@ -18,6 +18,7 @@ import { launchFailure } from "./command-error.ts"
 import { connectSocket } from "./console.ts"
 import { writePidFile } from "./pid-file.ts"
 import { type OciRecord, readConfig, readRecord, statusOf } from "./state.ts"
+import { checkLabels } from "./supported.ts"
 
 export interface ExecRequest {
   root: string
@@ -39,6 +40,7 @@ function target(request: ExecRequest): { record: OciRecord; spec: Spec } {
   if (status === "stopped" || status === "creating") throw new ToyboxError(`cannot exec in a ${status} container`)
   const config = readConfig(request.root, record)
   const process = request.process(config.process)
+  checkLabels(process, "exec")
   const spec = { ...config, process: { ...process, env: [...process.env, ...request.env] } }
   return { record, spec }
 }

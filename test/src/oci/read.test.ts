@@ -148,6 +148,8 @@ const WRONG: readonly (readonly [string, Json])[] = [
   ["process.apparmorProfile", []],
   ["process.selinuxLabel", 0],
   ["process.execCPUAffinity.initial", "all"],
+  ["process.execCPUAffinity.final", "0-4294967295"],
+  ["process.execCPUAffinity.final", "3-1"],
   ["linux", undefined],
   ["linux.namespaces[0].type", "disk"],
   ["linux.namespaces[1].path", "relative"],
