@@ -35,6 +35,11 @@ const LACKS: Readonly<Record<1 | 2, readonly Lack[]>> = {
       why: "cgroup v2 has no net_prio controller",
     },
     { field: "blockIO.leafWeight", present: (r) => !!r.blockIO?.leafWeight, why: "cgroup v2 has no leaf weights" },
+    {
+      field: "blockIO.weightDevice",
+      present: (r) => r.blockIO?.weightDevice?.some(({ leafWeight }) => leafWeight) ?? false,
+      why: "cgroup v2 has no leaf weights",
+    },
   ],
 }
 
