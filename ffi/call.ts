@@ -7,12 +7,15 @@ import { type Arena, ArenaFull, createArena, getU16, getU32, getWord, release, r
 
 const targets = new Map<string, Target>()
 
+// libc's own would tell every thread, and wait in a child for a lock that a thread of the parent had: nptl(7).
+const OF_ALL_THREADS = new Set(["setgroups", "setresgid", "setresuid"])
+
 /** Stage one: libc's own function where it has one, else libc's syscall(2). */
 export const stageOne: Stage = {
   resolve(name) {
     let target = targets.get(name)
     if (target === undefined) {
-      const own = address(name)
+      const own = OF_ALL_THREADS.has(name) ? 0 : address(name)
       target = own ? { address: own } : { address: address("syscall"), number: syscallNumber(name) }
       targets.set(name, target)
     }
