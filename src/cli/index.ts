@@ -5,6 +5,7 @@ import { print } from "../log.ts"
 import { closest } from "./argv.ts"
 
 const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
+  exec: async (words) => (await import("./commands/exec.ts")).execCommand(words),
   oci: async (words) => (await import("./oci/index.ts")).runOci(words),
   login: async (words) => (await import("./commands/login.ts")).loginCommand(words),
   logout: async (words) => (await import("./commands/login.ts")).logoutCommand(words),

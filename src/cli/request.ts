@@ -40,7 +40,7 @@ export function wantsTerminal(argv: ParsedArgv, args: readonly string[]): { term
   return { terminal: meant, interactive: meant }
 }
 
-function workingDirectory(text: string | undefined): string {
+export function workingDirectory(text: string | undefined): string {
   if (text === undefined) return "/"
   if (!text.startsWith("/")) throw new UsageError(`--workdir: "${text}" must be an absolute path in the container`)
   return normalPath(text)

@@ -6,6 +6,7 @@ import type { OptionDefinitions } from "./argv.ts"
 import { CACHE_OPTIONS } from "./commands/cache-options.ts"
 import { IMAGES_OPTIONS, PULL_OPTIONS, RMI_OPTIONS } from "./commands/images-options.ts"
 import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
+import { EXEC_OPTIONS } from "./commands/exec-options.ts"
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
@@ -35,6 +36,13 @@ const COMMANDS: Record<string, CommandDef> = {
         description: "Directory, archive or address of a root file system, or base (the default)",
       },
       command: { type: "positional", required: false, description: "Command and its arguments (default: /bin/sh)" },
+    }),
+  }),
+  exec: defineCommand({
+    meta: { name: "exec", description: "Run a command in a running container" },
+    args: args(EXEC_OPTIONS, {
+      container: { type: "positional", required: true, description: "Name or id" },
+      command: { type: "positional", required: true, description: "Command and its arguments" },
     }),
   }),
   ps: defineCommand({ meta: { name: "ps", description: "List containers" }, args: args(PS_OPTIONS) }),

@@ -1,0 +1,15 @@
+import type { OptionDefinitions } from "../argv.ts"
+import { GLOBAL_OPTIONS, RUN_OPTIONS } from "./run-options.ts"
+
+/** The options of `toybox exec`. */
+export const EXEC_OPTIONS = {
+  interactive: RUN_OPTIONS.interactive,
+  tty: RUN_OPTIONS.tty,
+  env: RUN_OPTIONS.env,
+  "env-file": RUN_OPTIONS["env-file"],
+  user: RUN_OPTIONS.user,
+  workdir: RUN_OPTIONS.workdir,
+  privileged: { type: "boolean", description: "All capabilities that toybox has, and no filter" },
+  help: { type: "boolean", description: "Show this text" },
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions

@@ -1,0 +1,133 @@
+/** Another command in a container that runs. */
+import { O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
+import { close, open } from "../../ffi/fs.ts"
+import { windowSize } from "../../ffi/tty.ts"
+import { ToyboxError } from "../errors.ts"
+import { explainFailure } from "../launch/report.ts"
+import { notice } from "../log.ts"
+import type { Capabilities, Process, Spec } from "../oci/runtime.ts"
+import type { Paths } from "../paths.ts"
+import { compileFilter } from "../security/seccomp/filter.ts"
+import { enter } from "./enter.ts"
+import { ownCapabilities } from "./facts.ts"
+import { resolveIdentity } from "./identity.ts"
+import { launchError } from "./launch-error.ts"
+import { recover } from "./recover.ts"
+import { isAlive, type RunningRecord, readRecord, readRunning, resolveId } from "./state.ts"
+import { openStdio } from "./stdio.ts"
+import { supervise } from "./supervise.ts"
+
+export interface ExecOptions {
+  args: string[]
+  /** NAME=value entries over those of the container. */
+  env: readonly string[]
+  /** Looked up in the container's own files; the container's user where there is none. */
+  user: string | undefined
+  workdir: string | undefined
+  privileged: boolean
+  terminal: boolean
+  interactive: boolean
+}
+
+/** The five sets of the command: the container's, which a user other than root has as a bound only. */
+function capabilitiesOf(own: Capabilities, options: ExecOptions, uid: number): Capabilities {
+  const sets = (bounding: string[], held: string[]) => ({
+    bounding,
+    effective: held,
+    permitted: held,
+    inheritable: [],
+    ambient: [],
+  })
+  if (options.privileged) {
+    const all = ownCapabilities()
+    return sets(all, uid === 0 ? all : [])
+  }
+  return options.user === undefined ? own : sets(own.bounding, uid === 0 ? own.bounding : [])
+}
+
+/** The process that joins, as config.json would have it. */
+function execProcess(own: Process, options: ExecOptions, rootFd: number, hostname: string): Process {
+  const { terminal } = options
+  const given = [...own.env, ...options.env]
+  const identity =
+    options.user === undefined
+      ? null
+      : resolveIdentity(rootFd, {
+          user: options.user,
+          groupAdd: [],
+          // The home directory is that of the user, unless it is named here.
+          env: [...own.env.filter((entry) => !entry.startsWith("HOME=")), ...options.env],
+          terminal,
+          hostname,
+        })
+  const user = identity?.user ?? own.user
+  const size = terminal ? (windowSize(1) ?? windowSize(0)) : null
+  const { consoleSize: _, ...kept } = own
+  return {
+    ...kept,
+    args: options.args,
+    user,
+    env: identity?.env.slice() ?? [...new Map(given.map((entry) => [entry.split("=", 1)[0], entry])).values()],
+    cwd: options.workdir ?? own.cwd,
+    terminal,
+    ...(size ? { consoleSize: size } : {}),
+    capabilities: capabilitiesOf(own.capabilities, options, user.uid),
+    noNewPrivileges: own.noNewPrivileges && !options.privileged,
+  }
+}
+
+/** The container and its spec. Throws ToyboxError where it does not run. */
+function find(paths: Paths, reference: string): { running: RunningRecord; spec: Spec } {
+  recover(paths)
+  const id = resolveId(paths, reference)
+  const running = readRunning(paths, id)
+  const record = readRecord(paths, id)
+  if (!running || !record || !isAlive(running)) {
+    throw new ToyboxError(`container ${reference} is not running`, { hint: "toybox ps lists those that run" })
+  }
+  return { running, spec: record.spec }
+}
+
+/** Runs a command in a container by name or id; returns its exit code. `signalFd` is of takeSignals. */
+export async function exec(paths: Paths, reference: string, options: ExecOptions, signalFd: number): Promise<number> {
+  const { running, spec: own } = find(paths, reference)
+  const { pid, startTime, cgroup } = running
+  const rootFd = open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY)
+  // Looked at once more, now that it is held: the number may have become another's.
+  if (!isAlive(running)) throw new ToyboxError(`container ${reference} has ended`)
+  const spec = { ...own, process: execProcess(own.process, options, rootFd, own.hostname ?? "") }
+  const { seccomp } = spec.linux
+  const filter = seccomp && !options.privileged ? await compileFilter(seccomp) : undefined
+  const stdio = openStdio({ terminal: options.terminal, interactive: options.interactive })
+  const { one, two, ...entering } = (() => {
+    try {
+      return enter({ pid, startTime, cgroup, spec, stdio: stdio.facts, passedFds: [], seccomp: filter })
+    } catch (error) {
+      throw explainFailure(error)
+    } finally {
+      for (const fd of stdio.childEnds) close(fd)
+    }
+  })()
+  const ending = supervise({
+    ...entering,
+    signalFd,
+    traced: false,
+    pumps: stdio.pumps,
+    terminal:
+      stdio.socket === null
+        ? null
+        : {
+            socket: stdio.socket,
+            input: options.interactive,
+            detachKeys: [],
+            detached: () => {},
+          },
+    isInit: false,
+    isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",
+    onExec: () => {},
+    notice,
+  })
+  if (!ending.executed) throw launchError(one, two, ending.reports, rootFd)
+  const signal = ending.escalated ?? ending.status.signal
+  return signal === undefined ? (ending.status.code ?? 0) : 128 + signal
+}
