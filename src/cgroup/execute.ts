@@ -23,6 +23,12 @@ export type StepTrace = (step: CgroupStep, duration: number) => void
 /** A shared parent went away under our feet, because the last other container in it ended: plan and try again. */
 export class ParentGone extends Error {}
 
+/** Whether the cpuset above is empty: another container has just made it, after this one's plan saw its predecessor. */
+function isUnfilled(dir: string, file: string, io: CgroupIo): boolean {
+  if (!/^cpuset\.(cpus|mems)$/.test(file)) return false
+  return io.tryReadText(`${dir.slice(0, dir.lastIndexOf("/"))}/${file}`)?.trim() === ""
+}
+
 function writeOne(step: WriteStep, file: string, value: string, io: CgroupIo): boolean {
   try {
     io.writeText(`${step.dir}/${file}`, value)
@@ -30,6 +36,7 @@ function writeOne(step: WriteStep, file: string, value: string, io: CgroupIo): b
   } catch (cause) {
     if (isErrno(cause, "ENOENT", "ENODEV") && !io.exists(step.dir)) throw new ParentGone()
     if (isErrno(cause, "ENOENT")) return false
+    if (isErrno(cause, "EACCES") && isUnfilled(step.dir, file, io)) throw new ParentGone()
     throw failed(step, file, value, cause)
   }
 }

@@ -86,6 +86,8 @@ export interface Facts {
   awaitHooks?: boolean
   /** The root is moved over the host's instead of pivoted to: --no-pivot. */
   noPivot?: boolean
+  /** The command keeps the caller's session keyring: --no-new-keyring. */
+  keepKeyring?: boolean
   /** The command waits for a byte here, behind everything else: `oci create`. */
   startFd?: number
   /** What stage two needs to enter a container: a pidfd, a console socket. */

@@ -69,7 +69,7 @@ export function sealedSteps(spec: Spec, facts: Facts): Step[] {
     // As root: a directory that only root may enter is a valid working directory.
     { kind: "chdir", path: process.cwd },
     // As root: a user may have a few hundred keys only. What is in the caller's keyring is not the container's.
-    { kind: "session-keyring" },
+    ...(facts.keepKeyring ? [] : [{ kind: "session-keyring" } satisfies Step]),
     ...schedulingSteps(process),
     ...personalitySteps(spec),
     ...labelSteps(process),

@@ -90,6 +90,9 @@ export async function execCommand(words: readonly string[], { root }: OciContext
   if (booleans.get("help")) return (await import("./usage.ts")).printOciUsage("exec")
   const [id, ...args] = rest
   if (id === undefined) throw new UsageError("exec needs the id of a container")
+  const cgroup = strings.get("cgroup")
+  if (cgroup !== undefined && cgroup !== "/")
+    throw new UsageError(`--cgroup: "${cgroup}": a process joins the container's own cgroup (/) only`)
   const file = strings.get("process")
   if (file === undefined && args.length === 0) throw new UsageError("exec needs a command, or --process")
   const signalFd = takeSignals()

@@ -134,7 +134,7 @@ export async function bringUp(launching: Launching): Promise<void> {
         cgroupFiles: manager?.join.files ?? [],
         cgroupDirs: manager?.handle.dirs ?? {},
       },
-      { awaitHooks, noPivot: request.noPivot },
+      { awaitHooks, noPivot: request.noPivot, keepKeyring: request.noNewKeyring },
     )
     const one = launch(childSteps(spec, facts), facts, rootFd)
     pid = one.pid

@@ -65,7 +65,7 @@ export function gatherFacts(
   directory: string,
   cgroups: Cgroups,
   held: Held,
-  options: { awaitHooks: boolean; noPivot: boolean },
+  options: { awaitHooks: boolean; noPivot: boolean; keepKeyring: boolean },
 ): Facts {
   const namespaceFds = openNamespaces(spec)
   const controllers = Object.keys(held.cgroupDirs)
@@ -106,5 +106,6 @@ export function gatherFacts(
     rootFiles: spec.process.cwd === "/" ? [] : [{ kind: "mkdir-in-root", path: spec.process.cwd }],
     awaitHooks: options.awaitHooks,
     noPivot: options.noPivot,
+    keepKeyring: options.keepKeyring,
   }
 }

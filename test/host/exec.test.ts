@@ -1,0 +1,86 @@
+/** toybox exec: another command in a container of toybox run. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { toyboxBinary } from "../helpers/binary.ts"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { makeRoot } from "../helpers/root.ts"
+import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { type RunningToybox, startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+
+describe.skipIf(!isRoot)("exec", () => {
+  let container: RunningToybox
+  const exec = (...words: string[]) => toybox(["exec", ...words])
+
+  beforeAll(async () => {
+    const words = ["--rm", "--name", "web", "-e", "OWN=1", "--pids", "50", "-w", "/srv", "--hostname", "web"]
+    container = await startToybox(ownRun(...words, makeRoot(), "sh", "-c", "echo ready; exec sleep 100"), {
+      timeoutSeconds: 60,
+    })
+    await container.waitFor("ready")
+  })
+
+  afterAll(async () => {
+    container.kill("SIGTERM")
+    await container.wait()
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("has the container's namespaces, cgroup, capabilities, filter, environment and directory", async () => {
+    const script =
+      "for n in cgroup ipc mnt net pid uts; do [ $(readlink /proc/self/ns/$n) = $(readlink /proc/1/ns/$n) ] || echo $n; done; " +
+      "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; echo $OWN; pwd; hostname; id -u"
+    expect(await exec("web", "sh", "-c", script)).toMatchObject({
+      stdout: "50\n1\n/srv\nweb\n0\n",
+      stderr: "",
+      exitCode: 0,
+    })
+    const [own, first] = (
+      await exec("web", "sh", "-c", "cat /proc/self/status; echo ---; cat /proc/1/status")
+    ).stdout.split("---")
+    for (const field of ["CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb", "NoNewPrivs", "Seccomp"]) {
+      const line = new RegExp(`^${field}:\\s+.*$`, "m")
+      expect(own?.match(line)?.[0]).toBe(first?.match(line)?.[0] ?? "none")
+    }
+  })
+
+  test("takes a user of the container's own files, a directory and variables", async () => {
+    const script = "id -u; id -g; echo $HOME; pwd; echo $A; grep CapEff /proc/self/status"
+    expect((await exec("-u", "alice", "-w", "/tmp", "-e", "A=b", "web", "sh", "-c", script)).stdout).toBe(
+      "1000\n1000\n/home/alice\n/tmp\nb\nCapEff:\t0000000000000000\n",
+    )
+    expect(await exec("-u", "nobody-known", "web", "id")).toMatchObject({ exitCode: 125 })
+    expect((await exec("--privileged", "web", "grep", "Seccomp:", "/proc/self/status")).stdout).toBe("Seccomp:\t0\n")
+  })
+
+  test("passes input and output, and the exit code", async () => {
+    expect(await toybox(["exec", "-i", "web", "sh", "-c", "cat; exit 9"], { stdin: "in" })).toMatchObject({
+      stdout: "in",
+      exitCode: 9,
+    })
+    expect((await exec("web", "sh", "-c", "kill -9 $$")).exitCode).toBe(137)
+    expect((await exec("web", "nothere")).exitCode).toBe(127)
+    expect((await exec("web", "/etc")).exitCode).toBe(126)
+    const words = `TOYBOX_ROOT='${stateRoot()}' '${toyboxBinary()}' exec -it web sh -c 'tty; test -t 1 && echo terminal'`
+    const { stdout } = Bun.spawnSync(["timeout", "-k", "2", "20", "script", "-qec", words, "/dev/null"], {
+      stdin: "ignore",
+    })
+    expect(stdout.toString()).toContain("/dev/pts/0\r\nterminal\r\n")
+  })
+
+  test("is refused where nothing runs, in one clear error", async () => {
+    expect(await exec("nobody", "true")).toMatchObject({
+      exitCode: 125,
+      stderr: expect.stringContaining("no such container"),
+    })
+    expect(await exec("web")).toMatchObject({ exitCode: 125, stderr: expect.stringContaining("needs a command") })
+    expect((await exec()).exitCode).toBe(125)
+  })
+
+  test("twenty at once run each", async () => {
+    const all = await Promise.all(Array.from({ length: 20 }, (_, i) => exec("web", "echo", String(i))))
+    expect(all.map(({ stdout }) => stdout)).toEqual(Array.from({ length: 20 }, (_, i) => `${i}\n`))
+  })
+})
