@@ -47,21 +47,22 @@ export function unpack(workspace: string, rounds: number): boolean {
   const { path, entries, bytes } = makeArchive(workspace)
   // The archive is in the page cache for both.
   closeSync(openSync(path, "r"))
-  const tar: Timing = { name: "zcat | tar -x", times: [] }
-  const toybox: Timing = { name: "toybox run ARCHIVE", times: [] }
+  const [tarTimes, toyboxTimes]: [number[], number[]] = [[], []]
   let memory = 0
   for (let round = 0; round < rounds; round++) {
     const target = join(workspace, `tar-${round}`)
     mkdirSync(target)
     const script = 'zcat "$1" | tar -C "$2" -xp --numeric-owner --xattrs --xattrs-include="*"'
-    tar.times.push(timed(["bash", "-o", "pipefail", "-c", script, "-", path, target]).milliseconds)
+    tarTimes.push(timed(["bash", "-o", "pipefail", "-c", script, "-", path, target]).milliseconds)
     const state = join(workspace, `toybox-${round}`)
     const words = ownRun("--rm", "--quiet", "--root", state, path, "/bin/true")
     const { milliseconds, megabytes } = timed([toyboxBinary(), ...words])
-    toybox.times.push(milliseconds)
+    toyboxTimes.push(milliseconds)
     memory = Math.max(memory, megabytes)
   }
-  for (const timing of [tar, toybox]) timing.times.sort((a, b) => a - b)
+  const sorted = (times: number[]) => times.sort((a, b) => a - b)
+  const tar: Timing = { name: "zcat | tar -x", times: sorted(tarTimes) }
+  const toybox: Timing = { name: "toybox run ARCHIVE", times: sorted(toyboxTimes) }
   const { line, over } = growth(toybox, tar, UNPACK_TARGET)
   const list = (timing: Timing) => `${timing.name}: ${timing.times.map((time) => time.toFixed(0)).join(" ")} ms`
   console.log(`\nunpack: ${entries} entries, ${(bytes / 1e6).toFixed(0)} MB, gzip; ${rounds} rounds by turns`)
