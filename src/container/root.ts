@@ -3,7 +3,7 @@ import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { errnoName } from "../../ffi/errno.ts"
 import { close, mkdir, stat } from "../../ffi/fs.ts"
-import type { Encoded, Reports } from "../launch/index.ts"
+import { type Encoded, mountRoot, type Reports } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import { copySteps, overlayLayout, overlaySteps } from "../overlay/layout.ts"
 import type { Step } from "../plan/steps.ts"
@@ -23,7 +23,6 @@ const FREE_FDS = 64
 /** Mounts the layers of an image, which only together tell what is in it. */
 async function layeredRoot({ lower, below, autoRemove }: ContainerRequest, directory: string): Promise<Root> {
   const { inDirectory, linkLayers, lowerNames } = await import("../overlay/links.ts")
-  const { mountRoot } = await import("../launch/index.ts")
   const links = `${directory}/layers`
   linkLayers(links, [lower, ...below])
   const layers = { below, links: lowerNames(below.length + 1) }

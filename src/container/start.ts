@@ -15,13 +15,14 @@ import type { Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { sealedSteps } from "../plan/identity.ts"
 import { childSteps } from "../plan/index.ts"
+import type { FileLock } from "../state-file.ts"
 import { unpivotableMounts } from "./facts.ts"
 import { gatherFacts, identify, releaseFacts } from "./prepare.ts"
 import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import { copiedRoot, overlayRefusal, type Root } from "./root.ts"
 import { connectListener, seccompFacts } from "./seccomp.ts"
-import { type RunningLock, type RunningRecord, startTime, updateRunning, writeRecord } from "./state.ts"
+import { type RunningRecord, startTime, updateRunning, writeRecord } from "./state.ts"
 import { openStdio } from "./stdio.ts"
 import { type Ending, supervise } from "./supervise.ts"
 
@@ -29,7 +30,7 @@ import { type Ending, supervise } from "./supervise.ts"
 export interface Live {
   id: string
   directory: string
-  lock: RunningLock
+  lock: FileLock
   record: RunningRecord
   /** The record is written: `ps -a` would show it. */
   recorded: boolean

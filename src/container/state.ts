@@ -15,7 +15,6 @@ import {
   readLink,
   rename,
   replaceFile,
-  stat,
   symlink,
   tryLock,
   tryReadText,
@@ -29,6 +28,7 @@ import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { stringifyExact } from "../oci/seccomp.ts"
 import type { Paths } from "../paths.ts"
+import { type FileLock, lockOpened, readJson, releaseLock } from "../state-file.ts"
 
 /** containers/ID/container.json. */
 export interface ContainerRecord {
@@ -110,16 +110,10 @@ export function releaseName(paths: Paths, name: string, id: string): void {
   if (readLink(`${paths.names}/${name}`) === id) unlink(`${paths.names}/${name}`)
 }
 
-/** The lock on a running container: an open, locked file. */
-export interface RunningLock {
-  fd: number
-  path: string
-}
-
 const encodeRunning = (record: RunningRecord) => new TextEncoder().encode(JSON.stringify(record).padEnd(4096))
 
 /** Enters a container among the running ones. It appears locked, so that nobody takes it for a dead one's. */
-export function enterRunning(paths: Paths, id: string, record: RunningRecord): RunningLock {
+export function enterRunning(paths: Paths, id: string, record: RunningRecord): FileLock {
   const path = runningPath(paths, id)
   const temporary = `${paths.running}/.${id}.${process.pid}`
   const fd = createExclusive(temporary)
@@ -137,27 +131,13 @@ export function enterRunning(paths: Paths, id: string, record: RunningRecord): R
 }
 
 /** Writes the record anew, in place, for the lock is on this file; its length stays. */
-export function updateRunning(lock: RunningLock, record: RunningRecord): void {
+export function updateRunning(lock: FileLock, record: RunningRecord): void {
   callResult("lseek", lock.fd, 0, 0)
   writeAll(lock.fd, encodeRunning(record))
 }
 
-/** Leaves the running ones. The file goes first: a lock without a file is nobody's. */
-export function leaveRunning(lock: RunningLock): void {
-  unlink(lock.path)
-  close(lock.fd)
-}
-
-/** Null where there is none, or half of one: a power cut has left a file without its content. */
-function readJson<T>(path: string): T | null {
-  const text = tryReadText(path)
-  try {
-    return text === null ? null : (JSON.parse(text) as T)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    return null
-  }
-}
+/** Leaves the running ones. */
+export const leaveRunning = releaseLock
 
 // updateRunning writes in place, and a reader may come in the middle of it; what stays broken is a power cut's.
 const RUNNING_ATTEMPTS = 5
@@ -175,7 +155,7 @@ export function readRunning(paths: Paths, id: string): RunningRecord | null {
 export const runningIds = (paths: Paths): string[] => listDir(paths.running).filter((name) => !name.startsWith("."))
 
 /** The lock of a running entry whose toybox is dead; null where it is alive, or the entry has just gone. */
-export function lockDead(paths: Paths, name: string): RunningLock | null {
+export function lockDead(paths: Paths, name: string): FileLock | null {
   const path = runningPath(paths, name)
   let fd: number
   try {
@@ -184,9 +164,7 @@ export function lockDead(paths: Paths, name: string): RunningLock | null {
     if (isErrno(error, "ENOENT")) return null
     throw error
   }
-  if (tryLock(fd) && (stat(`/proc/self/fd/${fd}`)?.nlink ?? 0) > 0) return { fd, path }
-  close(fd)
-  return null
+  return lockOpened(fd, path)
 }
 
 export function writeRecord(paths: Paths, record: ContainerRecord): void {

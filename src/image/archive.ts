@@ -4,9 +4,10 @@ import { isErrno } from "../../ffi/errno.ts"
 import { close, fileIdentity, open, stat } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
+import { type FileLock, releaseLock } from "../state-file.ts"
 import { removeAbandonedLayers } from "./cache/layers.ts"
 import { findCached } from "./cache/lookup.ts"
-import { type SourceLock, tryLockSource, unlockSource } from "./cache/sources.ts"
+import { tryLockSource } from "./cache/sources.ts"
 import { type ArchiveOptions, type Job, unpackIncoming } from "./incoming.ts"
 import { readFile } from "./layer/read-file.ts"
 import { startProgress } from "./progress.ts"
@@ -20,7 +21,7 @@ function shortName({ kind, name }: ArchiveSource): string {
   return (path.split("/").filter(Boolean).at(-1) ?? "").replace(/\p{Cc}/gu, "?")
 }
 
-async function lockSource(job: Job): Promise<SourceLock> {
+async function lockSource(job: Job): Promise<FileLock> {
   const { source, paths, quiet, signal, progress } = job
   for (let told = false; ; ) {
     const lock = tryLockSource(paths, source.kind, source.name)
@@ -74,7 +75,7 @@ export async function ensureArchive(source: ArchiveSource, paths: Paths, options
   removeAbandonedLayers(paths)
   const progress = startProgress(shortName(source), options.quiet)
   const job: Job = { ...options, source, paths, progress }
-  let lock: SourceLock | null = null
+  let lock: FileLock | null = null
   try {
     lock = await lockSource(job)
     const ready = cachedRoot(source, paths)
@@ -90,6 +91,6 @@ export async function ensureArchive(source: ArchiveSource, paths: Paths, options
     progress.stop()
     throw explained(error, source)
   } finally {
-    if (lock) unlockSource(lock)
+    if (lock) releaseLock(lock)
   }
 }

@@ -14,8 +14,7 @@ import {
   stringMap,
   strings,
 } from "./decode.ts"
-import { digestFault } from "./digest.ts"
-import { MAX_CONFIG } from "./manifest.ts"
+import { digestField, MAX_CONFIG } from "./manifest.ts"
 import type { Platform } from "./platform.ts"
 
 /** Docker's HEALTHCHECK; times in nanoseconds. */
@@ -111,13 +110,6 @@ const EMPTY_CONTAINER_CONFIG: ContainerConfig = {
   Volumes: [],
 }
 
-function diffId(field: Field): string {
-  const text = string(field)
-  const why = digestFault(text)
-  if (why !== null) throw fault(field, `"${text.slice(0, 150)}" is not a digest: ${why}`)
-  return text
-}
-
 function historyEntry(field: Field): HistoryEntry {
   const text = (name: string) => {
     const value = optional(member(field, name), string)
@@ -152,7 +144,7 @@ export function readConfig(bytes: Uint8Array, document: string): ImageConfig {
     ...(author === undefined ? {} : { author }),
     config: optional(member(root, "config"), containerConfig) ?? EMPTY_CONTAINER_CONFIG,
     // An image without layers has null here, as Go writes it.
-    diffIds: (optional(member(rootfs, "diff_ids"), (field) => list(field, MAX_LAYERS)) ?? []).map(diffId),
+    diffIds: (optional(member(rootfs, "diff_ids"), (field) => list(field, MAX_LAYERS)) ?? []).map(digestField),
     history: (optional(member(root, "history"), (field) => list(field, MAX_HISTORY)) ?? []).map(historyEntry),
   }
 }

@@ -64,7 +64,8 @@ export interface Index {
   readonly annotations: Readonly<Record<string, string>>
 }
 
-function digestField(field: Field): string {
+/** Reads a digest; the error names the field. */
+export function digestField(field: Field): string {
   const text = string(field)
   const why = digestFault(text)
   if (why !== null) throw fault(field, `"${text.slice(0, 150)}" is not a digest: ${why}`)

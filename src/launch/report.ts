@@ -7,19 +7,27 @@ import { sentence } from "../plan/sentence.ts"
 import type { Step, StepOf } from "../plan/steps.ts"
 import { ListFailure } from "./index.ts"
 
-/** What the kernel overloads: the errno alone misleads. */
-const HINTS: readonly { kind: Step["kind"] | "clone or unshare"; call?: string; errno: string; hint: string }[] = [
+interface Hint {
+  kind: Step["kind"]
+  call?: string
+  errno: string
+  hint: string
+}
+
+/** New namespaces are made by the clone, and by the child itself. */
+const NAMESPACE_HINTS = (["clone", "unshare"] as const).flatMap((kind): Hint[] => [
   {
-    kind: "clone or unshare",
+    kind,
     errno: "EPERM",
     hint: "toybox needs root (or CAP_SYS_ADMIN); a seccomp filter around it may refuse namespaces",
   },
-  {
-    kind: "clone or unshare",
-    errno: "ENOSPC",
-    hint: "a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces",
-  },
-  { kind: "clone or unshare", errno: "EINVAL", hint: "this kernel lacks a namespace asked for" },
+  { kind, errno: "ENOSPC", hint: "a limit on namespaces is reached: see /proc/sys/user/max_*_namespaces" },
+  { kind, errno: "EINVAL", hint: "this kernel lacks a namespace asked for" },
+])
+
+/** What the kernel overloads: the errno alone misleads. */
+const HINTS: readonly Hint[] = [
+  ...NAMESPACE_HINTS,
   {
     kind: "clone",
     errno: "EAGAIN",
@@ -95,12 +103,8 @@ export function stepError(steps: readonly Step[], calls: readonly Call[], index:
       { cause },
     )
   }
-  const isClone = step?.kind === "clone" || step?.kind === "unshare"
   const hint = HINTS.find(
-    (row) =>
-      (row.kind === step?.kind || (isClone && row.kind === "clone or unshare")) &&
-      (row.call ?? call.name) === call.name &&
-      row.errno === cause.errno,
+    (row) => row.kind === step?.kind && (row.call ?? call.name) === call.name && row.errno === cause.errno,
   )?.hint
   return new ToyboxError(`cannot ${step ? sentence(step) : "prepare the process"}`, {
     cause,

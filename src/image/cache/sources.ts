@@ -1,21 +1,9 @@
 /** Which layer an archive, an address or the digest of an archive was unpacked to: one small file for each. */
-import { call, callResult } from "../../../ffi/call.ts"
+import { callResult } from "../../../ffi/call.ts"
 import { AT_FDCWD, O_CREAT, O_RDWR } from "../../../ffi/constants/fcntl.ts"
-import {
-  close,
-  createExclusive,
-  exists,
-  listDir,
-  mkdirAll,
-  open,
-  rename,
-  stat,
-  tryLock,
-  tryReadText,
-  unlink,
-  writeAll,
-} from "../../../ffi/fs.ts"
+import { close, exists, listDir, mkdirAll, open, stat, tryLock, unlink } from "../../../ffi/fs.ts"
 import type { Paths } from "../../paths.ts"
+import { type FileLock, readJson, removeHalfWritten, tryLockFile, writeDurably } from "../../state-file.ts"
 
 /** What a layer is found by: the path of a file, an address without userinfo, or "sha256:HEX" of the archive's bytes. */
 export type SourceKind = "file" | "address" | "digest"
@@ -42,42 +30,16 @@ export interface SourceRecord {
 const sourceBase = (paths: Paths, kind: SourceKind, name: string): string =>
   `${paths.sources}/${kind}-${new Bun.CryptoHasher("sha256").update(name).digest("hex")}`
 
-function parse(text: string | null): SourceRecord | null {
-  if (text === null) return null
-  try {
-    return JSON.parse(text) as SourceRecord
-  } catch (error) {
-    // A power cut has left a file without its content: as if it were not there.
-    if (!(error instanceof SyntaxError)) throw error
-    return null
-  }
-}
-
 /** The record of a source; null where there is none. */
 export function readSource(paths: Paths, kind: SourceKind, name: string): SourceRecord | null {
-  const record = parse(tryReadText(`${sourceBase(paths, kind, name)}.json`))
+  const record = readJson<SourceRecord>(`${sourceBase(paths, kind, name)}.json`)
   return record?.kind === kind && record.name === name ? record : null
 }
 
 /** Writes or replaces a source's record. */
 export function writeSource(paths: Paths, record: SourceRecord): void {
-  mkdirAll(paths.sources, 0o700)
   const path = `${sourceBase(paths, record.kind, record.name)}.json`
-  // One digest may be found by two runs of different addresses at once.
-  const temporary = `${path}.${process.pid}.new`
-  unlink(temporary)
-  const fd = createExclusive(temporary)
-  if (fd === null) return
-  try {
-    writeAll(fd, new TextEncoder().encode(JSON.stringify(record)))
-    call("fsync", fd)
-    rename(temporary, path)
-  } catch (error) {
-    unlink(temporary)
-    throw error
-  } finally {
-    close(fd)
-  }
+  writeDurably(path, new TextEncoder().encode(JSON.stringify(record)))
 }
 
 /** Notes that a source was used, in its file's time of change: utimensat(2). */
@@ -94,11 +56,10 @@ export interface UsedSource extends SourceRecord {
 export function listSources(paths: Paths): UsedSource[] {
   return listDir(paths.sources).flatMap((name): UsedSource[] => {
     const path = `${paths.sources}/${name}`
-    const writer = /\.(\d+)\.new$/.exec(name)?.[1]
-    if (writer !== undefined && !exists(`/proc/${writer}`)) unlink(path)
+    removeHalfWritten(path)
     if (name.endsWith(".lock")) removeStaleLock(path)
     if (!name.endsWith(".json")) return []
-    const record = parse(tryReadText(path))
+    const record = readJson<SourceRecord>(path)
     return record === null ? [] : [{ ...record, used: stat(path)?.mtime ?? 0 }]
   })
 }
@@ -108,27 +69,10 @@ export function removeSource(paths: Paths, kind: SourceKind, name: string): void
   unlink(`${sourceBase(paths, kind, name)}.json`)
 }
 
-/** The right to fetch and unpack a source: an open, locked file. */
-export interface SourceLock {
-  fd: number
-  path: string
-}
-
-/** Takes it without waiting; null where another toybox has it. */
-export function tryLockSource(paths: Paths, kind: SourceKind, name: string): SourceLock | null {
+/** Takes the right to fetch and unpack a source, without waiting; null where another toybox has it. */
+export function tryLockSource(paths: Paths, kind: SourceKind, name: string): FileLock | null {
   mkdirAll(paths.sources, 0o700)
-  const path = `${sourceBase(paths, kind, name)}.lock`
-  const fd = open(path, O_RDWR | O_CREAT, 0o600)
-  // A lock on a file that was removed meanwhile is nobody's.
-  if (tryLock(fd) && (stat(`/proc/self/fd/${fd}`)?.nlink ?? 0) > 0) return { fd, path }
-  close(fd)
-  return null
-}
-
-/** Gives it back. The file goes first: a lock without a file is nobody's. */
-export function unlockSource({ fd, path }: SourceLock): void {
-  unlink(path)
-  close(fd)
+  return tryLockFile(`${sourceBase(paths, kind, name)}.lock`)
 }
 
 function removeStaleLock(path: string): void {

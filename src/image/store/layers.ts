@@ -2,11 +2,12 @@
 import { isErrno } from "../../../ffi/errno.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
+import { releaseLock } from "../../state-file.ts"
 import { abandonLayer, beginLayer, finishLayer, holdLayer, layerFacts } from "../cache/layers.ts"
 import { unpackLayer } from "../layer/unpack.ts"
 import type { Descriptor } from "../manifest.ts"
 import type { Progress } from "../progress.ts"
-import { storePaths, tryLockStore, unlockStore } from "./records.ts"
+import { storePaths, tryLockStore } from "./records.ts"
 import type { ImageOrigin } from "./remote.ts"
 
 /** A layer to be had. */
@@ -71,7 +72,7 @@ async function ensureLayer(job: LayerJob, layer: WantedLayer): Promise<void> {
         if (holdLayer(paths, layer.chainId) === null) await unpackOne(job, layer)
         return
       } finally {
-        unlockStore(lock)
+        releaseLock(lock)
       }
     }
     if (!told && !job.quiet) job.progress.note(`waiting for another toybox that is unpacking a layer of ${job.name}`)

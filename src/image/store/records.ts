@@ -3,26 +3,11 @@
  * images/layers (unpacked, by chain id, as cache/layers.ts keeps them). A name is written last, so that what it leads to is
  * there; what no name leads to is nobody's, and is removed or taken up again by a later command.
  */
-import { call } from "../../../ffi/call.ts"
-import { O_CREAT, O_RDONLY, O_RDWR } from "../../../ffi/constants/fcntl.ts"
+import { O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../../ffi/errno.ts"
-import {
-  close,
-  createExclusive,
-  exists,
-  listDir,
-  mkdirAll,
-  open,
-  readAll,
-  rename,
-  stat,
-  tryLock,
-  tryReadText,
-  unlink,
-  writeAll,
-} from "../../../ffi/fs.ts"
-import { ToyboxError } from "../../errors.ts"
+import { close, listDir, mkdirAll, open, readAll, unlink } from "../../../ffi/fs.ts"
 import type { Paths } from "../../paths.ts"
+import { type FileLock, readJson, releaseLock, removeHalfWritten, tryLockFile, writeDurably } from "../../state-file.ts"
 import { matches, splitDigest } from "../digest.ts"
 
 /** refs/HEX.json, named by the SHA-256 of its name. */
@@ -59,37 +44,9 @@ function blobPath(paths: Paths, digest: string): string {
   return `${paths.state}/images/blobs/${algorithm}/${hex}`
 }
 
-/** Writes a file so that it is there whole, and stays after a power cut, or is not there. */
-function writeDurably(path: string, bytes: Uint8Array): void {
-  mkdirAll(path.slice(0, path.lastIndexOf("/")), 0o700)
-  const temporary = `${path}.${process.pid}.new`
-  unlink(temporary)
-  const fd = createExclusive(temporary)
-  if (fd === null) throw new ToyboxError(`${temporary} is being written by another process`)
-  try {
-    writeAll(fd, bytes)
-    call("fsync", fd)
-    rename(temporary, path)
-  } catch (error) {
-    unlink(temporary)
-    throw error
-  } finally {
-    close(fd)
-  }
-}
-
-function parse(text: string | null): ImageRecord | null {
-  try {
-    return text === null ? null : (JSON.parse(text) as ImageRecord)
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    return null
-  }
-}
-
 /** The image of a name; null where there is none. */
 export function readImage(paths: Paths, name: string): ImageRecord | null {
-  const record = parse(tryReadText(refPath(paths, name)))
+  const record = readJson<ImageRecord>(refPath(paths, name))
   return record?.name === name ? record : null
 }
 
@@ -104,9 +61,8 @@ export const removeName = (paths: Paths, name: string): boolean => unlink(refPat
 export function listImages(paths: Paths): ImageRecord[] {
   const directory = `${paths.state}/images/refs`
   const records = listDir(directory).flatMap((file): ImageRecord[] => {
-    const writer = /\.(\d+)\.new$/.exec(file)?.[1]
-    if (writer !== undefined && !exists(`/proc/${writer}`)) unlink(`${directory}/${file}`)
-    const record = file.endsWith(".json") ? parse(tryReadText(`${directory}/${file}`)) : null
+    removeHalfWritten(`${directory}/${file}`)
+    const record = file.endsWith(".json") ? readJson<ImageRecord>(`${directory}/${file}`) : null
     return record === null ? [] : [record]
   })
   return records.sort((a, b) => (a.pulled < b.pulled ? 1 : -1))
@@ -144,22 +100,11 @@ export function removeBlobs(paths: Paths, kept: ReadonlySet<string>): void {
   }
 }
 
-/** The right to do something, one process at a time: an open, locked file. */
-export interface StoreLock {
-  fd: number
-  path: string
-}
-
-/** Takes it without waiting; null where another toybox has it. */
-export function tryLockStore(paths: Paths, what: string): StoreLock | null {
+/** Takes the right to do something without waiting; null where another toybox has it. */
+export function tryLockStore(paths: Paths, what: string): FileLock | null {
   const directory = `${paths.state}/images/locks`
   mkdirAll(directory, 0o700)
-  const path = `${directory}/${hashed(what)}`
-  const fd = open(path, O_RDWR | O_CREAT, 0o600)
-  // A lock on a file that was removed meanwhile is nobody's.
-  if (tryLock(fd) && (stat(`/proc/self/fd/${fd}`)?.nlink ?? 0) > 0) return { fd, path }
-  close(fd)
-  return null
+  return tryLockFile(`${directory}/${hashed(what)}`)
 }
 
 /** What names lead to is written, and looked for to be removed, under one lock. */
@@ -177,13 +122,7 @@ export async function withContent<T>(paths: Paths, action: () => T): Promise<T> 
     try {
       return action()
     } finally {
-      unlockStore(lock)
+      releaseLock(lock)
     }
   }
-}
-
-/** Gives it back. The file goes first: a lock without a file is nobody's. */
-export function unlockStore({ fd, path }: StoreLock): void {
-  unlink(path)
-  close(fd)
 }

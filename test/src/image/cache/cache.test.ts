@@ -22,10 +22,10 @@ import {
   removeSource,
   type SourceRecord,
   tryLockSource,
-  unlockSource,
   writeSource,
 } from "../../../../src/image/cache/sources.ts"
 import type { Paths } from "../../../../src/paths.ts"
+import { releaseLock } from "../../../../src/state-file.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../../helpers/scratch.ts"
 import { makeState } from "../../container/temp-state.ts"
 
@@ -172,10 +172,10 @@ describe("a source", () => {
     expect(lock).not.toBeNull()
     expect(tryLockSource(paths, "file", "/x")).toBeNull()
     const other = tryLockSource(paths, "file", "/y")
-    if (lock) unlockSource(lock)
+    if (lock) releaseLock(lock)
     const again = tryLockSource(paths, "file", "/x")
     expect(again).not.toBeNull()
-    for (const held of [other, again]) if (held) unlockSource(held)
+    for (const held of [other, again]) if (held) releaseLock(held)
     expect(readdirSync(paths.sources)).toEqual([])
   })
 })

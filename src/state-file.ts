@@ -1,0 +1,76 @@
+/** Files of the state directory: read as JSON, replaced for good, and locked by open files, which the kernel gives up. */
+import { call } from "../ffi/call.ts"
+import { O_CREAT, O_RDWR } from "../ffi/constants/fcntl.ts"
+import {
+  close,
+  createExclusive,
+  exists,
+  mkdirAll,
+  open,
+  rename,
+  stat,
+  tryLock,
+  tryReadText,
+  unlink,
+  writeAll,
+} from "../ffi/fs.ts"
+import { ToyboxError } from "./errors.ts"
+
+/** Null where there is none, or half of one: a power cut has left a file without its content. Throws SyscallError. */
+export function readJson<T>(path: string): T | null {
+  const text = tryReadText(path)
+  try {
+    return text === null ? null : (JSON.parse(text) as T)
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    return null
+  }
+}
+
+/** Writes a file, closed to others, so that it is there whole, and stays after a power cut, or is not there. */
+export function writeDurably(path: string, bytes: Uint8Array): void {
+  mkdirAll(path.slice(0, path.lastIndexOf("/")), 0o700)
+  // Two may write the same at once.
+  const temporary = `${path}.${process.pid}.new`
+  unlink(temporary)
+  const fd = createExclusive(temporary)
+  if (fd === null) throw new ToyboxError(`${temporary} is being written by another process`)
+  try {
+    writeAll(fd, bytes)
+    call("fsync", fd)
+    rename(temporary, path)
+  } catch (error) {
+    unlink(temporary)
+    throw error
+  } finally {
+    close(fd)
+  }
+}
+
+/** Removes the file if it is what a killed writeDurably has left. */
+export function removeHalfWritten(path: string): void {
+  const writer = /\.(\d+)\.new$/.exec(path)?.[1]
+  if (writer !== undefined && !exists(`/proc/${writer}`)) unlink(path)
+}
+
+/** A right that one process has at a time: an open file, locked by flock(2). */
+export interface FileLock {
+  fd: number
+  path: string
+}
+
+/** Locks the open file at `path` without waiting. Null, and closed, where another has it or it was removed: that is nobody's. */
+export function lockOpened(fd: number, path: string): FileLock | null {
+  if (tryLock(fd) && (stat(`/proc/self/fd/${fd}`)?.nlink ?? 0) > 0) return { fd, path }
+  close(fd)
+  return null
+}
+
+/** Makes and locks a file. Null where another process has it. */
+export const tryLockFile = (path: string): FileLock | null => lockOpened(open(path, O_RDWR | O_CREAT, 0o600), path)
+
+/** Gives it back. The file goes first: a lock without a file is nobody's. */
+export function releaseLock({ fd, path }: FileLock): void {
+  unlink(path)
+  close(fd)
+}
