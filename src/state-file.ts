@@ -28,7 +28,12 @@ export function readJson<T>(path: string): T | null {
 }
 
 /** Writes a file, closed to others, so that it is there whole, and stays after a power cut, or is not there. */
-export function writeDurably(path: string, bytes: Uint8Array): void {
+export const writeDurably = (path: string, bytes: Uint8Array): void => replaceFile(path, bytes, true)
+
+/** The same for what may be lost, or be empty, after a power cut: fsync(2) waits for much that others have written. */
+export const writeAtOnce = (path: string, bytes: Uint8Array): void => replaceFile(path, bytes, false)
+
+function replaceFile(path: string, bytes: Uint8Array, durable: boolean): void {
   mkdirAll(path.slice(0, path.lastIndexOf("/")), 0o700)
   // Two may write the same at once.
   const temporary = `${path}.${process.pid}.new`
@@ -37,7 +42,7 @@ export function writeDurably(path: string, bytes: Uint8Array): void {
   if (fd === null) throw new ToyboxError(`${temporary} is being written by another process`)
   try {
     writeAll(fd, bytes)
-    call("fsync", fd)
+    if (durable) call("fsync", fd)
     rename(temporary, path)
   } catch (error) {
     unlink(temporary)

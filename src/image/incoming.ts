@@ -89,7 +89,15 @@ export async function unpackIncoming(job: Job, incoming: Incoming): Promise<stri
       writeSource(paths, record)
       written.push(record)
     }
-    return finishLayer(paths, layer, unpacked.diffId, { bytes: unpacked.bytes, entries: unpacked.entries, created })
+    // What was fetched may be hard to get again.
+    const durable = source.kind !== "file"
+    return finishLayer(
+      paths,
+      layer,
+      unpacked.diffId,
+      { bytes: unpacked.bytes, entries: unpacked.entries, created },
+      durable,
+    )
   } catch (error) {
     for (const { kind, name } of written) removeSource(paths, kind, name)
     abandonLayer(layer)

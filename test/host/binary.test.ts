@@ -178,7 +178,7 @@ describe.skipIf(!isRoot)("toybox runs", () => {
     const { stdout } = await toybox(inNamespace, { binary: "/usr/bin/unshare", env: { toybox: toyboxBinary() } })
     expect(stdout).toBe("/\n")
     const root = makeRoot()
-    expect(await toybox(run("./bin/../../" + root.split("/").at(-1), "echo", "near"), { cwd: root })).toMatchObject({
+    expect(await toybox(run(`./bin/../../${root.split("/").at(-1)}`, "echo", "near"), { cwd: root })).toMatchObject({
       stdout: "near\n",
     })
   })

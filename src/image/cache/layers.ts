@@ -13,15 +13,16 @@ import {
   mkdir,
   mkdirAll,
   open,
+  readText,
   rename,
   tryLock,
   tryLockShared,
-  tryReadText,
   writeFile,
 } from "../../../ffi/fs.ts"
 import { removeTree } from "../../../ffi/remove-tree.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
+import { readJson, writeAtOnce } from "../../state-file.ts"
 
 /** layer.json. */
 export interface LayerFacts {
@@ -30,6 +31,8 @@ export interface LayerFacts {
   entries: number
   /** ISO 8601. */
   created: string
+  /** Of a layer that may not be on the disk yet: the boot it is whole in. */
+  boot?: string
 }
 
 /** A directory of ours, locked as long as `fd` is open. */
@@ -39,6 +42,9 @@ export interface Held {
 }
 
 const FINISH_ATTEMPTS = 200
+/** Milliseconds: the kernel has written most by itself then. */
+const SYNC_AFTER = 60_000
+const encode = (facts: LayerFacts): Uint8Array => new TextEncoder().encode(JSON.stringify(facts))
 const DIGEST = /^sha256:[0-9a-f]{64}$/
 
 /** Where the layer of a digest is. Throws where it is none, for digests are read from files. */
@@ -59,8 +65,27 @@ function openDirectory(path: string): number | null {
   }
 }
 
+const bootId = (): string => readText("/proc/sys/kernel/random/boot_id").trim()
+const factsPath = (layer: string): string => `${layer}/layer.json`
+
+/** Null where a power cut has taken it. */
+const readFacts = (layer: string): LayerFacts | null => readJson<LayerFacts>(factsPath(layer))
+
+/** Whether the layer, locked by `fd`, has all its content. One that was not synchronised is, after a minute: that is cheap then. */
+function isWhole(fd: number, path: string): boolean {
+  const facts = readFacts(path)
+  if (facts?.boot === undefined) return facts !== null
+  const { boot, ...rest } = facts
+  if (boot !== bootId()) return false
+  if (Date.now() - Date.parse(facts.created) > SYNC_AFTER) {
+    call("syncfs", fd)
+    writeAtOnce(factsPath(path), encode(rest))
+  }
+  return true
+}
+
 /**
- * Keeps a layer from being removed until this process ends, and returns its root; null where it is not there. Three
+ * Keeps a layer from being removed until this process ends, and returns its root; null where it is not there. Few
  * calls: this is on the way of every container on a cached archive.
  */
 export function holdLayer(paths: Paths, digest: string): string | null {
@@ -68,7 +93,12 @@ export function holdLayer(paths: Paths, digest: string): string | null {
   const fd = openDirectory(path)
   if (fd === null) return null
   // By path: the directory that was opened may have been moved away, to be removed, before it was locked.
-  if (tryLockShared(fd) && exists(layerRoot(path))) return layerRoot(path)
+  if (tryLockShared(fd) && exists(layerRoot(path))) {
+    if (isWhole(fd, path)) return layerRoot(path)
+    close(fd)
+    removeLayer(paths, digest, () => false)
+    return null
+  }
   close(fd)
   return null
 }
@@ -101,13 +131,14 @@ export function abandonLayer({ fd, path }: Held): void {
 }
 
 /**
- * Puts a finished layer in its place, after its content is on the disk: a power cut must not leave a layer of empty files.
- * Where another toybox was faster, its layer stays. Returns the root, held as by holdLayer.
+ * Puts a finished layer in its place. A power cut must not leave a layer of empty files: its content is on the disk
+ * before (`durable`), or it counts until the next boot only, which suits what is made again from a file at hand. Where
+ * another toybox was faster, its layer stays. Returns the root, held as by holdLayer.
  */
-export function finishLayer(paths: Paths, layer: Held, digest: string, facts: LayerFacts): string {
+export function finishLayer(paths: Paths, layer: Held, digest: string, facts: LayerFacts, durable: boolean): string {
   const path = layerPath(paths, digest)
-  writeFile(`${layer.path}/layer.json`, JSON.stringify(facts))
-  call("syncfs", layer.fd)
+  writeFile(factsPath(layer.path), JSON.stringify(durable ? facts : { ...facts, boot: bootId() }))
+  if (durable) call("syncfs", layer.fd)
   for (let attempt = 0; ; attempt++) {
     const there = holdLayer(paths, digest)
     if (there !== null) {
@@ -130,10 +161,7 @@ export function finishLayer(paths: Paths, layer: Held, digest: string, facts: La
 }
 
 /** What is known of a layer; null where there is none. */
-export function layerFacts(paths: Paths, digest: string): LayerFacts | null {
-  const text = tryReadText(`${layerPath(paths, digest)}/layer.json`)
-  return text === null ? null : (JSON.parse(text) as LayerFacts)
-}
+export const layerFacts = (paths: Paths, digest: string): LayerFacts | null => readFacts(layerPath(paths, digest))
 
 /** The digests of all layers. */
 export const listLayers = (paths: Paths): string[] =>

@@ -3,7 +3,7 @@ import { callResult } from "../../../ffi/call.ts"
 import { AT_FDCWD, O_CREAT, O_RDWR } from "../../../ffi/constants/fcntl.ts"
 import { close, exists, listDir, mkdirAll, open, stat, tryLock, unlink } from "../../../ffi/fs.ts"
 import type { Paths } from "../../paths.ts"
-import { type FileLock, readJson, removeHalfWritten, tryLockFile, writeDurably } from "../../state-file.ts"
+import { type FileLock, readJson, removeHalfWritten, tryLockFile, writeAtOnce } from "../../state-file.ts"
 
 /** What a layer is found by: the path of a file, an address without userinfo, or "sha256:HEX" of the archive's bytes. */
 export type SourceKind = "file" | "address" | "digest"
@@ -36,10 +36,10 @@ export function readSource(paths: Paths, kind: SourceKind, name: string): Source
   return record?.kind === kind && record.name === name ? record : null
 }
 
-/** Writes or replaces a source's record. */
+/** Writes or replaces a source's record. After a power cut one may be gone: the source is unpacked again. */
 export function writeSource(paths: Paths, record: SourceRecord): void {
   const path = `${sourceBase(paths, record.kind, record.name)}.json`
-  writeDurably(path, new TextEncoder().encode(JSON.stringify(record)))
+  writeAtOnce(path, new TextEncoder().encode(JSON.stringify(record)))
 }
 
 /** Notes that a source was used, in its file's time of change: utimensat(2). */

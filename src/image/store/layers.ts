@@ -53,7 +53,7 @@ async function unpackOne(job: LayerJob, layer: WantedLayer): Promise<void> {
       })
     job.signal.throwIfAborted()
     const facts = { bytes: found.bytes, entries: found.entries, created: new Date().toISOString() }
-    finishLayer(paths, held, chainId, facts)
+    finishLayer(paths, held, chainId, facts, true)
   } catch (error) {
     abandonLayer(held)
     if (!isErrno(error, "ENOSPC", "EDQUOT")) throw error

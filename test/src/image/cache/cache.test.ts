@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { existsSync, mkdirSync, readdirSync, renameSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { close, fileIdentity } from "../../../../ffi/fs.ts"
 import { findLayer, listCache, pruneCache, removeCached } from "../../../../src/image/cache/inventory.ts"
@@ -38,7 +38,7 @@ const digest = (letter: string) => `sha256:${letter.repeat(64)}`
 function addLayer(paths: Paths, name: string): string {
   const layer = beginLayer(paths)
   writeFileSync(join(layer.path, "root/name"), name)
-  const root = finishLayer(paths, layer, name, FACTS)
+  const root = finishLayer(paths, layer, name, FACTS, true)
   close(layer.fd)
   return root
 }
@@ -59,7 +59,7 @@ describe("a layer", () => {
     const layer = beginLayer(paths)
     expect(holdLayer(paths, digest("a"))).toBeNull()
     expect(listLayers(paths)).toEqual([])
-    const root = finishLayer(paths, layer, digest("a"), FACTS)
+    const root = finishLayer(paths, layer, digest("a"), FACTS, true)
     expect(root).toBe(layerRoot(layerPath(paths, digest("a"))))
     expect(existsSync(root)).toBe(true)
     expect(layerFacts(paths, digest("a"))).toEqual(FACTS)
@@ -71,10 +71,33 @@ describe("a layer", () => {
     const paths = makeState()
     const [first, second] = [beginLayer(paths), beginLayer(paths)]
     writeFileSync(join(first.path, "root/first"), "")
-    const root = finishLayer(paths, first, digest("b"), FACTS)
-    expect(finishLayer(paths, second, digest("b"), FACTS)).toBe(root)
+    const root = finishLayer(paths, first, digest("b"), FACTS, true)
+    expect(finishLayer(paths, second, digest("b"), FACTS, true)).toBe(root)
     expect(readdirSync(root)).toEqual(["first"])
     expect(readdirSync(join(paths.layers, "new"))).toEqual([])
+  })
+
+  test("that is not on the disk yet counts until the next boot, and for good once it is", () => {
+    const paths = makeState()
+    const make = (created: string) => {
+      const layer = beginLayer(paths)
+      finishLayer(paths, layer, digest("f"), { ...FACTS, created }, false)
+      close(layer.fd)
+      return `${layerPath(paths, digest("f"))}/layer.json`
+    }
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+    for (const text of [JSON.stringify({ ...FACTS, boot: "another" }), "", '{"bytes":1']) {
+      writeFileSync(make(FACTS.created), text)
+      expect(holdLayer(paths, digest("f"))).toBeNull()
+      expect(listLayers(paths)).toEqual([])
+    }
+    const created = new Date().toISOString()
+    const file = make(created)
+    expect(holdLayer(paths, digest("f"))).not.toBeNull()
+    expect(layerFacts(paths, digest("f"))).toEqual({ ...FACTS, created, boot })
+    writeFileSync(file, JSON.stringify({ ...FACTS, boot }))
+    expect(holdLayer(paths, digest("f"))).not.toBeNull()
+    expect(layerFacts(paths, digest("f"))).toEqual(FACTS)
   })
 
   test("that is held, or kept by somebody, is not removed", () => {
