@@ -16,6 +16,42 @@ export interface CgroupStats {
   readonly throttledPeriods: number | null
   readonly throttledUsec: number | null
   readonly pidsCurrent: number | null
+  readonly pidsLimit: number | null
+  /** Page cache that the kernel can drop at once: not counted as used by docker stats. */
+  readonly inactiveFileBytes: number | null
+  readonly blockReadBytes: number | null
+  readonly blockWriteBytes: number | null
+  readonly pressure: Pressures
+}
+
+/** Pressure stall information, psi.rst: v2 only. */
+export interface Pressure {
+  /** Share of the last ten seconds in which somebody waited, in percent. */
+  readonly someAvg10: number
+  /** Microseconds in which somebody waited, since the cgroup was made. */
+  readonly someTotalUsec: number
+}
+
+export type Pressures = Readonly<Record<"cpu" | "memory" | "io", Pressure | null>>
+
+const NO_PRESSURE: Pressures = { cpu: null, memory: null, io: null }
+
+function pressure(text: string | null): Pressure | null {
+  const [, avg10, total] = /^some avg10=([\d.]+) .*total=(\d+)$/m.exec(text ?? "") ?? []
+  return avg10 === undefined ? null : { someAvg10: Number(avg10), someTotalUsec: Number(total) }
+}
+
+/** The sum over all devices of a column of io.stat (`8:0 rbytes=1 wbytes=2 …`), cgroup-v2.rst. */
+function ioSum(text: string | null, key: string): number | null {
+  if (text === null) return null
+  return [...text.matchAll(new RegExp(`\\b${key}=(\\d+)`, "g"))].reduce((sum, [, bytes]) => sum + Number(bytes), 0)
+}
+
+/** The sum over all devices of one operation (`8:0 Read 1`), blkio-controller.rst. */
+function blkioSum(text: string | null, operation: "Read" | "Write"): number | null {
+  if (text === null) return null
+  const lines = text.matchAll(new RegExp(`^\\d+:\\d+ ${operation} (\\d+)$`, "gm"))
+  return [...lines].reduce((sum, [, bytes]) => sum + Number(bytes), 0)
 }
 
 /** The value after `key` in a flat-keyed file (`key value` lines). */
@@ -41,6 +77,7 @@ function limit(text: string | null): number | null {
 
 function v2Stats(read: Read): CgroupStats {
   const cpu = read("unified", "cpu.stat")
+  const io = read("unified", "io.stat")
   return {
     memoryCurrentBytes: single(read("unified", "memory.current")),
     memoryPeakBytes: single(read("unified", "memory.peak")),
@@ -53,11 +90,21 @@ function v2Stats(read: Read): CgroupStats {
     throttledPeriods: keyed(cpu, "nr_throttled"),
     throttledUsec: keyed(cpu, "throttled_usec"),
     pidsCurrent: single(read("unified", "pids.current")),
+    pidsLimit: limit(read("unified", "pids.max")),
+    inactiveFileBytes: keyed(read("unified", "memory.stat"), "inactive_file"),
+    blockReadBytes: ioSum(io, "rbytes"),
+    blockWriteBytes: ioSum(io, "wbytes"),
+    pressure: {
+      cpu: pressure(read("unified", "cpu.pressure")),
+      memory: pressure(read("unified", "memory.pressure")),
+      io: pressure(read("unified", "io.pressure")),
+    },
   }
 }
 
 function v1Stats(read: Read): CgroupStats {
   const cpu = read("cpu", "cpu.stat")
+  const block = read("blkio", "blkio.throttle.io_service_bytes_recursive")
   return {
     memoryCurrentBytes: single(read("memory", "memory.usage_in_bytes")),
     memoryPeakBytes: single(read("memory", "memory.max_usage_in_bytes")),
@@ -71,6 +118,11 @@ function v1Stats(read: Read): CgroupStats {
     throttledPeriods: keyed(cpu, "nr_throttled"),
     throttledUsec: times(1e-3, keyed(cpu, "throttled_time")),
     pidsCurrent: single(read("pids", "pids.current")),
+    pidsLimit: limit(read("pids", "pids.max")),
+    inactiveFileBytes: keyed(read("memory", "memory.stat"), "total_inactive_file"),
+    blockReadBytes: blkioSum(block, "Read"),
+    blockWriteBytes: blkioSum(block, "Write"),
+    pressure: NO_PRESSURE,
   }
 }
 

@@ -7,6 +7,7 @@ import { CACHE_OPTIONS } from "./commands/cache-options.ts"
 import { EXEC_OPTIONS } from "./commands/exec-options.ts"
 import { IMAGES_OPTIONS, PULL_OPTIONS, RMI_OPTIONS } from "./commands/images-options.ts"
 import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
+import { DIFF_OPTIONS, STATS_OPTIONS, TOP_OPTIONS } from "./commands/observe-options.ts"
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
@@ -46,6 +47,23 @@ const COMMANDS: Record<string, CommandDef> = {
     }),
   }),
   ps: defineCommand({ meta: { name: "ps", description: "List containers" }, args: args(PS_OPTIONS) }),
+  top: defineCommand({
+    meta: { name: "top", description: "Show the processes of a container" },
+    args: args(TOP_OPTIONS, {
+      container: { type: "positional", required: true, description: "Name or id" },
+      options: { type: "positional", required: false, description: "Of ps: -ef (the default), aux, -o pid,user,args" },
+    }),
+  }),
+  diff: defineCommand({
+    meta: { name: "diff", description: "Show what a container added, changed and deleted" },
+    args: args(DIFF_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
+  }),
+  stats: defineCommand({
+    meta: { name: "stats", description: "Show what running containers use" },
+    args: args(STATS_OPTIONS, {
+      container: { type: "positional", required: false, description: "Names or ids (default: all)" },
+    }),
+  }),
   rm: defineCommand({
     meta: { name: "rm", description: "Remove containers" },
     args: args(RM_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),

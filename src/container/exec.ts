@@ -5,15 +5,15 @@ import { windowSize } from "../../ffi/tty.ts"
 import { ToyboxError } from "../errors.ts"
 import { explainFailure } from "../launch/report.ts"
 import { notice } from "../log.ts"
-import type { Capabilities, Process, Spec } from "../oci/runtime.ts"
+import type { Capabilities, Process } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { compileFilter } from "../security/seccomp/filter.ts"
 import { enter } from "./enter.ts"
 import { ownCapabilities } from "./facts.ts"
 import { resolveIdentity } from "./identity.ts"
 import { launchError } from "./launch-error.ts"
-import { recover } from "./recover.ts"
-import { isAlive, type RunningRecord, readRecord, readRunning, resolveId } from "./state.ts"
+import { findRunning } from "./running.ts"
+import { isAlive } from "./state.ts"
 import { openStdio } from "./stdio.ts"
 import { supervise } from "./supervise.ts"
 
@@ -76,21 +76,12 @@ function execProcess(own: Process, options: ExecOptions, rootFd: number, hostnam
   }
 }
 
-/** The container and its spec. Throws ToyboxError where it does not run. */
-function find(paths: Paths, reference: string): { running: RunningRecord; spec: Spec } {
-  recover(paths)
-  const id = resolveId(paths, reference)
-  const running = readRunning(paths, id)
-  const record = readRecord(paths, id)
-  if (!running || !record || !isAlive(running)) {
-    throw new ToyboxError(`container ${reference} is not running`, { hint: "toybox ps lists those that run" })
-  }
-  return { running, spec: record.spec }
-}
-
 /** Runs a command in a container by name or id; returns its exit code. `signalFd` is of takeSignals. */
 export async function exec(paths: Paths, reference: string, options: ExecOptions, signalFd: number): Promise<number> {
-  const { running, spec: own } = find(paths, reference)
+  const {
+    running,
+    record: { spec: own },
+  } = findRunning(paths, reference)
   const { pid, startTime, cgroup } = running
   const rootFd = open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY)
   // Looked at once more, now that it is held: the number may have become another's.

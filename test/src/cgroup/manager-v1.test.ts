@@ -174,8 +174,10 @@ test("kill gives up on what does not die, and leaves it thawed", () => {
 
 test("stats in the units of v2", () => {
   const { cgroups, fake } = v1Machine()
-  const { manager } = createCgroup(cgroups, { path, resources: {} }, { io: fake.io })
-  expect(manager.stats()).toEqual({
+  const { manager } = createCgroup(cgroups, { path, resources: {}, allControllers: true }, { io: fake.io })
+  const serviced = "8:0 Read 10\n8:0 Write 20\n8:0 Total 30\n8:16 Read 5\nTotal 35\n"
+  fake.files.set(at("blkio", "blkio.throttle.io_service_bytes_recursive"), serviced)
+  expect(manager.stats()).toMatchObject({
     memoryCurrentBytes: 4096,
     memoryPeakBytes: 8192,
     memoryLimitBytes: null,
@@ -187,6 +189,9 @@ test("stats in the units of v2", () => {
     throttledPeriods: 4,
     throttledUsec: 9,
     pidsCurrent: 6,
+    blockReadBytes: 15,
+    blockWriteBytes: 20,
+    pressure: { cpu: null, memory: null, io: null },
   })
   expect(manager.oomKills()).toBe(2)
 })

@@ -83,7 +83,11 @@ test("kill writes cgroup.kill; without that file it freezes, kills and thaws", (
 test("stats, OOM kills and limit; killing what is gone is fine", () => {
   const { cgroups, fake } = v2Machine()
   const { manager } = createCgroup(cgroups, request, { io: fake.io })
-  expect(openCgroup(manager.handle, fake.io).stats()).toEqual({
+  fake.files.set(`${DIR}/io.stat`, "8:0 rbytes=10 wbytes=20 rios=1 wios=2\n8:16 rbytes=5 wbytes=0 rios=1 wios=0\n")
+  const full = "full avg10=0.00 avg60=0.00 avg300=0.00 total=7\n"
+  fake.files.set(`${DIR}/memory.pressure`, `some avg10=1.50 avg60=0.10 avg300=0.02 total=1234\n${full}`)
+  fake.files.set(`${DIR}/memory.stat`, "anon 5\ninactive_file 4000\n")
+  expect(openCgroup(manager.handle, fake.io).stats()).toMatchObject({
     memoryCurrentBytes: 4096,
     memoryPeakBytes: 8192,
     memoryLimitBytes: LIMIT,
@@ -95,6 +99,11 @@ test("stats, OOM kills and limit; killing what is gone is fine", () => {
     throttledPeriods: 4,
     throttledUsec: 9,
     pidsCurrent: 6,
+    pidsLimit: 10,
+    inactiveFileBytes: 4000,
+    blockReadBytes: 15,
+    blockWriteBytes: 20,
+    pressure: { cpu: null, memory: { someAvg10: 1.5, someTotalUsec: 1234 }, io: null },
   })
   expect(manager.oomKills()).toBe(2)
   expect(manager.memoryLimit()).toBe(LIMIT)

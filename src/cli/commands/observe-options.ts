@@ -1,0 +1,24 @@
+import type { OptionDefinitions } from "../argv.ts"
+import { GLOBAL_OPTIONS } from "./run-options.ts"
+
+/** The options of `toybox top`; what follows the container is of ps. */
+export const TOP_OPTIONS = {
+  help: { type: "boolean", description: "Show this text" },
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions
+
+/** The options of `toybox diff`. */
+export const DIFF_OPTIONS = {
+  json: { type: "boolean", description: "One JSON object a line" },
+  help: { type: "boolean", description: "Show this text" },
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions
+
+/** The options of `toybox stats`. */
+export const STATS_OPTIONS = {
+  "no-stream": { type: "boolean", description: "One look, and end" },
+  interval: { type: "string", valueHint: "SECONDS", description: "Time between two looks (default: 1)" },
+  json: { type: "boolean", description: "One JSON object a line" },
+  help: { type: "boolean", description: "Show this text" },
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions

@@ -1,0 +1,25 @@
+/** toybox top. */
+import { openCgroup } from "../../cgroup/manager.ts"
+import { columnsOf, processRows, readProcesses } from "../../container/observe/processes.ts"
+import { findRunning } from "../../container/running.ts"
+import { UsageError } from "../../errors.ts"
+import { print } from "../../log.ts"
+import { ensurePaths, pathsFor } from "../../paths.ts"
+import { parseArgv } from "../argv.ts"
+import { shown, table } from "../table.ts"
+import { TOP_OPTIONS } from "./observe-options.ts"
+
+export async function topCommand(words: readonly string[]): Promise<number> {
+  const { booleans, strings, rest } = parseArgv(words, TOP_OPTIONS)
+  if (booleans.get("help")) return (await import("../usage.ts")).printUsage("top")
+  const [reference, ...options] = rest
+  if (reference === undefined) throw new UsageError("top needs a container", { hint: "toybox ps lists those that run" })
+  const columns = columnsOf(options)
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  ensurePaths(paths)
+  const { running } = findRunning(paths, reference)
+  const pids = running.cgroup === null ? [running.pid] : openCgroup(running.cgroup).pids()
+  const rows = processRows(readProcesses(pids.sort((a, b) => a - b)), columns)
+  print([table(rows.map((row) => row.map(shown)))])
+  return 0
+}

@@ -1,0 +1,89 @@
+/** toybox top, diff, stats. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { toyboxBinary } from "../helpers/binary.ts"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { makeRoot } from "../helpers/root.ts"
+import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { type RunningToybox, startToybox, toybox } from "../helpers/toybox.ts"
+import { terminal } from "../helpers/tty.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+
+describe.skipIf(!isRoot)("a running container", () => {
+  let container: RunningToybox
+
+  beforeAll(async () => {
+    const root = makeRoot({
+      files: { "data/kept": "1", "data/gone": "1", "data/changed": "1", "old/a": "1", "old/b": "1" },
+    })
+    const script =
+      "rm /data/gone; echo 2 > /data/changed; echo 3 > /data/new; mkdir /fresh; echo x > /fresh/x; " +
+      "rm -r /old; mkdir /old; echo 4 > /old/b; ln -s /etc/passwd /link; sleep 1000 & echo ready; while :; do :; done"
+    const limits = ["--name", "observed", "--pids", "50", "--mem", "100M", "--cpu", "20%"]
+    container = await startToybox(ownRun("--rm", ...limits, root, "sh", "-c", script), { timeoutSeconds: 60 })
+    await container.waitFor("ready")
+  })
+
+  afterAll(async () => {
+    container.kill("SIGTERM")
+    await container.wait()
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("shows its processes, in the columns of ps", async () => {
+    const { stdout, exitCode } = await toybox(["top", "observed"])
+    expect(exitCode).toBe(0)
+    const [head, ...rows] = stdout.trim().split("\n")
+    expect(head).toMatch(/^UID +PID +PPID +C +STIME +TTY +TIME +CMD$/)
+    expect(rows).toHaveLength(2)
+    expect(stdout).toContain("sleep 1000")
+    expect((await toybox(["top", "observed", "-o", "comm,user"])).stdout.split("\n").slice(1, 3).sort()).toEqual([
+      "sh        root",
+      "sleep     root",
+    ])
+    expect(await toybox(["top", "nobody"])).toMatchObject({ exitCode: 125 })
+    expect(await toybox(["top", "observed", "--forest"])).toMatchObject({ exitCode: 125 })
+  })
+
+  test("shows what it changed, and not what was made to mount on", async () => {
+    const { stdout, exitCode } = await toybox(["diff", "observed"])
+    expect(exitCode).toBe(0)
+    expect(stdout.trim().split("\n")).toEqual([
+      "C /data",
+      "C /data/changed",
+      "D /data/gone",
+      "A /data/new",
+      "A /fresh",
+      "A /fresh/x",
+      "A /link",
+      "C /old",
+      "D /old/a",
+      "C /old/b",
+    ])
+    const lines = (await toybox(["diff", "--json", "observed"])).stdout.trim().split("\n")
+    expect(lines.map((line) => JSON.parse(line)).at(2)).toEqual({ kind: "D", path: "/data/gone" })
+  })
+
+  test("shows what it uses", async () => {
+    const { stdout, exitCode } = await toybox(["stats", "--no-stream", "--json", "observed"])
+    expect(exitCode).toBe(0)
+    const usage = JSON.parse(stdout)
+    expect(usage).toMatchObject({ name: "observed", pidsLimit: 50, memoryLimitBytes: 100 * 2 ** 20, oomKills: 0 })
+    expect(usage.pids).toBeGreaterThanOrEqual(2)
+    expect(usage.memoryBytes).toBeGreaterThan(0)
+    expect(usage.cpuPercent).toBeGreaterThan(0)
+    expect(usage.throttledPercent).toBeGreaterThan(0)
+    expect((await toybox(["stats", "--no-stream"])).stdout).toMatch(/observed +\d+\.\d% .* \/ 100 MiB|observed/)
+    expect(await toybox(["stats", "--interval", "0", "observed"])).toMatchObject({ exitCode: 125 })
+  })
+
+  test("is watched on a terminal, with a history", async () => {
+    const tty = await terminal({ cmd: [toyboxBinary(), "stats", "--interval", "0.2"], cols: 200 })
+    await tty.waitFor(/observed.*[▁-█]{3}/, 20)
+    tty.press("C-c")
+    expect(await tty.exited()).toBe(130)
+    await tty.close()
+  })
+})
