@@ -13,6 +13,7 @@ export const TEST_PACKAGES = [
   "crun",
   "docker-registry",
   "docker.io",
+  "fish",
   "gcc",
   "gcc-aarch64-linux-gnu",
   "libarchive-tools",
@@ -33,6 +34,7 @@ export const TEST_PACKAGES = [
   "strace",
   "tar",
   "tmux",
+  "zsh",
   "zstd",
 ]
 

@@ -13,6 +13,8 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   top: async (words) => (await import("./commands/top.ts")).topCommand(words),
   diff: async (words) => (await import("./commands/diff.ts")).diffCommand(words),
   stats: async (words) => (await import("./commands/stats.ts")).statsCommand(words),
+  doctor: async (words) => (await import("./commands/doctor.ts")).doctorCommand(words),
+  completion: async (words) => (await import("./commands/completion.ts")).completionCommand(words),
   rm: async (words) => (await import("./commands/rm.ts")).rmCommand(words),
   cache: async (words) => (await import("./commands/cache.ts")).cacheCommand(words),
   pull: async (words) => (await import("./commands/pull.ts")).pullCommand(words),

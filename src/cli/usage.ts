@@ -4,6 +4,7 @@ import { version } from "../../package.json"
 import { print } from "../log.ts"
 import type { OptionDefinitions } from "./argv.ts"
 import { CACHE_OPTIONS } from "./commands/cache-options.ts"
+import { DOCTOR_OPTIONS } from "./commands/doctor-options.ts"
 import { EXEC_OPTIONS } from "./commands/exec-options.ts"
 import { IMAGES_OPTIONS, PULL_OPTIONS, RMI_OPTIONS } from "./commands/images-options.ts"
 import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
@@ -27,7 +28,8 @@ export const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): 
   ),
 })
 
-const COMMANDS: Record<string, CommandDef> = {
+/** By name, in the order they are shown in. */
+export const COMMANDS: Record<string, CommandDef> = {
   run: defineCommand({
     meta: { name: "run", description: "Run a command in a new container" },
     args: args(RUN_OPTIONS, {
@@ -97,6 +99,14 @@ const COMMANDS: Record<string, CommandDef> = {
     args: args(LOGOUT_OPTIONS, {
       registry: { type: "positional", required: false, description: "HOST[:PORT] (default: docker.io)" },
     }),
+  }),
+  doctor: defineCommand({
+    meta: { name: "doctor", description: "Show what this machine has and lacks for containers" },
+    args: args(DOCTOR_OPTIONS),
+  }),
+  completion: defineCommand({
+    meta: { name: "completion", description: "Print what completes command lines in a shell" },
+    args: args({}, { shell: { type: "positional", required: true, description: "bash, zsh or fish" } }),
   }),
   version: defineCommand({ meta: { name: "version", description: "Print the version" } }),
 }

@@ -21,7 +21,7 @@ describe.skipIf(!isRoot)("a running container", () => {
     const script =
       "rm /data/gone; echo 2 > /data/changed; echo 3 > /data/new; mkdir /fresh; echo x > /fresh/x; " +
       "rm -r /old; mkdir /old; echo 4 > /old/b; ln -s /etc/passwd /link; sleep 1000 & echo ready; while :; do :; done"
-    const limits = ["--name", "observed", "--pids", "50", "--mem", "100M", "--cpu", "20%"]
+    const limits = ["--name", "observed", "--pids", "50", "--mem", "100M", "--cpu", "5%"]
     container = await startToybox(ownRun("--rm", ...limits, root, "sh", "-c", script), { timeoutSeconds: 60 })
     await container.waitFor("ready")
   })
@@ -33,6 +33,9 @@ describe.skipIf(!isRoot)("a running container", () => {
   })
 
   test("shows its processes, in the columns of ps", async () => {
+    const named = () => toybox(["top", "observed", "-o", "comm"])
+    // The shell's child is a shell, too, until its exec.
+    for (const end = Date.now() + 10_000; Date.now() < end && !(await named()).stdout.includes("sleep"); );
     const { stdout, exitCode } = await toybox(["top", "observed"])
     expect(exitCode).toBe(0)
     const [head, ...rows] = stdout.trim().split("\n")
@@ -74,8 +77,13 @@ describe.skipIf(!isRoot)("a running container", () => {
     expect(usage.pids).toBeGreaterThanOrEqual(2)
     expect(usage.memoryBytes).toBeGreaterThan(0)
     expect(usage.cpuPercent).toBeGreaterThan(0)
-    expect(usage.throttledPercent).toBeGreaterThan(0)
-    expect((await toybox(["stats", "--no-stream"])).stdout).toMatch(/observed +\d+\.\d% .* \/ 100 MiB|observed/)
+    // A busy machine may not let it come to its limit at once.
+    let throttled = usage.throttledPercent
+    for (let attempt = 0; throttled === 0 && attempt < 5; attempt++) {
+      throttled = JSON.parse((await toybox(["stats", "--no-stream", "--json", "observed"])).stdout).throttledPercent
+    }
+    expect(throttled).toBeGreaterThan(0)
+    expect((await toybox(["stats", "--no-stream"])).stdout).toMatch(/observed +\d+\.\d% .* \/ 105 MB /)
     expect(await toybox(["stats", "--interval", "0", "observed"])).toMatchObject({ exitCode: 125 })
   })
 

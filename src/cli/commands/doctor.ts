@@ -1,0 +1,52 @@
+/** toybox doctor. */
+import { statfsSync } from "node:fs"
+import { exists, read, writeText } from "../../../ffi/fs.ts"
+import { type Check, examine, thisMachine } from "../../container/doctor.ts"
+import { UsageError } from "../../errors.ts"
+import { notice, print } from "../../log.ts"
+import { pathsFor } from "../../paths.ts"
+import { parseArgv } from "../argv.ts"
+import { DOCTOR_OPTIONS } from "./doctor-options.ts"
+
+const MARKS: Readonly<Record<Check["state"], string>> = { ok: "ok", limited: "LIMITED", missing: "MISSING" }
+
+function lines({ name, state, found, cost, mend }: Check): string[] {
+  const first = `${MARKS[state].padEnd(8)} ${name.padEnd(16)} ${found}`
+  return [first, ...(cost ? [`${" ".repeat(26)}${cost}`] : []), ...(mend ? [`${" ".repeat(26)}mend: ${mend}`] : [])]
+}
+
+/** Asks on the terminal; "y" is yes. */
+function agrees(question: string): boolean {
+  process.stderr.write(`${question} [y/N] `)
+  return /^y(es)?\s*$/i.test(new TextDecoder().decode(read(0)))
+}
+
+function fix(checks: readonly Check[], yes: boolean): void {
+  for (const { name, mend, write } of checks) {
+    if (write === undefined || mend === undefined) continue
+    if (!yes && !process.stdin.isTTY) {
+      notice(`${name}: not mended, for nobody can be asked (--yes mends without asking)`)
+    } else if (yes || agrees(`${mend}?`)) {
+      writeText(write.path, write.value)
+    }
+  }
+}
+
+export async function doctorCommand(words: readonly string[]): Promise<number> {
+  const { booleans, strings, rest } = parseArgv(words, DOCTOR_OPTIONS)
+  if (booleans.get("help")) return (await import("../usage.ts")).printUsage("doctor")
+  if (rest.length > 0) throw new UsageError(`doctor takes no arguments, but got "${rest[0]}"`)
+  const { state } = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  const look = () => {
+    const space = exists(state) ? statfsSync(state) : null
+    return examine(thisMachine(space && space.bavail * space.bsize))
+  }
+  let checks = look()
+  if (booleans.get("fix")) {
+    fix(checks, booleans.get("yes") ?? false)
+    checks = look()
+  }
+  const json = booleans.get("json") ?? false
+  print(checks.flatMap((check) => (json ? [JSON.stringify(check)] : lines(check))))
+  return checks.some((check) => check.state === "missing") ? 1 : 0
+}

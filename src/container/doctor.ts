@@ -1,0 +1,239 @@
+/** What this machine has for containers and what it lacks, what each lack costs, and the command that mends it. */
+import { callResult } from "../../ffi/call.ts"
+import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts"
+import {
+  AF_NETLINK,
+  NETLINK_NETFILTER,
+  NFNL_SUBSYS_NFTABLES,
+  NFT_MSG_GETGEN,
+  NLM_F_REQUEST,
+  NLMSG_ERROR,
+  SOCK_RAW,
+} from "../../ffi/constants/socket.ts"
+import { close, exists, listDir, read, tryReadText } from "../../ffi/fs.ts"
+import { type Cgroups, detectCgroups } from "../cgroup/detect.ts"
+
+export interface Check {
+  /** Stable, for scripts and for errors that name it. */
+  name: string
+  /** "missing": no container runs; "limited": something does not work. */
+  state: "ok" | "limited" | "missing"
+  found: string
+  /** What the lack costs. */
+  cost?: string
+  /** A command for a shell. */
+  mend?: string
+  /** The same as a write to a file, where that is safe: it loosens nothing and lasts until the next boot. */
+  write?: { path: string; value: string }
+}
+
+/** What is asked of the machine; tests put another in its place. */
+export interface Machine {
+  read(path: string): string | null
+  exists(path: string): boolean
+  list(path: string): string[]
+  cgroups: Cgroups
+  isRoot: boolean
+  nfTables: boolean
+  /** Milliseconds since 1970. */
+  now: number
+  /** Bytes that can be written to the state directory, null where there is none yet. */
+  free: number | null
+}
+
+/** Whether nf_tables answers, built in or loaded (the kernel loads it when asked): netlink(7), linux/netfilter/nf_tables.h. */
+function hasNfTables(): boolean {
+  const fd = callResult("socket", AF_NETLINK, SOCK_RAW | O_CLOEXEC, NETLINK_NETFILTER)
+  if (fd < 0) return false
+  try {
+    // struct nlmsghdr, and an empty struct nfgenmsg.
+    const request = new DataView(new ArrayBuffer(20))
+    request.setUint32(0, 20, true)
+    request.setUint16(4, (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN, true)
+    request.setUint16(6, NLM_F_REQUEST, true)
+    if (callResult("write", fd, new Uint8Array(request.buffer), 20) < 0) return false
+    const answer = read(fd)
+    return new DataView(answer.buffer, answer.byteOffset).getUint16(4, true) !== NLMSG_ERROR
+  } finally {
+    close(fd)
+  }
+}
+
+export const thisMachine = (free: number | null): Machine => ({
+  read: tryReadText,
+  exists,
+  list: listDir,
+  cgroups: detectCgroups(),
+  isRoot: process.geteuid?.() === 0,
+  nfTables: hasNfTables(),
+  now: Date.now(),
+  free,
+})
+
+type Rule = (machine: Machine) => Check
+
+const ok = (name: string, found: string): Check => ({ name, state: "ok", found })
+
+function versionOf({ read }: Machine): [text: string, major: number, minor: number] {
+  const text = (read("/proc/sys/kernel/osrelease") ?? "unknown").trim()
+  const [, major, minor] = /^(\d+)\.(\d+)/.exec(text) ?? []
+  return [text, Number(major ?? 0), Number(minor ?? 0)]
+}
+
+const user: Rule = ({ isRoot }) =>
+  isRoot
+    ? ok("user", "root")
+    : {
+        name: "user",
+        state: "missing",
+        found: "an ordinary user",
+        cost: "toybox run needs root",
+        mend: "sudo toybox …",
+      }
+
+const kernel: Rule = (machine) => {
+  const [text, major, minor] = versionOf(machine)
+  if (major > 5 || (major === 5 && minor >= 12)) return ok("kernel", text)
+  return { name: "kernel", state: "missing", found: text, cost: "toybox needs Linux 5.12", mend: "a newer kernel" }
+}
+
+const WANTED: readonly (readonly [v1: string, v2: string])[] = [
+  ["cpu", "cpu"],
+  ["memory", "memory"],
+  ["pids", "pids"],
+  ["blkio", "io"],
+  ["cpuset", "cpuset"],
+]
+
+const cgroup: Rule = ({ cgroups, read }) => {
+  const name = "cgroup"
+  if (cgroups.mode === "none")
+    return {
+      name,
+      state: "missing",
+      found: "no hierarchy is mounted",
+      cost: "no limits, no containers",
+      mend: "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
+    }
+  const isV2 = cgroups.mode === "unified"
+  const controllers = isV2
+    ? (read(`${cgroups.unified.mountpoint}/cgroup.controllers`) ?? "").trim().split(" ").filter(Boolean)
+    : Object.keys(cgroups.controllers)
+  const found = `${isV2 ? "v2" : `v1 (${cgroups.mode})`}: ${controllers.sort().join(" ")}`
+  const lacking = WANTED.map(([v1, v2]) => (isV2 ? v2 : v1)).filter((controller) => !controllers.includes(controller))
+  if (lacking.length === 0) return ok(name, found)
+  const mend = "a kernel with these controllers, none of them in cgroup_disable= of /proc/cmdline"
+  return { name, state: "limited", found, cost: `no limits by ${lacking.join(", ")}`, mend }
+}
+
+const overlay: Rule = ({ read }) => {
+  if (/\boverlay$/m.test(read("/proc/filesystems") ?? "")) return ok("overlay", "overlayfs")
+  const cost = "each container gets a full copy of its root (the module may load by itself at the first run)"
+  return { name: "overlay", state: "limited", found: "not loaded", cost, mend: "modprobe overlay" }
+}
+
+const userNamespaces: Rule = ({ read, exists }) => {
+  const name = "user-namespaces"
+  const base = { name, state: "limited" as const, cost: "no containers for ordinary users" }
+  if (!exists("/proc/self/ns/user")) return { ...base, found: "none", mend: "a kernel with CONFIG_USER_NS" }
+  const sysctl = (key: string, bad: string, good: string): Check | null => {
+    const path = `/proc/sys/${key.replaceAll(".", "/")}`
+    if (read(path)?.trim() !== bad) return null
+    return { ...base, found: `${key} is ${bad}`, mend: `sysctl -w ${key}=${good}` }
+  }
+  return (
+    sysctl("user.max_user_namespaces", "0", "15000") ??
+    sysctl("kernel.unprivileged_userns_clone", "0", "1") ??
+    sysctl("kernel.apparmor_restrict_unprivileged_userns", "1", "0") ??
+    ok(name, "allowed")
+  )
+}
+
+const seccomp: Rule = ({ read }) => {
+  const actions = read("/proc/sys/kernel/seccomp/actions_avail")
+  if (actions !== null) return ok("seccomp", actions.trim())
+  const cost = "containers run with --security-opt seccomp=unconfined only"
+  return { name: "seccomp", state: "missing", found: "none", cost, mend: "a kernel with CONFIG_SECCOMP_FILTER" }
+}
+
+const idmap: Rule = (machine) => {
+  const [text, major, minor] = versionOf(machine)
+  if (major > 5 || (major === 5 && minor >= 19)) return ok("idmapped-mounts", "also below overlayfs")
+  const cost = "images have to be copied for containers with a user namespace"
+  return { name: "idmapped-mounts", state: "limited", found: `not on overlayfs (${text})`, cost, mend: "Linux 5.19" }
+}
+
+const nfTables: Rule = (machine) => {
+  if (machine.nfTables) return ok("nf_tables", "there")
+  const cost = "no published ports and no NAT"
+  return { name: "nf_tables", state: "limited", found: "none", cost, mend: "modprobe nf_tables" }
+}
+
+const swap: Rule = ({ cgroups, exists, list, read }) => {
+  const name = "swap-accounting"
+  if (cgroups.mode === "none") return { name, state: "limited", found: "no cgroups", cost: "swap cannot be limited" }
+  const directory = cgroups.mode === "unified" ? cgroups.unified.mountpoint : cgroups.controllers.memory?.mountpoint
+  const has =
+    directory !== undefined &&
+    (cgroups.mode === "unified"
+      ? // The root itself has no such file.
+        list(directory).some((child) => exists(`${directory}/${child}/memory.swap.max`)) ||
+        !/\bswapaccount=0\b/.test(read("/proc/cmdline") ?? "")
+      : exists(`${directory}/memory.memsw.limit_in_bytes`))
+  if (has) return ok(name, "on")
+  const cost = "--swap and --memory-swap are refused, and --mem does not keep a container from swapping"
+  return { name, state: "limited", found: "off", cost, mend: "boot with swapaccount=1" }
+}
+
+const memfd: Rule = ({ read }) => {
+  const path = "/proc/sys/vm/memfd_noexec"
+  if (read(path)?.trim() !== "2") return ok("memfd", "executable")
+  const found = "vm.memfd_noexec is 2"
+  const cost = "no container can be started"
+  const write = { path, value: "1" }
+  return { name: "memfd", state: "missing", found, cost, mend: "sysctl -w vm.memfd_noexec=1", write }
+}
+
+const pressure: Rule = ({ exists }) => {
+  if (exists("/proc/pressure/cpu")) return ok("pressure", "PSI")
+  const cost = "stats does not show pressure"
+  return { name: "pressure", state: "limited", found: "no PSI", cost, mend: "boot with psi=1" }
+}
+
+const LITTLE = 2 ** 30
+
+const space: Rule = ({ free }) => {
+  if (free === null) return ok("free-space", "no state directory yet")
+  const found = `${(free / 2 ** 30).toFixed(1)} GiB`
+  if (free >= LITTLE) return ok("free-space", found)
+  return { name: "free-space", state: "limited", found, cost: "pulls and writes may fail", mend: "toybox cache prune" }
+}
+
+const EARLIEST = Date.UTC(2026, 0, 1)
+
+const clock: Rule = ({ now }) => {
+  const found = new Date(now).toISOString()
+  if (now >= EARLIEST) return ok("clock", found)
+  const cost = "certificates seem not to be valid yet: no pulls"
+  return { name: "clock", state: "limited", found, cost, mend: "date -s …, or start a time service" }
+}
+
+/** In the order they are shown in. */
+const RULES: readonly Rule[] = [
+  user,
+  kernel,
+  cgroup,
+  overlay,
+  userNamespaces,
+  seccomp,
+  idmap,
+  nfTables,
+  swap,
+  memfd,
+  pressure,
+  space,
+  clock,
+]
+
+/** Looks at everything; changes nothing. */
+export const examine = (machine: Machine): Check[] => RULES.map((rule) => rule(machine))

@@ -1,0 +1,99 @@
+/** toybox completion, in the shells themselves; and toybox doctor. */
+import { describe, expect, test } from "bun:test"
+import { mkdirSync, symlinkSync } from "node:fs"
+import { dirname, join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
+import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { stateRoot, toybox } from "../helpers/toybox.ts"
+import { terminal, terminalUnavailable } from "../helpers/tty.ts"
+
+cleanUpAfterAll()
+
+const environment = () => ({
+  ...process.env,
+  PATH: `${dirname(toyboxBinary())}:${process.env.PATH}`,
+  TOYBOX_ROOT: stateRoot(),
+  HOME: stateRoot(),
+})
+
+function nameContainer(name: string): void {
+  mkdirSync(join(stateRoot(), "names"), { recursive: true })
+  symlinkSync("0".repeat(64), join(stateRoot(), "names", name))
+}
+
+/** What a shell offers for a line. */
+const SHELLS: Record<string, (line: string) => string[]> = {
+  bash: (line) => [
+    "bash",
+    "--norc",
+    "-c",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the shell's.
+    'source <(toybox completion bash); COMP_LINE=$1; COMP_POINT=$(expr length "$1"); _toybox toybox; printf "%s\\n" "${COMPREPLY[@]}"',
+    "bash",
+    line,
+  ],
+  fish: (line) => [
+    "fish",
+    "--no-config",
+    "-c",
+    "toybox completion fish | source; complete -C $argv[1] | string replace -r '\\t.*' ''",
+    line,
+  ],
+}
+
+describe.each(Object.keys(SHELLS))("%s", (shell) => {
+  test.skipIf(Bun.which(shell) === null)("completes commands, options and names", () => {
+    const offered = (line: string) => {
+      const cmd = ["timeout", "-k", "2", "20", ...(SHELLS[shell]?.(line) ?? [])]
+      const { stdout, stderr } = Bun.spawnSync(cmd, { env: environment(), stdin: "ignore" })
+      expect(stderr.toString()).toBe("")
+      return stdout.toString().trim().split("\n")
+    }
+    nameContainer(`web-${shell}`)
+    expect(offered("toybox sta")).toEqual(["stats"])
+    expect(offered("toybox ")).toContain("run")
+    expect(offered("toybox run --memory-re")).toEqual(["--memory-reservation"])
+    expect(offered(`toybox rm -f web-${shell.slice(0, 2)}`)).toEqual([`web-${shell}`])
+    expect(offered(`toybox exec -u root web-${shell.slice(0, 2)}`)).toEqual([`web-${shell}`])
+    expect(offered("toybox run ba")).toContain("base")
+  })
+})
+
+const hasZsh = Bun.which("zsh") !== null && terminalUnavailable() === undefined
+
+describe.skipIf(!hasZsh)("zsh", () => {
+  test("completes at a terminal", async () => {
+    const { HOME } = environment()
+    const tty = await terminal({ cmd: ["zsh", "-f", "-i"], env: { HOME } })
+    // The machine's own zshenv, which -f does not keep away, may set both anew.
+    tty.send(`PATH="${dirname(toyboxBinary())}:$PATH"; PS1='re''ady> '`)
+    tty.press("Enter")
+    await tty.waitFor(/^ready>/m)
+    tty.send("autoload -Uz compinit && compinit -u -D && source <(toybox completion zsh); echo load''ed")
+    tty.press("Enter")
+    await tty.waitFor(/^loaded$/m)
+    tty.send("toybox docto")
+    tty.press("Tab")
+    await tty.waitFor("toybox doctor")
+    tty.send(" --js")
+    tty.press("Tab")
+    await tty.waitFor("toybox doctor --json")
+    await tty.close()
+  }, 60_000)
+})
+
+test("an unknown shell is refused", async () => {
+  expect(await toybox(["completion", "csh"])).toMatchObject({ exitCode: 125 })
+})
+
+test("the doctor looks at this machine", async () => {
+  const { stdout, exitCode } = await toybox(["doctor", "--json"])
+  const checks = stdout
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line))
+  expect(checks.map(({ name }) => name)).toContain("cgroup")
+  const isLacking = checks.some(({ state }) => state === "missing")
+  expect(exitCode).toBe(isLacking ? 1 : 0)
+  expect((await toybox(["doctor"])).stdout).toMatch(/^ok +kernel +\d/m)
+})
