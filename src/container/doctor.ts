@@ -1,16 +1,8 @@
 /** What this machine has for containers and what it lacks, what each lack costs, and the command that mends it. */
-import { callResult } from "../../ffi/call.ts"
-import { O_CLOEXEC } from "../../ffi/constants/fcntl.ts"
-import {
-  AF_NETLINK,
-  NETLINK_NETFILTER,
-  NFNL_SUBSYS_NFTABLES,
-  NFT_MSG_GETGEN,
-  NLM_F_REQUEST,
-  NLMSG_ERROR,
-  SOCK_RAW,
-} from "../../ffi/constants/socket.ts"
-import { close, exists, listDir, read, tryReadText } from "../../ffi/fs.ts"
+import { NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN } from "../../ffi/constants/netlink.ts"
+import { SyscallError } from "../../ffi/errno.ts"
+import { exists, listDir, tryReadText } from "../../ffi/fs.ts"
+import { closeNetlink, openNetlink, request } from "../../ffi/netlink/socket.ts"
 import { type Cgroups, detectCgroups } from "../cgroup/detect.ts"
 
 export interface Check {
@@ -41,21 +33,21 @@ export interface Machine {
   free: number | null
 }
 
-/** Whether nf_tables answers, built in or loaded (the kernel loads it when asked): netlink(7), linux/netfilter/nf_tables.h. */
+/** Whether nf_tables answers, built in or loaded (the kernel loads it when asked): linux/netfilter/nf_tables.h. */
 function hasNfTables(): boolean {
-  const fd = callResult("socket", AF_NETLINK, SOCK_RAW | O_CLOEXEC, NETLINK_NETFILTER)
-  if (fd < 0) return false
   try {
-    // struct nlmsghdr, and an empty struct nfgenmsg.
-    const request = new DataView(new ArrayBuffer(20))
-    request.setUint32(0, 20, true)
-    request.setUint16(4, (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN, true)
-    request.setUint16(6, NLM_F_REQUEST, true)
-    if (callResult("write", fd, new Uint8Array(request.buffer), 20) < 0) return false
-    const answer = read(fd)
-    return new DataView(answer.buffer, answer.byteOffset).getUint16(4, true) !== NLMSG_ERROR
-  } finally {
-    close(fd)
+    const socket = openNetlink(NETLINK_NETFILTER)
+    try {
+      const type = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN
+      // An empty struct nfgenmsg.
+      request(socket, { type, flags: 0, header: new Uint8Array(4), attributes: [], what: "nft list ruleset" })
+      return true
+    } finally {
+      closeNetlink(socket)
+    }
+  } catch (error) {
+    if (error instanceof SyscallError) return false
+    throw error
   }
 }
 
