@@ -16,6 +16,7 @@ export const TEST_PACKAGES = [
   "fish",
   "gcc",
   "gcc-aarch64-linux-gnu",
+  "iproute2",
   "libarchive-tools",
   "libc6-dev",
   "libc6-dev-arm64-cross",

@@ -13,3 +13,4 @@ export const SO_SNDBUFFORCE = 32
 export const SO_RCVBUFFORCE = 33
 export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
+export const AF_INET6 = 10

@@ -1,0 +1,40 @@
+// linux/rtnetlink.h
+export const RTM_NEWLINK = 16
+export const RTM_DELLINK = 17
+export const RTM_GETLINK = 18
+export const RTM_NEWADDR = 20
+export const RTM_NEWROUTE = 24
+export const RTM_GETROUTE = 26
+export const RTA_DST = 1
+export const RTA_OIF = 4
+export const RTA_GATEWAY = 5
+export const RTA_TABLE = 15
+export const RT_TABLE_MAIN = 254
+export const RTPROT_BOOT = 3
+export const RTN_UNICAST = 1
+export const RT_SCOPE_UNIVERSE = 0
+// linux/if_link.h
+export const IFLA_ADDRESS = 1
+export const IFLA_IFNAME = 3
+export const IFLA_MTU = 4
+export const IFLA_MASTER = 10
+export const IFLA_LINKINFO = 18
+export const IFLA_NET_NS_PID = 19
+export const IFLA_IFALIAS = 20
+export const IFLA_INFO_KIND = 1
+export const IFLA_INFO_DATA = 2
+export const IFLA_INFO_SLAVE_KIND = 4
+export const IFLA_INFO_SLAVE_DATA = 5
+export const IFLA_BRPORT_GUARD = 5
+export const IFLA_BRPORT_PROTECT = 6
+export const IFLA_BRPORT_ISOLATED = 33
+// linux/if.h
+export const IFF_UP = 1
+// linux/veth.h
+export const VETH_INFO_PEER = 1
+// linux/if_addr.h
+export const IFA_ADDRESS = 1
+export const IFA_LOCAL = 2
+export const IFA_BROADCAST = 4
+export const IFA_FLAGS = 8
+export const IFA_F_NODAD = 2

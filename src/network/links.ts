@@ -1,0 +1,177 @@
+/** What toybox does to links, addresses and routes: as data, as rtnetlink(7) requests, and as the lines of ip(8) that do it. */
+import { NLM_F_CREATE, NLM_F_EXCL } from "../../ffi/constants/netlink.ts"
+import * as rt from "../../ffi/constants/rtnetlink.ts"
+import { AF_INET, AF_INET6 } from "../../ffi/constants/socket.ts"
+import { type Attribute, bytes, encodeAttributes, nested, text, u8, u32 } from "../../ffi/netlink/attributes.ts"
+import type { Message } from "../../ffi/netlink/messages.ts"
+import { formatIp } from "./ip.ts"
+
+/** A network, or an address in one: 4 or 16 bytes in network order, and the length of the prefix in bits. */
+export interface Cidr {
+  readonly ip: Uint8Array
+  readonly prefix: number
+}
+
+export type LinkStep =
+  /** `mtu` in bytes. */
+  | { kind: "bridge"; name: string; mtu: number }
+  /** Tells whose a link is. The kernel takes none with a link that is being made. */
+  | { kind: "alias"; name: string; alias: string }
+  /** A pair: one end is a port of a bridge here, the other is made, down, in the network namespace of a process. */
+  | {
+      kind: "veth"
+      name: string
+      mtu: number
+      bridge: { name: string; index: number }
+      peer: { name: string; mac: Uint8Array; pid: number }
+    }
+  /** A port that can change nothing about its bridge; `isolated` ports do not reach one another: bridge(8). */
+  | { kind: "port"; name: string; isolated: boolean }
+  | { kind: "up"; name: string }
+  | { kind: "address"; link: { name: string; index: number }; address: Cidr }
+  | { kind: "default-route"; link: { name: string; index: number }; gateway: Uint8Array }
+  | { kind: "delete"; name: string }
+
+export const formatCidr = ({ ip, prefix }: Cidr): string => `${formatIp(ip)}/${prefix}`
+
+export const formatMac = (mac: Uint8Array): string =>
+  Array.from(mac, (byte) => byte.toString(16).padStart(2, "0")).join(":")
+
+/** The last address of an IPv4 network: where its broadcasts go. */
+export function broadcastOf({ ip, prefix }: Cidr): Uint8Array {
+  return ip.map((byte, i) => byte | (0xff >> Math.min(8, Math.max(0, prefix - 8 * i))))
+}
+
+/** The line of ip(8) that does the same. */
+export function describeLink(step: LinkStep): string {
+  switch (step.kind) {
+    case "bridge":
+      return `ip link add ${step.name} mtu ${step.mtu} up type bridge`
+    case "veth": {
+      const { name, mac, pid } = step.peer
+      const peer = `peer name ${name} mtu ${step.mtu} address ${formatMac(mac)} netns ${pid}`
+      return `ip link add ${step.name} mtu ${step.mtu} master ${step.bridge.name} up type veth ${peer}`
+    }
+    case "alias":
+      return `ip link set ${step.name} alias "${step.alias}"`
+    case "port":
+      return `ip link set ${step.name} type bridge_slave isolated ${step.isolated ? "on" : "off"} guard on root_block on`
+    case "up":
+      return `ip link set ${step.name} up`
+    case "address": {
+      const { link, address } = step
+      const how = address.ip.length === 4 ? "broadcast +" : "nodad"
+      return `ip address add ${formatCidr(address)} dev ${link.name} ${how}`
+    }
+    case "default-route":
+      return `ip ${step.gateway.length === 4 ? "" : "-6 "}route add default via ${formatIp(step.gateway)} dev ${step.link.name}`
+    case "delete":
+      return `ip link delete ${step.name}`
+  }
+}
+
+/** struct ifinfomsg. */
+function ifinfomsg(index: number, flags: number): Uint8Array {
+  const header = new Uint8Array(16)
+  const view = new DataView(header.buffer)
+  view.setInt32(4, index, true)
+  view.setUint32(8, flags, true)
+  view.setUint32(12, flags, true)
+  return header
+}
+
+const family = (ip: Uint8Array) => (ip.length === 4 ? AF_INET : AF_INET6)
+
+/** struct ifaddrmsg. */
+function ifaddrmsg({ ip, prefix }: Cidr, index: number): Uint8Array {
+  const header = new Uint8Array([family(ip), prefix, 0, 0, 0, 0, 0, 0])
+  new DataView(header.buffer).setUint32(4, index, true)
+  return header
+}
+
+/** struct rtmsg. */
+const rtmsg = (addressFamily: number, prefix: number): Uint8Array =>
+  new Uint8Array([
+    addressFamily,
+    prefix,
+    ...[0, 0, rt.RT_TABLE_MAIN, rt.RTPROT_BOOT, rt.RT_SCOPE_UNIVERSE, rt.RTN_UNICAST],
+    ...[0, 0, 0, 0],
+  ])
+
+const UP = ifinfomsg(0, rt.IFF_UP)
+
+type Body = Pick<Message, "type" | "flags" | "header" | "attributes">
+
+const makes = (header: Uint8Array, attributes: readonly Attribute[], type = rt.RTM_NEWLINK): Body => ({
+  type,
+  flags: NLM_F_CREATE | NLM_F_EXCL,
+  header,
+  attributes,
+})
+
+const changes = (header: Uint8Array, attributes: readonly Attribute[], type = rt.RTM_NEWLINK): Body => ({
+  type,
+  flags: 0,
+  header,
+  attributes,
+})
+
+const linkInfo = (kind: string, ...data: Attribute[]) =>
+  nested(rt.IFLA_LINKINFO, [text(rt.IFLA_INFO_KIND, kind), ...data])
+
+function body(step: LinkStep): Body {
+  switch (step.kind) {
+    case "bridge":
+      return makes(UP, [text(rt.IFLA_IFNAME, step.name), u32(rt.IFLA_MTU, step.mtu), linkInfo("bridge")])
+    case "veth": {
+      const { name, mac, pid } = step.peer
+      const peer = encodeAttributes([
+        text(rt.IFLA_IFNAME, name),
+        u32(rt.IFLA_MTU, step.mtu),
+        bytes(rt.IFLA_ADDRESS, mac),
+        u32(rt.IFLA_NET_NS_PID, pid),
+      ])
+      return makes(UP, [
+        text(rt.IFLA_IFNAME, step.name),
+        u32(rt.IFLA_MTU, step.mtu),
+        u32(rt.IFLA_MASTER, step.bridge.index),
+        linkInfo(
+          "veth",
+          nested(rt.IFLA_INFO_DATA, [bytes(rt.VETH_INFO_PEER, Uint8Array.from([...ifinfomsg(0, 0), ...peer]))]),
+        ),
+      ])
+    }
+    case "alias":
+      return changes(ifinfomsg(0, 0), [text(rt.IFLA_IFNAME, step.name), text(rt.IFLA_IFALIAS, step.alias)])
+    case "port": {
+      const data = nested(rt.IFLA_INFO_SLAVE_DATA, [
+        u8(rt.IFLA_BRPORT_ISOLATED, step.isolated ? 1 : 0),
+        u8(rt.IFLA_BRPORT_GUARD, 1),
+        u8(rt.IFLA_BRPORT_PROTECT, 1),
+      ])
+      const info = nested(rt.IFLA_LINKINFO, [text(rt.IFLA_INFO_SLAVE_KIND, "bridge"), data])
+      return changes(ifinfomsg(0, 0), [text(rt.IFLA_IFNAME, step.name), info])
+    }
+    case "up":
+      return changes(UP, [text(rt.IFLA_IFNAME, step.name)])
+    case "address": {
+      const { ip } = step.address
+      const own = [bytes(rt.IFA_LOCAL, ip), bytes(rt.IFA_ADDRESS, ip)]
+      // Nobody else can have it: waiting two seconds for an answer would be in vain.
+      const more =
+        ip.length === 4 ? bytes(rt.IFA_BROADCAST, broadcastOf(step.address)) : u32(rt.IFA_FLAGS, rt.IFA_F_NODAD)
+      return makes(ifaddrmsg(step.address, step.link.index), [...own, more], rt.RTM_NEWADDR)
+    }
+    case "default-route":
+      return makes(
+        rtmsg(family(step.gateway), 0),
+        [bytes(rt.RTA_GATEWAY, step.gateway), u32(rt.RTA_OIF, step.link.index)],
+        rt.RTM_NEWROUTE,
+      )
+    case "delete":
+      return changes(ifinfomsg(0, 0), [text(rt.IFLA_IFNAME, step.name)], rt.RTM_DELLINK)
+  }
+}
+
+/** The request of a step; errors name it by its line of ip(8). */
+export const linkMessage = (step: LinkStep): Message => ({ ...body(step), what: describeLink(step) })

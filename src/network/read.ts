@@ -1,0 +1,105 @@
+/** What there is: links and routes of the network namespace that a socket belongs to, read through rtnetlink(7). */
+import { NLM_F_REQUEST } from "../../ffi/constants/netlink.ts"
+import * as rt from "../../ffi/constants/rtnetlink.ts"
+import { AF_INET, AF_INET6 } from "../../ffi/constants/socket.ts"
+import { isErrno } from "../../ffi/errno.ts"
+import { type Attribute, BogusAnswer, find, readString, readU32, text, u32 } from "../../ffi/netlink/attributes.ts"
+import { attributesOf, type Received } from "../../ffi/netlink/messages.ts"
+import { dump, type NetlinkSocket, request } from "../../ffi/netlink/socket.ts"
+import type { Cidr } from "./links.ts"
+
+export interface Link {
+  index: number
+  name: string
+  /** In bytes. */
+  mtu: number
+  alias: string | null
+  /** bridge, veth, …; null of a device that is none of these. */
+  type: string | null
+}
+
+const IFINFOMSG = 16
+const RTMSG = 12
+
+function string(attributes: readonly Attribute[], type: number): string | null {
+  const data = find(attributes, type)
+  return data === undefined ? null : readString(data)
+}
+
+function decodeLink(message: Received): Link {
+  const attributes = attributesOf(message, IFINFOMSG)
+  const index = new DataView(message.payload.buffer, message.payload.byteOffset).getInt32(4, true)
+  const info = find(attributes, rt.IFLA_LINKINFO)
+  const name = string(attributes, rt.IFLA_IFNAME)
+  const mtu = find(attributes, rt.IFLA_MTU)
+  if (message.type !== rt.RTM_NEWLINK || name === null || mtu === undefined)
+    throw new BogusAnswer("netlink: a link without a name")
+  return {
+    index,
+    name,
+    mtu: readU32(mtu),
+    alias: string(attributes, rt.IFLA_IFALIAS),
+    type: info === undefined ? null : string(decodeNested(info), rt.IFLA_INFO_KIND),
+  }
+}
+
+const decodeNested = (data: Uint8Array) => attributesOf({ type: 0, flags: 0, sequence: 0, port: 0, payload: data }, 0)
+
+function getLink(socket: NetlinkSocket, by: { index: number } | { name: string }): Link | null {
+  const header = new Uint8Array(IFINFOMSG)
+  if ("index" in by) new DataView(header.buffer).setInt32(4, by.index, true)
+  const attributes = "name" in by ? [text(rt.IFLA_IFNAME, by.name)] : []
+  const what = `ip link show ${"name" in by ? by.name : `number ${by.index}`}`
+  try {
+    const [answer] = request(socket, { type: rt.RTM_GETLINK, flags: NLM_F_REQUEST, header, attributes, what })
+    if (answer === undefined) throw new BogusAnswer(`netlink: no answer to: ${what}`)
+    return decodeLink(answer)
+  } catch (error) {
+    if (isErrno(error, "ENODEV")) return null
+    throw error
+  }
+}
+
+/** A link by its name; null where there is none. */
+export const linkNamed = (socket: NetlinkSocket, name: string): Link | null => getLink(socket, { name })
+
+/** A route of the main table. */
+export interface Route {
+  to: Cidr
+  /** The number of the link; null of one that leads nowhere, or over several. */
+  link: number | null
+}
+
+/** The routes of the main table, default ones among them. */
+export function routes(socket: NetlinkSocket): Route[] {
+  return [AF_INET, AF_INET6].flatMap((family) => {
+    const header = new Uint8Array(RTMSG)
+    header[0] = family
+    const size = family === AF_INET ? 4 : 16
+    const messages = dump(socket, {
+      type: rt.RTM_GETROUTE,
+      flags: 0,
+      header,
+      attributes: [u32(rt.RTA_TABLE, rt.RT_TABLE_MAIN)],
+      what: `ip ${family === AF_INET ? "-4" : "-6"} route show`,
+    })
+    return messages.flatMap((message): Route[] => {
+      const attributes = attributesOf(message, RTMSG)
+      const table = find(attributes, rt.RTA_TABLE)
+      // Kernels before 4.20 tell all tables, whatever they are asked.
+      if (table !== undefined && readU32(table) !== rt.RT_TABLE_MAIN) return []
+      const ip = find(attributes, rt.RTA_DST) ?? new Uint8Array(size)
+      const link = find(attributes, rt.RTA_OIF)
+      if (ip.length !== size) throw new BogusAnswer("netlink: a route to an address of another family")
+      return [
+        { to: { ip: ip.slice(), prefix: message.payload[1] ?? 0 }, link: link === undefined ? null : readU32(link) },
+      ]
+    })
+  })
+}
+
+/** The MTU of the link that the default route leads over, in bytes; null without one. */
+export function defaultMtu(socket: NetlinkSocket, known: readonly Route[]): number | null {
+  const index = known.find(({ to, link }) => to.prefix === 0 && link !== null)?.link
+  return index === undefined || index === null ? null : (getLink(socket, { index })?.mtu ?? null)
+}
