@@ -1,0 +1,66 @@
+/**
+ * Who has which address: a symbolic link named by the address, to the id of the container. Making one is atomic, so that no
+ * two get the same, and one whose container does not run any more is nobody's.
+ */
+import { listDir, readLink, symlink, unlink } from "../../ffi/fs.ts"
+import { formatIp, parseIp } from "./ip.ts"
+import type { Cidr } from "./links.ts"
+import { addressAt, offsetIn } from "./subnets.ts"
+
+/** Addresses that may be given away: those from `first` to `last` after the network's own, but for `reserved` ones. */
+export interface Pool {
+  subnet: Cidr
+  first: number
+  last: number
+  /** Offsets, of the gateway for one. */
+  reserved: ReadonlySet<number>
+}
+
+/** All of a network but its own address, its last one where that is a broadcast address, and the gateway's. */
+export function wholePool(subnet: Cidr, gateway: Uint8Array): Pool {
+  const bits = Math.min(8 * subnet.ip.length - subnet.prefix, 32)
+  const reserved = offsetIn(subnet, gateway)
+  return {
+    subnet,
+    first: 1,
+    last: 2 ** bits - (subnet.ip.length === 4 ? 2 : 1),
+    reserved: new Set(reserved === null ? [] : [reserved]),
+  }
+}
+
+/** Takes this address for a container; false where another has it. */
+export function takeAddress(directory: string, address: Uint8Array, id: string): boolean {
+  const path = `${directory}/${formatIp(address)}`
+  return symlink(id, path) || readLink(path) === id
+}
+
+/** Takes the lowest free address; null where none is left. */
+export function takeFreeAddress(directory: string, pool: Pool, id: string): Uint8Array | null {
+  const used = new Set(pool.reserved)
+  for (const name of listDir(directory)) {
+    const ip = parseIp(name)
+    const offset = ip === null ? null : offsetIn(pool.subnet, ip)
+    if (offset !== null) used.add(offset)
+  }
+  for (let offset = pool.first; offset <= pool.last; offset++) {
+    if (used.has(offset)) continue
+    const address = addressAt(pool.subnet, offset)
+    // Somebody else may have taken it since.
+    if (symlink(id, `${directory}/${formatIp(address)}`)) return address
+  }
+  return null
+}
+
+/** Gives an address back, if it is still this container's. */
+export function releaseAddress(directory: string, address: Uint8Array, id: string): void {
+  const path = `${directory}/${formatIp(address)}`
+  if (readLink(path) === id) unlink(path)
+}
+
+/** Takes from all who do not run what they had: a killed toybox could not give it back. */
+export function releaseDead(directory: string, runs: (id: string) => boolean): void {
+  for (const name of listDir(directory)) {
+    const id = readLink(`${directory}/${name}`)
+    if (id !== null && !runs(id)) unlink(`${directory}/${name}`)
+  }
+}

@@ -1,0 +1,42 @@
+/** Networks as numbers: which overlap, which are free. Pure. */
+import type { Cidr } from "./links.ts"
+
+const value = (bytes: Uint8Array): bigint => bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
+
+function bytesOf(number: bigint, size: number): Uint8Array {
+  return Uint8Array.from({ length: size }, (_, i) => Number((number >> BigInt(8 * (size - 1 - i))) & 0xffn))
+}
+
+/** The address that is `offset` after the first one of a network. */
+export function addressAt({ ip, prefix }: Cidr, offset: number): Uint8Array {
+  const host = BigInt(8 * ip.length - prefix)
+  return bytesOf(((value(ip) >> host) << host) + BigInt(offset), ip.length)
+}
+
+/** How far an address is from the first one of a network; null where it is outside, or too far to be a number. */
+export function offsetIn({ ip, prefix }: Cidr, address: Uint8Array): number | null {
+  const host = BigInt(8 * ip.length - prefix)
+  const [network, other] = [value(ip) >> host, value(address)]
+  if (address.length !== ip.length || other >> host !== network) return null
+  const offset = other - (network << host)
+  return offset > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(offset)
+}
+
+/** Whether two networks have an address in common. */
+export function overlap(a: Cidr, b: Cidr): boolean {
+  if (a.ip.length !== b.ip.length) return false
+  const host = BigInt(8 * a.ip.length - Math.min(a.prefix, b.prefix))
+  return value(a.ip) >> host === value(b.ip) >> host
+}
+
+/** Those that docker takes, too, in its order: 172.17.0.0/16 to 172.31.0.0/16, then 192.168.0.0/20 and on. */
+export const CANDIDATES: readonly Cidr[] = [
+  ...Array.from({ length: 15 }, (_, i) => ({ ip: Uint8Array.of(172, 17 + i, 0, 0), prefix: 16 })),
+  ...Array.from({ length: 16 }, (_, i) => ({ ip: Uint8Array.of(192, 168, 16 * i, 0), prefix: 20 })),
+]
+
+/** The first network that overlaps none of those taken; a default route takes nothing. Null where there is none. */
+export function freeSubnet(taken: readonly Cidr[], candidates = CANDIDATES): Cidr | null {
+  const others = taken.filter(({ prefix }) => prefix > 0)
+  return candidates.find((candidate) => !others.some((other) => overlap(candidate, other))) ?? null
+}
