@@ -104,6 +104,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     detachKeys:
       terminal || strings.has("detach-keys") ? parseDetachKeys(strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS) : [],
     stopSignal: rare.stopSignal,
+    names: rare.names,
     cgroupParent: parent === undefined ? null : cgroupPath("--cgroup-parent", parent),
     cgroups,
     mountinfo,

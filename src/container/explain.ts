@@ -49,10 +49,11 @@ export async function explainRun(
   const lower = exists(people) ? people : "/proc/self/fdinfo"
   const rootFd = call("openat", AT_FDCWD, lower, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
   const hostname = effectiveHostname(request, id)
-  const files = containerFiles({
+  const files = await containerFiles({
     directory,
     hostname,
     hostNetwork: request.process.namespaces.network?.mode === "host",
+    names: request.names,
   })
   const host: Step[] = [
     { kind: "mkdir", path: directory, mode: 0o700 },

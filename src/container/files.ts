@@ -1,5 +1,6 @@
 /** /etc/hosts, /etc/hostname and /etc/resolv.conf of a container: made beside it and bound over the image's. */
 import { tryReadText, writeFile } from "../../ffi/fs.ts"
+import type { NameOptions } from "../network/names.ts"
 import type { Mount } from "../oci/runtime.ts"
 
 export interface FileRequest {
@@ -8,6 +9,7 @@ export interface FileRequest {
   hostname: string
   /** The host's network: its names are the container's too. */
   hostNetwork: boolean
+  names: NameOptions | null
 }
 
 const LOOPBACK = /^nameserver\s+(127\.|::1\s*$)/
@@ -31,20 +33,23 @@ function hosts(hostname: string): string {
   return `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n127.0.0.1\t${hostname}\n`
 }
 
-/** The files and their content. */
-export function containerFiles({ hostname, hostNetwork }: FileRequest): [string, string][] {
+/** The files and their content. Throws ToyboxError where a name of --add-host cannot be had. */
+export async function containerFiles({ hostname, hostNetwork, names }: FileRequest): Promise<[string, string][]> {
   const host = tryReadText("/etc/resolv.conf") ?? ""
   const systemd = host.includes("127.0.0.53") ? tryReadText("/run/systemd/resolve/resolv.conf") : null
+  const hostsText = hostNetwork ? (tryReadText("/etc/hosts") ?? hosts(hostname)) : hosts(hostname)
+  const resolvText = resolvConf(host, systemd, hostNetwork)
+  const named = names === null ? null : await import("../network/names.ts")
   return [
-    ["hosts", hostNetwork ? (tryReadText("/etc/hosts") ?? hosts(hostname)) : hosts(hostname)],
+    ["hosts", named && names ? named.withHosts(hostsText, names, hostNetwork ? "127.0.0.1" : null) : hostsText],
     ["hostname", `${hostname}\n`],
-    ["resolv.conf", resolvConf(host, systemd, hostNetwork)],
+    ["resolv.conf", named && names ? named.withResolver(resolvText, names) : resolvText],
   ]
 }
 
 /** Writes them; 0644, because every user of the container reads them. */
-export function writeContainerFiles(request: FileRequest): void {
-  for (const [name, content] of containerFiles(request)) writeFile(`${request.directory}/${name}`, content, 0o644)
+export async function writeContainerFiles(request: FileRequest): Promise<void> {
+  for (const [name, content] of await containerFiles(request)) writeFile(`${request.directory}/${name}`, content, 0o644)
 }
 
 /** Their bind mounts. */

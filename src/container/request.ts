@@ -2,6 +2,7 @@
 
 import type { Cgroups } from "../cgroup/detect.ts"
 import type { RequestedResources } from "../cgroup/flags.ts"
+import type { NameOptions } from "../network/names.ts"
 import type { RunRequest } from "../spec/request.ts"
 
 export interface ContainerRequest {
@@ -17,6 +18,8 @@ export interface ContainerRequest {
   init: boolean
   detachKeys: readonly number[]
   stopSignal: number
+  /** Null: the host's servers, and no further names. */
+  names: NameOptions | null
   /** Null: toybox's own place. */
   cgroupParent: string | null
   cgroups: Cgroups

@@ -98,10 +98,11 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
   const live = enter(request, paths)
   let result: ContainerResult
   try {
-    writeContainerFiles({
+    await writeContainerFiles({
       directory: live.directory,
       hostname: effectiveHostname(request, live.id),
       hostNetwork: request.process.namespaces.network?.mode === "host",
+      names: request.names,
     })
     const root = await newRoot(request, live.directory)
     live.root = root

@@ -89,6 +89,26 @@ export const RUN_OPTIONS = {
   ipc: { type: "string", valueHint: "MODE", description: "private, host or container:ID" },
   uts: { type: "string", valueHint: "MODE", description: "private, host or container:ID" },
   net: { type: "string", alias: "network", valueHint: "MODE", description: "none, host or container:ID" },
+  dns: { type: "string", repeated: true, valueHint: "ADDRESS", description: "Name server, instead of the host's" },
+  "dns-search": {
+    type: "string",
+    repeated: true,
+    valueHint: "DOMAIN",
+    description: "Search domain, instead of the host's; . for none",
+  },
+  "dns-opt": {
+    type: "string",
+    alias: "dns-option",
+    repeated: true,
+    valueHint: "OPTION",
+    description: "Option of resolv.conf, instead of the host's",
+  },
+  "add-host": {
+    type: "string",
+    repeated: true,
+    valueHint: "NAME:ADDRESS",
+    description: "Line of /etc/hosts; the address may be host-gateway",
+  },
   cgroupns: { type: "string", valueHint: "MODE", description: "private, host or container:ID" },
   time: { type: "string", valueHint: "MODE", description: "host, private or container:ID" },
   // Files.

@@ -1,5 +1,6 @@
 /** What a run is without any of the options of rare.ts. */
 import { SIGTERM } from "../../../ffi/constants/signal.ts"
+import type { NameOptions } from "../../network/names.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
 import { DEFAULT_SHM_SIZE } from "../../spec/defaults.ts"
 import type { RunRequest } from "../../spec/request.ts"
@@ -7,12 +8,14 @@ import type { RunRequest } from "../../spec/request.ts"
 /** What flags/rare.ts reads. */
 export interface RareOptions {
   stopSignal: number
+  names: NameOptions | null
   process: Omit<RunRequest, "args" | "user" | "workdir" | "terminal" | "consoleSize" | "readonlyRoot" | "resources">
 }
 
 /** What rareOptions gives where none of them is there. */
 export const noRareOptions = (limits: readonly Rlimit[]): RareOptions => ({
   stopSignal: SIGTERM,
+  names: null,
   process: {
     env: [],
     groupAdd: [],

@@ -2,6 +2,7 @@
 import { SIGTERM } from "../../../ffi/constants/signal.ts"
 import { isAlive, readRecord, readRunning, resolveId } from "../../container/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
+import { nameOptions } from "../../network/names.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
 import type { Paths } from "../../paths.ts"
 import type { RunningContainer } from "../../spec/request.ts"
@@ -62,6 +63,7 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
   const stopSignal = strings.get("stop-signal")
   return {
     stopSignal: stopSignal === undefined ? SIGTERM : signalNumber("--stop-signal", stopSignal),
+    names: nameOptions(lists),
     process: {
       env: environment(argv),
       groupAdd: lists.get("group-add") ?? [],

@@ -58,11 +58,11 @@ describe("resolv.conf", () => {
   })
 })
 
-test("the files of a container, for every user to read", () => {
+test("the files of a container, for every user to read", async () => {
   const directory = temporaryDirectory()
-  const request = { directory, hostname: "box", hostNetwork: false }
-  writeContainerFiles(request)
-  for (const [name, content] of containerFiles(request)) {
+  const request = { directory, hostname: "box", hostNetwork: false, names: null }
+  await writeContainerFiles(request)
+  for (const [name, content] of await containerFiles(request)) {
     expect(readFileSync(`${directory}/${name}`, "utf8")).toBe(content)
     expect(statSync(`${directory}/${name}`).mode & 0o777).toBe(0o644 & ~process.umask())
   }
@@ -75,7 +75,7 @@ test("the files of a container, for every user to read", () => {
   )
 })
 
-test("with the host's network the host's names are seen", () => {
-  const files = new Map(containerFiles({ directory: "", hostname: "box", hostNetwork: true }))
+test("with the host's network the host's names are seen", async () => {
+  const files = new Map(await containerFiles({ directory: "", hostname: "box", hostNetwork: true, names: null }))
   expect(files.get("hosts")).toBe(readFileSync("/etc/hosts", "utf8"))
 })
