@@ -46,11 +46,20 @@ export interface WaitStatus {
   signal?: number
 }
 
-/** wait4(2) without waiting: null while the child runs. */
-export function waitChild(pid: number, flags: number): WaitStatus | null {
-  const result = callResult("wait4", pid, scratch.address, flags, null)
-  if (result !== pid) return null
+/** wait4(2) for any child without waiting: null while all run, or where there is none. */
+export function waitAny(flags: number): (WaitStatus & { pid: number }) | null {
+  const pid = callResult("wait4", -1, scratch.address, flags, null)
+  return pid > 0 ? { pid, ...decodeStatus() } : null
+}
+
+function decodeStatus(): WaitStatus {
   const status = scratch.u32(0)
   const signal = status & 0x7f
   return signal === 0 ? { code: (status >> 8) & 0xff } : { signal }
+}
+
+/** wait4(2) without waiting: null while the child runs. */
+export function waitChild(pid: number, flags: number): WaitStatus | null {
+  const result = callResult("wait4", pid, scratch.address, flags, null)
+  return result === pid ? decodeStatus() : null
 }

@@ -12,6 +12,7 @@ async function dispatch(words: readonly string[]): Promise<number> {
     const { runCommand } = await import("./cli/commands/run.ts")
     return runCommand(words.slice(1))
   }
+  if (words[0] === "supervise") return (await import("./cli/commands/supervise.ts")).superviseCommand(words.slice(1))
   const { runOther } = await import("./cli/index.ts")
   return runOther(words)
 }

@@ -6,6 +6,7 @@ import { isTerminal, windowSize } from "../../ffi/tty.ts"
 import { detectCgroups } from "../cgroup/detect.ts"
 import { cgroupPath } from "../cgroup/path.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../container/detach-keys.ts"
+import { DEFAULT_LOG } from "../container/log-files.ts"
 import type { ContainerRequest } from "../container/request.ts"
 import { UsageError } from "../errors.ts"
 import { BASE } from "../image/base.ts"
@@ -34,6 +35,7 @@ export function wantsTerminal(argv: ParsedArgv, args: readonly string[]): { term
   const interactive = argv.booleans.get("interactive")
   if (terminal !== undefined || interactive !== undefined)
     return { terminal: terminal ?? false, interactive: interactive ?? false }
+  if (argv.booleans.get("detach")) return { terminal: false, interactive: false }
   const [command = ""] = args
   const bare = SHELL.test(command) && args.slice(1).every((arg) => arg === "-l" || arg === "-i")
   const meant = bare && isTerminal(0) && isTerminal(1)
@@ -48,7 +50,7 @@ export function workingDirectory(text: string | undefined): string {
 
 /** Options that need nothing of flags/rare.ts. */
 const COMMON = new Set(
-  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name rm cidfile checksum pull ca platform insecure quiet explain trace help root debug".split(
+  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name detach rm cidfile checksum pull ca platform insecure quiet explain trace help root debug".split(
     " ",
   ),
 )
@@ -74,6 +76,13 @@ async function readRare(argv: ParsedArgv, paths: Paths): Promise<RareOptions> {
   return noRareOptions(limits)
 }
 
+/** What needs the caller's terminal, or this process. */
+function refuseWithDetach(booleans: ParsedArgv["booleans"]): void {
+  if (!booleans.get("detach")) return
+  const unfit = (["tty", "interactive", "trace"] as const).find((name) => booleans.get(name))
+  if (unfit) throw new UsageError(`--${unfit} does not go with --detach`)
+}
+
 /** Reads the command line of `run`. Throws UsageError. */
 export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCommandRequest> {
   const [word = BASE, ...words] = argv.rest
@@ -82,6 +91,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
   const command = words.length > 0 || entrypoint ? words : ["/bin/sh"]
   const args = entrypoint ? [entrypoint, ...command] : command
   if (args[0] === "") throw new UsageError("the command is empty")
+  refuseWithDetach(booleans)
   const rare = await readRare(argv, paths)
   const mountinfo = readText("/proc/self/mountinfo")
   const cgroups = detectCgroups("/sys/fs/cgroup", mountinfo)
@@ -110,6 +120,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     mountinfo,
     requested,
     cidfile: strings.get("cidfile"),
+    detached: booleans.get("detach") ? { log: DEFAULT_LOG } : null,
     quiet: booleans.get("quiet") ?? false,
     trace: booleans.get("trace") ?? false,
     process: {

@@ -1,7 +1,7 @@
 /** Containers as `ps` shows them. */
 import type { Paths } from "../paths.ts"
 import { recoverAll } from "./recover.ts"
-import { allIds, isAlive, readRecord, readResult, readRunning } from "./state.ts"
+import { allIds, isAlive, readHead, readResult, readRunning } from "./state.ts"
 
 export interface Summary {
   id: string
@@ -23,7 +23,7 @@ export interface Summary {
 export function listContainers(paths: Paths, all: boolean): Summary[] {
   recoverAll(paths)
   const summaries = allIds(paths).flatMap((id): Summary[] => {
-    const record = readRecord(paths, id)
+    const record = readHead(paths, id)
     if (!record) return []
     const { name, image, command, created, labels } = record
     const base = { id, name, image, command, created, labels }
@@ -41,7 +41,7 @@ export function listContainers(paths: Paths, all: boolean): Summary[] {
 export function containersByRoot(paths: Paths): Map<string, string[]> {
   const users = new Map<string, string[]>()
   for (const id of allIds(paths)) {
-    const record = readRecord(paths, id)
+    const record = readHead(paths, id)
     if (record?.lower === undefined) continue
     for (const root of [record.lower, ...(record.below ?? [])]) users.set(root, [...(users.get(root) ?? []), id])
   }

@@ -4,6 +4,7 @@ import type { Cgroups } from "../cgroup/detect.ts"
 import type { RequestedResources } from "../cgroup/flags.ts"
 import type { NameOptions } from "../network/names.ts"
 import type { RunRequest } from "../spec/request.ts"
+import type { Detached } from "./log-limits.ts"
 
 export interface ContainerRequest {
   /** The root file system: what was typed, and the directory it means. */
@@ -27,6 +28,8 @@ export interface ContainerRequest {
   mountinfo: string
   requested: RequestedResources
   cidfile: string | undefined
+  /** It is supervised by a process of its own. */
+  detached: Detached | null
   quiet: boolean
   trace: boolean
   process: RunRequest

@@ -1,95 +1,17 @@
 /** A container from its first directory to its last: prepare, launch, supervise, clean up. */
-import { close } from "../../ffi/fs.ts"
-import { removeTree } from "../../ffi/remove-tree.ts"
 import { EXIT_TOYBOX, errorChain, ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
-import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
+import { hasOwnPids } from "./bring-up.ts"
+import { cleanUp } from "./clean-up.ts"
 import { writeContainerFiles } from "./files.ts"
-import { proposeName } from "./names.ts"
+import { enter } from "./new-container.ts"
 import { effectiveHostname, makeSpec } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
 import { describeEnding } from "./result.ts"
 import { newRoot } from "./root.ts"
-import { hasOwnPids, type Live, start } from "./start.ts"
-import {
-  type ContainerResult,
-  enterRunning,
-  forget,
-  leaveRunning,
-  makeContainerDirectory,
-  newId,
-  type RunningRecord,
-  releaseName,
-  takeName,
-  updateRunning,
-  writeResult,
-} from "./state.ts"
-
-// With many containers the names run short: digits make more.
-const proposal = (attempt: number) =>
-  attempt < 5 ? proposeName(newId()) : `${proposeName(newId())}_${newId().slice(0, 6)}`
-
-function enter(request: ContainerRequest, paths: Paths): Live {
-  const id = newId()
-  const record: RunningRecord = {
-    pid: 0,
-    startTime: "",
-    started: new Date().toISOString(),
-    autoRemove: request.autoRemove,
-    name: request.name ?? proposal(0),
-    cgroup: null,
-  }
-  // First, because it tells the next toybox what there may be to undo, should this one be killed.
-  const lock = enterRunning(paths, id, record)
-  try {
-    for (let attempt = 1; !takeName(paths, record.name, id, request.name !== undefined || attempt > 10); attempt++) {
-      record.name = proposal(attempt)
-      updateRunning(lock, record)
-    }
-    return {
-      id,
-      directory: makeContainerDirectory(paths, id),
-      lock,
-      record,
-      recorded: false,
-      root: null,
-      manager: null,
-      ended: false,
-    }
-  } catch (error) {
-    releaseName(paths, record.name, id)
-    leaveRunning(lock)
-    throw error
-  }
-}
-
-/**
- * Ends all that is left of a container and gives back what it held; with a result it is kept. Every part is tried; the first
- * error is thrown.
- */
-function cleanUp(paths: Paths, live: Live, result: ContainerResult | null): void {
-  const errors: unknown[] = []
-  const attempt = (part: () => void) => {
-    try {
-      part()
-    } catch (error) {
-      errors.push(error)
-    }
-  }
-  if (result) attempt(() => writeResult(paths, live.id, result))
-  const { manager } = live
-  if (manager) {
-    // With its own pid namespace nobody outlives the command; and the removal waits for those on their way out.
-    if (!live.ended) attempt(() => manager.kill())
-    attempt(() => manager.remove())
-  }
-  if (live.root) close(live.root.fd)
-  if (!result) attempt(() => forget(paths, live.id, live.record.name))
-  else attempt(() => removeTree(overlayLayout(live.directory).work))
-  attempt(() => leaveRunning(live.lock))
-  if (errors.length > 0) throw errors[0]
-}
+import { start } from "./start.ts"
+import type { ContainerResult } from "./state.ts"
 
 /** Runs a container in the foreground; returns the exit code for toybox. `signalFd` is of takeSignals. */
 export async function run(request: ContainerRequest, paths: Paths, signalFd: number): Promise<number> {

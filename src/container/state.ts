@@ -20,7 +20,6 @@ import {
   tryReadText,
   unlink,
   writeAll,
-  writeFile,
 } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
@@ -29,9 +28,11 @@ import type { Spec } from "../oci/runtime.ts"
 import { stringifyExact } from "../oci/seccomp.ts"
 import type { Paths } from "../paths.ts"
 import { type FileLock, lockOpened, readJson, releaseLock } from "../state-file.ts"
+import type { Detached } from "./log-limits.ts"
+import type { StoredRequest } from "./stored-request.ts"
 
-/** containers/ID/container.json. */
-export interface ContainerRecord {
+/** containers/ID/container.json: what listings need, and so without the spec. */
+export interface ContainerHead {
   id: string
   name: string
   /** ISO 8601. */
@@ -46,6 +47,12 @@ export interface ContainerRecord {
   autoRemove: boolean
   stopSignal: number
   labels: Record<string, string>
+  /** How it lives without a terminal of the caller's; as for a container of the foreground where it is not said. */
+  detached?: Detached
+}
+
+/** With what is in containers/ID/config.json. */
+export interface ContainerRecord extends ContainerHead {
   spec: Spec
 }
 
@@ -69,6 +76,8 @@ export interface RunningRecord {
   autoRemove: boolean
   name: string
   cgroup: CgroupHandle | null
+  /** Who supervises it, where that is not the toybox that started it. */
+  supervisor?: { pid: number; startTime: string }
 }
 
 /** A container's id: 64 hexadecimal digits. */
@@ -78,7 +87,7 @@ export function newId(): string {
 }
 
 export const containerPath = (paths: Paths, id: string) => `${paths.containers}/${id}`
-const runningPath = (paths: Paths, id: string) => `${paths.running}/${id}`
+export const runningPath = (paths: Paths, id: string) => `${paths.running}/${id}`
 
 /** When a process began, in clock ticks since boot; null where there is none: proc_pid_stat(5). */
 export function startTime(pid: number): string | null {
@@ -167,12 +176,28 @@ export function lockDead(paths: Paths, name: string): FileLock | null {
   return lockOpened(fd, path)
 }
 
-export function writeRecord(paths: Paths, record: ContainerRecord): void {
-  writeFile(`${containerPath(paths, record.id)}/container.json`, stringifyExact(record, record.spec.linux.seccomp))
+/**
+ * Writes what is known of a container, and with what it can be started again. The head comes last: with it the container
+ * is there.
+ */
+export function writeRecord(paths: Paths, { spec, ...head }: ContainerRecord, request: StoredRequest): void {
+  const config = stringifyExact({ spec, request }, spec.linux.seccomp)
+  replaceFile(`${containerPath(paths, head.id)}/config.json`, config)
+  writeHead(paths, head)
 }
 
-export const readRecord = (paths: Paths, id: string): ContainerRecord | null =>
+/** Replaces the head; its container is locked (lockContainer) or being made. */
+export const writeHead = (paths: Paths, head: ContainerHead): void =>
+  replaceFile(`${containerPath(paths, head.id)}/container.json`, JSON.stringify(head))
+
+export const readHead = (paths: Paths, id: string): ContainerHead | null =>
   readJson(`${containerPath(paths, id)}/container.json`)
+
+export function readRecord(paths: Paths, id: string): ContainerRecord | null {
+  const head = readHead(paths, id)
+  const config = head && readJson<{ spec: Spec }>(`${containerPath(paths, id)}/config.json`)
+  return head && config ? { ...head, spec: config.spec } : null
+}
 
 export function writeResult(paths: Paths, id: string, result: ContainerResult): void {
   replaceFile(`${containerPath(paths, id)}/result.json`, JSON.stringify(result))
@@ -231,7 +256,7 @@ export function resolveId(paths: Paths, reference: string): string {
   if (matches.length > 1)
     throw new ToyboxError(`"${reference}" is the beginning of ${matches.length} containers' ids: give more of it`)
   // An rm that was killed has given the name back already, and the container is still to be removed by it.
-  const nameless = allIds(paths).find((id) => readRecord(paths, id)?.name === reference)
+  const nameless = allIds(paths).find((id) => readHead(paths, id)?.name === reference)
   if (nameless !== undefined) return nameless
   throw new ToyboxError(`no such container: ${reference}`, { hint: "toybox ps -a lists them" })
 }

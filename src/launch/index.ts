@@ -13,6 +13,7 @@ import { encodeChild, encodeSealed, encodeSteps } from "./encode/index.ts"
 import { MOMENT_REPORT } from "./encode/lifecycle.ts"
 import { PID_REPORT } from "./encode/process.ts"
 import { ROOT } from "./encode/root.ts"
+import type { Supervisor } from "./encode/supervisor.ts"
 
 /** A list stopped; report.ts makes the words, which are loaded only then. */
 export class ListFailure extends Error {
@@ -50,14 +51,15 @@ type Channels = Pick<Facts, "reportFd" | "traceFd" | "listenerFd" | "memfd" | "s
 
 /**
  * Clones the child and lets it go as far as await-go; returns its pid. What fails in it is read from the report pipe. `rootFd`:
- * a root that this process has mounted.
+ * a root that this process has mounted. With a `supervisor` the pid is the supervisor's, and the child's own is reported.
  */
 export function launch(
   steps: readonly Step[],
   { reportFd, traceFd }: Channels,
   rootFd?: number,
+  supervisor?: Supervisor,
 ): Encoded & { pid: number } {
-  const calls = encodeChild(steps, reportFd)
+  const calls = encodeChild(steps, reportFd, supervisor)
   const preset = rootFd === undefined ? [] : [[ROOT, rootFd] as const]
   const options = { reportFd, child: false, trace: trace(traceFd), preset }
   const { program } = layOutAnew(calls, stageOne, options)

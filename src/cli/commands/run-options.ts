@@ -138,6 +138,7 @@ export const RUN_OPTIONS = {
   // The container.
   name: { type: "string", valueHint: "NAME", description: "Name of the container" },
   label: { type: "string", alias: "l", repeated: true, valueHint: "KEY=VALUE", description: "Label" },
+  detach: { type: "boolean", alias: "d", description: "Run in the background, and print the id" },
   rm: { type: "boolean", description: "Remove the container when it ends" },
   cidfile: { type: "string", valueHint: "FILE", description: "Write the id to FILE" },
   quiet: { type: "boolean", alias: "q", description: "No notices, no progress" },

@@ -4,6 +4,7 @@ import { run } from "../../container/run.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { ToyboxError } from "../../errors.ts"
 import { BASE, ensureBase } from "../../image/base.ts"
+import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { readRequest } from "../request.ts"
@@ -45,5 +46,10 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     request.lower = await unpackedRoot(request.archive, paths, request.quiet, signalFd)
   }
   if (request.fromStore) await (await import("../run-image.ts")).applyObtained(request, argv, paths, signalFd)
+  if (request.detached) {
+    const { runDetached } = await import("../../container/detached.ts")
+    print([await runDetached(request, paths)])
+    return 0
+  }
   return run(request, paths, signalFd)
 }

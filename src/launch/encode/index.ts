@@ -21,6 +21,7 @@ import * as mounts from "./mounts.ts"
 import * as process from "./process.ts"
 import * as root from "./root.ts"
 import { seccomp, sessionKeyring } from "./seccomp.ts"
+import { type Supervisor, supervised } from "./supervisor.ts"
 
 /** Descriptors that the lists name. */
 interface Descriptors {
@@ -202,16 +203,22 @@ export function encodeSteps(steps: readonly Step[], fds: Descriptors): Call[] {
 // The child opens few files at a time, and the lowest free numbers go first.
 const ROOM = 16
 
-/** The child's list: the clone, then what only the child goes through. Failures are reported over `report`. */
-export function encodeChild(steps: readonly Step[], report: number): Call[] {
+const SUPERVISED = slot("supervised process")
+
+/**
+ * The child's list: the clone, then what only the child goes through. Failures are reported over `report`. With a `supervisor`
+ * the child is one's of its own instead of this process's.
+ */
+export function encodeChild(steps: readonly Step[], report: number, supervisor?: Supervisor): Call[] {
   let free = ROOM
   for (const step of steps) if (step.kind === "close-other-fds") free = Math.max(report, ...step.keep) + ROOM
   const rest = [process.blockSignals(), ...encodeSteps(steps, { report, free })]
   const [first] = steps
   if (first?.kind !== "clone") throw new Error("a child's plan begins with its clone")
-  const clone = process.clone(first, rest.length, report)
+  const clone = process.clone(first, rest.length, report, supervisor ? SUPERVISED : undefined)
   for (const call of clone) call.step = 0
-  return [...clone, ...rest]
+  const child = [...clone, ...rest]
+  return supervisor ? supervised(child, first.helper ? null : SUPERVISED, supervisor, report) : child
 }
 
 /** The list of stage two. Of the descriptors that it keeps the command gets those `passed`. */

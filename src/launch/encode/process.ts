@@ -73,8 +73,8 @@ function namespaceFlags(types: readonly NamespaceType[]): number {
 /** Reported in place of a call index by a child that made the container's process: the errno is the pid. */
 export const PID_REPORT = 0xffffffff
 
-/** The clone, in a list that parent and child walk on from together; the parent's part, `rest` calls, is skipped. */
-export function clone(step: StepOf<"clone">, rest: number, reportFd: number): Call[] {
+/** The clone, in a list that parent and child walk on from together; the parent, which gets the pid `made`, skips `rest` calls. */
+export function clone(step: StepOf<"clone">, rest: number, reportFd: number, made: Slot = PROCESS): Call[] {
   const flags = sched.CLONE_CLEAR_SIGHAND + namespaceFlags(step.namespaces)
   const cgroup = step.cgroupFd === undefined ? 0 : sched.CLONE_INTO_CGROUP
   const clone3 = (flags: number, into: Slot, exitSignal = SIGCHLD): Call => ({
@@ -83,7 +83,7 @@ export function clone(step: StepOf<"clone">, rest: number, reportFd: number): Ca
     into,
   })
   const { helper } = step
-  if (!helper) return [{ ...clone3(flags + cgroup, PROCESS), jump: { when: "not-equal", value: 0, skip: rest } }]
+  if (!helper) return [{ ...clone3(flags + cgroup, made), jump: { when: "not-equal", value: 0, skip: rest } }]
   // A sibling of the first child, whose exit signal it shares (another one is EINVAL). It is in the cgroup by its birth.
   const sibling = slot("sibling pid")
   const report = out("pid report", 8)
@@ -101,7 +101,7 @@ export function clone(step: StepOf<"clone">, rest: number, reportFd: number): Ca
     { name: "write", args: [reportFd, report, 8] },
     { name: "_exit", args: [0] },
   ]
-  const first = clone3(sched.CLONE_CLEAR_SIGHAND + cgroup, PROCESS)
+  const first = clone3(sched.CLONE_CLEAR_SIGHAND + cgroup, made)
   return [{ ...first, jump: { when: "not-equal", value: 0, skip: calls.length + rest } }, ...calls]
 }
 

@@ -1,0 +1,190 @@
+/** From a prepared container to a process of it that is on its way to its command: launch, cgroup, records. */
+import { call } from "../../ffi/call.ts"
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
+import { SIGKILL } from "../../ffi/constants/signal.ts"
+import { __WALL } from "../../ffi/constants/wait.ts"
+import { close, createExclusive, writeAll } from "../../ffi/fs.ts"
+import { pipe } from "../../ffi/pipe.ts"
+import { executableMemfd } from "../../ffi/sealed.ts"
+import { kill, waitChild } from "../../ffi/signal.ts"
+import { type CgroupManager, type PreparedCgroup, prepareCgroup } from "../cgroup/manager.ts"
+import { ToyboxError } from "../errors.ts"
+import type { Supervisor } from "../launch/encode/supervisor.ts"
+import { type Encoded, launch, type Reports, readReports, seal } from "../launch/index.ts"
+import { notice } from "../log.ts"
+import type { Spec } from "../oci/runtime.ts"
+import type { Paths } from "../paths.ts"
+import { sealedSteps } from "../plan/identity.ts"
+import { childSteps } from "../plan/index.ts"
+import type { FileLock } from "../state-file.ts"
+import { unpivotableMounts } from "./facts.ts"
+import { gatherFacts, identify, releaseFacts } from "./prepare.ts"
+import { recoverSome } from "./recover.ts"
+import type { ContainerRequest } from "./request.ts"
+import type { Root } from "./root.ts"
+import { connectListener, seccompFacts } from "./seccomp.ts"
+import { type RunningRecord, startTime, updateRunning, writeRecord } from "./state.ts"
+import type { Stdio } from "./stdio.ts"
+import { storedRequest } from "./stored-request.ts"
+
+/** A container while toybox has it in hand; what is set has to be undone. */
+export interface Live {
+  id: string
+  directory: string
+  lock: FileLock
+  record: RunningRecord
+  /** The record is written: `ps -a` would show it. */
+  recorded: boolean
+  root: Root | null
+  manager: CgroupManager | null
+  /** Every process of it has ended. */
+  ended: boolean
+}
+
+function keepRecord(request: ContainerRequest, paths: Paths, live: Live, spec: Spec): void {
+  const { id, record } = live
+  const head = {
+    id,
+    name: record.name,
+    created: record.started,
+    image: request.image,
+    lower: request.lower,
+    ...(request.below.length === 0 ? {} : { below: request.below }),
+    command: spec.process.args,
+    autoRemove: request.autoRemove,
+    stopSignal: request.stopSignal,
+    labels: { ...request.process.labels },
+    ...(request.detached ? { detached: request.detached } : {}),
+  }
+  writeRecord(paths, { ...head, spec }, storedRequest(request))
+  if (request.cidfile !== undefined && !live.recorded) writeIdFile(request.cidfile, id)
+  live.recorded = true
+}
+
+function writeIdFile(path: string, id: string): void {
+  const fd = createExclusive(path, 0o644)
+  if (fd === null)
+    throw new ToyboxError(`--cidfile: ${path} exists already`, { hint: "remove it, or name another file" })
+  writeAll(fd, new TextEncoder().encode(id))
+  close(fd)
+}
+
+function cgroupOf(request: ContainerRequest, spec: Spec): PreparedCgroup {
+  const { options, defaults } = request.requested
+  const { cgroupsPath: path, resources } = spec.linux
+  return prepareCgroup(request.cgroups, { path, resources, options, defaults })
+}
+
+/** Makes the cgroup, unless a first attempt to start has. */
+function makeCgroup(request: ContainerRequest, cgroup: PreparedCgroup, live: Live): CgroupManager {
+  if (live.manager) return live.manager
+  const { manager, notices } = cgroup.create({
+    announce(handle) {
+      live.record.cgroup = handle
+      updateRunning(live.lock, live.record)
+    },
+  })
+  live.manager = manager
+  if (!request.quiet) for (const text of notices) notice(text)
+  return manager
+}
+
+/** What a launch needs besides the request. */
+export interface BringUp {
+  root: Root
+  spec: Spec
+  stdio: Pick<Stdio, "facts" | "childEnds">
+  supervisor?: Supervisor
+  reports: Reports
+}
+
+/** A container's process under way to its command. */
+export interface Begun {
+  one: Encoded
+  two: Encoded
+  /** The container's process, or one that makes it and then reports who it is. */
+  pid: number
+  supervisor: number | null
+  reportFd: number
+  traceFd: number | undefined
+  manager: CgroupManager
+}
+
+/** Waits for the pid that a supervisor reports of the container's process; null where something has failed. */
+function reportedPid(reportFd: number, reports: Reports): number | null {
+  while (reports.pid === undefined && reports.failures.length === 0) if (!readReports(reportFd, reports, false)) break
+  return reports.pid ?? null
+}
+
+/**
+ * Launches the command. With `supervisor` it is the child of one; what came over the report pipe until then is in `reports`.
+ * Throws where the preparation failed; then nothing runs.
+ */
+export async function bringUp(
+  request: ContainerRequest,
+  paths: Paths,
+  live: Live,
+  { root, spec, stdio, supervisor, reports }: BringUp,
+): Promise<Begun> {
+  const [reportFd, reportEnd] = pipe()
+  const [goEnd, goFd] = pipe()
+  const memfd = executableMemfd()
+  const cgroup = cgroupOf(request, spec)
+  const { join, handle } = cgroup
+  // A cgroup that the child is made in has to be there; one that it enters by itself can wait until it is under way.
+  if (join.into !== null) makeCgroup(request, cgroup, live)
+  const cgroupFd = join.into ? call("openat", AT_FDCWD, join.into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : undefined
+  const traceFd = request.trace ? executableMemfd() : undefined
+  const held = {
+    stdio: stdio.facts,
+    reportFd: reportEnd,
+    traceFd,
+    memfd,
+    goFd: goEnd,
+    join,
+    controllers: Object.keys(handle.dirs),
+    cgroupFd,
+    rootSteps: root.steps,
+    mountedRoot: root.steps.length === 0 ? root.fd : undefined,
+    listenerFd: connectListener(request),
+  }
+  const facts = gatherFacts(request, spec, live.directory, held, unpivotableMounts(request.mountinfo))
+  const one = launch(childSteps(spec, facts), facts, root.steps.length === 0 ? root.fd : undefined, supervisor)
+  const go = () => call("write", goFd, new Uint8Array(1), 1)
+  let manager: CgroupManager
+  let two: Encoded
+  let pid = one.pid
+  try {
+    // The child has two milliseconds of work before it; meanwhile its cgroup and its command are prepared.
+    manager = makeCgroup(request, cgroup, live)
+    if (join.into === null) go()
+    const { compat } = identify(request, live.id, spec, root.fd)
+    if (supervisor) pid = reportedPid(reportFd, reports) ?? 0
+    const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd: held.listenerFd })
+    two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
+  } catch (error) {
+    // A supervisor takes the container with it.
+    kill(one.pid, SIGKILL)
+    waitChild(one.pid, __WALL)
+    throw error
+  }
+  go()
+  for (const fd of [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, cgroupFd, held.listenerFd])
+    if (fd !== undefined) close(fd)
+  releaseFacts(facts)
+  if (supervisor) live.record.supervisor = { pid: one.pid, startTime: startTime(one.pid) ?? "" }
+  // While the child makes itself ready there is time to write things down, and to tidy up after others.
+  rememberPid(live, pid)
+  keepRecord(request, paths, live, spec)
+  recoverSome(paths)
+  return { one, two, pid, supervisor: supervisor ? one.pid : null, reportFd, traceFd, manager }
+}
+
+/** Writes down which process the container's is. */
+export function rememberPid(live: Live, pid: number): void {
+  live.record.pid = pid
+  live.record.startTime = pid === 0 ? "" : (startTime(pid) ?? "")
+  updateRunning(live.lock, live.record)
+}
+
+export const hasOwnPids = (spec: Spec) => spec.linux.namespaces.some((ns) => ns.type === "pid" && ns.path === undefined)

@@ -1,0 +1,34 @@
+/** What the end of a container leaves to be done. */
+import { close } from "../../ffi/fs.ts"
+import { removeTree } from "../../ffi/remove-tree.ts"
+import { overlayLayout } from "../overlay/layout.ts"
+import type { Paths } from "../paths.ts"
+import type { Live } from "./bring-up.ts"
+import { type ContainerResult, forget, leaveRunning, readHead, writeResult } from "./state.ts"
+
+/**
+ * Ends all that is left of a container and gives back what it held; with a result it is kept. Every part is tried; the first
+ * error is thrown.
+ */
+export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null): void {
+  const errors: unknown[] = []
+  const attempt = (part: () => void) => {
+    try {
+      part()
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  if (result) attempt(() => writeResult(paths, live.id, result))
+  const { manager } = live
+  if (manager) {
+    // With its own pid namespace nobody outlives the command; and the removal waits for those on their way out.
+    if (!live.ended) attempt(() => manager.kill())
+    attempt(() => manager.remove())
+  }
+  if (live.root) close(live.root.fd)
+  if (!result) attempt(() => forget(paths, live.id, readHead(paths, live.id)?.name ?? live.record.name))
+  else attempt(() => removeTree(overlayLayout(live.directory).work))
+  attempt(() => leaveRunning(live.lock))
+  if (errors.length > 0) throw errors[0]
+}

@@ -1,0 +1,91 @@
+/** A container without a terminal: started here, and left to a supervisor of its own (supervisor.ts). */
+import { call } from "../../ffi/call.ts"
+import { AT_FDCWD, F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { __WALL } from "../../ffi/constants/wait.ts"
+import { close } from "../../ffi/fs.ts"
+import { pipe } from "../../ffi/pipe.ts"
+import { waitChild } from "../../ffi/signal.ts"
+import { EXIT_TOYBOX, errorChain, ToyboxError } from "../errors.ts"
+import { type Reports, readReports } from "../launch/index.ts"
+import { notice } from "../log.ts"
+import type { Spec } from "../oci/runtime.ts"
+import type { Paths } from "../paths.ts"
+import { bringUp, type Live, rememberPid } from "./bring-up.ts"
+import { cleanUp } from "./clean-up.ts"
+import { writeContainerFiles } from "./files.ts"
+import { enter } from "./new-container.ts"
+import { effectiveHostname, makeSpec } from "./prepare.ts"
+import type { ContainerRequest } from "./request.ts"
+import { copiedRoot, newRoot, overlayRefusal, type Root } from "./root.ts"
+
+/** Only what toybox itself looks at: the caller's may have secrets. */
+const environment = (paths: Paths) => [`PATH=${process.env.PATH ?? ""}`, `TOYBOX_ROOT=${paths.state}`]
+
+/** Returns when the command has been executed. Throws where it was not; then nothing of it runs any more. */
+async function launchSupervised(
+  request: ContainerRequest,
+  paths: Paths,
+  live: Live,
+  root: Root,
+  spec: Spec,
+): Promise<void> {
+  const [controlEnd, control] = pipe()
+  const [out, outEnd] = pipe()
+  const [err, errEnd] = pipe()
+  for (const fd of [out, err]) call("fcntl", fd, F_SETFL, O_RDONLY | O_NONBLOCK)
+  const nothing = call("openat", AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0)
+  const fds = [live.lock.fd, controlEnd, out, err]
+  const supervisor = {
+    args: ["toybox", "supervise", live.id, ...fds.map(String)],
+    env: environment(paths),
+    fds,
+  }
+  const stdio = { facts: [nothing, outEnd, errEnd] as const, childEnds: [nothing, outEnd, errEnd] }
+  const reports: Reports = { failures: [] }
+  const begun = await bringUp(request, paths, live, { root, spec, stdio, supervisor, reports })
+  const { one, two } = begun
+  for (const fd of [controlEnd, out, err]) close(fd)
+  while (readReports(begun.reportFd, reports, false));
+  const executed = reports.failures.every(({ index }) => two.calls[index - one.calls.length]?.name === "execve")
+  if (executed) {
+    rememberPid(live, reports.pid ?? begun.pid)
+    call("write", control, new Uint8Array(1), 1)
+    close(control)
+    return
+  }
+  // Without a word the supervisor ends the container, and itself.
+  close(control)
+  waitChild(begun.supervisor ?? 0, __WALL)
+  live.ended = true
+  const refusal = overlayRefusal(one, reports)
+  if (refusal === null) throw (await import("./launch-error.ts")).launchError(one, two, reports, root.fd)
+  return launchSupervised(request, paths, live, await copiedRoot(request, live.directory, root, refusal), spec)
+}
+
+/** Makes and starts a container; returns its id when its command has been executed. */
+export async function runDetached(request: ContainerRequest, paths: Paths): Promise<string> {
+  process.umask(0o022)
+  const live = enter(request, paths)
+  try {
+    writeContainerFiles({
+      directory: live.directory,
+      hostname: effectiveHostname(request, live.id),
+      hostNetwork: request.process.namespaces.network?.mode === "host",
+    })
+    const root = await newRoot(request, live.directory)
+    live.root = root
+    await launchSupervised(request, paths, live, root, makeSpec(request, live.id, live.directory))
+  } catch (error) {
+    const { explainFailure } = await import("../launch/report.ts")
+    const told = explainFailure(error)
+    const kept = live.recorded && !request.autoRemove && told instanceof ToyboxError && told.exitCode !== EXIT_TOYBOX
+    const finished = new Date().toISOString()
+    try {
+      cleanUp(paths, live, kept ? { exitCode: told.exitCode, oomKilled: false, error: told.message, finished } : null)
+    } catch (leak) {
+      notice(`cleaning up after the failure failed too: ${errorChain(leak)}`)
+    }
+    throw told
+  }
+  return live.id
+}

@@ -1,0 +1,28 @@
+/** The end of a detached container, as its supervisor sees it. */
+import type { WaitStatus } from "../../ffi/signal.ts"
+import { openCgroup } from "../cgroup/manager.ts"
+import type { Paths } from "../paths.ts"
+import { cleanUp } from "./clean-up.ts"
+import { describeEnding } from "./result.ts"
+import { containerPath, readRunning, runningPath } from "./state.ts"
+
+/** Records how it ended and gives back what it held, or removes it (--rm). */
+export function finish(paths: Paths, id: string, lockFd: number, status: WaitStatus): void {
+  const record = readRunning(paths, id)
+  if (record === null) return
+  const manager = record.cgroup ? openCgroup(record.cgroup) : null
+  const { exitCode, signal, oomKilled } = describeEnding({ status, reports: { failures: [] }, executed: true }, manager)
+  const live = {
+    id,
+    directory: containerPath(paths, id),
+    lock: { fd: lockFd, path: runningPath(paths, id) },
+    record,
+    recorded: true,
+    root: null,
+    manager,
+    ended: false,
+  }
+  const finished = new Date().toISOString()
+  const result = { exitCode, oomKilled, started: record.started, finished, ...(signal ? { signal } : {}) }
+  cleanUp(paths, live, record.autoRemove ? null : result)
+}

@@ -1,0 +1,152 @@
+/**
+ * Keeps what a container writes, in the format of the CRI ("k8s-file"): `TIME stdout F line`, where P instead of F is a part of
+ * a line that goes on in the next entry of its stream. Bytes are kept as they are. Rotated by size: container.log is the
+ * newest file, container.log.1 the one before.
+ *
+ * Hundreds of megabytes a second may come: lines are found and copied by the engine's own loops, in memory that the
+ * garbage collector does not have, and each byte is copied once.
+ */
+import { callResult, failure, scratch } from "../../ffi/call.ts"
+import { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } from "../../ffi/constants/fcntl.ts"
+import { close, open, rename, stat, unlink } from "../../ffi/fs.ts"
+import { mapMemory } from "../../ffi/libc.ts"
+import { type LogFiles, logPath } from "./log-files.ts"
+
+export type Stream = "stdout" | "stderr"
+
+const NEWLINE = 10
+const PARTIAL = 0x50
+const INPUT = 256 * 1024
+const OUTPUT = 512 * 1024
+const EINTR = -4
+const CLOCK_REALTIME = 0
+/** `2026-01-02T03:04:05.123456789Z stdout F ` */
+const HEADER = 40
+const HEADER_ROOM = 64
+const TAG = 38
+
+const encoder = new TextEncoder()
+
+/** The time as logs have it: RFC 3339 with nanoseconds, always as long. */
+function now(): string {
+  callResult("clock_gettime", CLOCK_REALTIME, scratch.address)
+  const seconds = scratch.word(0)
+  const nanoseconds = String(scratch.word(8)).padStart(9, "0")
+  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${nanoseconds}Z`
+}
+
+export interface LogWriter {
+  /** Where to read the next output of a stream to; `size` bytes have room. */
+  room(stream: Stream): { address: number; bytes: Uint8Array; size: number }
+  /** `size` bytes have been read there. */
+  take(stream: Stream, size: number): void
+  /** Whether a stream has a line begun that is not written yet. */
+  pending(stream: Stream): boolean
+  /** Writes the beginning of a line as a part. */
+  flush(stream: Stream): void
+  close(): void
+}
+
+/** The open file, and when it is the next one's turn. */
+function logFile({ directory, limits }: LogFiles) {
+  const path = logPath(directory, 0)
+  const openIt = () => open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
+  let fd = openIt()
+  let size = stat(path)?.size ?? 0
+  const rotate = () => {
+    close(fd)
+    unlink(logPath(directory, limits.maxFiles - 1))
+    for (let n = limits.maxFiles - 2; n >= 0; n--) {
+      if (stat(logPath(directory, n))) rename(logPath(directory, n), logPath(directory, n + 1))
+    }
+    fd = openIt()
+    size = 0
+  }
+  return {
+    /** Whole entries, which stay in one file. */
+    write(address: number, length: number) {
+      if (size > 0 && size + length > limits.maxSize) rotate()
+      for (let done = 0; done < length; ) {
+        const count = callResult("write", fd, address + done, length - done)
+        if (count === EINTR) continue
+        if (count < 0) throw failure("write", count, path)
+        done += count
+      }
+      size += length
+    },
+    close: () => close(fd),
+  }
+}
+
+/** Opens the log of a container. Throws SyscallError; so does writing, on a full disk. */
+export function openLog(files: LogFiles): LogWriter {
+  const file = logFile(files)
+  const { base, buffer } = mapMemory(2 * (HEADER_ROOM + INPUT) + OUTPUT)
+  const bytes = new Uint8Array(buffer)
+  const output = 2 * (HEADER_ROOM + INPUT)
+  const most = Math.min(OUTPUT, files.limits.maxSize)
+  const have = { stdout: 0, stderr: 0 }
+  const headerOf = { stdout: 0, stderr: HEADER_ROOM + INPUT }
+
+  const write = (end: number) => {
+    if (end > output) file.write(base + output, end - output)
+  }
+  const stamp = (stream: Stream) =>
+    encoder.encodeInto(`${now()} ${stream} F `, bytes.subarray(headerOf[stream], headerOf[stream] + HEADER_ROOM))
+  /** One entry at `to`; returns where it ends. Its newline is the next byte of the input, or has room to be put there. */
+  const entry = (header: number, from: number, end: number, to: number): number => {
+    let position = to
+    if (position + HEADER + end - from > output + most) {
+      write(position)
+      position = output
+    }
+    bytes.copyWithin(position, header, header + HEADER)
+    bytes.copyWithin(position + HEADER, from, end)
+    return position + HEADER + end - from
+  }
+  const flush = (stream: Stream) => {
+    const header = headerOf[stream]
+    const start = header + HEADER_ROOM
+    const size = have[stream]
+    if (size === 0) return
+    stamp(stream)
+    bytes[header + TAG] = PARTIAL
+    bytes[start + size] = NEWLINE
+    write(entry(header, start, start + size + 1, output))
+    have[stream] = 0
+  }
+  // The last byte of the room is for the newline of a part.
+  const left = (stream: Stream) => INPUT - 1 - have[stream]
+  return {
+    room(stream) {
+      const at = headerOf[stream] + HEADER_ROOM + have[stream]
+      return { address: base + at, bytes: bytes.subarray(at, at + left(stream)), size: left(stream) }
+    },
+    take(stream, size) {
+      const header = headerOf[stream]
+      const start = header + HEADER_ROOM
+      const end = start + have[stream] + size
+      stamp(stream)
+      let to = output
+      let from = start
+      // What was there before has no newline in it.
+      let newline = bytes.indexOf(NEWLINE, start + have[stream])
+      while (newline >= 0 && newline < end) {
+        to = entry(header, from, newline + 1, to)
+        from = newline + 1
+        newline = from < end ? bytes.indexOf(NEWLINE, from) : -1
+      }
+      write(to)
+      have[stream] = end - from
+      if (from > start) bytes.copyWithin(start, from, end)
+      if (left(stream) === 0) flush(stream)
+    },
+    pending: (stream) => have[stream] > 0,
+    flush,
+    close() {
+      flush("stdout")
+      flush("stderr")
+      file.close()
+    },
+  }
+}

@@ -1,0 +1,54 @@
+/** A new container's place among the others: its id, name, directory and lock. */
+import type { Paths } from "../paths.ts"
+import type { Live } from "./bring-up.ts"
+import { proposeName } from "./names.ts"
+import type { ContainerRequest } from "./request.ts"
+import {
+  enterRunning,
+  leaveRunning,
+  makeContainerDirectory,
+  newId,
+  type RunningRecord,
+  releaseName,
+  takeName,
+  updateRunning,
+} from "./state.ts"
+
+// With many containers the names run short: digits make more.
+const proposal = (attempt: number) =>
+  attempt < 5 ? proposeName(newId()) : `${proposeName(newId())}_${newId().slice(0, 6)}`
+
+/** Enters a new container among those that run. Throws where its name is taken. */
+export function enter(request: ContainerRequest, paths: Paths): Live {
+  const id = newId()
+  const record: RunningRecord = {
+    pid: 0,
+    startTime: "",
+    started: new Date().toISOString(),
+    autoRemove: request.autoRemove,
+    name: request.name ?? proposal(0),
+    cgroup: null,
+  }
+  // First, because it tells the next toybox what there may be to undo, should this one be killed.
+  const lock = enterRunning(paths, id, record)
+  try {
+    for (let attempt = 1; !takeName(paths, record.name, id, request.name !== undefined || attempt > 10); attempt++) {
+      record.name = proposal(attempt)
+      updateRunning(lock, record)
+    }
+    return {
+      id,
+      directory: makeContainerDirectory(paths, id),
+      lock,
+      record,
+      recorded: false,
+      root: null,
+      manager: null,
+      ended: false,
+    }
+  } catch (error) {
+    releaseName(paths, record.name, id)
+    leaveRunning(lock)
+    throw error
+  }
+}
