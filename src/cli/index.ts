@@ -9,6 +9,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   oci: async (words) => (await import("./oci/index.ts")).runOci(words),
   login: async (words) => (await import("./commands/login.ts")).loginCommand(words),
   logout: async (words) => (await import("./commands/login.ts")).logoutCommand(words),
+  logs: async (words) => (await import("./commands/logs.ts")).logsCommand(words),
   ps: async (words) => (await import("./commands/ps.ts")).psCommand(words),
   top: async (words) => (await import("./commands/top.ts")).topCommand(words),
   diff: async (words) => (await import("./commands/diff.ts")).diffCommand(words),

@@ -8,6 +8,7 @@ import { DOCTOR_OPTIONS } from "./commands/doctor-options.ts"
 import { EXEC_OPTIONS } from "./commands/exec-options.ts"
 import { IMAGES_OPTIONS, PULL_OPTIONS, RMI_OPTIONS } from "./commands/images-options.ts"
 import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
+import { LOGS_OPTIONS } from "./commands/logs-options.ts"
 import { DIFF_OPTIONS, STATS_OPTIONS, TOP_OPTIONS } from "./commands/observe-options.ts"
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
@@ -47,6 +48,10 @@ export const COMMANDS: Record<string, CommandDef> = {
       container: { type: "positional", required: true, description: "Name or id" },
       command: { type: "positional", required: true, description: "Command and its arguments" },
     }),
+  }),
+  logs: defineCommand({
+    meta: { name: "logs", description: "Show what a detached container has written" },
+    args: args(LOGS_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
   }),
   ps: defineCommand({ meta: { name: "ps", description: "List containers" }, args: args(PS_OPTIONS) }),
   top: defineCommand({

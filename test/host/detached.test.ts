@@ -32,7 +32,7 @@ function attemptRead(path: string): string {
   }
 }
 
-const logOf = (id: string) => readFileSync(join(stateRoot(), "containers", id, "container.log"), "latin1")
+const logOf = (id: string) => attemptRead(join(stateRoot(), "containers", id, "container.log"))
 const supervisorOf = (id: string): number =>
   JSON.parse(readFileSync(join(stateRoot(), "run/running", id), "utf8")).supervisor.pid
 
