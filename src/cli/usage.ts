@@ -13,6 +13,7 @@ import { DIFF_OPTIONS, STATS_OPTIONS, TOP_OPTIONS } from "./commands/observe-opt
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
+import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS } from "./commands/stop-options.ts"
 
 export const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): ArgsDef => ({
   ...positional,
@@ -28,6 +29,12 @@ export const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): 
     ]),
   ),
 })
+
+const onContainers = (name: string, description: string, definitions: OptionDefinitions): CommandDef =>
+  defineCommand({
+    meta: { name, description },
+    args: args(definitions, { container: { type: "positional", required: true, description: "Name or id" } }),
+  })
 
 /** By name, in the order they are shown in. */
 export const COMMANDS: Record<string, CommandDef> = {
@@ -75,6 +82,11 @@ export const COMMANDS: Record<string, CommandDef> = {
     meta: { name: "rm", description: "Remove containers" },
     args: args(RM_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
   }),
+  stop: onContainers("stop", "End containers: their stop signal, then SIGKILL", STOP_OPTIONS),
+  kill: onContainers("kill", "Send a signal to containers", KILL_OPTIONS),
+  wait: onContainers("wait", "Wait until containers end, and print their exit codes", PLAIN_OPTIONS),
+  pause: onContainers("pause", "Stop all processes of containers where they are", PLAIN_OPTIONS),
+  unpause: onContainers("unpause", "Let paused containers go on", PLAIN_OPTIONS),
   cache: defineCommand({
     meta: { name: "cache", description: "List or remove what archives and addresses were unpacked to" },
     args: args(CACHE_OPTIONS, {

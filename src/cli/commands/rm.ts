@@ -2,12 +2,12 @@
 import { listContainers } from "../../container/list.ts"
 import { removeContainer } from "../../container/remove.ts"
 import { emptyTrash } from "../../container/state.ts"
-import { errorChain, errorHint, UsageError } from "../../errors.ts"
+import { UsageError } from "../../errors.ts"
 import { removeAbandonedBases } from "../../image/base.ts"
 import { removeAbandonedLayers } from "../../image/cache/layers.ts"
-import { logger, print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
+import { each } from "../each.ts"
 import { RM_OPTIONS } from "./rm-options.ts"
 
 export async function rmCommand(words: readonly string[]): Promise<number> {
@@ -26,21 +26,9 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
         .filter(({ status }) => force || status !== "running")
         .map(({ id }) => id)
     : rest
-  if (!all && chosen.length === 0)
-    throw new UsageError("rm needs a container's name or id", { hint: "toybox ps -a lists them" })
-  let failed = false
-  // One that fails does not keep the others.
-  for (const reference of chosen) {
-    try {
-      removeContainer(paths, reference, force)
-      print([reference])
-    } catch (error) {
-      failed = true
-      const log = await logger()
-      log.error(errorChain(error))
-      const hint = errorHint(error)
-      if (hint) log.error(`hint: ${hint}`)
-    }
-  }
-  return failed ? 1 : 0
+  if (all && chosen.length === 0) return 0
+  return each("rm", chosen, (reference) => {
+    removeContainer(paths, reference, force)
+    return reference
+  })
 }

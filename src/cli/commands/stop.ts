@@ -1,0 +1,64 @@
+/** toybox stop, kill, wait, pause and unpause. */
+import { SIGKILL } from "../../../ffi/constants/signal.ts"
+import { awaitContainer, killContainer, setPaused, stopContainer } from "../../container/stop.ts"
+import { UsageError } from "../../errors.ts"
+import { ensurePaths, pathsFor } from "../../paths.ts"
+import { type OptionDefinitions, type ParsedArgv, parseArgv } from "../argv.ts"
+import { each } from "../each.ts"
+import { signalNumber } from "../flags/process.ts"
+import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS } from "./stop-options.ts"
+
+const DEFAULT_SECONDS = 10
+
+function read(words: readonly string[], options: OptionDefinitions) {
+  const argv = parseArgv(words, options)
+  const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)
+  ensurePaths(paths)
+  return { argv, paths }
+}
+
+const help = async ({ booleans }: ParsedArgv, command: string): Promise<boolean> => {
+  if (!booleans.get("help")) return false
+  await (await import("../usage.ts")).printUsage(command)
+  return true
+}
+
+export async function stopCommand(words: readonly string[]): Promise<number> {
+  const { argv, paths } = read(words, STOP_OPTIONS)
+  if (await help(argv, "stop")) return 0
+  const time = argv.strings.get("time") ?? String(DEFAULT_SECONDS)
+  if (!/^\d{1,6}$/.test(time)) throw new UsageError(`--time: "${time}" is no number of seconds`)
+  const text = argv.strings.get("signal")
+  const signal = text === undefined ? null : signalNumber("--signal", text)
+  return each("stop", argv.rest, (reference) => {
+    stopContainer(paths, reference, Number(time), signal)
+    return reference
+  })
+}
+
+export async function killCommand(words: readonly string[]): Promise<number> {
+  const { argv, paths } = read(words, KILL_OPTIONS)
+  if (await help(argv, "kill")) return 0
+  const text = argv.strings.get("signal")
+  const signal = text === undefined ? SIGKILL : signalNumber("--signal", text)
+  return each("kill", argv.rest, (reference) => {
+    killContainer(paths, reference, signal)
+    return reference
+  })
+}
+
+export async function waitCommand(words: readonly string[]): Promise<number> {
+  const { argv, paths } = read(words, PLAIN_OPTIONS)
+  if (await help(argv, "wait")) return 0
+  return each("wait", argv.rest, (reference) => String(awaitContainer(paths, reference)))
+}
+
+export async function pauseCommand(words: readonly string[], paused: boolean): Promise<number> {
+  const command = paused ? "pause" : "unpause"
+  const { argv, paths } = read(words, PLAIN_OPTIONS)
+  if (await help(argv, command)) return 0
+  return each(command, argv.rest, (reference) => {
+    setPaused(paths, reference, paused)
+    return reference
+  })
+}

@@ -1,0 +1,56 @@
+/** stop, kill, wait, pause and unpause: docker's meaning, several containers a command. */
+import { afterEach, describe, expect, test } from "bun:test"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { startToybox, toybox } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+const detached = (name: string, ...words: string[]) => toybox(ownRun("-d", "--name", name, "base", ...words))
+const HANDLER = ["sh", "-c", "trap 'exit 5' TERM; trap 'exit 6' USR1; echo ready; while :; do sleep 0.05; done"]
+const ready = async (name: string) => {
+  const follower = await startToybox(["logs", "-f", name])
+  await follower.waitFor("ready")
+  follower.kill("SIGKILL")
+  await follower.wait()
+}
+
+describe.skipIf(!isRoot)("ending containers", () => {
+  afterEach(async () => {
+    await toybox(["rm", "--all", "--force"])
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("stop sends the stop signal, and SIGKILL to who does not mind it; one that has ended is no error", async () => {
+    await Promise.all([detached("handles", ...HANDLER), detached("ignores", "sleep", "1000")])
+    await ready("handles")
+    const { stdout, exitCode } = await toybox(["stop", "-t", "1", "handles", "ignores", "handles"])
+    expect([stdout, exitCode]).toEqual(["handles\nignores\nhandles\n", 0])
+    expect((await toybox(["wait", "handles", "ignores"])).stdout).toBe("5\n137\n")
+  })
+
+  test("kill sends any signal; errors of some do not hide the success of others", async () => {
+    await detached("signalled", ...HANDLER)
+    await ready("signalled")
+    const waiting = await startToybox(["wait", "signalled"])
+    const { stdout, stderr, exitCode } = await toybox(["kill", "-s", "USR1", "nobody", "signalled"])
+    expect([stdout, exitCode]).toEqual(["signalled\n", 1])
+    expect(stderr).toContain("no such container: nobody")
+    expect(await waiting.wait()).toMatchObject({ stdout: "6\n", exitCode: 0 })
+    expect((await toybox(["kill", "signalled"])).stderr).toContain("is not running")
+  })
+
+  test("paused, a container does nothing; it can be stopped all the same", async () => {
+    await detached("paused", ...HANDLER)
+    await ready("paused")
+    expect((await toybox(["pause", "paused"])).exitCode).toBe(0)
+    expect((await toybox(["pause", "paused"])).stderr).toContain("paused already")
+    expect((await toybox(["exec", "paused", "true"])).stderr).toContain("paused")
+    expect((await toybox(["unpause", "paused"])).exitCode).toBe(0)
+    expect((await toybox(["exec", "paused", "true"])).exitCode).toBe(0)
+    await toybox(["pause", "paused"])
+    expect((await toybox(["stop", "paused"])).exitCode).toBe(0)
+    expect((await toybox(["wait", "paused"])).stdout).toBe("5\n")
+  })
+})
