@@ -5,9 +5,10 @@ import {
   type RunningRecord,
   writeRecord,
 } from "../../../src/container/state.ts"
+import type { StoredRequest } from "../../../src/container/stored-request.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../../src/paths.ts"
 import { temporaryDirectory } from "../../helpers/scratch.ts"
-import { specOf } from "../spec/fixtures.ts"
+import { REQUEST, specOf } from "../spec/fixtures.ts"
 
 /** A state directory of its own. */
 export function makeState(): Paths {
@@ -27,6 +28,22 @@ export const runningRecord = (changes: Partial<RunningRecord> = {}): RunningReco
   ...changes,
 })
 
+/** What a container could be started again with. */
+const STORED: StoredRequest = {
+  image: "base",
+  lower: "/",
+  below: [],
+  name: undefined,
+  autoRemove: false,
+  interactive: false,
+  init: false,
+  detachKeys: [],
+  stopSignal: 15,
+  cgroupParent: null,
+  requested: { resources: {}, options: {}, defaults: [] },
+  process: REQUEST,
+}
+
 /** A container on disk; returns its record. */
 export function makeContainer(paths: Paths, changes: Partial<ContainerRecord> = {}): ContainerRecord {
   const record: ContainerRecord = {
@@ -42,6 +59,6 @@ export function makeContainer(paths: Paths, changes: Partial<ContainerRecord> = 
     ...changes,
   }
   makeContainerDirectory(paths, record.id)
-  writeRecord(paths, record)
+  writeRecord(paths, record, STORED)
   return record
 }
