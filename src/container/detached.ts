@@ -67,10 +67,11 @@ export async function runDetached(request: ContainerRequest, paths: Paths): Prom
   process.umask(0o022)
   const live = enter(request, paths)
   try {
-    writeContainerFiles({
+    await writeContainerFiles({
       directory: live.directory,
       hostname: effectiveHostname(request, live.id),
       hostNetwork: request.process.namespaces.network?.mode === "host",
+      names: request.names,
     })
     const root = await newRoot(request, live.directory)
     live.root = root

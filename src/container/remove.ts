@@ -5,7 +5,7 @@ import { openCgroup } from "../cgroup/manager.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { recover } from "./recover.ts"
-import { discard, isAlive, readRecord, readRunning, resolveId } from "./state.ts"
+import { discard, isAlive, readHead, readRunning, resolveId } from "./state.ts"
 
 const PATIENCE = 10_000
 
@@ -33,6 +33,6 @@ export function removeContainer(paths: Paths, reference: string, force: boolean)
     }
     end(paths, id)
   }
-  discard(paths, id, readRecord(paths, id)?.name ?? "")
+  discard(paths, id, readHead(paths, id)?.name ?? "")
   return id
 }
