@@ -6,7 +6,7 @@
  * Hundreds of megabytes a second may come: lines are found and copied by the engine's own loops, in memory that the
  * garbage collector does not have, and each byte is copied once.
  */
-import { callResult, failure, scratch } from "../../ffi/call.ts"
+import { call, callResult, failure, scratch } from "../../ffi/call.ts"
 import { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } from "../../ffi/constants/fcntl.ts"
 import { close, open, rename, stat, unlink } from "../../ffi/fs.ts"
 import { mapMemory } from "../../ffi/libc.ts"
@@ -19,6 +19,8 @@ const PARTIAL = 0x50
 const INPUT = 256 * 1024
 const OUTPUT = 512 * 1024
 const EINTR = -4
+const ENOSPC = -28
+const EDQUOT = -122
 const CLOCK_REALTIME = 0
 /** `2026-01-02T03:04:05.123456789Z stdout F ` */
 const HEADER = 40
@@ -63,12 +65,13 @@ function logFile({ directory, limits }: LogFiles) {
     size = 0
   }
   return {
-    /** Whole entries, which stay in one file. */
+    /** Whole entries, which stay in one file. What a full disk has no room for is lost: the container goes on. */
     write(address: number, length: number) {
       if (size > 0 && size + length > limits.maxSize) rotate()
       for (let done = 0; done < length; ) {
         const count = callResult("write", fd, address + done, length - done)
         if (count === EINTR) continue
+        if (count === ENOSPC || count === EDQUOT) return call("ftruncate", fd, size)
         if (count < 0) throw failure("write", count, path)
         done += count
       }
@@ -78,7 +81,7 @@ function logFile({ directory, limits }: LogFiles) {
   }
 }
 
-/** Opens the log of a container. Throws SyscallError; so does writing, on a full disk. */
+/** Opens the log of a container. Throws SyscallError. */
 export function openLog(files: LogFiles): LogWriter {
   const file = logFile(files)
   const { base, buffer } = mapMemory(2 * (HEADER_ROOM + INPUT) + OUTPUT)

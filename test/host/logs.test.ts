@@ -1,7 +1,7 @@
 /** toybox logs: what a detached container has written, byte for byte. */
 import { afterEach, describe, expect, test } from "bun:test"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
-import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { startToybox, toybox, toyboxBytes } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
@@ -33,6 +33,23 @@ describe.skipIf(!isRoot)("logs", () => {
     const { stdout } = await toyboxBytes(["logs", "bytes"])
     const all = Uint8Array.from({ length: 256 }, (_, i) => i)
     expect(stdout.equals(Buffer.concat([Buffer.alloc(300_000), Buffer.from("\n"), all]))).toBe(true)
+  })
+
+  test("a full disk loses output, and neither the container nor its exit code", async () => {
+    const state = temporaryDirectory()
+    Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=12m,mode=700", "tmpfs", state])
+    try {
+      const root = ["--root", state]
+      const script = "yes 0123456789 | head -n 4000000; exit 3"
+      await toybox(["run", ...root, "-d", "--name", "full", "base", "sh", "-c", script])
+      expect((await toybox(["wait", ...root, "full"])).stdout).toBe("3\n")
+      const lines = (await toybox(["logs", ...root, "full"])).stdout.trimEnd().split("\n")
+      expect(lines.length).toBeGreaterThan(1000)
+      expect(new Set(lines)).toEqual(new Set(["0123456789"]))
+      await toybox(["rm", ...root, "full"])
+    } finally {
+      Bun.spawnSync(["umount", "-l", state])
+    }
   })
 
   test("a follower sees a line while the container runs, and ends when its supervisor is killed", async () => {
