@@ -131,7 +131,7 @@ export async function toybox(args: readonly string[], options: ToyboxOptions = {
 
 /** The process that the watchdog `pid` has started. */
 async function childOf(pid: number): Promise<number> {
-  for (let waited = 0; waited < 1000; waited += 5) {
+  for (const end = performance.now() + 10_000; performance.now() < end; await Bun.sleep(5)) {
     let children: string
     try {
       children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
@@ -140,7 +140,6 @@ async function childOf(pid: number): Promise<number> {
     }
     const child = Number(children.split(" ")[0])
     if (child > 0) return child
-    await Bun.sleep(5)
   }
   throw new Error("toybox ended before it could be looked at")
 }

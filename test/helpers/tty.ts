@@ -68,7 +68,7 @@ export async function terminal(options: TerminalOptions): Promise<Terminal> {
     stderr: "ignore",
   })
   const tmux = (...args: string[]): string => {
-    const cmd = ["timeout", "-k", "1", "5", ...base, ...args]
+    const cmd = ["timeout", "-k", "1", "20", ...base, ...args]
     const { stdout, stderr, exitCode } = Bun.spawnSync(cmd, { env, stdin: "ignore" })
     if (exitCode !== 0) throw new Error(`tmux ${args[0]}: exit ${exitCode}: ${stderr}`)
     return stdout.toString()
@@ -82,9 +82,11 @@ export async function terminal(options: TerminalOptions): Promise<Terminal> {
     `${k}=${v}`,
   ])
   const size = ["-x", String(cols), "-y", String(rows)]
+  const accepts = () => Bun.spawnSync([...base, "show-options", "-g"], { env, stdin: "ignore" }).exitCode === 0
+  // The socket is there before the server listens on it.
   await until(
-    5,
-    () => existsSync(socket) || undefined,
+    20,
+    () => (existsSync(socket) && accepts()) || undefined,
     () => "tmux did not start",
   )
   // Before the program is there, so that its screen can be seen however quickly it ends.
@@ -113,7 +115,7 @@ export async function terminal(options: TerminalOptions): Promise<Terminal> {
     send: (text) => void tmux("send-keys", "-t", "main", "-l", "--", text),
     press: (...keys) => void tmux("send-keys", "-t", "main", "--", ...keys),
     screen,
-    waitFor: (text, seconds = 10) =>
+    waitFor: (text, seconds = 20) =>
       until(
         seconds,
         () => {

@@ -37,7 +37,7 @@ function run(manager: CgroupManager, script: string) {
 }
 
 async function until(what: () => boolean): Promise<void> {
-  for (const deadline = Date.now() + 3000; !what(); await Bun.sleep(5)) {
+  for (const deadline = Date.now() + 20_000; !what(); await Bun.sleep(5)) {
     if (Date.now() > deadline) throw new Error(`timed out: ${what}`)
   }
 }
@@ -91,7 +91,7 @@ describe.skipIf(!hasV1)("cgroup v1", () => {
     expect(await child.exited).toBe(137)
     manager.remove()
     for (const dir of Object.values(manager.handle.dirs)) expect(exists(dir)).toBe(false)
-  }, 10_000)
+  }, 30_000)
 
   test("devices: what the rules allow opens, the rest does not", async () => {
     const manager = create("c2", { devices: DEFAULT_DEVICE_RULES })
@@ -99,7 +99,7 @@ describe.skipIf(!hasV1)("cgroup v1", () => {
     const output = await new Response(child.stdout).text()
     expect(output).toStartWith("1\n")
     expect(output.match(/not permitted/g)).toHaveLength(2)
-  }, 10_000)
+  }, 30_000)
 
   test("an OOM kill is recognised", async () => {
     const manager = create("c3", { memory: { limit: LIMIT, swap: LIMIT } })
@@ -124,7 +124,7 @@ describe.skipIf(!hasV1)("cgroup v1", () => {
     expect(readText(`/proc/${child.pid}/status`)).toContain("Cpus_allowed_list:\t0\n")
     manager.kill()
     await child.exited
-  }, 10_000)
+  }, 30_000)
 
   test("kill catches a process that forks all the time", async () => {
     const manager = create("c5", { pids: { limit: 200 } })
@@ -133,9 +133,9 @@ describe.skipIf(!hasV1)("cgroup v1", () => {
     const start = performance.now()
     manager.kill()
     manager.remove()
-    expect(performance.now() - start).toBeLessThan(2000)
+    expect(performance.now() - start).toBeLessThan(10_000)
     await child.exited
-  }, 10_000)
+  }, 30_000)
 
   test("freeze stops, thaw goes on", async () => {
     const manager = create("c6", {})
@@ -148,7 +148,7 @@ describe.skipIf(!hasV1)("cgroup v1", () => {
     manager.thaw()
     await until(() => (manager.stats().cpuUsageUsec ?? 0) > (frozen ?? 0) + 10_000)
     manager.kill()
-  }, 10_000)
+  }, 30_000)
 
   test("an impossible value leaves nothing and says why", () => {
     expect(() => create("c7", { cpu: { cpus: "4000" } })).toThrow("linux.resources.cpu.cpus: write")
@@ -191,7 +191,7 @@ describe.skipIf(!isRoot || !unified)("cgroup v2 without controllers", () => {
     expect(output).toStartWith("1\nnull\n")
     expect(output.match(/not permitted/g)).toHaveLength(2)
     await child.exited
-  }, 10_000)
+  }, 30_000)
 
   test("a rule for reading does not allow writing", async () => {
     const rules = [{ allow: false }, { allow: true, type: "c", major: 1, minor: 5, access: "r" }]
@@ -205,7 +205,7 @@ describe.skipIf(!isRoot || !unified)("cgroup v2 without controllers", () => {
     expect(output).toStartWith("1\n")
     expect(output).toMatch(/not permitted/)
     await child.exited
-  }, 10_000)
+  }, 30_000)
 
   test("the kernel's verifier takes every program that rules can give (seed 7)", () => {
     const { int, pick, chance } = random(7)
@@ -219,7 +219,7 @@ describe.skipIf(!isRoot || !unified)("cgroup v2 without controllers", () => {
       }))
       createCgroup(pure, { path: `${PARENT}-${round}`, resources: { devices } }).manager.remove()
     }
-  }, 10_000)
+  }, 30_000)
 
   test("cgroup.kill and removal of the container's own cgroups", async () => {
     const manager = create("c3", {}, pure)
@@ -230,7 +230,7 @@ describe.skipIf(!isRoot || !unified)("cgroup v2 without controllers", () => {
     manager.remove()
     expect(await child.exited).toBe(137)
     expect(exists(dir)).toBe(false)
-  }, 10_000)
+  }, 30_000)
 })
 
 test.skipIf(!hasV1)(

@@ -47,7 +47,7 @@ describe.skipIf(!isRoot)("/etc/passwd and /etc/group", () => {
     ],
   ])("%s", async (_, make) => {
     const root = rootWith(make)
-    const container = { image: root, timeoutSeconds: 5 }
+    const container = { image: root, timeoutSeconds: 15 }
     expect(await inside("echo $HOME", container)).toBe("/")
     expect(
       await inside("grep -E '^(Uid|Gid|Groups)' /proc/self/status", { ...container, run: ["--user", "7:8"] }),
@@ -156,7 +156,7 @@ describe.skipIf(!isRoot)("toybox's executable", () => {
   test("cannot be had as a script's interpreter", async () => {
     const evil: RootFile = { content: "#!/proc/self/exe\n", mode: 0o755 }
     const root = makeRoot({ files: { "/bin/evil": evil } })
-    const result = await toyboxBytes(["run", "--rm", "--ulimit", "cpu=1", root, "/bin/evil"], { timeoutSeconds: 8 })
+    const result = await toyboxBytes(["run", "--rm", "--ulimit", "cpu=1", root, "/bin/evil"], { timeoutSeconds: 20 })
     expect(result.stdout.toString()).not.toMatch(binaryName)
     expect(result.exitCode).not.toBe(0)
   })

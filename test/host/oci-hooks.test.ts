@@ -44,7 +44,7 @@ describe.skipIf(!isRoot)("hooks", () => {
     expect(lines().map((line) => line.split(" ")[0] ?? "")).toEqual(KINDS.slice(0, 3) as unknown as string[])
     const { pid } = oci.state("a")
     expect(oci.run("start", "a")).toMatchObject({ exitCode: 0, stderr: "" })
-    for (let i = 0; i < 500 && lines().length < 6; i++) await Bun.sleep(10)
+    for (let i = 0; i < 2000 && lines().length < 6; i++) await Bun.sleep(10)
     expect(oci.run("delete", "--force", "a").exitCode).toBe(0)
     const told = lines().map((line) => line.split(" "))
     const kinds = told.map(([kind]) => kind)
@@ -113,7 +113,7 @@ describe.skipIf(!isRoot)("hooks", () => {
     const { exitCode, stderr } = oci.run("run", "-b", oci.bundle("a", { config: { hooks } }), "a")
     expect(exitCode).toBe(1)
     expect(stderr).toContain(`hook ${kind}: /bin/sh has not ended within 1 s, and was killed`)
-    expect(performance.now() - start).toBeLessThan(6000)
+    expect(performance.now() - start).toBeLessThan(20_000)
   })
 
   test("one that cannot be run is named", () => {

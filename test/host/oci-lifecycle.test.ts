@@ -11,7 +11,7 @@ cleanUpAfterAll()
 
 const isRoot = process.getuid?.() === 0
 
-async function until(condition: () => boolean, seconds = 5): Promise<void> {
+async function until(condition: () => boolean, seconds = 20): Promise<void> {
   for (const end = performance.now() + seconds * 1000; !condition(); await Bun.sleep(10)) {
     if (performance.now() > end) throw new Error("it has not happened in time")
   }

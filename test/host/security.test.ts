@@ -205,8 +205,10 @@ describe.skipIf(!isRoot)("--init", () => {
 
   test("reaps what others leave behind", async () => {
     const script =
-      "for i in 1 2 3; do sh -c 'sleep 0.05 & sleep 0.05 &' ; done; sleep 0.3; ps -o stat | grep -c Z; ps -o pid | wc -l"
-    expect((await init(script)).stdout).toBe("0\n5\n")
+      "for i in 1 2 3; do sh -c 'sleep 0.05 & sleep 0.05 &' ; done; " +
+      'for i in $(seq 100); do ps -o pid > /tmp/ps; [ "$(wc -l < /tmp/ps)" = 4 ] && break; sleep 0.1; done; wc -l < /tmp/ps'
+    // The heading, the init, the shell and ps itself.
+    expect((await init(script)).stdout).toBe("4\n")
     // The same without an init: PID 1 is the shell, which does not wait for strangers while it waits for its own.
     expect(await inside("sh -c 'sleep 0.02 &'; exec sleep 0.2", { image: root })).toBe("")
   })
@@ -236,6 +238,6 @@ describe.skipIf(!isRoot)("--init", () => {
   test("ends everything with the command", async () => {
     const started = performance.now()
     expect((await init("sleep 30 & sleep 30 & exit 0")).exitCode).toBe(0)
-    expect(performance.now() - started).toBeLessThan(5000)
+    expect(performance.now() - started).toBeLessThan(15_000)
   })
 })

@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
-import { startToybox, toybox } from "../helpers/toybox.ts"
+import { type RunningToybox, startToybox, toybox } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
@@ -13,6 +13,24 @@ const NUMBERS = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGUSR1: 10, SIGUSR2: 12, SI
 type Name = keyof typeof NUMBERS
 const names = Object.keys(NUMBERS) as Name[]
 const ENDING: readonly Name[] = ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM"]
+
+/** One of the masks of a process: proc_pid_status(5). */
+function hasSignal(pid: number, field: "ShdPnd" | "SigBlk" | "SigIgn" | "SigCgt", name: Name): boolean {
+  const mask = new RegExp(`^${field}:\\s*(\\w+)$`, "m").exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]
+  return ((BigInt(`0x${mask}`) >> BigInt(NUMBERS[name] - 1)) & 1n) === 1n
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  for (const end = performance.now() + 15_000; !condition(); await Bun.sleep(10)) {
+    if (performance.now() > end) throw new Error(`has not happened in time: ${condition}`)
+  }
+}
+
+/** Sends a signal, and waits until toybox has taken it: signals that wait together are taken by number, not in order. */
+async function killAndAwait(running: RunningToybox, name: Name): Promise<void> {
+  running.kill(name)
+  await until(() => !hasSignal(running.pid, "ShdPnd", name))
+}
 
 const start = (...words: string[]) => startToybox(ownRun("--rm", ...words))
 const startScript = (script: string, ...options: string[]) => start(...options, "base", "sh", "-c", script)
@@ -47,10 +65,13 @@ describe.skipIf(!isRoot)("a signal to toybox", () => {
 
   test("that a PID 1 has no handler for ends it, with its number and a word on why", async () => {
     for (const name of ENDING) {
-      const running = await start("base", "sh", "-c", "echo ready; exec sleep 60")
+      const running = await start("--name", "bare", "base", "sh", "-c", "echo ready; exec sleep 60")
       await running.waitFor("ready")
+      const pid = await runningPid("bare")
       // Between its last word and the exec the shell still has handlers of its own.
-      await Bun.sleep(300)
+      const kinds = ["SigBlk", "SigIgn", "SigCgt"] as const
+      await until(() => readFileSync(`/proc/${pid}/comm`, "utf8") === "sleep\n")
+      await until(() => !kinds.some((kind) => hasSignal(pid, kind, name)))
       running.kill(name)
       const { stderr, exitCode, signal } = await running.wait()
       expect({ name, exitCode, signal }).toEqual({ name, exitCode: 128 + NUMBERS[name], signal: undefined })
@@ -61,9 +82,8 @@ describe.skipIf(!isRoot)("a signal to toybox", () => {
   test("that asks for no end leaves a PID 1 without a handler alone", async () => {
     const running = await startScript("echo ready; read line; exit 3")
     await running.waitFor("ready")
-    running.kill("SIGUSR1")
-    running.kill("SIGALRM")
-    await Bun.sleep(100)
+    await killAndAwait(running, "SIGUSR1")
+    await killAndAwait(running, "SIGALRM")
     running.stdin.write("\n")
     expect(await running.wait()).toMatchObject({ exitCode: 3, stderr: "" })
   })
@@ -78,11 +98,10 @@ describe.skipIf(!isRoot)("a signal to toybox", () => {
   })
 
   test("that the command ignores is ignored", async () => {
-    const running = await startScript("trap '' TERM; echo ready; read line; exit 4")
+    const running = await startScript("trap '' TERM; trap 'exit 4' USR1; echo ready; while :; do sleep 0.05; done")
     await running.waitFor("ready")
-    running.kill("SIGTERM")
-    await Bun.sleep(100)
-    running.stdin.write("\n")
+    await killAndAwait(running, "SIGTERM")
+    running.kill("SIGUSR1")
     expect(await running.wait()).toMatchObject({ exitCode: 4, stderr: "" })
   })
 
@@ -135,7 +154,7 @@ describe.skipIf(!isRoot)("SIGKILL of toybox", () => {
     expect(isAlive(pid)).toBe(true)
     running.kill("SIGKILL")
     expect(await running.wait()).toMatchObject({ exitCode: 137, signal: "SIGKILL" })
-    for (let waited = 0; isAlive(pid) && waited < 1000; waited += 10) await Bun.sleep(10)
+    await until(() => !isAlive(pid))
     expect(isAlive(pid)).toBe(false)
     const { stdout } = await toybox(["ps", "-a", "--json"])
     expect(JSON.parse(stdout)).toMatchObject({ name: "killed", status: "exited", exitCode: 137 })

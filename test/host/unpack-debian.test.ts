@@ -12,7 +12,7 @@ cleanUpAfterAll()
 const isRoot = process.getuid?.() === 0
 const XATTRS = ["--xattrs", "--xattrs-include=*"]
 
-const attempt = (cmd: string[], timeout = 60_000): boolean =>
+const attempt = (cmd: string[], timeout = 300_000): boolean =>
   Bun.spawnSync(cmd, { timeout, stdout: "ignore", stderr: "ignore", env: { ...process.env, LC_ALL: "C" } }).exitCode ===
   0
 
@@ -26,7 +26,7 @@ function makeRootArchive(): { archive: string; tar: string } {
   const tar = `${dir}/root.tar`
   // ping has file capabilities.
   const packages = "--include=iputils-ping,libcap2-bin"
-  if (!attempt(["mmdebstrap", "--variant=apt", packages, "bookworm", tar], 90_000)) {
+  if (!attempt(["mmdebstrap", "--variant=apt", packages, "bookworm", tar], 240_000)) {
     console.warn("mmdebstrap failed: parts of this machine's own system are taken instead")
     const parts = ["bin", "etc", "lib", "usr/bin", "usr/sbin", "usr/share/doc", "usr/share/zoneinfo", "var/lib/dpkg"]
     run("tar", ...XATTRS, "--one-file-system", "-C", "/", "-cf", tar, ...parts)
@@ -51,7 +51,7 @@ describe.skipIf(!isRoot)("a Debian root", () => {
 
   beforeAll(() => {
     made = makeRootArchive()
-  }, 180_000)
+  }, 600_000)
 
   test("types, owners, modes, times, attributes, links and content are as GNU tar has them", async () => {
     const target = temporaryDirectory("ours")
