@@ -1,7 +1,8 @@
 /** Containers as `ps` shows them. */
+import { openCgroup } from "../cgroup/manager.ts"
 import type { Paths } from "../paths.ts"
 import { recoverAll } from "./recover.ts"
-import { allIds, isAlive, readHead, readResult, readRunning } from "./state.ts"
+import { allIds, isAlive, type RunningRecord, readHead, readResult, readRunning } from "./state.ts"
 
 export interface Summary {
   id: string
@@ -10,7 +11,7 @@ export interface Summary {
   command: string[]
   /** ISO 8601. */
   created: string
-  status: "running" | "exited"
+  status: "running" | "paused" | "exited"
   pid?: number
   exitCode?: number
   oomKilled?: boolean
@@ -18,6 +19,9 @@ export interface Summary {
   error?: string
   labels: Record<string, string>
 }
+
+const lifeOf = ({ cgroup }: RunningRecord): "running" | "paused" =>
+  cgroup && openCgroup(cgroup).isFrozen() ? "paused" : "running"
 
 /** Those that run, or with `all` every one; the newest first. Puts in order what killed runs have left. */
 export function listContainers(paths: Paths, all: boolean): Summary[] {
@@ -28,7 +32,7 @@ export function listContainers(paths: Paths, all: boolean): Summary[] {
     const { name, image, command, created, labels } = record
     const base = { id, name, image, command, created, labels }
     const running = readRunning(paths, id)
-    if (running) return isAlive(running) ? [{ ...base, status: "running", pid: running.pid }] : []
+    if (running) return isAlive(running) ? [{ ...base, status: lifeOf(running), pid: running.pid }] : []
     const result = readResult(paths, id)
     if (!all || !result) return []
     const { exitCode, oomKilled, finished, error } = result

@@ -243,6 +243,13 @@ export function emptyTrash(paths: Paths): void {
   }
 }
 
+/** A name or id that no container has. */
+export class NoSuchContainer extends ToyboxError {
+  constructor(reference: string) {
+    super(`no such container: ${reference}`, { hint: "toybox ps -a lists them" })
+  }
+}
+
 /** The id for a name, an id or an unambiguous beginning of one. Throws where there is none, or more than one. */
 export function resolveId(paths: Paths, reference: string): string {
   if (NAME.test(reference)) {
@@ -258,7 +265,7 @@ export function resolveId(paths: Paths, reference: string): string {
   // An rm that was killed has given the name back already, and the container is still to be removed by it.
   const nameless = allIds(paths).find((id) => readHead(paths, id)?.name === reference)
   if (nameless !== undefined) return nameless
-  throw new ToyboxError(`no such container: ${reference}`, { hint: "toybox ps -a lists them" })
+  throw new NoSuchContainer(reference)
 }
 
 /** /proc/PID/stat and the record agree: the container's process is alive. */

@@ -69,19 +69,29 @@ function findRunning(paths: Paths, reference: string): { id: string; running: Ru
   return { id, running }
 }
 
-/** Its stop signal (or `number`), and after `seconds` SIGKILL for all of it. One that does not run is none to stop. */
-export function stopContainer(paths: Paths, reference: string, seconds: number, number: number | null): void {
+/**
+ * Its stop signal (or `number`), and after `seconds` SIGKILL for all of it; that signal then, null where it ended by itself.
+ * One that does not run is none to stop.
+ */
+export function stopContainer(
+  paths: Paths,
+  reference: string,
+  seconds: number,
+  number: number | null,
+): { unheeded: number } | null {
   const { id, running } = find(paths, reference)
-  if (!running) return
+  if (!running) return null
   const manager = running.cgroup ? openCgroup(running.cgroup) : null
-  signal(running, number ?? readHead(paths, id)?.stopSignal ?? SIGKILL)
+  const first = number ?? readHead(paths, id)?.stopSignal ?? SIGKILL
+  signal(running, first)
   // The frozen take no signal.
   if (manager?.isFrozen()) manager.thaw()
-  if (waitEnd(paths, id, seconds * 1000)) return
+  if (waitEnd(paths, id, seconds * 1000)) return null
   const last = readRunning(paths, id)
   if (last?.cgroup) openCgroup(last.cgroup).kill()
   else if (last) signal(last, SIGKILL)
   if (!waitEnd(paths, id, PATIENCE)) throw new ToyboxError(`container ${reference} does not end`)
+  return { unheeded: first }
 }
 
 /** Sends a signal to a container's first process. Throws where it does not run. */

@@ -82,6 +82,8 @@ export function supervise(options: Supervised): Ending {
   let socket = options.terminal?.socket ?? -1
 
   const forward = (signal: number) => {
+    // What has been waited for is nobody's number, or another's, while the rest of its output is copied.
+    if (status !== null) return
     if (!executed && ENDING.has(signal)) {
       escalated = signal
       kill(pid, SIGKILL)

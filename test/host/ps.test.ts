@@ -54,6 +54,40 @@ describe.skipIf(!isRoot)("ps", () => {
     ])
   })
 
+  test("--filter: by name, id, label, status, exit code and what they were made from; a paused one is told", async () => {
+    await run("--name", "over", "-l", "tier=db", "base", "sh", "-c", "exit 7")
+    const running = await started("--name", "on", "-l", "tier=web", "-l", "blue")
+    expect((await toybox(["pause", "on"])).exitCode).toBe(0)
+    const [paused] = await rows()
+    expect(paused.status).toBe("paused")
+    const named = async (...filters: string[]) =>
+      (await rows("-a", ...filters.flatMap((filter) => ["--filter", filter]))).map(({ name }) => name)
+    expect(await named("name=o")).toEqual(["on", "over"])
+    expect(await named("name=on", "name=over")).toEqual(["on", "over"])
+    expect(await named(`id=${paused.id.slice(0, 20)}`)).toEqual(["on"])
+    expect(await named("label=tier")).toEqual(["on", "over"])
+    expect(await named("label=tier=db")).toEqual(["over"])
+    expect(await named("label=tier", "label=blue")).toEqual(["on"])
+    expect(await named("status=paused")).toEqual(["on"])
+    expect(await named("status=exited", "exited=7", "ancestor=base")).toEqual(["over"])
+    expect(await named("exited=0")).toEqual([])
+    expect((await rows("--filter", "status=exited")).map(({ name }) => name)).toEqual(["over"])
+    for (const wrong of ["name", "=x", "status=dead", "exited=x", "volume=x"]) {
+      const { exitCode, stderr } = await toybox(["ps", "--filter", wrong])
+      expect({ wrong, exitCode, named: stderr.includes("--filter") }).toEqual({ wrong, exitCode: 125, named: true })
+    }
+    expect((await toybox(["unpause", "on"])).exitCode).toBe(0)
+    running.stdin.end()
+    expect((await running.wait()).exitCode).toBe(3)
+  })
+
+  test("rm --if-exists takes what is not there for removed", async () => {
+    await run("--name", "there", "base", "true")
+    expect(await toybox(["rm", "--if-exists", "nowhere", "there"])).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(await rows("-a")).toEqual([])
+    expect((await toybox(["rm", "nowhere"])).exitCode).toBe(1)
+  })
+
   test("--json has stable fields", async () => {
     const before = Date.now()
     const labels = ["-l", "tier=web", "--label", "empty", "-l", "a=b=c"]

@@ -5,6 +5,13 @@ import { GLOBAL_OPTIONS } from "./run-options.ts"
 export const PS_OPTIONS = {
   all: { type: "boolean", alias: "a", description: "Also those that have ended" },
   quiet: { type: "boolean", alias: "q", description: "Ids only" },
+  filter: {
+    type: "string",
+    alias: "f",
+    repeated: true,
+    valueHint: "KEY=VALUE",
+    description: "Only those with this id, name, label, status, exited (code) or ancestor (what they were made from)",
+  },
   "no-trunc": { type: "boolean", description: "Full ids and commands" },
   json: { type: "boolean", description: "One JSON object a line" },
   help: { type: "boolean", description: "Show this text" },

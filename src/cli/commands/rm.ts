@@ -1,7 +1,7 @@
 /** toybox rm. */
 import { listContainers } from "../../container/list.ts"
 import { removeContainer } from "../../container/remove.ts"
-import { emptyTrash } from "../../container/state.ts"
+import { emptyTrash, NoSuchContainer } from "../../container/state.ts"
 import { UsageError } from "../../errors.ts"
 import { removeAbandonedBases } from "../../image/base.ts"
 import { removeAbandonedLayers } from "../../image/cache/layers.ts"
@@ -23,12 +23,17 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
   if (all && rest.length > 0) throw new UsageError("rm --all takes no names")
   const chosen = all
     ? listContainers(paths, true)
-        .filter(({ status }) => force || status !== "running")
+        .filter(({ status }) => force || status === "exited")
         .map(({ id }) => id)
     : rest
   if (all && chosen.length === 0) return 0
+  const ifExists = booleans.get("if-exists") ?? false
   return each("rm", chosen, (reference) => {
-    removeContainer(paths, reference, force)
+    try {
+      removeContainer(paths, reference, force)
+    } catch (error) {
+      if (!(ifExists && error instanceof NoSuchContainer)) throw error
+    }
     return reference
   })
 }

@@ -2,6 +2,7 @@
 import { SIGKILL } from "../../../ffi/constants/signal.ts"
 import { awaitContainer, killContainer, setPaused, stopContainer } from "../../container/stop.ts"
 import { UsageError } from "../../errors.ts"
+import { notice } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { type OptionDefinitions, type ParsedArgv, parseArgv } from "../argv.ts"
 import { each } from "../each.ts"
@@ -31,7 +32,11 @@ export async function stopCommand(words: readonly string[]): Promise<number> {
   const text = argv.strings.get("signal")
   const signal = text === undefined ? null : signalNumber("--signal", text)
   return each("stop", argv.rest, (reference) => {
-    stopContainer(paths, reference, Number(time), signal)
+    const killed = stopContainer(paths, reference, Number(time), signal)
+    if (killed)
+      notice(
+        `${reference} did not end within ${time} s of signal ${killed.unheeded}: killed (as PID 1 a command without a handler never sees it: run --init helps)`,
+      )
     return reference
   })
 }
