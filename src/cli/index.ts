@@ -26,6 +26,8 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   pull: async (words) => (await import("./commands/pull.ts")).pullCommand(words),
   images: async (words) => (await import("./commands/images.ts")).imagesCommand(words),
   rmi: async (words) => (await import("./commands/images.ts")).rmiCommand(words),
+  inspect: async (words) => (await import("./commands/inspect.ts")).inspectCommand(words),
+  history: async (words) => (await import("./commands/inspect.ts")).historyCommand(words),
   version: async () => {
     print([`toybox ${version}`])
     return 0

@@ -7,6 +7,7 @@ import { CACHE_OPTIONS } from "./commands/cache-options.ts"
 import { DOCTOR_OPTIONS } from "./commands/doctor-options.ts"
 import { EXEC_OPTIONS } from "./commands/exec-options.ts"
 import { IMAGES_OPTIONS, PULL_OPTIONS, RMI_OPTIONS } from "./commands/images-options.ts"
+import { HISTORY_OPTIONS, INSPECT_OPTIONS } from "./commands/inspect-options.ts"
 import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
 import { LOGS_OPTIONS } from "./commands/logs-options.ts"
 import { DIFF_OPTIONS, STATS_OPTIONS, TOP_OPTIONS } from "./commands/observe-options.ts"
@@ -101,6 +102,14 @@ export const COMMANDS: Record<string, CommandDef> = {
     }),
   }),
   images: defineCommand({ meta: { name: "images", description: "List images" }, args: args(IMAGES_OPTIONS) }),
+  inspect: defineCommand({
+    meta: { name: "inspect", description: "Show all that is known of containers and images, as JSON" },
+    args: args(INSPECT_OPTIONS, { what: { type: "positional", required: true, description: "Names or ids" } }),
+  }),
+  history: defineCommand({
+    meta: { name: "history", description: "Show how an image was made" },
+    args: args(HISTORY_OPTIONS, { image: { type: "positional", required: true, description: "Name or id" } }),
+  }),
   rmi: defineCommand({
     meta: { name: "rmi", description: "Remove images" },
     args: args(RMI_OPTIONS, { image: { type: "positional", required: false, description: "Name or id" } }),

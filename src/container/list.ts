@@ -15,6 +15,8 @@ export interface Summary {
   pid?: number
   exitCode?: number
   oomKilled?: boolean
+  /** ISO 8601. */
+  started?: string
   finished?: string
   error?: string
   labels: Record<string, string>
@@ -23,22 +25,29 @@ export interface Summary {
 const lifeOf = ({ cgroup }: RunningRecord): "running" | "paused" =>
   cgroup && openCgroup(cgroup).isFrozen() ? "paused" : "running"
 
+/** A container as it is now; null where it is just being made or removed. */
+export function summaryOf(paths: Paths, id: string): Summary | null {
+  const record = readHead(paths, id)
+  if (!record) return null
+  const { name, image, command, created, labels } = record
+  const base = { id, name, image, command, created, labels }
+  const running = readRunning(paths, id)
+  if (running) {
+    const { pid, started } = running
+    return isAlive(running) ? { ...base, status: lifeOf(running), pid, started } : null
+  }
+  const result = readResult(paths, id)
+  if (!result) return null
+  const { exitCode, oomKilled, started, finished, error } = result
+  const times = { ...(started ? { started } : {}), finished }
+  return { ...base, status: "exited", exitCode, oomKilled, ...times, ...(error ? { error } : {}) }
+}
+
 /** Those that run, or with `all` every one; the newest first. Puts in order what killed runs have left. */
 export function listContainers(paths: Paths, all: boolean): Summary[] {
   recoverAll(paths)
-  const summaries = allIds(paths).flatMap((id): Summary[] => {
-    const record = readHead(paths, id)
-    if (!record) return []
-    const { name, image, command, created, labels } = record
-    const base = { id, name, image, command, created, labels }
-    const running = readRunning(paths, id)
-    if (running) return isAlive(running) ? [{ ...base, status: lifeOf(running), pid: running.pid }] : []
-    const result = readResult(paths, id)
-    if (!all || !result) return []
-    const { exitCode, oomKilled, finished, error } = result
-    return [{ ...base, status: "exited", exitCode, oomKilled, finished, ...(error ? { error } : {}) }]
-  })
-  return summaries.sort((a, b) => (a.created < b.created ? 1 : -1))
+  const summaries = allIds(paths).flatMap((id) => summaryOf(paths, id) ?? [])
+  return summaries.filter(({ status }) => all || status !== "exited").sort((a, b) => (a.created < b.created ? 1 : -1))
 }
 
 /** Ids of the containers, running or kept, by the directories that they stand on. */

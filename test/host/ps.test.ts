@@ -102,6 +102,7 @@ describe.skipIf(!isRoot)("ps", () => {
       labels: { tier: "web", empty: "", a: "b=c" },
       status: "running",
       pid: expect.any(Number),
+      started: expect.any(String),
     })
     expect(Date.parse(row.created)).toBeGreaterThanOrEqual(before)
     expect(readFileSync(`/proc/${row.pid}/cgroup`, "utf8")).toContain(row.id)

@@ -111,6 +111,33 @@ describe.skipIf(!isRoot)("toybox pull", () => {
     expect(stdout).toBe(same)
   })
 
+  test("inspect and history tell of it what its config and its registry do", async () => {
+    expect((await pull(name("v1"))).exitCode).toBe(0)
+    const [found, ...others] = JSON.parse((await toybox(["inspect", name("v1")], { env })).stdout)
+    expect(others).toEqual([])
+    const config = JSON.parse(
+      Bun.spawnSync(["skopeo", "inspect", "--config", "--raw", `oci:${layout.dir}:v1`]).stdout.toString(),
+    )
+    const manifest = JSON.parse(new TextDecoder().decode(layout.blobs.get(image.digest)))
+    expect(found).toMatchObject({
+      Id: manifest.config.digest,
+      RepoTags: expect.arrayContaining([name("v1")]),
+      RepoDigests: expect.arrayContaining([`${registry.host}/org/app@${image.digest}`]),
+      Config: { ...config.config, ExposedPorts: {}, Volumes: {} },
+      Architecture: "amd64",
+      Os: "linux",
+      RootFS: { Type: "layers", Layers: config.rootfs.diff_ids },
+    })
+    expect(JSON.parse((await toybox(["inspect", "--type", "image", found.Id.slice(7, 19)], { env })).stdout)).toEqual([
+      found,
+    ])
+    const history = (await toybox(["history", "--json", name("v1")], { env })).stdout.trim().split("\n")
+    expect(history.map((line) => JSON.parse(line).created_by)).toEqual(["test", "test"])
+    expect((await toybox(["history", name("v1")], { env })).stdout).toMatch(
+      /^CREATED +CREATED BY +LAYER +COMMENT\n +test +yes\n/,
+    )
+  })
+
   test("what is not for this platform is told, with what there is", async () => {
     const { exitCode, stderr } = await pull(name("foreign"))
     expect(exitCode).toBe(125)

@@ -1,0 +1,17 @@
+import type { OptionDefinitions } from "../argv.ts"
+import { GLOBAL_OPTIONS } from "./run-options.ts"
+
+const HELP = { help: { type: "boolean", description: "Show this text" }, ...GLOBAL_OPTIONS } as const
+
+/** The options of `toybox inspect`. */
+export const INSPECT_OPTIONS = {
+  type: { type: "string", valueHint: "container|image", description: "Look among these only" },
+  ...HELP,
+} as const satisfies OptionDefinitions
+
+/** The options of `toybox history`. */
+export const HISTORY_OPTIONS = {
+  "no-trunc": { type: "boolean", description: "Whole commands" },
+  json: { type: "boolean", description: "One JSON object a line" },
+  ...HELP,
+} as const satisfies OptionDefinitions

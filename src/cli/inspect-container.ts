@@ -1,0 +1,83 @@
+/** A container as docker inspect shows one: the fields of docker's that there is something to say in. */
+
+import { summaryOf } from "../container/list.ts"
+import { logPath } from "../container/log-files.ts"
+import { containerPath, readRecord } from "../container/state.ts"
+import { ToyboxError } from "../errors.ts"
+import type { Mount } from "../oci/runtime.ts"
+import { overlayLayout } from "../overlay/layout.ts"
+import type { Paths } from "../paths.ts"
+import { signalName } from "./flags/process.ts"
+
+// A time that has not come, as docker writes it.
+const NEVER = "0001-01-01T00:00:00Z"
+
+const mountPoint = ({ type, source, destination, options }: Mount) => ({
+  Type: type === "tmpfs" ? "tmpfs" : "bind",
+  Source: type === "tmpfs" ? "" : source,
+  Destination: destination,
+  RW: !options.includes("ro") && !options.includes("rro"),
+})
+
+/** Throws ToyboxError where it is just being made or removed. */
+export function inspectContainer(paths: Paths, id: string): object {
+  const record = readRecord(paths, id)
+  const summary = summaryOf(paths, id)
+  if (record === null || summary === null) throw new ToyboxError(`container ${id} is being made or removed`)
+  const { spec, detached, lower, below = [] } = record
+  const { user, cwd, env, terminal, args } = spec.process
+  const { memory, cpu, pids } = spec.linux.resources
+  const directory = containerPath(paths, id)
+  const { upper, work, merged } = overlayLayout(directory)
+  const isOwn = ({ type, source }: Mount) => (type === "bind" || type === "none") && !source.startsWith(`${directory}/`)
+  return {
+    Id: id,
+    Created: record.created,
+    Path: args[0],
+    Args: args.slice(1),
+    State: {
+      Status: summary.status,
+      Running: summary.status !== "exited",
+      Paused: summary.status === "paused",
+      OOMKilled: summary.oomKilled ?? false,
+      Pid: summary.pid ?? 0,
+      ExitCode: summary.exitCode ?? 0,
+      Error: summary.error ?? "",
+      StartedAt: summary.started ?? NEVER,
+      FinishedAt: summary.finished ?? NEVER,
+    },
+    Image: record.image,
+    LogPath: detached ? logPath(directory, 0) : "",
+    Name: `/${record.name}`,
+    HostConfig: {
+      AutoRemove: record.autoRemove,
+      Memory: memory?.limit ?? 0,
+      CpuQuota: cpu?.quota ?? 0,
+      CpuPeriod: cpu?.period ?? 0,
+      CpusetCpus: cpu?.cpus ?? "",
+      PidsLimit: pids?.limit ?? 0,
+      ReadonlyRootfs: spec.root.readonly ?? false,
+    },
+    GraphDriver: {
+      Name: "overlay2",
+      Data: {
+        LowerDir: [lower, ...below].join(":"),
+        UpperDir: upper,
+        WorkDir: work,
+        MergedDir: merged,
+      },
+    },
+    Mounts: spec.mounts.filter(isOwn).map(mountPoint),
+    Config: {
+      Hostname: spec.hostname ?? "",
+      User: `${user.uid}:${user.gid}`,
+      Tty: terminal ?? false,
+      Env: env,
+      Cmd: args,
+      Image: record.image,
+      WorkingDir: cwd,
+      Labels: record.labels,
+      StopSignal: signalName(record.stopSignal),
+    },
+  }
+}

@@ -1,0 +1,73 @@
+/** toybox inspect of containers, in docker's shape; of images: pull.test.ts. */
+import { afterEach, describe, expect, test } from "bun:test"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+import { toybox } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+
+describe.skipIf(!isRoot)("inspect", () => {
+  afterEach(async () => {
+    await toybox(["rm", "--all", "--force"])
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("a container that runs, paused or not, and one that has ended", async () => {
+    const source = temporaryDirectory()
+    const options = [
+      "--mem",
+      "64M",
+      "--pids",
+      "50",
+      "--cpu",
+      "50%",
+      "-l",
+      "tier=web",
+      "-e",
+      "A=b",
+      "-w",
+      "/tmp",
+      "-u",
+      "3:4",
+    ]
+    const more = ["--stop-signal", "INT", "-v", `${source}:/data:ro`, "-h", "box", "--read-only"]
+    await toybox(ownRun("-d", "--name", "looked-at", ...options, ...more, "base", "sleep", "1000"))
+    const look = async () => JSON.parse((await toybox(["inspect", "looked-at"])).stdout)
+    const [found, ...others] = await look()
+    expect(others).toEqual([])
+    expect(found).toMatchObject({
+      Path: "sleep",
+      Args: ["1000"],
+      Name: "/looked-at",
+      Image: "base",
+      State: { Status: "running", Running: true, Paused: false, OOMKilled: false, ExitCode: 0, Error: "" },
+      HostConfig: { Memory: 64 << 20, PidsLimit: 50, ReadonlyRootfs: true, AutoRemove: false },
+      Mounts: [{ Type: "bind", Source: source, Destination: "/data", RW: false }],
+      Config: { Hostname: "box", User: "3:4", WorkingDir: "/tmp", Labels: { tier: "web" }, StopSignal: "SIGINT" },
+    })
+    expect(found.HostConfig.CpuQuota / found.HostConfig.CpuPeriod).toBe(0.5)
+    expect(found.Config.Env).toContain("A=b")
+    expect(await Bun.file(`/proc/${found.State.Pid}/cmdline`).text()).toBe("sleep\u00001000\u0000")
+    await toybox(["pause", "looked-at"])
+    expect((await look())[0].State).toMatchObject({ Status: "paused", Running: true, Paused: true })
+    await toybox(["unpause", "looked-at"])
+    await toybox(["kill", "-s", "KILL", "looked-at"])
+    await toybox(["wait", "looked-at"])
+    const [{ State }] = await look()
+    expect(State).toMatchObject({ Status: "exited", Running: false, Pid: 0, ExitCode: 137 })
+    expect(Date.parse(State.FinishedAt)).toBeGreaterThanOrEqual(Date.parse(State.StartedAt))
+  })
+
+  test("what is not there is an error, and hides nothing of the rest", async () => {
+    await toybox(ownRun("--name", "there", "base", "true"))
+    const { stdout, stderr, exitCode } = await toybox(["inspect", "nowhere", "there"])
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain("no such container or image: nowhere")
+    expect(JSON.parse(stdout).map(({ Name }: { Name: string }) => Name)).toEqual(["/there"])
+    expect((await toybox(["inspect", "--type", "image", "there"])).stderr).toContain("no such image: there")
+    expect((await toybox(["inspect", "--type", "volume", "there"])).exitCode).toBe(125)
+    expect((await toybox(["history", "nowhere"])).stderr).toContain("no such image: nowhere")
+  })
+})
