@@ -149,13 +149,13 @@ export function readConfig(bytes: Uint8Array, document: string): ImageConfig {
   }
 }
 
-/** The chain ids of layers, the lowest first: config.md, "Layer ChainID". A chain id names a layer on what is below it. */
+/** The chain id of a layer on what is below it (a chain id, or undefined): config.md, "Layer ChainID". */
+export const chainIdOn = (below: string | undefined, diffId: string): string =>
+  below === undefined ? diffId : `sha256:${new Bun.CryptoHasher("sha256").update(`${below} ${diffId}`).digest("hex")}`
+
+/** The chain ids of layers, the lowest first. */
 export function chainIds(diffIds: readonly string[]): string[] {
   const chain: string[] = []
-  for (const id of diffIds) {
-    const below = chain.at(-1)
-    const hash = () => `sha256:${new Bun.CryptoHasher("sha256").update(`${below} ${id}`).digest("hex")}`
-    chain.push(below === undefined ? id : hash())
-  }
+  for (const id of diffIds) chain.push(chainIdOn(chain.at(-1), id))
   return chain
 }

@@ -4,7 +4,7 @@ import { recoverAll } from "../../container/recover.ts"
 import { errorChain, errorHint, UsageError } from "../../errors.ts"
 import { formatBytes } from "../../image/progress.ts"
 import { familiarReference, parseReference } from "../../image/reference.ts"
-import { type ImageRecord, listImages } from "../../image/store/records.ts"
+import { type ImageRecord, isNameless, listImages } from "../../image/store/records.ts"
 import { collect, findImage, removeImage, usersOf } from "../../image/store/remove.ts"
 import { logger, print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
@@ -19,7 +19,12 @@ function statePaths({ strings }: ParsedArgv) {
   return paths
 }
 
-const familiar = (name: string) => (name.startsWith("oci:") ? name : familiarReference(parseReference(name)))
+/** As people know it: docker's form of what has no name, the short form of references, and transports as they are. */
+function familiar(image: ImageRecord): string {
+  if (isNameless(image)) return "<none>"
+  const { name } = image
+  return /^(oci|oci-archive|docker-archive):\//.test(name) ? name : familiarReference(parseReference(name))
+}
 
 export async function imagesCommand(words: readonly string[]): Promise<number> {
   const argv = parseArgv(words, IMAGES_OPTIONS)
@@ -34,7 +39,7 @@ export async function imagesCommand(words: readonly string[]): Promise<number> {
   else {
     const digests = booleans.get("digests") ?? false
     const rows = images.map((image) => [
-      shown(familiar(image.name)),
+      shown(familiar(image)),
       ...(digests ? [image.digest] : []),
       id(image),
       // Build tools that want the same digest every time write the epoch, or nothing.

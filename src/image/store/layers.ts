@@ -1,12 +1,10 @@
 /** The layers of an image: each fetched, verified and unpacked in one pass, several at a time, and once only. */
-import { isErrno } from "../../../ffi/errno.ts"
-import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
 import { releaseLock } from "../../state-file.ts"
-import { abandonLayer, beginLayer, finishLayer, holdLayer, layerFacts } from "../cache/layers.ts"
-import { unpackLayer } from "../layer/unpack.ts"
+import { holdLayer, layerFacts } from "../cache/layers.ts"
 import type { Descriptor } from "../manifest.ts"
 import type { Progress } from "../progress.ts"
+import { addLayer } from "./add-layer.ts"
 import { storePaths, tryLockStore } from "./records.ts"
 import type { ImageOrigin } from "./remote.ts"
 
@@ -15,6 +13,8 @@ export interface WantedLayer {
   descriptor: Descriptor
   diffId: string
   chainId: string
+  /** The chain id of the layer below; undefined for the lowest. */
+  below: string | undefined
 }
 
 export interface LayerJob {
@@ -39,26 +39,9 @@ async function* counted(job: LayerJob, descriptor: Descriptor): AsyncGenerator<U
   }
 }
 
-async function unpackOne(job: LayerJob, layer: WantedLayer): Promise<void> {
-  const { descriptor, diffId, chainId } = layer
-  const what = `${job.name}: the layer ${descriptor.digest.slice(7, 19)}`
-  const paths = storePaths(job.paths)
-  const held = beginLayer(paths)
-  try {
-    const target = `${held.path}/root`
-    const found = await unpackLayer(counted(job, descriptor), { name: what, target, whiteouts: "overlay" })
-    if (found.diffId !== diffId)
-      throw new ToyboxError(`${what} unpacks to ${found.diffId}, but the image says ${diffId}`, {
-        hint: "the image is broken, or hostile",
-      })
-    job.signal.throwIfAborted()
-    const facts = { bytes: found.bytes, entries: found.entries, created: new Date().toISOString() }
-    finishLayer(paths, held, chainId, facts, true)
-  } catch (error) {
-    abandonLayer(held)
-    if (!isErrno(error, "ENOSPC", "EDQUOT")) throw error
-    throw new ToyboxError(`cannot unpack ${what}`, { cause: error, hint: "the disk is full" })
-  }
+async function unpackOne(job: LayerJob, { descriptor, diffId, below }: WantedLayer): Promise<void> {
+  const name = `${job.name}: the layer ${descriptor.digest.slice(7, 19)}`
+  await addLayer(job.paths, { name, below, diffId, source: counted(job, descriptor), signal: job.signal })
 }
 
 /** One layer, unless it is there, or another toybox is at it: then that is waited for. */

@@ -8,9 +8,10 @@ import { choosePlatform, formatPlatform, hostPlatform, normalPlatform, type Plat
 import { startProgress } from "../progress.ts"
 import type { RawManifest } from "../registry/manifests.ts"
 import type { PullPolicy } from "../source.ts"
-import { ensureLayers, missingLayers, unpackedSize, type WantedLayer } from "./layers.ts"
+import { ensureLayers, missingLayers, type WantedLayer } from "./layers.ts"
 import { openImage, type StoredImage } from "./open.ts"
-import { readImage, storePaths, withContent, writeBlob, writeImage } from "./records.ts"
+import { putImage } from "./put.ts"
+import { readImage, storePaths } from "./records.ts"
 import type { ImageOrigin } from "./remote.ts"
 
 export interface PullOptions {
@@ -81,7 +82,12 @@ async function fetchImage(origin: ImageOrigin, options: PullOptions, top: RawMan
   checkConfig(config, manifest, options)
   const chain = chainIds(config.diffIds)
   const layers = manifest.layers.map(
-    (descriptor, i): WantedLayer => ({ descriptor, diffId: config.diffIds[i] ?? "", chainId: chain[i] ?? "" }),
+    (descriptor, i): WantedLayer => ({
+      descriptor,
+      diffId: config.diffIds[i] ?? "",
+      chainId: chain[i] ?? "",
+      below: chain[i - 1],
+    }),
   )
   removeAbandonedLayers(storePaths(paths))
   const missing = missingLayers(paths, layers)
@@ -93,26 +99,7 @@ async function fetchImage(origin: ImageOrigin, options: PullOptions, top: RawMan
     progress.stop()
     throw error
   }
-  const record = {
-    name,
-    id: manifest.config.digest,
-    manifest: raw.digest,
-    digest: top.digest,
-    platform: formatPlatform(normalPlatform(config.platform)),
-    layers: chain,
-    size: unpackedSize(paths, chain),
-    ...(config.created === undefined ? {} : { created: config.created }),
-    pulled: new Date().toISOString(),
-  }
-  await withContent(paths, () => {
-    for (const [digest, bytes] of [
-      [manifest.config.digest, configBytes],
-      [raw.digest, raw.bytes],
-      [top.digest, top.bytes],
-    ] as const)
-      writeBlob(paths, digest, bytes)
-    writeImage(paths, record)
-  })
+  await putImage(paths, { name, config: configBytes, manifest: raw, top })
   progress.done(`${shown}: pulled, ${missing.length} of ${layers.length} layers fetched,`)
   const stored = openImage(paths, name)
   if (stored === null) throw new ToyboxError(`${shown} was removed as soon as it was there`, { hint: "try again" })

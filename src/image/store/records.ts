@@ -12,7 +12,7 @@ import { matches, splitDigest } from "../digest.ts"
 
 /** refs/HEX.json, named by the SHA-256 of its name. */
 export interface ImageRecord {
-  /** The whole reference: docker.io/library/alpine:latest. */
+  /** The whole reference: docker.io/library/alpine:latest. The id, where it has no name. */
   name: string
   /** Digest of the config: the image's id. */
   id: string
@@ -28,9 +28,14 @@ export interface ImageRecord {
   size: number
   /** Of the image, as its config tells it: ISO 8601. */
   created?: string
+  /** The manifest was made here, of plain layers: no registry knows it. */
+  made?: boolean
   /** ISO 8601. */
   pulled: string
 }
+
+/** Whether an image goes by its id alone. */
+export const isNameless = ({ name, id }: ImageRecord): boolean => name === id
 
 /** The store's own places; its layers are kept apart from those of archives, whose cache people empty. */
 export const storePaths = (paths: Paths): Paths => ({ ...paths, layers: `${paths.state}/images/layers` })

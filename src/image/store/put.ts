@@ -1,0 +1,104 @@
+/** Images whose layers are in the store already: made, named, given further names. */
+import { ToyboxError } from "../../errors.ts"
+import type { Paths } from "../../paths.ts"
+import { layerFacts } from "../cache/layers.ts"
+import { chainIds, readConfig } from "../config.ts"
+import { digestOf } from "../digest.ts"
+import { readManifest } from "../manifest.ts"
+import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../media-types.ts"
+import { formatPlatform, normalPlatform } from "../platform.ts"
+import type { RawManifest } from "../registry/manifests.ts"
+import { unpackedSize } from "./layers.ts"
+import {
+  type ImageRecord,
+  isNameless,
+  listImages,
+  removeName,
+  storePaths,
+  withContent,
+  writeBlob,
+  writeImage,
+} from "./records.ts"
+
+/** An image to be put into the store. Its layers are there, and held (holdLayer, addLayer), so that they stay. */
+export interface NewImage {
+  /** The whole reference; null for an image that goes by its id alone. */
+  name: string | null
+  /** The bytes of its config. */
+  config: Uint8Array
+  /** As it came from a registry or an archive. Left out where the image is made here: then one of plain layers is made. */
+  manifest?: RawManifest
+  /** What the name stood for where it came from: the manifest, or an index that led to it. */
+  top?: RawManifest
+}
+
+/** A manifest of plain layers: `sizes` are the bytes of their tar streams. The same image always gives the same one. */
+export function plainManifest(config: Uint8Array, diffIds: readonly string[], sizes: readonly number[]): RawManifest {
+  const manifest = {
+    schemaVersion: 2,
+    mediaType: OCI_MANIFEST,
+    config: { mediaType: OCI_CONFIG, digest: digestOf(config), size: config.length },
+    layers: diffIds.map((digest, i) => ({ mediaType: OCI_LAYER, digest, size: sizes[i] ?? 0 })),
+  }
+  const bytes = new TextEncoder().encode(JSON.stringify(manifest))
+  return { bytes, digest: digestOf(bytes), mediaType: OCI_MANIFEST }
+}
+
+/** Bytes of a layer's tar stream. Throws ToyboxError where the layer is not there. */
+function layerSize(paths: Paths, chainId: string): number {
+  const facts = layerFacts(storePaths(paths), chainId)
+  if (facts === null) throw new ToyboxError(`the layer ${chainId} is not here`, { hint: "pull the image again" })
+  return facts.bytes
+}
+
+/**
+ * Writes the config, the manifest and then the name, which an older image loses. Throws ToyboxError where the config cannot
+ * be read or a layer is not there.
+ */
+export async function putImage(paths: Paths, image: NewImage): Promise<ImageRecord> {
+  const { config: configBytes, top } = image
+  const id = image.manifest === undefined ? digestOf(configBytes) : configDigest(image.manifest)
+  const config = readConfig(configBytes, `the config of ${image.name ?? id}`)
+  const layers = chainIds(config.diffIds)
+  const sizes = layers.map((chainId) => layerSize(paths, chainId))
+  const manifest = image.manifest ?? plainManifest(configBytes, config.diffIds, sizes)
+  const record: ImageRecord = {
+    name: image.name ?? id,
+    id,
+    manifest: manifest.digest,
+    digest: (top ?? manifest).digest,
+    platform: formatPlatform(normalPlatform(config.platform)),
+    layers,
+    size: unpackedSize(paths, layers),
+    ...(config.created === undefined ? {} : { created: config.created }),
+    ...(image.manifest === undefined ? { made: true } : {}),
+    pulled: new Date().toISOString(),
+  }
+  await withContent(paths, () => {
+    writeBlob(paths, id, configBytes)
+    for (const { digest, bytes } of [manifest, top ?? manifest]) writeBlob(paths, digest, bytes)
+    writeNamed(paths, record)
+  })
+  return record
+}
+
+function configDigest({ bytes }: RawManifest): string {
+  const manifest = readManifest(bytes, "the manifest")
+  if (manifest.kind !== "manifest") throw new ToyboxError("an index is no image's manifest")
+  return manifest.config.digest
+}
+
+/** Who has a name needs no other. */
+function writeNamed(paths: Paths, record: ImageRecord): void {
+  const others = listImages(paths).filter(({ id, name }) => id === record.id && name !== record.name)
+  if (isNameless(record) && others.length > 0) return
+  writeImage(paths, record)
+  for (const other of others) if (isNameless(other)) removeName(paths, other.name)
+}
+
+/** Gives an image of the store a further name, a whole reference; another image loses it. */
+export async function tagImage(paths: Paths, image: ImageRecord, name: string): Promise<ImageRecord> {
+  const record = { ...image, name }
+  await withContent(paths, () => writeNamed(paths, record))
+  return record
+}
