@@ -77,6 +77,10 @@ export function pathOf(directory: Directory): string {
   return names.reverse().join("/")
 }
 
+/** The path of a name in a directory. */
+export const pathIn = (directory: Directory, name: string): string =>
+  directory.parent === null ? name : `${pathOf(directory)}/${name}`
+
 /** The mode of a directory that no entry speaks of. */
 export const IMPLIED_MODE = 0o755
 
@@ -89,8 +93,14 @@ function linkText(fd: number): string {
   return fromBytes(scratch.bytes, 0, size)
 }
 
-/** Takes the root, open and empty. `whiteouts`: a directory may come in the place of an overlay's whiteout. */
-export function createDirectories(rootFd: number, whiteouts: boolean): Directories {
+/** Told of what is about to be removed; true: it has been put elsewhere instead. `path` is from the root. */
+export type SetAside = (dirFd: number, name: string, path: string) => boolean
+
+/**
+ * Takes the root, open and empty. `whiteouts`: a directory may come in the place of an overlay's whiteout. `setAside` hears
+ * of what is replaced.
+ */
+export function createDirectories(rootFd: number, whiteouts: boolean, setAside?: SetAside): Directories {
   const root = node(null, "", rootFd)
   // A queue of those that are open, the oldest at `oldest`.
   const opened: (Directory | null)[] = new Array(MOST_OPEN).fill(null)
@@ -124,7 +134,7 @@ export function createDirectories(rootFd: number, whiteouts: boolean): Directori
 
   /** A component that is there but no directory of ours: a symlink to one, or nothing that holds files. */
   function resolve(parent: Directory, name: string): Directory {
-    const path = parent === root ? name : `${pathOf(parent)}/${name}`
+    const path = pathIn(parent, name)
     const fd = callResult("openat2", rootFd, toName(path), IN_ROOT, OPEN_HOW_SIZE)
     if (fd === ENOTDIR) throw new EntryError(`${shownName(path)} is not a directory`)
     if (fd === ENOENT) throw new EntryError(`${shownName(path)} is a symlink to what is not there`)
@@ -191,8 +201,11 @@ export function createDirectories(rootFd: number, whiteouts: boolean): Directori
       if (known !== undefined) {
         visit(known, forget)
         parent.children?.delete(name)
-        removeTree(toName(name), open(parent))
-      } else call("unlinkat", open(parent), toName(name), 0)
+      }
+      const fd = open(parent)
+      if (setAside?.(fd, name, pathIn(parent, name))) return
+      if (known !== undefined) removeTree(toName(name), fd)
+      else call("unlinkat", fd, toName(name), 0)
     },
     visit: (action) => visit(root, action),
     close() {

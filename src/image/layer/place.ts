@@ -14,10 +14,11 @@ import { call, callResult, failure } from "../../../ffi/call.ts"
 import { S_IFBLK, S_IFCHR, S_IFIFO } from "../../../ffi/constants/stat.ts"
 import { lstat } from "../../../ffi/fs.ts"
 import { shownName, toName } from "./binary.ts"
-import { createDirectories, type Directory, IMPLIED_MODE } from "./directories.ts"
+import { createDirectories, type Directory, IMPLIED_MODE, pathIn } from "./directories.ts"
 import { EntryError } from "./errors.ts"
 import { makeFile, type OpenFile, openFile } from "./files.ts"
 import { applyToName, applyToOpen, metadataOf } from "./metadata.ts"
+import type { SkeletonWriter } from "./skeleton.ts"
 import type { TarEntry, TarSink } from "./tar/entry.ts"
 import { isWhiteout, makeWhiteout, meaningOf, setOpaque } from "./whiteouts.ts"
 
@@ -50,9 +51,22 @@ function deviceNumber({ major, minor }: TarEntry): number {
 
 const NODES = { character: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO } as const
 
-/** `rootFd`: an open empty directory. `whiteouts`: entries named .wh. are those of an image layer. */
-export function createPlacer(rootFd: number, whiteouts: boolean): Placer {
-  const directories = createDirectories(rootFd, whiteouts)
+/** Whether a directory is where these components lead without any symlink. */
+function isStraight(directory: Directory, components: readonly string[]): boolean {
+  let at: Directory | null = directory
+  for (let i = components.length - 1; i >= 0; i--) {
+    if (at === null || at.name !== components[i]) return false
+    at = at.parent
+  }
+  return at !== null && at.parent === null
+}
+
+/**
+ * `rootFd`: an open empty directory. `whiteouts`: entries named .wh. are those of an image layer. `skeleton` hears of files
+ * that are elsewhere than an entry says, or are replaced.
+ */
+export function createPlacer(rootFd: number, whiteouts: boolean, skeleton: SkeletonWriter | null = null): Placer {
+  const directories = createDirectories(rootFd, whiteouts, skeleton?.setAside)
   const { root, open } = directories
   let file: OpenFile | null = null
 
@@ -160,6 +174,7 @@ export function createPlacer(rootFd: number, whiteouts: boolean): Placer {
     const parent = directories.walk(components)
     switch (entry.type) {
       case "file":
+        if (skeleton && !isStraight(parent, components)) skeleton.elsewhere(pathIn(parent, name))
         if (content === null) startFile(parent, name, entry)
         else make(parent, name, "openat", () => makeFile(open(parent), name, entry, content))
         break

@@ -10,6 +10,7 @@ import { decompress } from "./decompress.ts"
 import { EntryError, LimitError } from "./errors.ts"
 import { createBudget, DEFAULT_LIMITS, type UnpackLimits } from "./limits.ts"
 import { createPlacer } from "./place.ts"
+import { createSkeleton, isKept, type SkeletonWriter } from "./skeleton.ts"
 import { TarError, type TarSink } from "./tar/entry.ts"
 import { createTarReader } from "./tar/reader.ts"
 
@@ -21,6 +22,8 @@ export interface UnpackOptions {
   /** "overlay": .wh. entries become overlayfs whiteouts and opaque directories (image layers); "none": they are files. */
   whiteouts: "overlay" | "none"
   limits?: Partial<UnpackLimits>
+  /** A directory (absolute path) to keep what the stream can be made again from: skeleton.ts. */
+  skeleton?: string
   /** Called with the bytes unpacked so far, about once a megabyte. */
   progress?: (bytes: number) => void
 }
@@ -68,6 +71,25 @@ function watched(sink: TarSink, before: (path: string, size: number) => void): T
   }
 }
 
+/** The sink, with the skeleton told of the contents that it has taken. */
+function recorded(sink: TarSink, skeleton: SkeletonWriter): TarSink {
+  let kept = false
+  return {
+    entry(entry, content) {
+      kept = isKept(entry)
+      sink.entry(entry, content)
+      if (!kept) return
+      if (content !== null && content.length > 0) skeleton.leaveOut(content)
+      skeleton.count()
+    },
+    data(bytes) {
+      if (kept) skeleton.leaveOut(bytes)
+      sink.data(bytes)
+    },
+    end: sink.end,
+  }
+}
+
 /**
  * Decompresses and unpacks in one pass; what is refused and what is contained is said in place.ts. On any failure
  * everything in `target` is removed before it throws ToyboxError (or what the source threw).
@@ -86,12 +108,13 @@ export async function unpackLayer(source: AsyncIterable<Uint8Array>, options: Un
 
 async function unpackInto(rootFd: number, source: AsyncIterable<Uint8Array>, options: UnpackOptions) {
   const budget = createBudget({ ...DEFAULT_LIMITS, ...options.limits }, rootFd)
-  const placer = createPlacer(rootFd, options.whiteouts === "overlay")
+  const skeleton = options.skeleton === undefined ? null : createSkeleton(options.skeleton)
+  const placer = createPlacer(rootFd, options.whiteouts === "overlay", skeleton)
   const hash = new Bun.CryptoHasher("sha256")
   let path: string | null = null
   let compressed = 0
   const reader = createTarReader(
-    watched(placer, (current, size) => {
+    watched(skeleton === null ? placer : recorded(placer, skeleton), (current, size) => {
       path = current
       budget.entry(size, current.length)
     }),
@@ -106,15 +129,20 @@ async function unpackInto(rootFd: number, source: AsyncIterable<Uint8Array>, opt
     for await (const chunk of decompress(counted(), options.name)) {
       budget.stream(chunk.length, compressed)
       hash.update(chunk)
+      skeleton?.begin(chunk)
       reader.push(chunk)
+      skeleton?.end()
       options.progress?.(reader.position())
     }
     reader.finish()
     path = null
     placer.finish()
+    skeleton?.finish()
   } catch (error) {
     placer.close()
     undo(rootFd, options.target, explained(error, options.name, path))
+  } finally {
+    skeleton?.close()
   }
   placer.close()
   return { diffId: `sha256:${hash.digest("hex")}`, bytes: reader.position(), entries: budget.entries() }

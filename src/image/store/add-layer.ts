@@ -39,7 +39,12 @@ export async function addLayer(paths: Paths, { name, below, source, diffId, sign
   const store = storePaths(paths)
   const held = beginLayer(store)
   try {
-    const found = await unpackLayer(source, { name, target: `${held.path}/root`, whiteouts: "overlay" })
+    const found = await unpackLayer(source, {
+      name,
+      target: `${held.path}/root`,
+      whiteouts: "overlay",
+      skeleton: held.path,
+    })
     if (diffId !== undefined && found.diffId !== diffId)
       throw new ToyboxError(`${name} unpacks to ${found.diffId}, but the image says ${diffId}`, {
         hint: "the image is broken, or hostile",

@@ -4,7 +4,7 @@
  */
 import { fromBytes, shownName } from "../binary.ts"
 import { type Described, describe, type Extensions, noExtensions } from "./describe.ts"
-import { TarError, type TarSink } from "./entry.ts"
+import { type TarEntry, TarError, type TarSink } from "./entry.ts"
 import { BLOCK, isChecksumRight, isZeroBlock, readNumber } from "./header.ts"
 import { addPaxRecords } from "./pax.ts"
 import { checkSparse, createMapReader, type MapReader, readOldExtension } from "./sparse.ts"
@@ -26,7 +26,11 @@ const EXTENSIONS = "xXgLK"
 /** What the reader is in the middle of. */
 type State = "header" | "extension" | "sparse" | "content" | "skip" | "ended"
 
-export function createTarReader(sink: TarSink): TarReader {
+/**
+ * `isLeftOut`: an entry whose content is missing from the stream; it is announced with an empty part of the chunk, from the
+ * place where its content would be.
+ */
+export function createTarReader(sink: TarSink, isLeftOut: (entry: TarEntry) => boolean = () => false): TarReader {
   let state: State = "header"
   let position = 0
   let left = 0 // bytes of the extension, the content, or what is skipped
@@ -68,6 +72,11 @@ export function createTarReader(sink: TarSink): TarReader {
         sink.end()
       }
       skip(skipped ? size + padding : padding)
+      return at
+    }
+    if (isLeftOut(entry)) {
+      sink.entry(entry, chunk.subarray(at, at))
+      skip(padding)
       return at
     }
     if (!entry.sparse && at + size <= chunk.length) {
