@@ -1,38 +1,53 @@
 /** An image as it is named on a command line. */
 import { exists } from "../../ffi/fs.ts"
-import { UsageError } from "../errors.ts"
-import { familiarReference, formatReference } from "../image/reference.ts"
+import { familiarReference, formatReference, parseReference } from "../image/reference.ts"
 import { loadSettings } from "../image/registry/settings.ts"
+import { type ImageRecord, imagesById, isNameless, listImages } from "../image/store/records.ts"
 import { type ImageSource, imageSource } from "../image/transport.ts"
 import type { Paths } from "../paths.ts"
 import { normalPath } from "./flags/path.ts"
 
 /** What an image is called: in the store, and to people. */
 export interface ImageName {
-  source: ImageSource
+  /** "stored": the word is the id of an image that is here. */
+  source: ImageSource | { kind: "stored" }
   name: string
   shown: string
 }
 
+/** An image of the store as people know it. */
+export function familiarName(image: ImageRecord): string {
+  const { name } = image
+  const isTransport = /^(oci|oci-archive|docker-archive):\//.test(name)
+  return isTransport || isNameless(image) ? name : familiarReference(parseReference(name))
+}
+
 export const absolute = (path: string) => normalPath(path.startsWith("/") ? path : `${process.cwd()}/${path}`)
 
-/** Reads an image's name; null where the word means a path, an address or the base image. Throws UsageError. */
+// As long as `toybox images` shows them: what is shorter is a name.
+const IMAGE_ID = /^(sha256:)?[0-9a-f]{12,64}$/
+
+/** Reads an image's name, or the id of one that is here; null where the word means a path, an address or the base image. Throws UsageError. */
 export function imageName(word: string, paths: Paths): ImageName | null {
+  const [known, ...others] = IMAGE_ID.test(word) ? imagesById(listImages(paths), word) : []
+  if (known && others.every(({ id }) => id === known.id))
+    return { source: { kind: "stored" }, name: known.name, shown: word }
   const source = imageSource(word, loadSettings(paths.state).shortNames, exists)
   switch (source.kind) {
     case "registry": {
       const { reference } = source
       return { source, name: formatReference(reference), shown: familiarReference(reference) }
     }
-    case "oci": {
-      const name = `oci:${absolute(source.path)}${source.tag === undefined ? "" : `:${source.tag}`}`
+    case "oci":
+    case "oci-archive": {
+      const name = `${source.kind}:${absolute(source.path)}${source.tag === undefined ? "" : `:${source.tag}`}`
       return { source, name, shown: name }
     }
-    case "oci-archive":
-    case "docker-archive":
-      throw new UsageError(`${word}: images in archive files are not read yet`, {
-        hint: "skopeo copy makes an oci: directory of one",
-      })
+    case "docker-archive": {
+      const { path, reference } = source
+      const name = `${source.kind}:${absolute(path)}${reference === undefined ? "" : `:${formatReference(reference)}`}`
+      return { source, name, shown: name }
+    }
     default:
       return null
   }

@@ -24,6 +24,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   unpause: async (words) => (await import("./commands/stop.ts")).pauseCommand(words, false),
   cache: async (words) => (await import("./commands/cache.ts")).cacheCommand(words),
   pull: async (words) => (await import("./commands/pull.ts")).pullCommand(words),
+  load: async (words) => (await import("./commands/load.ts")).loadCommand(words),
   images: async (words) => (await import("./commands/images.ts")).imagesCommand(words),
   rmi: async (words) => (await import("./commands/images.ts")).rmiCommand(words),
   inspect: async (words) => (await import("./commands/inspect.ts")).inspectCommand(words),

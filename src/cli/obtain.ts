@@ -1,34 +1,76 @@
 /** Images brought into the store, as a command line asks for it. */
+import { fileIdentity } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import { parsePlatform } from "../image/platform.ts"
 import { loadSettings } from "../image/registry/settings.ts"
 import type { PullPolicy } from "../image/source.ts"
-import { type Pulled, pullImage } from "../image/store/pull.ts"
+import { type Pulled, type PullOptions, pullImage, storedImage } from "../image/store/pull.ts"
 import { type ImageOrigin, remoteImage } from "../image/store/remote.ts"
 import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import type { ParsedArgv } from "./argv.ts"
 import { absolute, type ImageName } from "./image.ts"
 
-async function originOf(
-  { source }: ImageName,
+/** What a command line says of how images are had. */
+export function pullOptions(
   argv: ParsedArgv,
   paths: Paths,
   signal: AbortSignal,
-  quiet: boolean,
-): Promise<ImageOrigin> {
-  if (source.kind === "oci") {
-    const { layoutImage } = await import("../image/store/layout.ts")
-    return layoutImage(absolute(source.path), source.tag)
+): Pick<PullOptions, "paths" | "platform" | "quiet" | "signal" | "notice"> {
+  const quiet = argv.booleans.get("quiet") ?? false
+  const platform = argv.strings.get("platform")
+  return {
+    ...{ paths, quiet, signal },
+    platform: platform === undefined ? null : parsePlatform(platform),
+    notice: (text) => {
+      if (!quiet) notice(text)
+    },
   }
-  if (source.kind !== "registry") throw new ToyboxError("this is no image")
-  return remoteImage(source.reference, {
-    settings: loadSettings(paths.state),
-    state: paths.state,
-    wishes: { insecure: argv.booleans.get("insecure"), ca: argv.lists.get("ca") },
-    signal,
-    ...(quiet ? {} : { notice }),
-  })
+}
+
+/** Does something with where the image is; files of it are open as long as that lasts. */
+async function withOrigin<T>(
+  { source, shown }: ImageName,
+  argv: ParsedArgv,
+  options: Pick<PullOptions, "paths" | "quiet" | "signal">,
+  action: (origin: ImageOrigin) => Promise<T>,
+): Promise<T> {
+  const { paths, quiet, signal } = options
+  switch (source.kind) {
+    case "registry":
+      return action(
+        remoteImage(source.reference, {
+          settings: loadSettings(paths.state),
+          state: paths.state,
+          wishes: { insecure: argv.booleans.get("insecure"), ca: argv.lists.get("ca") },
+          signal,
+          ...(quiet ? {} : { notice }),
+        }),
+      )
+    case "stored":
+      throw new ToyboxError(`${shown} is the id of an image that is here`, { hint: "by its name it can be pulled" })
+    case "oci": {
+      const { directoryFiles, taggedImage } = await import("../image/store/layout.ts")
+      return action(taggedImage(directoryFiles(absolute(source.path)), source.tag))
+    }
+    case "oci-archive":
+    case "docker-archive": {
+      const { openImageArchive } = await import("../image/saved/open.ts")
+      const { files, close } = await openImageArchive(absolute(source.path), { paths, signal })
+      try {
+        if (source.kind === "oci-archive") {
+          const { taggedImage } = await import("../image/store/layout.ts")
+          return await action(taggedImage(files, source.tag))
+        }
+        const { namedDockerImage } = await import("../image/saved/content.ts")
+        return await action(namedDockerImage(files, source.reference))
+      } finally {
+        close()
+      }
+    }
+    default:
+      throw new ToyboxError("this is no image")
+  }
 }
 
 /** Brings an image into the store as `policy` has it. Throws ToyboxError. */
@@ -39,15 +81,12 @@ export async function obtainImage(
   policy: PullPolicy,
   signal: AbortSignal,
 ): Promise<Pulled> {
-  const quiet = argv.booleans.get("quiet") ?? false
-  const platform = argv.strings.get("platform")
-  const origin = await originOf(image, argv, paths, signal, quiet)
-  const { name, shown } = image
-  return pullImage(origin, {
-    ...{ paths, name, shown, policy, quiet, signal },
-    platform: platform === undefined ? null : parsePlatform(platform),
-    notice: (text) => {
-      if (!quiet) notice(text)
-    },
-  })
+  const { name, shown, source } = image
+  const isFile = source.kind === "oci-archive" || source.kind === "docker-archive"
+  const identity = isFile ? (fileIdentity(absolute(source.path)) ?? undefined) : undefined
+  const options = { ...pullOptions(argv, paths, signal), name, shown, policy, identity }
+  // The same file says the same: it is not read again.
+  const known = identity === undefined ? null : storedImage(options)
+  if (known !== null && known.record.identity === identity) return { ...known, fresh: true }
+  return withOrigin(image, argv, options, (origin) => pullImage(origin, options))
 }

@@ -34,7 +34,9 @@ export async function applyObtained(
   signalFd: number,
 ): Promise<void> {
   const image = nameOf(argv, paths)
-  const policy = pullPolicy(argv.strings.get("pull"), "missing")
+  // What is on this disk costs little to be looked at, and is meant as it is now.
+  const isElsewhere = image.source.kind === "registry" || image.source.kind === "stored"
+  const policy = pullPolicy(argv.strings.get("pull"), isElsewhere ? "missing" : "newer")
   const asked = argv.strings.has("platform")
   // What is there and will do costs no look at how registries are spoken to.
   const there = asked || (policy !== "missing" && policy !== "never") ? null : openImage(paths, image.name)

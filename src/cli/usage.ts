@@ -3,6 +3,7 @@ import { type ArgsDef, type CommandDef, defineCommand, renderUsage } from "citty
 import { version } from "../../package.json"
 import { print } from "../log.ts"
 import type { OptionDefinitions } from "./argv.ts"
+import { LOAD_OPTIONS } from "./commands/archive-options.ts"
 import { CACHE_OPTIONS } from "./commands/cache-options.ts"
 import { DOCTOR_OPTIONS } from "./commands/doctor-options.ts"
 import { EXEC_OPTIONS } from "./commands/exec-options.ts"
@@ -100,6 +101,10 @@ export const COMMANDS: Record<string, CommandDef> = {
     args: args(PULL_OPTIONS, {
       image: { type: "positional", required: true, description: "[HOST/]NAME[:TAG][@DIGEST]" },
     }),
+  }),
+  load: defineCommand({
+    meta: { name: "load", description: "Bring the images of an archive here" },
+    args: args(LOAD_OPTIONS),
   }),
   images: defineCommand({ meta: { name: "images", description: "List images" }, args: args(IMAGES_OPTIONS) }),
   inspect: defineCommand({

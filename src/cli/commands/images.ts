@@ -3,13 +3,12 @@ import { containersByRoot } from "../../container/list.ts"
 import { recoverAll } from "../../container/recover.ts"
 import { errorChain, errorHint, UsageError } from "../../errors.ts"
 import { formatBytes } from "../../image/progress.ts"
-import { familiarReference, parseReference } from "../../image/reference.ts"
 import { type ImageRecord, isNameless, listImages } from "../../image/store/records.ts"
 import { collect, findImage, removeImage, usersOf } from "../../image/store/remove.ts"
 import { logger, print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
-import { imageName } from "../image.ts"
+import { familiarName, imageName } from "../image.ts"
 import { ago, shown, table } from "../table.ts"
 import { IMAGES_OPTIONS, RMI_OPTIONS } from "./images-options.ts"
 
@@ -17,13 +16,6 @@ function statePaths({ strings }: ParsedArgv) {
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   return paths
-}
-
-/** As people know it: docker's form of what has no name, the short form of references, and transports as they are. */
-function familiar(image: ImageRecord): string {
-  if (isNameless(image)) return "<none>"
-  const { name } = image
-  return /^(oci|oci-archive|docker-archive):\//.test(name) ? name : familiarReference(parseReference(name))
 }
 
 export async function imagesCommand(words: readonly string[]): Promise<number> {
@@ -39,7 +31,7 @@ export async function imagesCommand(words: readonly string[]): Promise<number> {
   else {
     const digests = booleans.get("digests") ?? false
     const rows = images.map((image) => [
-      shown(familiar(image)),
+      shown(isNameless(image) ? "<none>" : familiarName(image)),
       ...(digests ? [image.digest] : []),
       id(image),
       // Build tools that want the same digest every time write the epoch, or nothing.

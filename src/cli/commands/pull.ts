@@ -6,9 +6,8 @@ import { parseArgv } from "../argv.ts"
 import { pullPolicy } from "../flags/image.ts"
 import { imageName } from "../image.ts"
 import { obtainImage } from "../obtain.ts"
+import { untilEnded } from "../signals.ts"
 import { PULL_OPTIONS } from "./images-options.ts"
-
-const ENDING = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const
 
 export async function pullCommand(words: readonly string[]): Promise<number> {
   const argv = parseArgv(words, PULL_OPTIONS)
@@ -25,10 +24,7 @@ export async function pullCommand(words: readonly string[]): Promise<number> {
   // The modes of unpacked files are meant as they stand.
   process.umask(0)
   ensurePaths(paths)
-  const abort = new AbortController()
-  for (const [signal, number] of Object.entries(ENDING))
-    process.once(signal, () => abort.abort(new ToyboxError(`${image.shown}: interrupted`, { exitCode: 128 + number })))
-  const { record, fresh } = await obtainImage(image, argv, paths, policy, abort.signal)
+  const { record, fresh } = await obtainImage(image, argv, paths, policy, untilEnded(image.shown))
   if (booleans.get("quiet")) print([record.id])
   else print([`${image.shown}: ${fresh ? "is up to date" : "pulled"}`, `digest: ${record.digest}`, `id: ${record.id}`])
   return 0

@@ -32,6 +32,9 @@ function formatOf(bytes: Uint8Array): Format {
   return MAGICS.find(({ magic }) => magic.test(start))?.format ?? "plain"
 }
 
+/** Whether bytes are the beginning of something compressed, in whatever form. */
+export const isCompressed = (bytes: Uint8Array): boolean => formatOf(bytes) !== "plain"
+
 /** The first bytes, enough to know a format by, and all the rest. */
 async function begin(iterator: AsyncIterator<Uint8Array>): Promise<Uint8Array> {
   let start = new Uint8Array(0)

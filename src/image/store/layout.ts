@@ -1,89 +1,131 @@
-/** An image in a directory: image-layout.md of the OCI image specification. */
+/** An image in a directory, or in an archive of it: image-layout.md of the OCI image specification. */
 import { O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../../ffi/errno.ts"
-import { close, open, read, readAll, tryReadText } from "../../../ffi/fs.ts"
+import { close, open, readAll, stat } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
 import { matches, splitDigest } from "../digest.ts"
+import { readFile } from "../layer/read-file.ts"
 import { type Descriptor, MAX_CONFIG, MAX_MANIFEST, readManifest } from "../manifest.ts"
 import { OCI_INDEX } from "../media-types.ts"
 import type { RawManifest } from "../registry/manifests.ts"
+import type { ImageFiles } from "../saved/members.ts"
 import type { ImageOrigin } from "./remote.ts"
 
-const REF_NAME = "org.opencontainers.image.ref.name"
+export const REF_NAME = "org.opencontainers.image.ref.name"
 
-function openBlob(dir: string, digest: string): number {
-  const { algorithm, hex } = splitDigest(digest)
+function openIn(dir: string, path: string): number | null {
   try {
-    return open(`${dir}/blobs/${algorithm}/${hex}`, O_RDONLY)
+    return open(`${dir}/${path}`, O_RDONLY)
   } catch (error) {
-    if (!isErrno(error, "ENOENT", "ENOTDIR")) throw error
-    throw new ToyboxError(`${dir} has no blob ${digest}`, { hint: "the layout is not whole" })
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return null
+    throw error
   }
 }
 
-function readBlob(dir: string, digest: string, limit: number): Uint8Array {
-  const fd = openBlob(dir, digest)
-  try {
-    const bytes = readAll(fd, limit + 1)
-    if (bytes.length > limit) throw new ToyboxError(`${dir}: the blob ${digest} has more than ${limit} bytes`)
-    if (!matches(bytes, digest)) throw new ToyboxError(`${dir}: the blob ${digest} is not what its digest says`)
-    return bytes
-  } finally {
-    close(fd)
-  }
+/** The files of a layout that is a directory. */
+export const directoryFiles = (dir: string): ImageFiles => ({
+  name: dir,
+  size: (path) => stat(`${dir}/${path}`)?.size ?? null,
+  read(path, limit) {
+    const fd = openIn(dir, path)
+    if (fd === null) return null
+    try {
+      const bytes = readAll(fd, limit + 1)
+      if (bytes.length > limit) throw new ToyboxError(`${dir}: ${path} has more than ${limit} bytes`)
+      return bytes
+    } finally {
+      close(fd)
+    }
+  },
+  async *stream(path) {
+    const fd = openIn(dir, path)
+    if (fd === null) throw new ToyboxError(`${dir} has no ${path}`, { hint: "the layout is not whole" })
+    try {
+      yield* readFile(fd)
+    } finally {
+      close(fd)
+    }
+  },
+})
+
+const blobPath = (digest: string) => {
+  const { algorithm, hex } = splitDigest(digest)
+  return `blobs/${algorithm}/${hex}`
+}
+
+/** A small blob. Throws ToyboxError where it is missing, or not what its digest says. */
+export function readLayoutBlob(files: ImageFiles, digest: string, limit: number): Uint8Array {
+  const bytes = files.read(blobPath(digest), limit)
+  if (bytes === null) throw new ToyboxError(`${files.name} has no blob ${digest}`, { hint: "the layout is not whole" })
+  if (!matches(bytes, digest)) throw new ToyboxError(`${files.name}: the blob ${digest} is not what its digest says`)
+  return bytes
 }
 
 /** Throws only when all has been read and is wrong; the last part is held back until it is known to be right. */
-async function* streamBlob(dir: string, { digest, size }: Descriptor): AsyncGenerator<Uint8Array> {
+async function* streamBlob(files: ImageFiles, { digest, size }: Descriptor): AsyncGenerator<Uint8Array> {
   const { algorithm } = splitDigest(digest)
   const hasher = new Bun.CryptoHasher(algorithm)
-  const fd = openBlob(dir, digest)
   let position = 0
   let held: Uint8Array | null = null
-  try {
-    for (let part = read(fd); part.length > 0; part = read(fd)) {
-      hasher.update(part)
-      position += part.length
-      if (held) yield held
-      held = part
-    }
-  } finally {
-    close(fd)
+  for await (const part of files.stream(blobPath(digest))) {
+    hasher.update(part)
+    position += part.length
+    if (held) yield held
+    held = part
   }
   if (position !== size || `${algorithm}:${hasher.digest("hex")}` !== digest)
-    throw new ToyboxError(`${dir}: the blob ${digest} is not what its digest and size say`)
+    throw new ToyboxError(`${files.name}: the blob ${digest} is not what its digest and size say`)
   if (held) yield held
 }
 
-/** What the directory has under a tag, or, without one, all that it has. */
-function chosen(dir: string, tag: string | undefined): RawManifest {
-  const text = tryReadText(`${dir}/index.json`)
-  if (text === null || tryReadText(`${dir}/oci-layout`) === null)
-    throw new ToyboxError(`${dir} is no OCI image layout`, { hint: "it must hold oci-layout, index.json and blobs" })
-  const index = readManifest(new TextEncoder().encode(text), `${dir}/index.json`, OCI_INDEX)
-  const all = index.kind === "index" ? index.manifests : []
+/** Whether there is a layout. */
+export const isLayout = (files: ImageFiles): boolean =>
+  files.size("oci-layout") !== null && files.size("index.json") !== null
+
+/** What index.json leads to. Throws ToyboxError where there is no layout. */
+export function layoutContent(files: ImageFiles): readonly Descriptor[] {
+  const bytes = isLayout(files) ? files.read("index.json", MAX_MANIFEST) : null
+  if (bytes === null)
+    throw new ToyboxError(`${files.name} is no OCI image layout`, {
+      hint: "it must hold oci-layout, index.json and blobs",
+    })
+  const index = readManifest(bytes, `index.json of ${files.name}`, OCI_INDEX)
+  return index.kind === "index" ? index.manifests : []
+}
+
+/** What a layout has under a tag, or, without one, all that it has. */
+function chosen(files: ImageFiles, tag: string | undefined): Descriptor {
+  const all = layoutContent(files)
   const tags = all.flatMap(({ annotations }) => annotations?.[REF_NAME] ?? [])
   const found = tag === undefined ? all : all.filter(({ annotations }) => annotations?.[REF_NAME] === tag)
   const [only] = found
   if (only === undefined || (tags.length > 1 && tag === undefined)) {
     const what = tag === undefined ? (only ? "several images" : "no image") : `no image "${tag}"`
-    throw new ToyboxError(`${dir} has ${what}`, {
-      hint: tags.length > 0 ? `it has ${tags.join(", ")}: oci:${dir}:TAG` : undefined,
+    throw new ToyboxError(`${files.name} has ${what}`, {
+      hint: tags.length > 0 ? `it has ${tags.join(", ")}: give one after a colon` : undefined,
     })
   }
-  const bytes = readBlob(dir, only.digest, MAX_MANIFEST)
-  return { bytes, digest: only.digest, mediaType: only.mediaType }
+  return only
 }
 
-/** An image of a layout. */
-export function layoutImage(dir: string, tag: string | undefined): ImageOrigin {
+/** The image of a layout that a descriptor of it leads to. */
+export function layoutImage(files: ImageFiles, choose: () => Descriptor): ImageOrigin {
+  const raw = ({ digest, mediaType }: Descriptor): RawManifest => ({
+    bytes: readLayoutBlob(files, digest, MAX_MANIFEST),
+    digest,
+    mediaType,
+  })
   return {
-    digest: async () => chosen(dir, tag).digest,
+    digest: async () => choose().digest,
     manifest: async (digest) =>
       digest === undefined
-        ? chosen(dir, tag)
-        : { bytes: readBlob(dir, digest, MAX_MANIFEST), digest, mediaType: undefined },
-    blob: async (descriptor) => descriptor.data ?? readBlob(dir, descriptor.digest, MAX_CONFIG),
-    stream: (descriptor) => streamBlob(dir, descriptor),
+        ? raw(choose())
+        : { bytes: readLayoutBlob(files, digest, MAX_MANIFEST), digest, mediaType: undefined },
+    blob: async (descriptor) => descriptor.data ?? readLayoutBlob(files, descriptor.digest, MAX_CONFIG),
+    stream: (descriptor) => streamBlob(files, descriptor),
   }
 }
+
+/** The image of a layout that has a tag, or is the only one. */
+export const taggedImage = (files: ImageFiles, tag: string | undefined): ImageOrigin =>
+  layoutImage(files, () => chosen(files, tag))

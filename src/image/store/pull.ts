@@ -16,13 +16,15 @@ import type { ImageOrigin } from "./remote.ts"
 
 export interface PullOptions {
   paths: Paths
-  /** The name under which it is kept: the whole reference. */
-  name: string
+  /** The name under which it is kept: the whole reference; null where it goes by its id alone. */
+  name: string | null
   /** As people know it. */
   shown: string
   /** Null: what suits this machine. */
   platform: Platform | null
   policy: PullPolicy
+  /** Of the archive file that it comes from: fileIdentity. */
+  identity?: string | undefined
   quiet: boolean
   signal: AbortSignal
   notice: (text: string) => void
@@ -99,16 +101,26 @@ async function fetchImage(origin: ImageOrigin, options: PullOptions, top: RawMan
     progress.stop()
     throw error
   }
-  await putImage(paths, { name, config: configBytes, manifest: raw, top })
-  progress.done(`${shown}: pulled, ${missing.length} of ${layers.length} layers fetched,`)
-  const stored = openImage(paths, name)
+  const image = {
+    name,
+    config: configBytes,
+    identity: options.identity,
+    ...(origin.made ? {} : { manifest: raw, top }),
+  }
+  const record = await putImage(paths, image)
+  progress.done(`${shown}: ${missing.length} of ${layers.length} layers unpacked`)
+  const stored = openImage(paths, record.name)
   if (stored === null) throw new ToyboxError(`${shown} was removed as soon as it was there`, { hint: "try again" })
   return stored
 }
 
 /** The image as the store has it, if it is for the platform that is wanted. */
-function stored({ paths, name, platform }: PullOptions): StoredImage | null {
-  const record = readImage(paths, name)
+export function storedImage({
+  paths,
+  name,
+  platform,
+}: Pick<PullOptions, "paths" | "name" | "platform">): StoredImage | null {
+  const record = name === null ? null : readImage(paths, name)
   if (record === null) return null
   if (platform !== null && record.platform !== formatPlatform(platform)) return null
   return openImage(paths, name)
@@ -121,7 +133,7 @@ function stored({ paths, name, platform }: PullOptions): StoredImage | null {
  */
 export async function pullImage(origin: ImageOrigin, options: PullOptions): Promise<Pulled> {
   const { shown, policy, notice } = options
-  const there = stored(options)
+  const there = storedImage(options)
   if (there !== null && (policy === "missing" || policy === "never")) return { ...there, fresh: true }
   if (policy === "never")
     throw new ToyboxError(`${shown} is not here, and --pull never forbids to fetch it`, {

@@ -30,6 +30,8 @@ export interface NewImage {
   manifest?: RawManifest
   /** What the name stood for where it came from: the manifest, or an index that led to it. */
   top?: RawManifest
+  /** Of the archive file that it comes from: fileIdentity. */
+  identity?: string | undefined
 }
 
 /** A manifest of plain layers: `sizes` are the bytes of their tar streams. The same image always gives the same one. */
@@ -52,7 +54,8 @@ function layerSize(paths: Paths, chainId: string): number {
 }
 
 /**
- * Writes the config, the manifest and then the name, which an older image loses. Throws ToyboxError where the config cannot
+ * Writes the config, the manifest and then the name, which an older image loses. Returns its record: one that it has already,
+ * where it is put without a name. Throws ToyboxError where the config cannot
  * be read or a layer is not there.
  */
 export async function putImage(paths: Paths, image: NewImage): Promise<ImageRecord> {
@@ -72,14 +75,14 @@ export async function putImage(paths: Paths, image: NewImage): Promise<ImageReco
     size: unpackedSize(paths, layers),
     ...(config.created === undefined ? {} : { created: config.created }),
     ...(image.manifest === undefined ? { made: true } : {}),
+    ...(image.identity === undefined ? {} : { identity: image.identity }),
     pulled: new Date().toISOString(),
   }
-  await withContent(paths, () => {
+  return withContent(paths, () => {
     writeBlob(paths, id, configBytes)
     for (const { digest, bytes } of [manifest, top ?? manifest]) writeBlob(paths, digest, bytes)
-    writeNamed(paths, record)
+    return writeNamed(paths, record)
   })
-  return record
 }
 
 function configDigest({ bytes }: RawManifest): string {
@@ -88,17 +91,17 @@ function configDigest({ bytes }: RawManifest): string {
   return manifest.config.digest
 }
 
-/** Who has a name needs no other. */
-function writeNamed(paths: Paths, record: ImageRecord): void {
+/** Who has a name needs no other: returns the record that stands. */
+function writeNamed(paths: Paths, record: ImageRecord): ImageRecord {
   const others = listImages(paths).filter(({ id, name }) => id === record.id && name !== record.name)
-  if (isNameless(record) && others.length > 0) return
+  const [other] = others
+  if (isNameless(record) && other !== undefined) return other
   writeImage(paths, record)
   for (const other of others) if (isNameless(other)) removeName(paths, other.name)
+  return record
 }
 
 /** Gives an image of the store a further name, a whole reference; another image loses it. */
 export async function tagImage(paths: Paths, image: ImageRecord, name: string): Promise<ImageRecord> {
-  const record = { ...image, name }
-  await withContent(paths, () => writeNamed(paths, record))
-  return record
+  return withContent(paths, () => writeNamed(paths, { ...image, name }))
 }

@@ -30,6 +30,8 @@ export interface ImageRecord {
   created?: string
   /** The manifest was made here, of plain layers: no registry knows it. */
   made?: boolean
+  /** Of the archive file that it came from: fileIdentity. */
+  identity?: string
   /** ISO 8601. */
   pulled: string
 }
@@ -71,6 +73,12 @@ export function listImages(paths: Paths): ImageRecord[] {
     return record === null ? [] : [record]
   })
   return records.sort((a, b) => (a.pulled < b.pulled ? 1 : -1))
+}
+
+/** Those whose id is, or begins with, what is given. */
+export function imagesById(images: readonly ImageRecord[], word: string): ImageRecord[] {
+  const hex = word.replace(/^sha256:/, "")
+  return /^[0-9a-f]{4,64}$/.test(hex) ? images.filter(({ id }) => id.slice(7).startsWith(hex)) : []
 }
 
 /** Keeps a manifest or a config; one that is damaged is replaced. */

@@ -11,6 +11,8 @@ import type { Settings } from "../registry/settings.ts"
 
 /** Somewhere that has an image. */
 export interface ImageOrigin {
+  /** The manifest is one that was made for it, of plain layers. */
+  made?: boolean
   /** What the name stands for now; null where that costs as much as the manifest. */
   digest(): Promise<string | null>
   /** The manifest or index of the name, or of a digest. */

@@ -2,7 +2,15 @@
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
 import { layerPath, layerRoot, listLayers, removeAbandonedLayers, removeLayer } from "../cache/layers.ts"
-import { type ImageRecord, listImages, removeBlobs, removeName, storePaths, withContent } from "./records.ts"
+import {
+  type ImageRecord,
+  imagesById,
+  listImages,
+  removeBlobs,
+  removeName,
+  storePaths,
+  withContent,
+} from "./records.ts"
 
 /** Containers by the roots that they stand on. */
 export type Users = () => ReadonlyMap<string, readonly string[]>
@@ -35,8 +43,7 @@ export const collect = (paths: Paths, users: Users): Promise<string[]> =>
 export function findImage(images: readonly ImageRecord[], name: string | null, word: string): ImageRecord {
   const named = images.find((image) => image.name === name)
   if (named) return named
-  const hex = word.replace(/^sha256:/, "")
-  const found = /^[0-9a-f]{4,64}$/.test(hex) ? images.filter(({ id }) => id.slice(7).startsWith(hex)) : []
+  const found = imagesById(images, word)
   const [only] = found
   if (only === undefined) throw new ToyboxError(`no such image: ${word}`, { hint: "toybox images lists them" })
   if (new Set(found.map(({ id }) => id)).size > 1)

@@ -16,6 +16,8 @@ export interface TarReader {
   finish(): void
   /** Bytes taken so far. */
   position(): number
+  /** Whether the archive's end has been seen: what follows is nothing of it. */
+  ended(): boolean
 }
 
 // An entry's names and attributes: the kernel takes 64 KiB for one attribute, and for all of a file's names of attributes.
@@ -218,5 +220,6 @@ export function createTarReader(sink: TarSink, isLeftOut: (entry: TarEntry) => b
       throw new TarError(`is truncated: it ends at byte ${total}, ${middle()}`)
     },
     position: () => position + partialSize,
+    ended: () => state === "ended",
   }
 }

@@ -58,7 +58,8 @@ describe.skipIf(!isRoot)("an image made of layers", () => {
     expect(listImages(paths).map(({ name }) => name)).toEqual([record.id])
     await tagImage(paths, record, "example.org/now:1")
     expect(listImages(paths).map(({ name }) => name)).toEqual(["example.org/now:1"])
-    await makeImage(paths, null)
+    const again = await makeImage(paths, null)
+    expect(again.record.name).toBe("example.org/now:1")
     expect(listImages(paths).map(({ name }) => name)).toEqual(["example.org/now:1"])
   })
 

@@ -1,0 +1,18 @@
+import type { OptionDefinitions } from "../argv.ts"
+import { GLOBAL_OPTIONS } from "./run-options.ts"
+
+const HELP = { type: "boolean", description: "Show this text" } as const
+
+/** The options of `toybox load`. */
+export const LOAD_OPTIONS = {
+  input: { type: "string", alias: "i", valueHint: "FILE", description: "The archive (default: standard input)" },
+  platform: {
+    type: "string",
+    valueHint: "OS/ARCH[/VARIANT]",
+    description: "Platform to take of images for several (default: this one)",
+  },
+  quiet: { type: "boolean", alias: "q", description: "No progress and no notices" },
+  json: { type: "boolean", description: "One JSON object a line" },
+  help: HELP,
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions
