@@ -15,11 +15,13 @@ export interface ImageName {
   shown: string
 }
 
+/** Whether an image's name is a place on the disk: oci:/layout. */
+export const isTransport = (name: string): boolean => /^(oci|oci-archive|docker-archive):\//.test(name)
+
 /** An image of the store as people know it. */
 export function familiarName(image: ImageRecord): string {
   const { name } = image
-  const isTransport = /^(oci|oci-archive|docker-archive):\//.test(name)
-  return isTransport || isNameless(image) ? name : familiarReference(parseReference(name))
+  return isTransport(name) || isNameless(image) ? name : familiarReference(parseReference(name))
 }
 
 export const absolute = (path: string) => normalPath(path.startsWith("/") ? path : `${process.cwd()}/${path}`)

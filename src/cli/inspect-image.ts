@@ -1,14 +1,12 @@
 /** An image as docker inspect shows one. */
 import { ToyboxError } from "../errors.ts"
 import { type ImageConfig, readConfig } from "../image/config.ts"
-import { familiarReference, parseReference } from "../image/reference.ts"
-import { type ImageRecord, listImages, readBlobFile } from "../image/store/records.ts"
+import { type ImageRecord, isNameless, listImages, readBlobFile } from "../image/store/records.ts"
 import { findImage } from "../image/store/remove.ts"
 import type { Paths } from "../paths.ts"
-import { imageName } from "./image.ts"
+import { familiarName, imageName, isTransport } from "./image.ts"
 
-const familiar = (name: string): string => (name.startsWith("oci:") ? name : familiarReference(parseReference(name)))
-const repository = (name: string): string => familiar(name).replace(/(@[^@]*|:[^:/]*)$/, "")
+const repository = (image: ImageRecord): string => familiarName(image).replace(/(@[^@]*|:[^:/]*)$/, "")
 const flags = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, {}]))
 
 /** An image of the store by name or the beginning of its id, with its config. Throws ToyboxError. */
@@ -18,20 +16,20 @@ export function imageOf(paths: Paths, word: string): { record: ImageRecord; conf
   const record = findImage(listImages(paths), name, word)
   const bytes = readBlobFile(paths, record.id)
   if (bytes === null)
-    throw new ToyboxError(`the config of ${word} is damaged or gone`, { hint: `toybox pull ${familiar(record.name)}` })
+    throw new ToyboxError(`the config of ${word} is damaged or gone`, { hint: `toybox pull ${familiarName(record)}` })
   return { record, config: readConfig(bytes, `the config of ${word}`) }
 }
 
 export function inspectImage(paths: Paths, word: string): object {
   const { record, config } = imageOf(paths, word)
   const names = listImages(paths).filter(({ id }) => id === record.id)
-  const fromRegistries = names.filter(({ name }) => !name.startsWith("oci:"))
+  const named = names.filter((image) => !isNameless(image) && !isTransport(image.name))
   const { ExposedPorts, Volumes, ...rest } = config.config
   const { os, architecture, variant } = config.platform
   return {
     Id: record.id,
-    RepoTags: names.map(({ name }) => familiar(name)).filter((name) => !name.includes("@")),
-    RepoDigests: fromRegistries.map(({ name, digest }) => `${repository(name)}@${digest}`),
+    RepoTags: named.map(familiarName).filter((name) => !name.includes("@")),
+    RepoDigests: named.map((image) => `${repository(image)}@${image.digest}`),
     Created: config.created ?? "",
     Author: config.author ?? "",
     Config: { ...rest, ExposedPorts: flags(ExposedPorts), Volumes: flags(Volumes) },

@@ -123,7 +123,7 @@ export function storedImage({
   const record = name === null ? null : readImage(paths, name)
   if (record === null) return null
   if (platform !== null && record.platform !== formatPlatform(platform)) return null
-  return openImage(paths, name)
+  return openImage(paths, record.name)
 }
 
 /**
