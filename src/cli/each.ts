@@ -1,19 +1,13 @@
-/** Commands on several containers. */
+/** Commands on several things. */
 import { errorChain, errorHint, UsageError } from "../errors.ts"
 import { logger, print } from "../log.ts"
 
-/** Does something with each; one that fails does not keep the others. Prints what `action` gives; returns the exit code. */
-export async function each(
-  command: string,
-  references: readonly string[],
-  action: (reference: string) => string,
-): Promise<number> {
-  if (references.length === 0)
-    throw new UsageError(`${command} needs a container's name or id`, { hint: "toybox ps -a lists them" })
+/** Does something with each; one that fails is told, and does not keep the others. Returns the exit code. */
+export async function each(words: readonly string[], action: (word: string) => void): Promise<number> {
   let failed = false
-  for (const reference of references) {
+  for (const word of words) {
     try {
-      print([action(reference)])
+      action(word)
     } catch (error) {
       failed = true
       const log = await logger()
@@ -23,4 +17,15 @@ export async function each(
     }
   }
   return failed ? 1 : 0
+}
+
+/** The same with containers, of which there must be one: each is printed when it is done, or what `action` gives for it. */
+export function eachContainer(
+  command: string,
+  references: readonly string[],
+  action: (reference: string) => string,
+): Promise<number> {
+  if (references.length === 0)
+    throw new UsageError(`${command} needs a container's name or id`, { hint: "toybox ps -a lists them" })
+  return each(references, (reference) => print([action(reference)]))
 }

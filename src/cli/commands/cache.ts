@@ -1,13 +1,14 @@
 /** toybox cache ls, rm, prune. */
 import { containersByRoot } from "../../container/list.ts"
 import { recoverAll } from "../../container/recover.ts"
-import { errorChain, errorHint, ToyboxError, UsageError } from "../../errors.ts"
+import { ToyboxError, UsageError } from "../../errors.ts"
 import { type CachedLayer, findLayer, listCache, pruneCache, removeCached } from "../../image/cache/inventory.ts"
 import { withoutUserinfo } from "../../image/fetch/address.ts"
 import { formatBytes } from "../../image/progress.ts"
-import { logger, print } from "../../log.ts"
+import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { each } from "../each.ts"
 import { normalPath } from "../flags/path.ts"
 import { ago, shown, table } from "../table.ts"
 import { CACHE_OPTIONS } from "./cache-options.ts"
@@ -51,25 +52,14 @@ function removeOne(paths: Paths, reference: string, force: boolean): void {
   }
 }
 
-async function remove(paths: Paths, { booleans, rest }: ParsedArgv): Promise<number> {
+function remove(paths: Paths, { booleans, rest }: ParsedArgv): Promise<number> {
   const references = rest.slice(1)
   if (references.length === 0) {
     throw new UsageError("cache rm needs an id, an address or a path", { hint: "toybox cache ls lists them" })
   }
-  let failed = false
-  // One that fails does not keep the others.
-  for (const reference of references) {
-    try {
-      removeOne(paths, reference, booleans.get("force") ?? false)
-    } catch (error) {
-      failed = true
-      const log = await logger()
-      log.error(errorChain(error))
-      const hint = errorHint(error)
-      if (hint) log.error(`hint: ${hint}`)
-    }
-  }
-  return failed ? 1 : 0
+  return each(references, (reference) => {
+    removeOne(paths, reference, booleans.get("force") ?? false)
+  })
 }
 
 function prune(paths: Paths, { rest }: ParsedArgv): number {

@@ -1,13 +1,14 @@
 /** toybox images, toybox rmi. */
 import { containersByRoot } from "../../container/list.ts"
 import { recoverAll } from "../../container/recover.ts"
-import { errorChain, errorHint, UsageError } from "../../errors.ts"
+import { UsageError } from "../../errors.ts"
 import { formatBytes } from "../../image/progress.ts"
 import { type ImageRecord, isNameless, listImages } from "../../image/store/records.ts"
 import { collect, findImage, removeImage, usersOf } from "../../image/store/remove.ts"
-import { logger, print } from "../../log.ts"
+import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { each } from "../each.ts"
 import { familiarName, imageName } from "../image.ts"
 import { ago, shown, table } from "../table.ts"
 import { IMAGES_OPTIONS, RMI_OPTIONS } from "./images-options.ts"
@@ -60,22 +61,12 @@ export async function rmiCommand(words: readonly string[]): Promise<number> {
         .filter((image) => usersOf(paths, image, users).length === 0)
         .map(({ name }) => name)
     : rest
-  let failed = false
-  // One that fails does not keep the others.
-  for (const word of chosen) {
-    try {
-      // An id is a malformed name only where it has 64 digits; shorter it may be both, and a name comes first.
-      const name = all ? word : /^(sha256:)?[0-9a-f]{64}$/.test(word) ? null : (imageName(word, paths)?.name ?? null)
-      removeImage(paths, findImage(listImages(paths), name, word), users, booleans.get("force") ?? false)
-      print([word])
-    } catch (error) {
-      failed = true
-      const log = await logger()
-      log.error(errorChain(error))
-      const hint = errorHint(error)
-      if (hint) log.error(`hint: ${hint}`)
-    }
-  }
+  const exitCode = await each(chosen, (word) => {
+    // An id is a malformed name only where it has 64 digits; shorter it may be both, and a name comes first.
+    const name = all ? word : /^(sha256:)?[0-9a-f]{64}$/.test(word) ? null : (imageName(word, paths)?.name ?? null)
+    removeImage(paths, findImage(listImages(paths), name, word), users, booleans.get("force") ?? false)
+    print([word])
+  })
   await collect(paths, users)
-  return failed ? 1 : 0
+  return exitCode
 }

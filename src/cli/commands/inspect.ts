@@ -1,10 +1,11 @@
 /** toybox inspect and history: all that is known of containers and images. */
 import { recoverAll } from "../../container/recover.ts"
 import { NoSuchContainer, resolveId } from "../../container/state.ts"
-import { errorChain, errorHint, ToyboxError, UsageError } from "../../errors.ts"
-import { logger, print } from "../../log.ts"
+import { ToyboxError, UsageError } from "../../errors.ts"
+import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
+import { each } from "../each.ts"
 import { inspectContainer } from "../inspect-container.ts"
 import { imageOf, inspectImage } from "../inspect-image.ts"
 import { ago, shown, table } from "../table.ts"
@@ -38,21 +39,12 @@ export async function inspectCommand(words: readonly string[]): Promise<number> 
   ensurePaths(paths)
   recoverAll(paths)
   const found: object[] = []
-  let failed = false
-  for (const word of rest) {
-    try {
-      found.push(inspectOne(paths, word, type))
-    } catch (error) {
-      failed = true
-      const log = await logger()
-      log.error(errorChain(error))
-      const hint = errorHint(error)
-      if (hint) log.error(`hint: ${hint}`)
-    }
-  }
+  const exitCode = await each(rest, (word) => {
+    found.push(inspectOne(paths, word, type))
+  })
   // As docker does: what was found is an array in any case.
   print([JSON.stringify(found, null, 4)])
-  return failed ? 1 : 0
+  return exitCode
 }
 
 export async function historyCommand(words: readonly string[]): Promise<number> {

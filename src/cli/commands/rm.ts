@@ -7,7 +7,7 @@ import { removeAbandonedBases } from "../../image/base.ts"
 import { removeAbandonedLayers } from "../../image/cache/layers.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
-import { each } from "../each.ts"
+import { eachContainer } from "../each.ts"
 import { RM_OPTIONS } from "./rm-options.ts"
 
 export async function rmCommand(words: readonly string[]): Promise<number> {
@@ -28,7 +28,7 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
     : rest
   if (all && chosen.length === 0) return 0
   const ifExists = booleans.get("if-exists") ?? false
-  return each("rm", chosen, (reference) => {
+  return eachContainer("rm", chosen, (reference) => {
     try {
       removeContainer(paths, reference, force)
     } catch (error) {

@@ -5,7 +5,7 @@ import { UsageError } from "../../errors.ts"
 import { notice } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { type OptionDefinitions, type ParsedArgv, parseArgv } from "../argv.ts"
-import { each } from "../each.ts"
+import { eachContainer } from "../each.ts"
 import { signalNumber } from "../flags/process.ts"
 import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS } from "./stop-options.ts"
 
@@ -31,7 +31,7 @@ export async function stopCommand(words: readonly string[]): Promise<number> {
   if (!/^\d{1,6}$/.test(time)) throw new UsageError(`--time: "${time}" is no number of seconds`)
   const text = argv.strings.get("signal")
   const signal = text === undefined ? null : signalNumber("--signal", text)
-  return each("stop", argv.rest, (reference) => {
+  return eachContainer("stop", argv.rest, (reference) => {
     const killed = stopContainer(paths, reference, Number(time), signal)
     if (killed)
       notice(
@@ -46,7 +46,7 @@ export async function killCommand(words: readonly string[]): Promise<number> {
   if (await help(argv, "kill")) return 0
   const text = argv.strings.get("signal")
   const signal = text === undefined ? SIGKILL : signalNumber("--signal", text)
-  return each("kill", argv.rest, (reference) => {
+  return eachContainer("kill", argv.rest, (reference) => {
     killContainer(paths, reference, signal)
     return reference
   })
@@ -55,14 +55,14 @@ export async function killCommand(words: readonly string[]): Promise<number> {
 export async function waitCommand(words: readonly string[]): Promise<number> {
   const { argv, paths } = read(words, PLAIN_OPTIONS)
   if (await help(argv, "wait")) return 0
-  return each("wait", argv.rest, (reference) => String(awaitContainer(paths, reference)))
+  return eachContainer("wait", argv.rest, (reference) => String(awaitContainer(paths, reference)))
 }
 
 export async function pauseCommand(words: readonly string[], paused: boolean): Promise<number> {
   const command = paused ? "pause" : "unpause"
   const { argv, paths } = read(words, PLAIN_OPTIONS)
   if (await help(argv, command)) return 0
-  return each(command, argv.rest, (reference) => {
+  return eachContainer(command, argv.rest, (reference) => {
     setPaused(paths, reference, paused)
     return reference
   })
