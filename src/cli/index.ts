@@ -1,7 +1,5 @@
 /** Every command but `run`, each loaded when it is called. */
-import { version } from "../../package.json"
 import { UsageError } from "../errors.ts"
-import { print } from "../log.ts"
 import { closest } from "./argv.ts"
 
 const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
@@ -29,10 +27,8 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   rmi: async (words) => (await import("./commands/images.ts")).rmiCommand(words),
   inspect: async (words) => (await import("./commands/inspect.ts")).inspectCommand(words),
   history: async (words) => (await import("./commands/inspect.ts")).historyCommand(words),
-  version: async () => {
-    print([`toybox ${version}`])
-    return 0
-  },
+  info: async (words) => (await import("./commands/info.ts")).infoCommand(words),
+  version: async (words) => (await import("./commands/info.ts")).versionCommand(words),
 }
 
 /** Runs the command that the first word names. Throws UsageError. */

@@ -8,6 +8,7 @@ import { CACHE_OPTIONS } from "./commands/cache-options.ts"
 import { DOCTOR_OPTIONS } from "./commands/doctor-options.ts"
 import { EXEC_OPTIONS } from "./commands/exec-options.ts"
 import { IMAGES_OPTIONS, PULL_OPTIONS, RMI_OPTIONS } from "./commands/images-options.ts"
+import { INFO_OPTIONS, VERSION_OPTIONS } from "./commands/info-options.ts"
 import { HISTORY_OPTIONS, INSPECT_OPTIONS } from "./commands/inspect-options.ts"
 import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
 import { LOGS_OPTIONS } from "./commands/logs-options.ts"
@@ -139,7 +140,11 @@ export const COMMANDS: Record<string, CommandDef> = {
     meta: { name: "completion", description: "Print what completes command lines in a shell" },
     args: args({}, { shell: { type: "positional", required: true, description: "bash, zsh or fish" } }),
   }),
-  version: defineCommand({ meta: { name: "version", description: "Print the version" } }),
+  info: defineCommand({
+    meta: { name: "info", description: "Show what toybox keeps here, and what it runs on" },
+    args: args(INFO_OPTIONS),
+  }),
+  version: defineCommand({ meta: { name: "version", description: "Print the version" }, args: args(VERSION_OPTIONS) }),
 }
 
 export const MAIN = defineCommand({

@@ -1,4 +1,5 @@
 /** What this machine has for containers and what it lacks, what each lack costs, and the command that mends it. */
+import { statfsSync } from "node:fs"
 import { NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN } from "../../ffi/constants/netlink.ts"
 import { SyscallError } from "../../ffi/errno.ts"
 import { exists, listDir, tryReadText } from "../../ffi/fs.ts"
@@ -51,7 +52,15 @@ function hasNfTables(): boolean {
   }
 }
 
-export const thisMachine = (free: number | null): Machine => ({
+/** Bytes that can be written below a directory: f_bavail of statfs(2). */
+function freeSpace(path: string): number | null {
+  if (!exists(path)) return null
+  const { bavail, bsize } = statfsSync(path)
+  return bavail * bsize
+}
+
+/** `state`: the state directory, which may not be there yet. */
+export const thisMachine = (state: string): Machine => ({
   read: tryReadText,
   exists,
   list: listDir,
@@ -59,7 +68,7 @@ export const thisMachine = (free: number | null): Machine => ({
   isRoot: process.geteuid?.() === 0,
   nfTables: hasNfTables(),
   now: Date.now(),
-  free,
+  free: freeSpace(state),
 })
 
 type Rule = (machine: Machine) => Check

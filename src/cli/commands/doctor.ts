@@ -1,6 +1,5 @@
 /** toybox doctor. */
-import { statfsSync } from "node:fs"
-import { exists, read, writeText } from "../../../ffi/fs.ts"
+import { read, writeText } from "../../../ffi/fs.ts"
 import { type Check, examine, thisMachine } from "../../container/doctor.ts"
 import { UsageError } from "../../errors.ts"
 import { notice, print } from "../../log.ts"
@@ -37,10 +36,7 @@ export async function doctorCommand(words: readonly string[]): Promise<number> {
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("doctor")
   if (rest.length > 0) throw new UsageError(`doctor takes no arguments, but got "${rest[0]}"`)
   const { state } = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
-  const look = () => {
-    const space = exists(state) ? statfsSync(state) : null
-    return examine(thisMachine(space && space.bavail * space.bsize))
-  }
+  const look = () => examine(thisMachine(state))
   let checks = look()
   if (booleans.get("fix")) {
     fix(checks, booleans.get("yes") ?? false)

@@ -1,0 +1,54 @@
+/** What toybox keeps and what it runs on, in the names of docker's `GET /info`. */
+import { availableParallelism, hostname, machine, release } from "node:os"
+import { tryReadText } from "../../ffi/fs.ts"
+import { version } from "../../package.json"
+import { type Check, examine, thisMachine } from "../container/doctor.ts"
+import { listContainers, type Summary } from "../container/list.ts"
+import { listImages } from "../image/store/records.ts"
+import type { Paths } from "../paths.ts"
+
+/** The name of the system, of the text of an os-release file: os-release(5). */
+export function systemName(text: string): string | null {
+  const value = /^PRETTY_NAME=(.*)$/m.exec(text)?.[1]?.trim()
+  if (value === undefined) return null
+  const quoted = /^(["'])(.*)\1$/.exec(value)
+  return (quoted?.[2] ?? value).replace(/\\([$"'\\`])/g, "$1")
+}
+
+/** Bytes of memory, of the text of /proc/meminfo: proc_meminfo(5). */
+export const memoryTotal = (text: string): number => Number(/^MemTotal:\s+(\d+) kB$/m.exec(text)?.[1] ?? 0) * 1024
+
+const count = (containers: readonly Summary[], wanted: Summary["status"]) =>
+  containers.filter(({ status }) => status === wanted).length
+
+/** Sets in order what killed runs have left, as `ps` does. */
+export function infoOf(paths: Paths) {
+  const containers = listContainers(paths, true)
+  const here = thisMachine(paths.state)
+  const checks = new Map(examine(here).map((check) => [check.name, check]))
+  const has = (name: string) => checks.get(name)?.state === "ok"
+  const warnings = [...checks.values()].filter(({ state }) => state !== "ok")
+  return {
+    Name: hostname(),
+    ServerVersion: version,
+    Containers: containers.length,
+    ContainersRunning: count(containers, "running"),
+    ContainersPaused: count(containers, "paused"),
+    ContainersStopped: count(containers, "exited"),
+    Images: new Set(listImages(paths).map(({ id }) => id)).size,
+    // Where there is no overlayfs every container gets a copy, which docker calls vfs.
+    Driver: has("overlay") ? "overlay2" : "vfs",
+    CgroupDriver: here.cgroups.mode === "none" ? "none" : "cgroupfs",
+    CgroupVersion: here.cgroups.mode === "none" ? "" : here.cgroups.mode === "unified" ? "2" : "1",
+    SecurityOptions: [...(has("seccomp") ? ["name=seccomp,profile=builtin"] : []), "name=cgroupns"],
+    KernelVersion: release(),
+    OperatingSystem:
+      systemName(tryReadText("/etc/os-release") ?? tryReadText("/usr/lib/os-release") ?? "") ?? "unknown",
+    OSType: "linux",
+    Architecture: machine(),
+    NCPU: availableParallelism(),
+    MemTotal: memoryTotal(tryReadText("/proc/meminfo") ?? ""),
+    DockerRootDir: paths.state,
+    Warnings: warnings.map(({ name, found, cost = "" }: Check) => `${name}: ${found}: ${cost}`),
+  }
+}
