@@ -33,7 +33,9 @@ describe.skipIf(process.getuid?.() !== 0)("info", () => {
   })
 
   test("counts containers by what they do", async () => {
-    expect(await info()).toMatchObject({ Containers: 0, Images: 0 })
+    await toybox(["rm", "--all", "--force"])
+    const images = (await toybox(["images", "-q"])).stdout.split("\n").filter(Boolean)
+    expect(await info()).toMatchObject({ Containers: 0, Images: images.length })
     await toybox(ownRun("--name", "info-over", "base", "true"))
     for (const name of ["info-on", "info-held"]) await toybox(ownRun("-d", "--name", name, "base", "sleep", "1000"))
     await toybox(["pause", "info-held"])
