@@ -35,6 +35,7 @@ export const TEST_PACKAGES = [
   "strace",
   "tar",
   "tmux",
+  "umoci",
   "zsh",
   "zstd",
 ]

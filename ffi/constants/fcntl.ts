@@ -11,11 +11,13 @@ export const O_NONBLOCK = 0o4000
 export const O_CLOEXEC = 0o2000000
 export const O_PATH = 0o10000000
 // The two whose values depend on the architecture.
+export const O_TMPFILE = process.arch === "arm64" ? 0o20040000 : 0o20200000
 export const O_DIRECTORY = process.arch === "arm64" ? 0o40000 : 0o200000
 export const O_NOFOLLOW = process.arch === "arm64" ? 0o100000 : 0o400000
 
 export const AT_FDCWD = -100
 export const AT_SYMLINK_NOFOLLOW = 0x100
+export const AT_SYMLINK_FOLLOW = 0x400
 export const AT_REMOVEDIR = 0x200
 export const AT_EMPTY_PATH = 0x1000
 export const AT_RECURSIVE = 0x8000

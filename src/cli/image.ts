@@ -3,6 +3,7 @@ import { exists } from "../../ffi/fs.ts"
 import { familiarReference, formatReference, parseReference } from "../image/reference.ts"
 import { loadSettings } from "../image/registry/settings.ts"
 import { type ImageRecord, imagesById, isNameless, listImages } from "../image/store/records.ts"
+import { findImage } from "../image/store/remove.ts"
 import { type ImageSource, imageSource } from "../image/transport.ts"
 import type { Paths } from "../paths.ts"
 import { normalPath } from "./flags/path.ts"
@@ -15,13 +16,21 @@ export interface ImageName {
   shown: string
 }
 
-/** Whether an image's name is a place on the disk: oci:/layout. */
-export const isTransport = (name: string): boolean => /^(oci|oci-archive|docker-archive):\//.test(name)
+/** Whether an image of the store is known by a name of registries: not by its id, and not by where it lay. */
+export const isReference = (image: ImageRecord): boolean =>
+  !isNameless(image) && !/^(oci|oci-archive|docker-archive):\//.test(image.name)
 
 /** An image of the store as people know it. */
-export function familiarName(image: ImageRecord): string {
-  const { name } = image
-  return isTransport(name) || isNameless(image) ? name : familiarReference(parseReference(name))
+export const familiarName = (image: ImageRecord): string =>
+  isReference(image) ? familiarReference(parseReference(image.name)) : image.name
+
+/** The image of the store that a word means, by a name, or by an id or its beginning. Throws ToyboxError. */
+export function findStored(paths: Paths, word: string): { record: ImageRecord; byId: boolean } {
+  // An id is a malformed name only where it has 64 digits; shorter it may be both, and a name comes first.
+  const name = /^(sha256:)?[0-9a-f]{64}$/.test(word) ? null : (imageName(word, paths)?.name ?? null)
+  const images = listImages(paths)
+  const record = findImage(images, name, word)
+  return { record, byId: record.id.includes(word.replace(/^sha256:/, "")) }
 }
 
 export const absolute = (path: string) => normalPath(path.startsWith("/") ? path : `${process.cwd()}/${path}`)

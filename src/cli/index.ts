@@ -23,6 +23,8 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   cache: async (words) => (await import("./commands/cache.ts")).cacheCommand(words),
   pull: async (words) => (await import("./commands/pull.ts")).pullCommand(words),
   load: async (words) => (await import("./commands/load.ts")).loadCommand(words),
+  save: async (words) => (await import("./commands/save.ts")).saveCommand(words),
+  tag: async (words) => (await import("./commands/tag.ts")).tagCommand(words),
   images: async (words) => (await import("./commands/images.ts")).imagesCommand(words),
   rmi: async (words) => (await import("./commands/images.ts")).rmiCommand(words),
   inspect: async (words) => (await import("./commands/inspect.ts")).inspectCommand(words),

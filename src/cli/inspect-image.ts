@@ -1,19 +1,16 @@
 /** An image as docker inspect shows one. */
 import { ToyboxError } from "../errors.ts"
 import { type ImageConfig, readConfig } from "../image/config.ts"
-import { type ImageRecord, isNameless, listImages, readBlobFile } from "../image/store/records.ts"
-import { findImage } from "../image/store/remove.ts"
+import { type ImageRecord, listImages, readBlobFile } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
-import { familiarName, imageName, isTransport } from "./image.ts"
+import { familiarName, findStored, isReference } from "./image.ts"
 
 const repository = (image: ImageRecord): string => familiarName(image).replace(/(@[^@]*|:[^:/]*)$/, "")
 const flags = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, {}]))
 
 /** An image of the store by name or the beginning of its id, with its config. Throws ToyboxError. */
 export function imageOf(paths: Paths, word: string): { record: ImageRecord; config: ImageConfig } {
-  // An id is a malformed name only where it has 64 digits; shorter it may be both, and a name comes first.
-  const name = /^(sha256:)?[0-9a-f]{64}$/.test(word) ? null : (imageName(word, paths)?.name ?? null)
-  const record = findImage(listImages(paths), name, word)
+  const { record } = findStored(paths, word)
   const bytes = readBlobFile(paths, record.id)
   if (bytes === null)
     throw new ToyboxError(`the config of ${word} is damaged or gone`, { hint: `toybox pull ${familiarName(record)}` })
@@ -23,7 +20,7 @@ export function imageOf(paths: Paths, word: string): { record: ImageRecord; conf
 export function inspectImage(paths: Paths, word: string): object {
   const { record, config } = imageOf(paths, word)
   const names = listImages(paths).filter(({ id }) => id === record.id)
-  const named = names.filter((image) => !isNameless(image) && !isTransport(image.name))
+  const named = names.filter(isReference)
   const { ExposedPorts, Volumes, ...rest } = config.config
   const { os, architecture, variant } = config.platform
   return {

@@ -4,6 +4,7 @@ import { ToyboxError } from "../errors.ts"
 import { parsePlatform } from "../image/platform.ts"
 import { loadSettings } from "../image/registry/settings.ts"
 import type { PullPolicy } from "../image/source.ts"
+import { hasAllBlobs } from "../image/store/blobs.ts"
 import { type Pulled, type PullOptions, pullImage, storedImage } from "../image/store/pull.ts"
 import { type ImageOrigin, remoteImage } from "../image/store/remote.ts"
 import { notice } from "../log.ts"
@@ -16,11 +17,12 @@ export function pullOptions(
   argv: ParsedArgv,
   paths: Paths,
   signal: AbortSignal,
-): Pick<PullOptions, "paths" | "platform" | "quiet" | "signal" | "notice"> {
+): Pick<PullOptions, "paths" | "platform" | "keepBlobs" | "quiet" | "signal" | "notice"> {
   const quiet = argv.booleans.get("quiet") ?? false
   const platform = argv.strings.get("platform")
   return {
     ...{ paths, quiet, signal },
+    keepBlobs: argv.booleans.get("keep-blobs") ?? false,
     platform: platform === undefined ? null : parsePlatform(platform),
     notice: (text) => {
       if (!quiet) notice(text)
@@ -87,6 +89,7 @@ export async function obtainImage(
   const options = { ...pullOptions(argv, paths, signal), name, shown, policy, identity }
   // The same file says the same: it is not read again.
   const known = identity === undefined ? null : storedImage(options)
-  if (known !== null && known.record.identity === identity) return { ...known, fresh: true }
+  const isSame = known !== null && known.record.identity === identity
+  if (isSame && (!options.keepBlobs || hasAllBlobs(paths, known.record))) return { ...known, fresh: true }
   return withOrigin(image, argv, options, (origin) => pullImage(origin, options))
 }

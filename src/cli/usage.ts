@@ -3,7 +3,7 @@ import { type ArgsDef, type CommandDef, defineCommand, renderUsage } from "citty
 import { version } from "../../package.json"
 import { print } from "../log.ts"
 import type { OptionDefinitions } from "./argv.ts"
-import { LOAD_OPTIONS } from "./commands/archive-options.ts"
+import { LOAD_OPTIONS, SAVE_OPTIONS, TAG_OPTIONS } from "./commands/archive-options.ts"
 import { CACHE_OPTIONS } from "./commands/cache-options.ts"
 import { DOCTOR_OPTIONS } from "./commands/doctor-options.ts"
 import { EXEC_OPTIONS } from "./commands/exec-options.ts"
@@ -106,6 +106,19 @@ export const COMMANDS: Record<string, CommandDef> = {
   load: defineCommand({
     meta: { name: "load", description: "Bring the images of an archive here" },
     args: args(LOAD_OPTIONS),
+  }),
+  save: defineCommand({
+    meta: { name: "save", description: "Write images to an archive" },
+    args: args(SAVE_OPTIONS, {
+      image: { type: "positional", required: true, description: "Names or ids" },
+    }),
+  }),
+  tag: defineCommand({
+    meta: { name: "tag", description: "Give an image a further name" },
+    args: args(TAG_OPTIONS, {
+      image: { type: "positional", required: true, description: "Name or id" },
+      name: { type: "positional", required: true, description: "[HOST/]NAME[:TAG]" },
+    }),
   }),
   images: defineCommand({ meta: { name: "images", description: "List images" }, args: args(IMAGES_OPTIONS) }),
   inspect: defineCommand({

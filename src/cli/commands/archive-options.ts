@@ -1,7 +1,24 @@
 import type { OptionDefinitions } from "../argv.ts"
+import { KEEP_BLOBS } from "../flags/image.ts"
 import { GLOBAL_OPTIONS } from "./run-options.ts"
 
 const HELP = { type: "boolean", description: "Show this text" } as const
+
+/** The options of `toybox save`. */
+export const SAVE_OPTIONS = {
+  output: { type: "string", alias: "o", valueHint: "FILE", description: "The archive (default: standard output)" },
+  format: {
+    type: "string",
+    valueHint: "docker-archive|oci-archive",
+    description: "Form of the archive (default: docker-archive)",
+  },
+  quiet: { type: "boolean", alias: "q", description: "No progress and no notices" },
+  help: HELP,
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions
+
+/** The options of `toybox tag`. */
+export const TAG_OPTIONS = { help: HELP, ...GLOBAL_OPTIONS } as const satisfies OptionDefinitions
 
 /** The options of `toybox load`. */
 export const LOAD_OPTIONS = {
@@ -11,6 +28,7 @@ export const LOAD_OPTIONS = {
     valueHint: "OS/ARCH[/VARIANT]",
     description: "Platform to take of images for several (default: this one)",
   },
+  "keep-blobs": KEEP_BLOBS,
   quiet: { type: "boolean", alias: "q", description: "No progress and no notices" },
   json: { type: "boolean", description: "One JSON object a line" },
   help: HELP,

@@ -1,5 +1,5 @@
 import type { OptionDefinitions } from "../argv.ts"
-import { IMAGE_OPTIONS } from "../flags/image.ts"
+import { IMAGE_OPTIONS, KEEP_BLOBS } from "../flags/image.ts"
 import { GLOBAL_OPTIONS } from "./run-options.ts"
 
 const HELP = { type: "boolean", description: "Show this text" } as const
@@ -13,6 +13,7 @@ export const PULL_OPTIONS = {
   },
   ca: { type: "string", repeated: true, valueHint: "FILE", description: "Certificates (PEM) to trust the registry by" },
   ...IMAGE_OPTIONS,
+  "keep-blobs": KEEP_BLOBS,
   quiet: { type: "boolean", alias: "q", description: "No progress and no notices" },
   help: HELP,
   ...GLOBAL_OPTIONS,

@@ -9,7 +9,7 @@ import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { each } from "../each.ts"
-import { familiarName, imageName } from "../image.ts"
+import { familiarName, findStored } from "../image.ts"
 import { ago, shown, table } from "../table.ts"
 import { IMAGES_OPTIONS, RMI_OPTIONS } from "./images-options.ts"
 
@@ -62,9 +62,8 @@ export async function rmiCommand(words: readonly string[]): Promise<number> {
         .map(({ name }) => name)
     : rest
   const exitCode = await each(chosen, (word) => {
-    // An id is a malformed name only where it has 64 digits; shorter it may be both, and a name comes first.
-    const name = all ? word : /^(sha256:)?[0-9a-f]{64}$/.test(word) ? null : (imageName(word, paths)?.name ?? null)
-    removeImage(paths, findImage(listImages(paths), name, word), users, booleans.get("force") ?? false)
+    const image = all ? findImage(listImages(paths), word, word) : findStored(paths, word).record
+    removeImage(paths, image, users, booleans.get("force") ?? false)
     print([word])
   })
   await collect(paths, users)

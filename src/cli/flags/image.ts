@@ -12,6 +12,12 @@ export const IMAGE_OPTIONS = {
   insecure: { type: "boolean", description: "Do not look at the registry's certificate; plain http will do" },
 } as const satisfies OptionDefinitions
 
+/** Of the commands that bring images here. */
+export const KEEP_BLOBS = {
+  type: "boolean",
+  description: "Keep the compressed layers, too, for save and push to give them again as they were",
+} as const
+
 const POLICIES: readonly PullPolicy[] = ["always", "newer", "missing", "never"]
 
 /** Reads --pull. Throws UsageError. */

@@ -22,6 +22,8 @@ export interface UnpackOptions {
   /** "overlay": .wh. entries become overlayfs whiteouts and opaque directories (image layers); "none": they are files. */
   whiteouts: "overlay" | "none"
   limits?: Partial<UnpackLimits>
+  /** The stream's digest will be compared: it may lack an archive's end, as a few programs leave it out. */
+  endless?: boolean
   /** A directory (absolute path) to keep what the stream can be made again from: skeleton.ts. */
   skeleton?: string
   /** Called with the bytes unpacked so far, about once a megabyte. */
@@ -134,7 +136,7 @@ async function unpackInto(rootFd: number, source: AsyncIterable<Uint8Array>, opt
       skeleton?.end()
       options.progress?.(reader.position())
     }
-    reader.finish()
+    reader.finish(options.endless)
     path = null
     placer.finish()
     skeleton?.finish()

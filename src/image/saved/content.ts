@@ -19,7 +19,7 @@ export interface ArchivedImage {
 }
 
 // As containerd, and so docker, writes it.
-const CONTAINERD_NAME = "io.containerd.image.name"
+export const CONTAINERD_NAME = "io.containerd.image.name"
 
 /** The manifests that a layout leads to, through its indexes. */
 function* manifestsOf(files: ImageFiles, descriptors: readonly Descriptor[], depth = 0): Generator<Descriptor> {

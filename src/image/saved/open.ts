@@ -5,12 +5,11 @@ import { isErrno } from "../../../ffi/errno.ts"
 import { close, open, stat, writeAll } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
-import { abandonLayer, beginLayer, type Held, removeAbandonedLayers } from "../cache/layers.ts"
 import { decompress, isCompressed } from "../layer/decompress.ts"
 import { LimitError } from "../layer/errors.ts"
 import { createBudget, DEFAULT_LIMITS } from "../layer/limits.ts"
 import { readFile } from "../layer/read-file.ts"
-import { storePaths } from "../store/records.ts"
+import { openWorkspace, type Workspace } from "../store/workspace.ts"
 import { archiveMembers, type ImageFiles, readAt } from "./members.ts"
 
 export interface OpenArchive {
@@ -29,12 +28,10 @@ export interface OpenOptions {
  * last in an archive says what the rest is.
  */
 async function spool(source: AsyncIterable<Uint8Array>, name: string, { paths, signal }: OpenOptions) {
-  const store = storePaths(paths)
-  removeAbandonedLayers(store)
-  const held = beginLayer(store)
+  const workspace = openWorkspace(paths)
   let fd = -1
   try {
-    fd = open(`${held.path}/archive`, O_RDWR | O_CREAT | O_EXCL, 0o600)
+    fd = open(`${workspace.path}/archive`, O_RDWR | O_CREAT | O_EXCL, 0o600)
     const budget = createBudget(DEFAULT_LIMITS, fd)
     let compressed = 0
     async function* counted() {
@@ -48,10 +45,10 @@ async function spool(source: AsyncIterable<Uint8Array>, name: string, { paths, s
       budget.stream(part.length, compressed)
       writeAll(fd, part)
     }
-    return { fd, held }
+    return { fd, workspace }
   } catch (error) {
     if (fd >= 0) close(fd)
-    abandonLayer(held)
+    workspace.remove()
     if (error instanceof LimitError) throw new ToyboxError(`${name} is refused: ${error.message}`, { hint: error.hint })
     if (!isErrno(error, "ENOSPC", "EDQUOT")) throw error
     throw new ToyboxError(`cannot read ${name}`, { cause: error, hint: "the disk is full" })
@@ -65,17 +62,17 @@ export async function openImageArchive(path: string | null, options: OpenOptions
   const name = path ?? "the archive on standard input"
   const source = path === null ? 0 : openFile(path)
   let fd = source
-  let held: Held | null = null
+  let workspace: Workspace | null = null
   const end = () => {
     if (fd !== 0) close(fd)
-    if (held) abandonLayer(held)
+    workspace?.remove()
   }
   try {
     const type = (stat(`/proc/self/fd/${source}`)?.mode ?? 0) & S_IFMT
     if (type === S_IFDIR)
       throw new ToyboxError(`${name} is a directory`, { hint: `an OCI layout is named oci:${path}` })
     if (path === null || type !== S_IFREG || isCompressed(readAt(source, 0, LONGEST_MAGIC))) {
-      ;({ fd, held } = await spool(readFile(source), name, options))
+      ;({ fd, workspace } = await spool(readFile(source), name, options))
       if (source !== 0) close(source)
     }
     return { files: archiveMembers(fd, name), close: end }

@@ -43,6 +43,7 @@ export async function addLayer(paths: Paths, { name, below, source, diffId, sign
       name,
       target: `${held.path}/root`,
       whiteouts: "overlay",
+      endless: diffId !== undefined,
       skeleton: held.path,
     })
     if (diffId !== undefined && found.diffId !== diffId)

@@ -5,8 +5,10 @@ import { holdLayer, layerFacts } from "../cache/layers.ts"
 import type { Descriptor } from "../manifest.ts"
 import type { Progress } from "../progress.ts"
 import { addLayer } from "./add-layer.ts"
+import { isPlain, keptBlob, writingTo } from "./blobs.ts"
 import { storePaths, tryLockStore } from "./records.ts"
 import type { ImageOrigin } from "./remote.ts"
+import type { Workspace } from "./workspace.ts"
 
 /** A layer to be had. */
 export interface WantedLayer {
@@ -25,11 +27,26 @@ export interface LayerJob {
   progress: Progress
   signal: AbortSignal
   quiet: boolean
+  /** Where blobs are put that are to be kept, by digest; null where they are not. */
+  keep: { workspace: Workspace; blobs: Map<string, string> } | null
 }
 
 /** Layers that are fetched at the same time, as docker has it. */
 export const PARALLEL = 3
 const WAIT = 100
+
+/** Whether a blob is to be kept, and is not. */
+const isWanted = ({ keep, paths }: LayerJob, descriptor: Descriptor): boolean =>
+  keep !== null && !isPlain(descriptor) && !keep.blobs.has(descriptor.digest) && keptBlob(paths, descriptor) === null
+
+/** The blob as it comes; where it is to be kept, it is in the workspace when it has come. */
+function incoming(job: LayerJob, descriptor: Descriptor): AsyncGenerator<Uint8Array> {
+  const { keep } = job
+  if (keep === null || !isWanted(job, descriptor)) return counted(job, descriptor)
+  const path = `${keep.workspace.path}/${keep.blobs.size}`
+  keep.blobs.set(descriptor.digest, path)
+  return writingTo(counted(job, descriptor), path)
+}
 
 async function* counted(job: LayerJob, descriptor: Descriptor): AsyncGenerator<Uint8Array> {
   for await (const part of job.origin.stream(descriptor)) {
@@ -41,14 +58,20 @@ async function* counted(job: LayerJob, descriptor: Descriptor): AsyncGenerator<U
 
 async function unpackOne(job: LayerJob, { descriptor, diffId, below }: WantedLayer): Promise<void> {
   const name = `${job.name}: the layer ${descriptor.digest.slice(7, 19)}`
-  await addLayer(job.paths, { name, below, diffId, source: counted(job, descriptor), signal: job.signal })
+  await addLayer(job.paths, { name, below, diffId, source: incoming(job, descriptor), signal: job.signal })
+}
+
+/** The blob of a layer that is there, where it is to be kept and is not. */
+async function keepBlob(job: LayerJob, { descriptor }: WantedLayer): Promise<void> {
+  if (!isWanted(job, descriptor)) return
+  for await (const _ of incoming(job, descriptor));
 }
 
 /** One layer, unless it is there, or another toybox is at it: then that is waited for. */
 async function ensureLayer(job: LayerJob, layer: WantedLayer): Promise<void> {
   const paths = storePaths(job.paths)
   for (let told = false; ; told = true) {
-    if (holdLayer(paths, layer.chainId) !== null) return
+    if (holdLayer(paths, layer.chainId) !== null) return keepBlob(job, layer)
     const lock = tryLockStore(job.paths, layer.chainId)
     if (lock !== null) {
       try {
@@ -64,9 +87,13 @@ async function ensureLayer(job: LayerJob, layer: WantedLayer): Promise<void> {
   }
 }
 
-/** Those of the layers that are not unpacked yet. */
-export const missingLayers = (paths: Paths, layers: readonly WantedLayer[]): WantedLayer[] =>
-  layers.filter(({ chainId }) => holdLayer(storePaths(paths), chainId) === null)
+/** Those of the layers that are not unpacked yet; with `keep`, also those whose blobs are not kept. */
+export const missingLayers = (paths: Paths, layers: readonly WantedLayer[], keep: boolean): WantedLayer[] =>
+  layers.filter(
+    ({ chainId, descriptor }) =>
+      holdLayer(storePaths(paths), chainId) === null ||
+      (keep && !isPlain(descriptor) && keptBlob(paths, descriptor) === null),
+  )
 
 /** Makes all layers be there, held until this process ends. The first failure ends the others. Throws ToyboxError. */
 export async function ensureLayers(job: LayerJob, layers: readonly WantedLayer[]): Promise<void> {

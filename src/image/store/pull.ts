@@ -8,11 +8,13 @@ import { choosePlatform, formatPlatform, hostPlatform, normalPlatform, type Plat
 import { startProgress } from "../progress.ts"
 import type { RawManifest } from "../registry/manifests.ts"
 import type { PullPolicy } from "../source.ts"
+import { hasAllBlobs, rememberBlob } from "./blobs.ts"
 import { ensureLayers, missingLayers, type WantedLayer } from "./layers.ts"
 import { openImage, type StoredImage } from "./open.ts"
 import { putImage } from "./put.ts"
-import { readImage, storePaths } from "./records.ts"
+import { type ImageRecord, readImage, storePaths } from "./records.ts"
 import type { ImageOrigin } from "./remote.ts"
+import { openWorkspace } from "./workspace.ts"
 
 export interface PullOptions {
   paths: Paths
@@ -23,6 +25,8 @@ export interface PullOptions {
   /** Null: what suits this machine. */
   platform: Platform | null
   policy: PullPolicy
+  /** Keeps the compressed layers, too. */
+  keepBlobs?: boolean
   /** Of the archive file that it comes from: fileIdentity. */
   identity?: string | undefined
   quiet: boolean
@@ -92,22 +96,25 @@ async function fetchImage(origin: ImageOrigin, options: PullOptions, top: RawMan
     }),
   )
   removeAbandonedLayers(storePaths(paths))
-  const missing = missingLayers(paths, layers)
+  const keepBlobs = options.keepBlobs ?? false
+  const missing = missingLayers(paths, layers, keepBlobs)
   const progress = startProgress(shown, quiet)
   progress.restart(missing.reduce((sum, { descriptor }) => sum + descriptor.size, 0))
+  const keep = keepBlobs ? { workspace: openWorkspace(paths), blobs: new Map<string, string>() } : null
+  let record: ImageRecord
   try {
-    await ensureLayers({ paths, origin, name: shown, progress, signal, quiet }, missing)
+    await ensureLayers({ paths, origin, name: shown, progress, signal, quiet, keep }, missing)
+    const documents = origin.made ? {} : { manifest: raw, top }
+    const kept = keep === null ? {} : { blobs: keep.blobs }
+    record = await putImage(paths, { name, config: configBytes, identity: options.identity, ...documents, ...kept })
   } catch (error) {
     progress.stop()
     throw error
+  } finally {
+    keep?.workspace.remove()
   }
-  const image = {
-    name,
-    config: configBytes,
-    identity: options.identity,
-    ...(origin.made ? {} : { manifest: raw, top }),
-  }
-  const record = await putImage(paths, image)
+  if (!origin.made)
+    for (const { chainId, descriptor } of layers) rememberBlob(paths, chainId, descriptor, origin.repository)
   progress.done(`${shown}: ${missing.length} of ${layers.length} layers unpacked`)
   const stored = openImage(paths, record.name)
   if (stored === null) throw new ToyboxError(`${shown} was removed as soon as it was there`, { hint: "try again" })
@@ -133,7 +140,8 @@ export function storedImage({
  */
 export async function pullImage(origin: ImageOrigin, options: PullOptions): Promise<Pulled> {
   const { shown, policy, notice } = options
-  const there = storedImage(options)
+  const found = storedImage(options)
+  const there = found !== null && options.keepBlobs && !hasAllBlobs(options.paths, found.record) ? null : found
   if (there !== null && (policy === "missing" || policy === "never")) return { ...there, fresh: true }
   if (policy === "never")
     throw new ToyboxError(`${shown} is not here, and --pull never forbids to fetch it`, {

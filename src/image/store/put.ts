@@ -1,20 +1,21 @@
 /** Images whose layers are in the store already: made, named, given further names. */
+import { rename } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
-import { layerFacts } from "../cache/layers.ts"
 import { chainIds, readConfig } from "../config.ts"
 import { digestOf } from "../digest.ts"
 import { readManifest } from "../manifest.ts"
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../media-types.ts"
 import { formatPlatform, normalPlatform } from "../platform.ts"
 import type { RawManifest } from "../registry/manifests.ts"
+import { tarSize } from "./blobs.ts"
 import { unpackedSize } from "./layers.ts"
 import {
+  blobPath,
   type ImageRecord,
   isNameless,
   listImages,
   removeName,
-  storePaths,
   withContent,
   writeBlob,
   writeImage,
@@ -32,6 +33,8 @@ export interface NewImage {
   top?: RawManifest
   /** Of the archive file that it comes from: fileIdentity. */
   identity?: string | undefined
+  /** Blobs of layers to be kept, in a workspace of the store: they are moved. */
+  blobs?: ReadonlyMap<string, string>
 }
 
 /** A manifest of plain layers: `sizes` are the bytes of their tar streams. The same image always gives the same one. */
@@ -46,13 +49,6 @@ export function plainManifest(config: Uint8Array, diffIds: readonly string[], si
   return { bytes, digest: digestOf(bytes), mediaType: OCI_MANIFEST }
 }
 
-/** Bytes of a layer's tar stream. Throws ToyboxError where the layer is not there. */
-function layerSize(paths: Paths, chainId: string): number {
-  const facts = layerFacts(storePaths(paths), chainId)
-  if (facts === null) throw new ToyboxError(`the layer ${chainId} is not here`, { hint: "pull the image again" })
-  return facts.bytes
-}
-
 /**
  * Writes the config, the manifest and then the name, which an older image loses. Returns its record: one that it has already,
  * where it is put without a name. Throws ToyboxError where the config cannot
@@ -63,7 +59,7 @@ export async function putImage(paths: Paths, image: NewImage): Promise<ImageReco
   const id = image.manifest === undefined ? digestOf(configBytes) : configDigest(image.manifest)
   const config = readConfig(configBytes, `the config of ${image.name ?? id}`)
   const layers = chainIds(config.diffIds)
-  const sizes = layers.map((chainId) => layerSize(paths, chainId))
+  const sizes = layers.map((chainId) => tarSize(paths, chainId))
   const manifest = image.manifest ?? plainManifest(configBytes, config.diffIds, sizes)
   const record: ImageRecord = {
     name: image.name ?? id,
@@ -79,7 +75,9 @@ export async function putImage(paths: Paths, image: NewImage): Promise<ImageReco
     pulled: new Date().toISOString(),
   }
   return withContent(paths, () => {
+    // Makes the directory, too.
     writeBlob(paths, id, configBytes)
+    for (const [digest, path] of image.blobs ?? []) rename(path, blobPath(paths, digest))
     for (const { digest, bytes } of [manifest, top ?? manifest]) writeBlob(paths, digest, bytes)
     return writeNamed(paths, record)
   })

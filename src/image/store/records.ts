@@ -46,7 +46,7 @@ const hashed = (name: string) => new Bun.CryptoHasher("sha256").update(name).dig
 const refPath = (paths: Paths, name: string) => `${paths.state}/images/refs/${hashed(name)}.json`
 
 /** Where a blob is. Throws where the digest is none, for it comes from strangers. */
-function blobPath(paths: Paths, digest: string): string {
+export function blobPath(paths: Paths, digest: string): string {
   const { algorithm, hex } = splitDigest(digest)
   return `${paths.state}/images/blobs/${algorithm}/${hex}`
 }

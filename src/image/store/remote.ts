@@ -1,7 +1,7 @@
 /** Where an image is pulled from: the mirrors of its registry, then the registry. */
 import { ToyboxError } from "../../errors.ts"
 import type { Descriptor } from "../manifest.ts"
-import { manifestName, type Reference } from "../reference.ts"
+import { manifestName, type Reference, repositoryName } from "../reference.ts"
 import { getBlob, readBlob } from "../registry/blobs.ts"
 import { type ClientOptions, openRepository, type Repository } from "../registry/client.ts"
 import { authFiles, findCredentials } from "../registry/credentials.ts"
@@ -13,6 +13,8 @@ import type { Settings } from "../registry/settings.ts"
 export interface ImageOrigin {
   /** The manifest is one that was made for it, of plain layers. */
   made?: boolean
+  /** The repository of a registry: "docker.io/library/alpine". */
+  repository?: string
   /** What the name stands for now; null where that costs as much as the manifest. */
   digest(): Promise<string | null>
   /** The manifest or index of the name, or of a digest. */
@@ -63,6 +65,7 @@ export function remoteImage(reference: Reference, options: RemoteOptions): Image
   }
   const name = manifestName(reference)
   return {
+    repository: repositoryName(reference),
     digest: () => somewhere((repository) => headManifest(repository, name)),
     manifest: (digest) => somewhere((repository) => getManifest(repository, digest ?? name)),
     blob: (descriptor) => somewhere((repository) => getBlob(repository, descriptor)),

@@ -2,10 +2,12 @@
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
 import { layerPath, layerRoot, listLayers, removeAbandonedLayers, removeLayer } from "../cache/layers.ts"
+import { layerDescriptors } from "./blobs.ts"
 import {
   type ImageRecord,
   imagesById,
   listImages,
+  readBlobFile,
   removeBlobs,
   removeName,
   storePaths,
@@ -22,6 +24,14 @@ export function usersOf(paths: Paths, { layers }: ImageRecord, users: Users): st
   return top === undefined ? [] : [...(byRoot.get(layerRoot(layerPath(storePaths(paths), top))) ?? [])]
 }
 
+/** What an image keeps of blobs: its documents, and its layers as far as these are kept. */
+function blobsOf(paths: Paths, image: ImageRecord): string[] {
+  const { id, manifest, digest } = image
+  const isThere = readBlobFile(paths, manifest) !== null
+  const layers = isThere ? layerDescriptors(paths, image).map((layer) => layer.digest) : []
+  return [id, manifest, digest, ...layers]
+}
+
 /**
  * Removes the layers and blobs that no name leads to; what a container uses, or another toybox is just pulling, stays.
  * Returns the chain ids of the layers removed.
@@ -35,7 +45,7 @@ export const collect = (paths: Paths, users: Users): Promise<string[]> =>
     const removed = listLayers(store)
       .filter((id) => !named.has(id))
       .filter((id) => removeLayer(store, id, () => users().has(layerRoot(layerPath(store, id)))))
-    removeBlobs(paths, new Set(images.flatMap(({ id, manifest, digest }) => [id, manifest, digest])))
+    removeBlobs(paths, new Set(images.flatMap((image) => blobsOf(paths, image))))
     return removed
   })
 

@@ -12,8 +12,12 @@ import { checkSparse, createMapReader, type MapReader, readOldExtension } from "
 export interface TarReader {
   /** Takes the next bytes, and calls the sink. Throws TarError, and what the sink throws. */
   push(chunk: Uint8Array): void
-  /** There are no more bytes. Throws TarError where the archive is not complete. */
-  finish(): void
+  /**
+   * There are no more bytes. Throws TarError where the archive is not complete. `endless`: blocks of zeros at its end, and the
+   * padding before them, may be missing, as where a program has not closed its archive: that its content is all there, others
+   * must know.
+   */
+  finish(endless?: boolean): void
   /** Bytes taken so far. */
   position(): number
   /** Whether the archive's end has been seen: what follows is nothing of it. */
@@ -212,11 +216,12 @@ export function createTarReader(sink: TarSink, isLeftOut: (entry: TarEntry) => b
         at = state === "header" || state === "sparse" ? takeBlock(chunk, at) : takeBytes(chunk, at)
       }
     },
-    finish() {
+    finish(endless = false) {
       const total = position + partialSize
       if (total === 0) throw new TarError("is empty")
       // One block of zeros is enough for everybody.
       if (state === "ended" || (zeroBlock && partialSize === 0)) return
+      if (endless && partialSize === 0 && (state === "header" || (state === "skip" && left < BLOCK))) return
       throw new TarError(`is truncated: it ends at byte ${total}, ${middle()}`)
     },
     position: () => position + partialSize,

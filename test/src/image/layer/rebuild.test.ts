@@ -192,6 +192,22 @@ describe.skipIf(!isRoot)("a stream is made again", () => {
     expect(taken).toBeGreaterThan(20)
   })
 
+  test("an archive that was never closed, where its digest is known", async () => {
+    for (const bytes of [tarEntry(file("a", "")), tarEntry(file("a", "content")).subarray(0, 512 + 7)]) {
+      const dir = temporaryDirectory("endless")
+      const unpack = (given: Uint8Array, endless: boolean) => {
+        rmSync(dir, { recursive: true })
+        mkdirSync(`${dir}/root`, { recursive: true })
+        const options = { name: "it", target: `${dir}/root`, whiteouts: "overlay", skeleton: dir, endless } as const
+        return unpackLayer(chunked(given), options)
+      }
+      await expect(unpack(bytes, false)).rejects.toThrow("is truncated")
+      const { diffId } = await unpack(bytes, true)
+      expect((await rebuild(dir, diffId)).equals(bytes)).toBe(true)
+      await expect(unpack(bytes.subarray(0, 500), true)).rejects.toThrow("is truncated")
+    }
+  })
+
   test("where nothing is odd, nothing but the skeleton is kept, and that is small", async () => {
     const entries = Array.from({ length: 2000 }, (_, i) =>
       file(`usr/share/things/number-${i}`, `content ${i}`, { mtime: 1_700_000_000 + i * 37 }),

@@ -1,0 +1,25 @@
+/** toybox tag. */
+import { UsageError } from "../../errors.ts"
+import { formatReference, parseReference, withDefaultTag } from "../../image/reference.ts"
+import { loadSettings } from "../../image/registry/settings.ts"
+import { tagImage } from "../../image/store/put.ts"
+import { ensurePaths, pathsFor } from "../../paths.ts"
+import { parseArgv } from "../argv.ts"
+import { findStored } from "../image.ts"
+import { TAG_OPTIONS } from "./archive-options.ts"
+
+export async function tagCommand(words: readonly string[]): Promise<number> {
+  const argv = parseArgv(words, TAG_OPTIONS)
+  const { booleans, strings, rest } = argv
+  if (booleans.get("help")) return (await import("../usage.ts")).printUsage("tag")
+  const [source, target] = rest
+  if (source === undefined || target === undefined || rest.length > 2)
+    throw new UsageError(`tag takes an image and its new name, but got ${rest.length} words`)
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  ensurePaths(paths)
+  const reference = withDefaultTag(parseReference(target, loadSettings(paths.state).shortNames))
+  if (reference.digest !== undefined)
+    throw new UsageError(`${target}: a digest is what an image has, and cannot be given to it`)
+  await tagImage(paths, findStored(paths, source).record, formatReference(reference))
+  return 0
+}
