@@ -2,10 +2,11 @@
 import { ToyboxError } from "../../errors.ts"
 import type { Answer } from "../fetch/exchange.ts"
 import { PassingError } from "../fetch/failure.ts"
+import { isPassing, retryAfter } from "../fetch/retry.ts"
 import { shownUrl } from "./answer.ts"
 import { hasBlob } from "./blobs.ts"
 import { addressIn, call, type Repository } from "./client.ts"
-import { registryError } from "./errors.ts"
+import { RegistryError, registryError } from "./errors.ts"
 import { pause } from "./transport.ts"
 
 /** What is to be stored. */
@@ -52,8 +53,9 @@ const withDigest = (url: URL, digest: string): URL => {
 
 const push = { actions: "pull,push" } as const
 
-async function start(repository: Repository, upload: Upload, what: string, mountFrom: string | undefined) {
-  const query = mountFrom === undefined ? "" : `?${new URLSearchParams({ mount: upload.digest, from: mountFrom })}`
+/** Asks for an upload, or (201) for a blob of another repository of the registry. */
+async function start(repository: Repository, digest: string, what: string, mountFrom: string | undefined) {
+  const query = mountFrom === undefined ? "" : `?${new URLSearchParams({ mount: digest, from: mountFrom })}`
   const at = addressIn(repository, `blobs/uploads/${query}`)
   const scopes = mountFrom === undefined ? [] : [`repository:${mountFrom}:pull`]
   const response = await call(repository, what, {
@@ -68,6 +70,26 @@ async function start(repository: Repository, upload: Upload, what: string, mount
   return response
 }
 
+/** As start; who may not read the other repository, or whose registry knows no mounting, uploads. */
+async function startOrMount(repository: Repository, digest: string, what: string, mountFrom: string | undefined) {
+  if (mountFrom === undefined) return start(repository, digest, what, undefined)
+  try {
+    return await start(repository, digest, what, mountFrom)
+  } catch (error) {
+    if (!(error instanceof RegistryError)) throw error
+    return start(repository, digest, what, undefined)
+  }
+}
+
+/** An answer that is not the one that was hoped for: what may pass as PassingError. */
+async function refusal(repository: Repository, response: Answer, what: string): Promise<Error> {
+  const { status, headers } = response
+  const error = await registryError(response, what, repository.host)
+  // The registry has lost the upload, or is at another place of it.
+  const isLost = status === 404 || status === 416
+  return isLost || isPassing(status) ? new PassingError(error.message, retryAfter(headers.get("retry-after"))) : error
+}
+
 /** How far a broken upload has got: "Range: 0-N". Null where the registry has given it up. */
 async function progressOf(repository: Repository, what: string, url: URL) {
   const response = await call(repository, what, { method: "GET", at: url, ...push })
@@ -78,18 +100,20 @@ async function progressOf(repository: Repository, what: string, url: URL) {
   return { url: nextAddress(repository, response), position: end === undefined || end === "0" ? 0 : Number(end) + 1 }
 }
 
-async function chunks(
-  repository: Repository,
-  upload: Upload,
-  what: string,
-  first: URL,
-  options: UploadOptions,
-): Promise<URL> {
-  const size = options.chunk ?? CHUNK
+/** What is being sent, and how much of it has been told to be there. */
+interface Sending {
+  repository: Repository
+  upload: Upload
+  what: string
+  chunk: number
+  told(position: number): void
+}
+
+async function chunks({ repository, upload, what, chunk, told }: Sending, first: URL): Promise<URL> {
   let url = first
   let attempt = 1
-  for (let position = 0; position < upload.size; ) {
-    const end = Math.min(position + size, upload.size)
+  for (let position = 0; position < upload.size; told(position)) {
+    const end = Math.min(position + chunk, upload.size)
     try {
       const response = await call(repository, what, {
         method: "PATCH",
@@ -100,25 +124,61 @@ async function chunks(
         repeat: false,
         patience: PATIENCE + (end - position) / SLOWEST,
       })
-      if (response.status >= 500 || response.status === 416) {
-        response.cancel()
-        throw new PassingError(`${what}: the registry answers ${response.status} to a part of the upload`)
-      }
-      if (response.status !== 202) throw await registryError(response, what, repository.host)
+      if (response.status !== 202) throw await refusal(repository, response, what)
       response.cancel()
       url = nextAddress(repository, response)
-      options.progress?.(end - position)
       position = end
       attempt = 1
     } catch (error) {
       await pause(repository.transport, attempt++, error)
       const found = await progressOf(repository, what, url)
-      if (found === null || found.position > upload.size) throw error
+      if (found === null || found.position > upload.size)
+        throw new PassingError(`${what}: the registry has given up the upload`)
+      // Who makes progress is not at the end of his tries.
+      if (found.position > position) attempt = 1
       url = found.url
       position = found.position
     }
   }
   return url
+}
+
+/** Sends all of it, from its beginning. */
+async function send(sending: Sending, first: URL): Promise<void> {
+  const { repository, upload, what, chunk, told } = sending
+  const whole = upload.size <= chunk
+  const url = whole ? first : await chunks(sending, first)
+  const response = await call(repository, what, {
+    method: "PUT",
+    at: withDigest(url, upload.digest),
+    headers: { "content-type": "application/octet-stream" },
+    body: whole ? upload.slice(0, upload.size) : new Uint8Array(0),
+    ...push,
+    repeat: false,
+    patience: PATIENCE + upload.size / SLOWEST,
+  })
+  if (response.status !== 201) throw await refusal(repository, response, what)
+  response.cancel()
+  told(upload.size)
+}
+
+const named = ({ host, path }: Repository, digest: string) => `${host}/${path}@${digest}`
+
+/** Lets the registry have a blob without sending it, if it can; null where it must be sent. Throws ToyboxError. */
+export async function offerBlob(
+  repository: Repository,
+  digest: string,
+  mountFrom: string | undefined,
+): Promise<"existed" | "mounted" | null> {
+  const what = named(repository, digest)
+  if (await hasBlob(repository, digest)) return "existed"
+  if (mountFrom === undefined) return null
+  const started = await startOrMount(repository, digest, what, mountFrom)
+  if (started.status === 201) return "mounted"
+  // Else the registry would keep it until it tires of it.
+  const left = await call(repository, what, { method: "DELETE", at: nextAddress(repository, started), ...push })
+  left.cancel()
+  return null
 }
 
 /**
@@ -130,24 +190,28 @@ export async function uploadBlob(
   upload: Upload,
   options: UploadOptions = {},
 ): Promise<Uploaded> {
-  const what = `${repository.host}/${repository.path}@${upload.digest}`
-  if (await hasBlob(repository, upload.digest)) return "existed"
-  const started = await start(repository, upload, what, options.mountFrom)
+  const { digest } = upload
+  const what = named(repository, digest)
+  if (await hasBlob(repository, digest)) return "existed"
+  const started = await startOrMount(repository, digest, what, options.mountFrom)
   if (started.status === 201) return "mounted"
+  let sent = 0
+  const told = (position: number) => {
+    options.progress?.(position - sent)
+    sent = position
+  }
+  const sending = { repository, upload, what, chunk: options.chunk ?? CHUNK, told }
   let url = nextAddress(repository, started)
-  const whole = upload.size <= (options.chunk ?? CHUNK)
-  if (!whole) url = await chunks(repository, upload, what, url, options)
-  const response = await call(repository, what, {
-    method: "PUT",
-    at: withDigest(url, upload.digest),
-    headers: { "content-type": "application/octet-stream" },
-    body: whole ? upload.slice(0, upload.size) : new Uint8Array(0),
-    ...push,
-    repeat: !whole || upload.size > 0,
-    patience: PATIENCE + upload.size / SLOWEST,
-  })
-  if (response.status !== 201) throw await registryError(response, what, repository.host)
-  response.cancel()
-  if (whole) options.progress?.(upload.size)
-  return "uploaded"
+  for (let attempt = 1; ; attempt++) {
+    try {
+      await send(sending, url)
+      return "uploaded"
+    } catch (error) {
+      await pause(repository.transport, attempt, error)
+      // What was lost may have been the answer alone.
+      if (await hasBlob(repository, digest)) return "uploaded"
+      told(0)
+      url = nextAddress(repository, await start(repository, digest, what, undefined))
+    }
+  }
 }
