@@ -25,6 +25,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   load: async (words) => (await import("./commands/load.ts")).loadCommand(words),
   save: async (words) => (await import("./commands/save.ts")).saveCommand(words),
   tag: async (words) => (await import("./commands/tag.ts")).tagCommand(words),
+  push: async (words) => (await import("./commands/push.ts")).pushCommand(words),
   images: async (words) => (await import("./commands/images.ts")).imagesCommand(words),
   rmi: async (words) => (await import("./commands/images.ts")).rmiCommand(words),
   inspect: async (words) => (await import("./commands/inspect.ts")).inspectCommand(words),

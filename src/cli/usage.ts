@@ -3,7 +3,7 @@ import { type ArgsDef, type CommandDef, defineCommand, renderUsage } from "citty
 import { version } from "../../package.json"
 import { print } from "../log.ts"
 import type { OptionDefinitions } from "./argv.ts"
-import { LOAD_OPTIONS, SAVE_OPTIONS, TAG_OPTIONS } from "./commands/archive-options.ts"
+import { LOAD_OPTIONS, PUSH_OPTIONS, SAVE_OPTIONS, TAG_OPTIONS } from "./commands/archive-options.ts"
 import { CACHE_OPTIONS } from "./commands/cache-options.ts"
 import { DOCTOR_OPTIONS } from "./commands/doctor-options.ts"
 import { EXEC_OPTIONS } from "./commands/exec-options.ts"
@@ -118,6 +118,13 @@ export const COMMANDS: Record<string, CommandDef> = {
     args: args(TAG_OPTIONS, {
       image: { type: "positional", required: true, description: "Name or id" },
       name: { type: "positional", required: true, description: "[HOST/]NAME[:TAG]" },
+    }),
+  }),
+  push: defineCommand({
+    meta: { name: "push", description: "Bring an image to a registry" },
+    args: args(PUSH_OPTIONS, {
+      image: { type: "positional", required: true, description: "Name or id" },
+      destination: { type: "positional", required: false, description: "[HOST/]NAME[:TAG] (default: its own name)" },
     }),
   }),
   images: defineCommand({ meta: { name: "images", description: "List images" }, args: args(IMAGES_OPTIONS) }),

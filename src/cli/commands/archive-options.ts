@@ -17,6 +17,16 @@ export const SAVE_OPTIONS = {
   ...GLOBAL_OPTIONS,
 } as const satisfies OptionDefinitions
 
+/** The options of `toybox push`. */
+export const PUSH_OPTIONS = {
+  insecure: { type: "boolean", description: "Do not look at the registry's certificate; plain http will do" },
+  ca: { type: "string", repeated: true, valueHint: "FILE", description: "Certificates (PEM) to trust the registry by" },
+  quiet: { type: "boolean", alias: "q", description: "No progress and no notices; prints the digest alone" },
+  json: { type: "boolean", description: "One JSON object: digest, layers, and how each came there" },
+  help: HELP,
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions
+
 /** The options of `toybox tag`. */
 export const TAG_OPTIONS = { help: HELP, ...GLOBAL_OPTIONS } as const satisfies OptionDefinitions
 
