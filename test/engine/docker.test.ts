@@ -1,7 +1,8 @@
 /** docker, with a daemon of its own, and toybox as its OCI runtime. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { writeFileSync } from "node:fs"
+import { chmodSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import {
   command,
@@ -63,6 +64,32 @@ describe.skipIf(reason !== undefined)("docker", () => {
     expect(run("image", "nothere").exitCode).toBe(127)
     expect(run("image", "/etc").exitCode).toBe(126)
     expect(command(words("run", "--rm", "-i", "--network", "none", "image", "cat"), { stdin: "in" }).stdout).toBe("in")
+  })
+
+  test("saves what toybox loads, loads what it saves, and it is the same image", async () => {
+    const [theirs, ours] = ["theirs.tar", "ours.tar"].map((name) => join(temporaryDirectory("archive"), name))
+    const root = temporaryDirectory("state")
+    chmodSync(root, 0o700)
+    succeed(words("tag", "image", "example.org/saved:1"))
+    const id = succeed(words("image", "inspect", "--format", "{{.Id}}", "image"))
+    succeed(words("save", "-o", theirs as string, "image", "example.org/saved:1"))
+    const toybox = (...rest: string[]) => succeed([toyboxBinary(), rest[0] ?? "", "--root", root, ...rest.slice(1)])
+    expect(
+      toybox("load", "-i", theirs as string)
+        .split("\n")
+        .sort(),
+    ).toEqual(["Loaded image: example.org/saved:1", "Loaded image: image:latest"])
+    expect(toybox("images", "-q", "--no-trunc")).toBe(id)
+    toybox("tag", "image", "example.org/again:1")
+    toybox("save", "-o", ours as string, "example.org/again:1", "image")
+    succeed(words("rmi", "--force", "image", "example.org/saved:1"))
+    expect(
+      succeed(words("load", "-i", ours as string))
+        .split("\n")
+        .sort(),
+    ).toEqual(["Loaded image: example.org/again:1", "Loaded image: image:latest"])
+    expect(succeed(words("image", "inspect", "--format", "{{.Id}}", "image"))).toBe(id)
+    expect(run("example.org/again:1", "echo", "ran")).toMatchObject({ stdout: "ran\n", exitCode: 0 })
   })
 
   test("gives a terminal, a user, an init, a read-only root, its filter", () => {

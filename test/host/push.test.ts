@@ -1,6 +1,6 @@
 /** toybox push, to a real registry; what it has then is what skopeo says it is. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { chmodSync, existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { chmodSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type TestDescriptor, TestLayout, tarOf } from "../helpers/oci-layout.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
@@ -242,7 +242,9 @@ describe.skipIf(!isRoot)("toybox push", () => {
     } finally {
       await fresh.stop()
     }
-    expect(existsSync(dir)).toBe(true)
+    const saved = await toyboxBytes(["save", "--format", "oci-archive", `oci:${layout.dir}:v1`], { env })
+    expect(saved.exitCode).toBe(125)
+    expect(saved.stderr.toString()).toContain("that was kept is damaged")
   })
 
   test("leaves nothing of its containers", async () => {

@@ -2,19 +2,16 @@
  * Archives of images as docker and the OCI have them. Both are OCI layouts (image-layout.md); docker's has manifest.json
  * beside it, as docker writes it since version 25, and its layers are always plain. The same images give the same bytes.
  */
-import { O_RDONLY } from "../../../ffi/constants/fcntl.ts"
-import { close, open } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
 import { readConfig } from "../config.ts"
 import { splitDigest } from "../digest.ts"
-import { readFile } from "../layer/read-file.ts"
 import { END_OF_ARCHIVE, paddingFor, writeHeader } from "../layer/tar/write-header.ts"
 import { type Descriptor, readManifest } from "../manifest.ts"
 import { OCI_INDEX, OCI_MANIFEST } from "../media-types.ts"
 import { parsePlatform } from "../platform.ts"
 import type { RawManifest } from "../registry/manifests.ts"
-import { hasAllBlobs, isPlain, keptBlob, layerTar, tarSize } from "../store/blobs.ts"
+import { hasAllBlobs, isPlain, keptBlob, layerTar, readKept, tarSize } from "../store/blobs.ts"
 import { REF_NAME } from "../store/layout.ts"
 import { plainManifest } from "../store/put.ts"
 import { type ImageRecord, readBlobFile } from "../store/records.ts"
@@ -50,15 +47,6 @@ const blobPath = (digest: string) => {
   return `blobs/${algorithm}/${hex}`
 }
 
-async function* readKept(path: string): AsyncGenerator<Uint8Array> {
-  const fd = open(path, O_RDONLY)
-  try {
-    yield* readFile(fd)
-  } finally {
-    close(fd)
-  }
-}
-
 const small = (path: string, bytes: Uint8Array): Member => ({ path, size: bytes.length, content: () => [bytes] })
 const document = (path: string, value: unknown) => small(path, new TextEncoder().encode(JSON.stringify(value)))
 
@@ -88,7 +76,9 @@ function describe(paths: Paths, { record }: SavedImage, exact: boolean): Describ
   const members = layers.map((layer, i): Member => {
     const kept = isPlain(layer) ? null : keptBlob(paths, layer)
     const content =
-      kept === null ? () => layerTar(paths, record.layers[i] ?? "", diffIds[i] ?? "") : () => readKept(kept)
+      kept === null
+        ? () => layerTar(paths, record.layers[i] ?? "", diffIds[i] ?? "")
+        : () => readKept(kept, layer.digest)
     return { path: blobPath(layer.digest), size: layer.size, content }
   })
   return {

@@ -4,12 +4,14 @@
  */
 
 import { call } from "../../../ffi/call.ts"
-import { O_CREAT, O_EXCL, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
+import { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
 import { close, open, stat, writeAll } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
 import { readJson, writeDurably } from "../../state-file.ts"
 import { layerFacts, layerPath } from "../cache/layers.ts"
+import { splitDigest } from "../digest.ts"
+import { readFile } from "../layer/read-file.ts"
 import { rebuildTar } from "../layer/rebuild.ts"
 import { type Descriptor, readManifest } from "../manifest.ts"
 import { layerType } from "../media-types.ts"
@@ -54,6 +56,23 @@ export const isPlain = ({ mediaType }: Pick<Descriptor, "mediaType">): boolean =
 export function keptBlob(paths: Paths, { digest, size }: Pick<Descriptor, "digest" | "size">): string | null {
   const path = blobPath(paths, digest)
   return stat(path)?.size === size ? path : null
+}
+
+/** A blob that is kept, compared with its digest while it comes. Throws ToyboxError where it is damaged. */
+export async function* readKept(path: string, digest: string): AsyncGenerator<Uint8Array> {
+  const { algorithm } = splitDigest(digest)
+  const hash = new Bun.CryptoHasher(algorithm)
+  const fd = open(path, O_RDONLY)
+  try {
+    for await (const part of readFile(fd)) {
+      hash.update(part)
+      yield part
+    }
+  } finally {
+    close(fd)
+  }
+  if (`${algorithm}:${hash.digest("hex")}` !== digest)
+    throw new ToyboxError(`the layer ${digest} that was kept is damaged`, { hint: "rmi the image and pull it again" })
 }
 
 /** The layers of an image as its manifest has them, the lowest first. Throws ToyboxError where that is not there. */
