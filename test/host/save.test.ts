@@ -244,6 +244,39 @@ describe.skipIf(!isRoot)("toybox save", () => {
     }
   })
 
+  test("what is saved and loaded by the same toybox is as it was", async () => {
+    const env = state()
+    const name = `oci:${layout.dir}:gzip`
+    await ok(["pull", "-q", name], env)
+    await ok(["tag", name, "here:1"], env)
+    const { stdout } = await toyboxBytes(["save", "here:1"], { env })
+    expect((await toybox(["load", "-q"], { env, stdin: stdout })).stdout).toBe("Loaded image: here:1\n")
+    expect((await ok(["images", "--digests"], env)).stdout.match(new RegExp(gzip.digest, "g"))?.length).toBe(2)
+  })
+
+  test("a full disk is told by load, from a pipe and from a file, and by pull, and leaves nothing unfinished", async () => {
+    const env = state()
+    const name = `oci:${layout.dir}:gzip`
+    await ok(["pull", "-q", name], env)
+    const { stdout } = await toyboxBytes(["save", name], { env })
+    const file = join(temporaryDirectory("archive"), "a.tar")
+    writeFileSync(file, stdout)
+    const root = temporaryDirectory("small")
+    run("mount", "-t", "tmpfs", "-o", "size=2m,mode=0700", "none", root)
+    try {
+      const small = { ...env, TOYBOX_ROOT: root }
+      for (const words of [["load"], ["load", "-i", file], ["pull", "--keep-blobs", name]]) {
+        const { exitCode, stderr } = await toybox(words, { env: small, stdin: stdout })
+        expect(exitCode).toBe(125)
+        expect(stderr).toContain("disk is")
+        expect(readdirSync(join(root, "images/layers/new"))).toEqual([])
+      }
+      expect((await toybox(["images", "-q"], { env: small })).stdout).toBe("")
+    } finally {
+      run("umount", root)
+    }
+  })
+
   test("killed at any moment, save leaves the file as it was, and load a store that the next one mends", async () => {
     const env = state()
     const name = `oci:${layout.dir}:gzip`

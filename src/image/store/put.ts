@@ -15,6 +15,7 @@ import {
   type ImageRecord,
   isNameless,
   listImages,
+  readBlobFile,
   removeName,
   withContent,
   writeBlob,
@@ -79,7 +80,7 @@ export async function putImage(paths: Paths, image: NewImage): Promise<ImageReco
     writeBlob(paths, id, configBytes)
     for (const [digest, path] of image.blobs ?? []) rename(path, blobPath(paths, digest))
     for (const { digest, bytes } of [manifest, top ?? manifest]) writeBlob(paths, digest, bytes)
-    return writeNamed(paths, record)
+    return writeNamed(paths, record.made ? likePulled(paths, record) : record)
   })
 }
 
@@ -87,6 +88,16 @@ function configDigest({ bytes }: RawManifest): string {
   const manifest = readManifest(bytes, "the manifest")
   if (manifest.kind !== "manifest") throw new ToyboxError("an index is no image's manifest")
   return manifest.config.digest
+}
+
+/** An image that is here as it was pulled, too, has the manifest of that: it comes back from an archive that it was saved to. */
+function likePulled(paths: Paths, record: ImageRecord): ImageRecord {
+  const pulled = listImages(paths).find(
+    ({ id, made, manifest }) => id === record.id && !made && readBlobFile(paths, manifest) !== null,
+  )
+  if (pulled === undefined) return record
+  const { made: _, ...others } = record
+  return { ...others, manifest: pulled.manifest, digest: pulled.digest }
 }
 
 /** Who has a name needs no other: returns the record that stands. */
