@@ -6,7 +6,7 @@ import { findPeers, removeDockerImage, toyboxRun } from "./peers.ts"
 import { CACHED_TARGET, growth, table, targets } from "./report.ts"
 import { idle, recentlyUsed, type Settle } from "./settle.ts"
 import { unpack } from "./unpack.ts"
-import { makeBenchRoot, makeWorkspace, removeWorkspace } from "./workspace.ts"
+import { makeBenchRoot, makeWorkspace, mountNewFilesystem, removeWorkspace } from "./workspace.ts"
 
 const KEPT_CONTAINERS = 1000
 const BIG_ROOT_FILES = 13_000
@@ -115,6 +115,7 @@ async function main(): Promise<number> {
   if (unknown !== undefined) throw new Error(`--scenario ${unknown}: one of ${Object.keys(SCENARIOS).join(", ")}`)
   if (!isIsolated()) return withWorkspace((workspace) => isolate(workspace))
   const workspace = process.env.TOYBOX_BENCH_WORKSPACE ?? ""
+  mountNewFilesystem(workspace)
   const { settle, stop } = pause === undefined ? recentlyUsed(workspace) : { settle: idle(pause), stop: () => {} }
   const state = pause === undefined ? "cgroups recently used" : `${pause} ms idle before each start`
   const method = { rounds, settle, label: `${rounds} interleaved rounds, ${state}` }

@@ -41,19 +41,6 @@ function makeArchive(workspace: string): { path: string; entries: number; bytes:
   return { path, entries: names.length, bytes }
 }
 
-/**
- * A new ext4 file system in the workspace. On one in use, ext4 looks for an inode through all those that were deleted in the
- * last minutes (recently_deleted in fs/ext4/ialloc.c), which costs whoever comes a multiple of the unpacking itself.
- */
-function newFilesystem(workspace: string): string {
-  const disk = join(workspace, "disk")
-  mkdirSync(disk)
-  const script = 'truncate -s 16G "$1.img" && mkfs.ext4 -q -F -E lazy_itable_init=0,lazy_journal_init=0 "$1.img"'
-  const made = Bun.spawnSync(["sh", "-c", `${script} && mount -o loop "$1.img" "$1"`, "-", disk], { stdin: "ignore" })
-  if (made.exitCode !== 0) throw new Error(`no new file system: ${made.stderr}`)
-  return disk
-}
-
 /** Takes memory and gives it back: a virtual machine pays for the first use of a page, and the next to write a file would. */
 const warmMemory = () => Bun.spawnSync(["sh", "-c", "head -c 1500M /dev/zero | tail -c 1500M >/dev/null"])
 
@@ -68,20 +55,19 @@ function timed(cmd: string[]): { milliseconds: number; megabytes: number } {
   return { milliseconds, megabytes: (resourceUsage?.maxRSS ?? 0) / 1e6 }
 }
 
-/** Unpacks by turns, each time to a new place of a new file system. Tells whether a target was missed. */
+/** Unpacks by turns, each time to a new place. Tells whether a target was missed. */
 export function unpack(workspace: string, rounds: number): boolean {
   const { path, entries, bytes } = makeArchive(workspace)
-  const disk = newFilesystem(workspace)
   // The archive is in the page cache for both.
   closeSync(openSync(path, "r"))
   const [tarTimes, toyboxTimes]: [number[], number[]] = [[], []]
   let memory = 0
   for (let round = 0; round < rounds; round++) {
-    const target = join(disk, `tar-${round}`)
+    const target = join(workspace, `tar-${round}`)
     mkdirSync(target)
     const script = 'zcat "$1" | tar -C "$2" -xp --numeric-owner --xattrs --xattrs-include="*"'
     tarTimes.push(timed(["bash", "-o", "pipefail", "-c", script, "-", path, target]).milliseconds)
-    const state = join(disk, `toybox-${round}`)
+    const state = join(workspace, `toybox-${round}`)
     const words = ownRun("--rm", "--quiet", "--root", state, path, "/bin/true")
     const { milliseconds, megabytes } = timed([toyboxBinary(), ...words])
     toyboxTimes.push(milliseconds)
