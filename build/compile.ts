@@ -3,6 +3,7 @@ import { dirname, join, relative, resolve } from "node:path"
 import { parseArgs } from "node:util"
 import { buildBaseImage } from "./base-image.ts"
 import { patchedBun } from "./bun-base.ts"
+import { bundle } from "./bundle.ts"
 import { run } from "./command.ts"
 import { DIST, ROOT } from "./paths.ts"
 import { findTarget, type Target } from "./targets.ts"
@@ -11,7 +12,11 @@ import { findTarget, type Target } from "./targets.ts"
 const AUTOLOAD = ["dotenv", "bunfig", "tsconfig", "package-json"].map((file) => `--no-compile-autoload-${file}`)
 
 /** Compiles one executable; the finished file appears under its name at once, or not at all. */
-export function compile(target: Target, entry = join(ROOT, "src/main.ts"), output = join(DIST, target.output)): void {
+export async function compile(
+  target: Target,
+  entry = join(ROOT, "src/main.ts"),
+  output = join(DIST, target.output),
+): Promise<void> {
   const started = new Date()
   buildBaseImage(target.arch)
   mkdirSync(DIST, { recursive: true })
@@ -30,7 +35,8 @@ export function compile(target: Target, entry = join(ROOT, "src/main.ts"), outpu
       `--conditions=${target.arch}`,
     ]
     const base = [`--target=${target.bunTarget}`, `--compile-executable-path=${patchedBun(target)}`]
-    run([process.execPath, "build", entry, ...flags, ...base, `--outfile=${outfile}`], {
+    const main = await bundle(entry, join(scratch, "bundle"))
+    run([process.execPath, "build", main, ...flags, ...base, `--outfile=${outfile}`], {
       cwd: scratch,
       env: { NODE_ENV: undefined, BUN_ENV: undefined, BUN_OPTIONS: undefined },
     })
@@ -43,7 +49,7 @@ export function compile(target: Target, entry = join(ROOT, "src/main.ts"), outpu
   }
 }
 
-function main(): void {
+async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       target: { type: "string", multiple: true, default: ["linux-x64"] },
@@ -53,14 +59,14 @@ function main(): void {
   })
   for (const target of values.target.map(findTarget)) {
     const output = values.output === undefined ? join(DIST, target.output) : resolve(values.output)
-    compile(target, values.entry === undefined ? undefined : resolve(values.entry), output)
+    await compile(target, values.entry === undefined ? undefined : resolve(values.entry), output)
     console.error(`${relative(process.cwd(), output)}: ${(statSync(output).size / 1e6).toFixed(1)} MB, ${target.name}`)
   }
 }
 
 if (import.meta.main) {
   try {
-    main()
+    await main()
   } catch (error) {
     console.error(error instanceof Error ? error.message : error)
     process.exit(1)

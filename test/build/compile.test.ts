@@ -16,9 +16,9 @@ const unpatched = join(directory, "unpatched")
 const preload = join(directory, "preload.js")
 const mark = join(directory, "mark")
 
-beforeAll(() => {
+beforeAll(async () => {
   const entry = join(ROOT, "test/build/fixtures/program.ts")
-  compile(findTarget(`linux-${HOST_ARCH}`), entry, program)
+  await compile(findTarget(`linux-${HOST_ARCH}`), entry, program)
   // What Bun does by itself: without it, a test could pass because nothing happens anyway.
   const plain = ["build", entry, "--compile", "--bytecode", "--format=esm", `--outfile=${unpatched}`]
   expect(Bun.spawnSync([process.execPath, ...plain], { cwd: directory }).exitCode).toBe(0)
@@ -139,9 +139,9 @@ const emulator = Bun.which("qemu-aarch64")
 
 test.skipIf(HOST_ARCH !== "x64" || emulator === null)(
   "an executable for arm64 holds that architecture's base image and obeys no variable either",
-  () => {
+  async () => {
     const foreign = join(directory, "foreign")
-    compile(findTarget("linux-arm64"), join(ROOT, "test/build/fixtures/program.ts"), foreign)
+    await compile(findTarget("linux-arm64"), join(ROOT, "test/build/fixtures/program.ts"), foreign)
     const env = { BUN_BE_BUN: "1", BUN_OPTIONS: "--version", BUN_JSC_dumpOptions: "1", PATH: "/usr/bin:/bin" }
     const command = [emulator ?? "", "-L", "/usr/aarch64-linux-gnu", foreign, "--version"]
     const child = Bun.spawnSync(command, { env, stderr: "pipe" })
@@ -153,11 +153,11 @@ test.skipIf(HOST_ARCH !== "x64" || emulator === null)(
   120_000,
 )
 
-test("a failing build leaves nothing behind", () => {
+test("a failing build leaves nothing behind", async () => {
   const broken = join(directory, "broken.ts")
   writeFileSync(broken, "import './missing.ts'")
   const output = join(directory, "never")
-  expect(() => compile(findTarget(`linux-${HOST_ARCH}`), broken, output)).toThrow("missing.ts")
+  await expect(compile(findTarget(`linux-${HOST_ARCH}`), broken, output)).rejects.toThrow("missing.ts")
   expect(existsSync(output)).toBe(false)
 })
 

@@ -1,0 +1,73 @@
+import { join } from "node:path"
+import { rolldown } from "rolldown"
+import { ROOT } from "./paths.ts"
+
+/**
+ * The commands whose start is part of the product, each with the modules that it begins with. What they import is laid out in
+ * one chunk for each set of them that shares it: to load a module costs about as much as to load ten chunks' worth of code, and
+ * a bundler that heeds every `import()` alike cuts what `run` loads into forty.
+ */
+const STARTS: Readonly<Record<string, readonly string[]>> = {
+  main: ["main"],
+  run: ["cli/commands/run"],
+  supervise: ["cli/commands/supervise"],
+  oci: ["create", "start", "run", "exec", "state", "kill", "delete"]
+    .map((name) => `cli/oci/${name}`)
+    .concat("cli/oci/index"),
+  exec: ["cli/commands/exec"],
+}
+
+/** Bundles an entry into chunks in `directory`; returns the path of the entry's. */
+export async function bundle(entry: string, directory: string): Promise<string> {
+  const imports = new Map<string, readonly string[]>()
+  let reached = new Map<string, string>()
+  const build = await rolldown({
+    input: { main: entry },
+    platform: "node",
+    preserveEntrySignatures: false,
+    // A command that is imported both ways is meant so: it comes with what imports it statically.
+    checks: { ineffectiveDynamicImport: false },
+    external: /^(bun|node|#base)[:/]|^bun$/,
+    plugins: [
+      {
+        name: "starts",
+        moduleParsed: ({ id, importedIds }) => {
+          imports.set(id, importedIds)
+        },
+        buildEnd: () => {
+          reached = startsReaching(imports)
+        },
+      },
+    ],
+  })
+  try {
+    const groups = [{ debugName: "starts", name: (id: string) => reached.get(id) ?? null }]
+    await build.write({
+      dir: directory,
+      format: "esm",
+      minify: true,
+      entryFileNames: "[name].js",
+      chunkFileNames: "[name]-[hash].js",
+      codeSplitting: { includeDependenciesRecursively: false, groups },
+    })
+  } finally {
+    await build.close()
+  }
+  return join(directory, "main.js")
+}
+
+/** For each module that a start reaches by static imports: the names of all those starts. */
+function startsReaching(imports: ReadonlyMap<string, readonly string[]>): Map<string, string> {
+  const reached = new Map<string, string>()
+  for (const [name, modules] of Object.entries(STARTS)) {
+    const seen = new Set<string>()
+    const visit = (id: string) => {
+      if (seen.has(id) || !imports.has(id)) return
+      seen.add(id)
+      for (const imported of imports.get(id) ?? []) visit(imported)
+    }
+    for (const module of modules) visit(join(ROOT, `src/${module}.ts`))
+    for (const id of seen) reached.set(id, reached.has(id) ? `${reached.get(id)}-${name}` : name)
+  }
+  return reached
+}
