@@ -2,10 +2,12 @@
 import { beforeAll, describe, expect, test } from "bun:test"
 import {
   closeSync,
+  constants,
   linkSync,
   mkdirSync,
   openSync,
   readdirSync,
+  statSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -14,7 +16,7 @@ import {
 } from "node:fs"
 import { call } from "../../ffi/call.ts"
 import { unpackLayer } from "../../src/image/layer/unpack.ts"
-import { type WriteOptions, writeLayer } from "../../src/image/layer/writer.ts"
+import { type WriteOptions, writeLayer, writeTree } from "../../src/image/layer/writer.ts"
 import { listing } from "../helpers/listing.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { chunked, type HandMade, paxHeader, tarArchive } from "../helpers/tar.ts"
@@ -119,6 +121,55 @@ describe.skipIf(!isRoot)("a tree as an archive", () => {
     expect(listing(target)).toEqual(listing(source))
     // And it is written again to the last bit.
     expect(write(target).equals(bytes)).toBe(true)
+  })
+
+  test("holes can be left out, and GNU tar, bsdtar and we make them again", async () => {
+    const dir = temporaryDirectory("holes")
+    const fd = openSync(`${dir}/both ends`, "w")
+    writeSync(fd, "start", 0)
+    writeSync(fd, "middle", 20_000_000)
+    writeSync(fd, "end", 39_999_997)
+    closeSync(fd)
+    writeFileSync(`${dir}/only-é`, "")
+    truncateSync(`${dir}/only-é`, 50_000_000)
+    writeFileSync(`${dir}/none`, "dense")
+    const bytes = write(dir, { sparse: true })
+    expect(bytes.length).toBeLessThan(100_000)
+    const file = `${temporaryDirectory("archive")}/holes.tar`
+    writeFileSync(file, bytes)
+    const [gnu, bsd, own] = [temporaryDirectory("gnu"), temporaryDirectory("bsd"), temporaryDirectory("own")]
+    run("tar", "--numeric-owner", "-xpf", file, "-C", gnu)
+    run("bsdtar", "--numeric-owner", "-xpf", file, "-C", bsd)
+    await unpackLayer(chunked(bytes), { name: "x", target: own, whiteouts: "none" })
+    for (const target of [gnu, bsd, own]) {
+      expect(listing(target).filter((line) => !line.startsWith('"."'))).toEqual(
+        listing(dir).filter((line) => !line.startsWith('"."')),
+      )
+      for (const name of ["both ends", "only-é"])
+        expect(statSync(`${target}/${name}`).blocks * 512).toBeLessThan(1_000_000)
+    }
+  })
+
+  test("what is open can be written, and what is omitted is not", () => {
+    const file = `${temporaryDirectory("archive")}/part.tar`
+    const names = (
+      start: { path: string; name: string; from?: string },
+      omits?: (stat: { ino: number }) => boolean,
+    ) => {
+      const dirFd = openSync(start.from ?? source, constants.O_RDONLY)
+      try {
+        const options = { whiteouts: "none" as const, ...(omits ? { omits } : {}) }
+        writeFileSync(file, Buffer.concat([...writeTree({ dirFd, ...start }, options)]))
+      } finally {
+        closeSync(dirFd)
+      }
+      return run("tar", "-tf", file)
+    }
+    expect(names({ name: "a", path: "renamed" })).toBe("renamed/\nrenamed/b/\nrenamed/b/c/\nrenamed/b/hard link\n")
+    expect(names({ name: "", path: "new name", from: `${source}/plain` })).toBe("new name\n")
+    expect(run("tar", "-xOf", file)).toBe("plain")
+    const { ino } = statSync(`${source}/a/b`)
+    expect(names({ name: "a", path: "x" }, (stat) => stat.ino === ino)).toBe("x/\n")
   })
 
   test("what needs no PAX header has none", () => {

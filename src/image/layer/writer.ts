@@ -1,10 +1,20 @@
 /**
  * A directory tree as a tar stream, the same bytes for the same tree: entries sorted by the bytes of their names, ustar with
- * PAX only where it is needed. Sparse files are written dense, for every program reads that, and compression takes the
- * zeros. Sockets cannot be archived and are left out, with a word.
+ * PAX only where it is needed. Sparse files are written dense unless asked, for every program reads that, and compression
+ * takes the zeros. Sockets cannot be archived and are left out, with a word. Who has the tree may change it meanwhile: nothing
+ * is followed, and only regular files are opened.
  */
 import { call, callResult, failure, SCRATCH_SIZE, scratch } from "../../../ffi/call.ts"
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_NONBLOCK, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
+import {
+  AT_FDCWD,
+  O_CLOEXEC,
+  O_DIRECTORY,
+  O_NOFOLLOW,
+  O_PATH,
+  O_RDONLY,
+  SEEK_DATA,
+  SEEK_HOLE,
+} from "../../../ffi/constants/fcntl.ts"
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "../../../ffi/constants/stat.ts"
 import { close, listEntries } from "../../../ffi/fs.ts"
 import { addressOf } from "../../../ffi/prepared.ts"
@@ -12,17 +22,24 @@ import { ToyboxError } from "../../errors.ts"
 import { notice } from "../../log.ts"
 import { fromBytes, shownName, toName } from "./binary.ts"
 import { type ExactStat, exactStat } from "./exact-stat.ts"
-import type { EntryType } from "./tar/entry.ts"
+import type { EntryType, SparseMap } from "./tar/entry.ts"
 import { END_OF_ARCHIVE, paddingFor, type WrittenEntry, writeHeader } from "./tar/write-header.ts"
 import { isWhiteoutStat, OPAQUE_XATTR } from "./whiteouts.ts"
 
-export interface WriteOptions {
-  /** The tree (absolute path); symlinks in it are not followed. */
-  source: string
+export interface WalkOptions {
   /** "overlay": an overlay's upper directory; whiteouts and opaque directories become the .wh. entries of image layers. */
   whiteouts: "overlay" | "none"
   /** Times later than this (seconds since 1970) become this: SOURCE_DATE_EPOCH. */
   latestTime?: number
+  /** Holes are left out, as GNU tar's PAX form 1.0 has it. */
+  sparse?: boolean
+  /** Leaves out what it says true to. */
+  omits?: (stat: ExactStat) => boolean
+}
+
+export interface WriteOptions extends WalkOptions {
+  /** The tree (absolute path); symlinks in it are not followed. */
+  source: string
 }
 
 const CONTENT_CHUNK = 512 * 1024
@@ -30,6 +47,7 @@ const CONTENT_CHUNK = 512 * 1024
 const LONGEST_PATH = 4096
 const ENOENT = -2
 const EINTR = -4
+const ENXIO = -6
 const ENODATA = -61
 
 const TYPES: readonly (readonly [bits: number, type: EntryType])[] = [
@@ -41,6 +59,8 @@ const TYPES: readonly (readonly [bits: number, type: EntryType])[] = [
   [S_IFIFO, "fifo"],
 ]
 
+const ownPath = (fd: number) => `/proc/self/fd/${fd}`
+
 /** The names in an open directory, sorted by their bytes. */
 const namesIn = (fd: number): string[] =>
   listEntries(fd)
@@ -49,16 +69,18 @@ const namesIn = (fd: number): string[] =>
 
 /** A file's own attributes, sorted; without those that overlayfs keeps for itself. By way of /proc, for nothing may be opened. */
 function xattrsOf(dirFd: number, name: string): [string, string][] {
-  const path = toName(`/proc/self/fd/${dirFd}/${name}`)
-  const size = callResult("llistxattr", path, scratch.address, SCRATCH_SIZE)
+  // What is open itself is what /proc's link leads to.
+  const [list, get] = name === "" ? (["listxattr", "getxattr"] as const) : (["llistxattr", "lgetxattr"] as const)
+  const path = toName(name === "" ? ownPath(dirFd) : `${ownPath(dirFd)}/${name}`)
+  const size = callResult(list, path, scratch.address, SCRATCH_SIZE)
   if (size <= 0) return [] // None, or a file system without them.
   const names = fromBytes(scratch.bytes, 0, size).split("\0").slice(0, -1).sort()
   const found: [string, string][] = []
   for (const attribute of names) {
     if (/^(trusted|user)\.overlay\./.test(attribute)) continue
-    const length = callResult("lgetxattr", path, toName(attribute), scratch.address, SCRATCH_SIZE)
+    const length = callResult(get, path, toName(attribute), scratch.address, SCRATCH_SIZE)
     if (length === ENODATA) continue
-    if (length < 0) throw failure("lgetxattr", length, shownName(name), shownName(attribute))
+    if (length < 0) throw failure(get, length, shownName(name), shownName(attribute))
     found.push([attribute, fromBytes(scratch.bytes, 0, length)])
   }
   return found
@@ -74,29 +96,74 @@ function linkTarget(dirFd: number, name: string): string {
   return fromBytes(scratch.bytes, 0, size)
 }
 
-/** The content, as long as it was said to be: a file that grows is cut, one that shrinks cannot be archived. */
-function* contentOf(dirFd: number, name: string, path: string, size: number): Generator<Uint8Array> {
-  // O_NONBLOCK: what was a file a moment ago may be a FIFO.
-  const fd = call("openat", dirFd, toName(name), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0)
+/** Opens a regular file, and nothing else: opening a device may do something. Null where it is gone. */
+function openContent(dirFd: number, name: string, path: string, stat: ExactStat): number | null {
+  const fd = name === "" ? dirFd : callResult("openat", dirFd, toName(name), O_PATH | O_NOFOLLOW | O_CLOEXEC, 0)
+  if (fd === ENOENT) return null
+  if (fd < 0) throw failure("openat", fd, shownName(path))
   try {
-    for (let left = size; left > 0; ) {
-      const bytes = Buffer.allocUnsafeSlow(Math.min(left, CONTENT_CHUNK))
-      const count = callResult("read", fd, addressOf(bytes), bytes.length)
-      if (count === EINTR) continue
-      if (count < 0) throw failure("read", count, shownName(path))
-      if (count === 0) throw new ToyboxError(`${shownName(path)} became shorter while it was read`)
-      left -= count
-      yield bytes.subarray(0, count)
-    }
+    const found = exactStat(fd, "")
+    if (found === null || found.ino !== stat.ino || found.dev !== stat.dev || (found.mode & S_IFMT) !== S_IFREG)
+      throw new ToyboxError(`${shownName(path)} was replaced while it was read`)
+    return call("openat", AT_FDCWD, ownPath(fd), O_RDONLY | O_CLOEXEC, 0)
   } finally {
-    close(fd)
+    if (name !== "") close(fd)
   }
+}
+
+/** A part of an open file; one that shrinks cannot be archived. */
+function* readPart(fd: number, path: string, offset: number, size: number): Generator<Uint8Array> {
+  for (let done = 0; done < size; ) {
+    const bytes = Buffer.allocUnsafeSlow(Math.min(size - done, CONTENT_CHUNK))
+    const count = callResult("pread", fd, addressOf(bytes), bytes.length, offset + done)
+    if (count === EINTR) continue
+    if (count < 0) throw failure("pread", count, shownName(path))
+    if (count === 0) throw new ToyboxError(`${shownName(path)} became shorter while it was read`)
+    done += count
+    yield bytes.subarray(0, count)
+  }
+}
+
+/** What lies between the holes of an open file; null where there are none. */
+function piecesOf(fd: number, stat: ExactStat): SparseMap | null {
+  if (stat.blocks * 512 >= stat.size) return null
+  const [offsets, lengths]: [number[], number[]] = [[], []]
+  for (let position = 0; position < stat.size; ) {
+    const data = callResult("lseek", fd, position, SEEK_DATA)
+    if (data === ENXIO || data >= stat.size) break
+    const end = data < 0 ? data : callResult("lseek", fd, data, SEEK_HOLE)
+    if (end < 0) return null // This file system does not tell.
+    offsets.push(data)
+    lengths.push(Math.min(end, stat.size) - data)
+    position = end
+  }
+  return { offsets, lengths }
+}
+
+/** The content, as long as it was said to be: a file that grows is cut. */
+function* writeFile(entry: WrittenEntry, fd: number, stat: ExactStat, sparse: boolean): Generator<Uint8Array> {
+  const pieces = sparse ? piecesOf(fd, stat) : null
+  if (pieces === null) {
+    yield writeHeader({ ...entry, size: stat.size })
+    yield* readPart(fd, entry.path, 0, stat.size)
+    yield paddingFor(stat.size)
+    return
+  }
+  const { offsets, lengths } = pieces
+  // GNU tar's, too, ends with a piece of nothing where the file ends.
+  const numbers = [offsets.length + 1, ...offsets.flatMap((at, i) => [at, lengths[i] ?? 0]), stat.size, 0]
+  const text = Buffer.from(`${numbers.join("\n")}\n`)
+  const map = Buffer.concat([text, paddingFor(text.length)])
+  const size = map.length + lengths.reduce((sum, length) => sum + length, 0)
+  yield writeHeader({ ...entry, size, sparseSize: stat.size })
+  yield map
+  for (const [i, offset] of offsets.entries()) yield* readPart(fd, entry.path, offset, lengths[i] ?? 0)
   yield paddingFor(size)
 }
 
 /** What stays the same during a walk. */
 interface Walk {
-  readonly options: WriteOptions
+  readonly options: WalkOptions
   /** The first path of files with several, by device and inode. */
   readonly seen: Map<string, string>
 }
@@ -119,7 +186,7 @@ const mark = (path: string): Uint8Array => writeHeader({ type: "file", path, mod
 
 function* writeEntry(walk: Walk, dirFd: number, name: string, path: string): Generator<Uint8Array> {
   const stat = exactStat(dirFd, name)
-  if (stat === null) return // Gone since it was listed.
+  if (stat === null || walk.options.omits?.(stat)) return // null: gone since it was listed.
   if (path.length > LONGEST_PATH) throw new ToyboxError(`${shownName(path)} lies deeper than ${LONGEST_PATH} bytes`)
   if (walk.options.whiteouts === "overlay" && isWhiteoutStat(stat)) {
     yield mark(`${path.slice(0, path.length - name.length)}.wh.${name}`)
@@ -142,8 +209,17 @@ function* writeEntry(walk: Walk, dirFd: number, name: string, path: string): Gen
   }
   const xattrs = xattrsOf(dirFd, name)
   if (type === "file") {
-    yield writeHeader({ ...entry, xattrs, size: stat.size })
-    if (stat.size > 0) yield* contentOf(dirFd, name, path, stat.size)
+    if (stat.size === 0) {
+      yield writeHeader({ ...entry, xattrs })
+      return
+    }
+    const fd = openContent(dirFd, name, path, stat)
+    if (fd === null) return
+    try {
+      yield* writeFile({ ...entry, xattrs }, fd, stat, walk.options.sparse ?? false)
+    } finally {
+      close(fd)
+    }
   } else if (type === "directory") {
     yield writeHeader({ ...entry, xattrs, path: `${path}/` })
     yield* writeDirectory(walk, dirFd, name, `${path}/`)
@@ -163,20 +239,34 @@ function* writeDirectory(walk: Walk, dirFd: number, name: string, prefix: string
   }
 }
 
+/** What is written: something in an open directory, or ("") what is open itself; "." is the directory, and all in it. */
+export interface Start {
+  dirFd: number
+  name: string
+  /** What it is called in the archive; "." for what is in a directory, without its name. */
+  path: string
+}
+
 /**
  * The archive, piece after piece; each piece is the consumer's. Throws ToyboxError, and SyscallError for what cannot be
  * read.
  */
-export function* writeLayer(options: WriteOptions): Generator<Uint8Array> {
-  const { source } = options
+export function* writeTree({ dirFd, name, path }: Start, options: WalkOptions): Generator<Uint8Array> {
+  const walk: Walk = { options, seen: new Map() }
+  if (path === ".") {
+    const stat = exactStat(dirFd, name)
+    if (stat === null) throw new ToyboxError("the directory is gone")
+    yield writeHeader({ ...entryOf(walk, stat, "directory", "./"), xattrs: xattrsOf(dirFd, name) })
+    yield* writeDirectory(walk, dirFd, name, "")
+  } else yield* writeEntry(walk, dirFd, name, path)
+  yield END_OF_ARCHIVE
+}
+
+/** As writeTree, of a tree by its path. */
+export function* writeLayer({ source, ...options }: WriteOptions): Generator<Uint8Array> {
   const fd = call("openat", AT_FDCWD, source, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
   try {
-    const walk: Walk = { options, seen: new Map() }
-    const stat = exactStat(fd, ".")
-    if (stat === null) throw new ToyboxError(`${source} is gone`)
-    yield writeHeader({ ...entryOf(walk, stat, "directory", "./"), xattrs: xattrsOf(fd, ".") })
-    yield* writeDirectory(walk, fd, ".", "")
-    yield END_OF_ARCHIVE
+    yield* writeTree({ dirFd: fd, name: ".", path: "." }, options)
   } finally {
     close(fd)
   }

@@ -19,6 +19,8 @@ export interface WrittenEntry {
   readonly major?: number
   readonly minor?: number
   readonly xattrs?: readonly (readonly [name: string, value: string])[]
+  /** The size with the holes, where the content is a map and what lies between them: GNU sparse, version 1.0. */
+  readonly sparseSize?: number
 }
 
 const TYPEFLAGS: Readonly<Record<EntryType, string>> = {
@@ -74,6 +76,10 @@ function paxRecordsOf(entry: WrittenEntry): string {
   if (size > LARGEST_LONG) records.push(["size", String(size)])
   if (mtime < 0 || mtime > LARGEST_LONG || mtimeNanoseconds > 0) {
     records.push(["mtime", decimalTime(mtime, mtimeNanoseconds)])
+  }
+  if (entry.sparseSize !== undefined) {
+    records.push(["GNU.sparse.major", "1"], ["GNU.sparse.minor", "0"])
+    records.push(["GNU.sparse.name", path], ["GNU.sparse.realsize", String(entry.sparseSize)])
   }
   for (const [name, value] of xattrs) records.push([`SCHILY.xattr.${name}`, value])
   const text = records.map(([keyword, value]) => paxRecord(keyword, value)).join("")
