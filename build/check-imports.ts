@@ -30,7 +30,8 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "src/paths.ts",
     "src/state-file.ts",
   ],
-  "src/cli": ["src/container", "src/image"],
+  "src/copy": ["src/container", "src/image"],
+  "src/cli": ["src/container", "src/image", "src/copy"],
   "src/main.ts": ["src/cli"],
   build: ["src/security"],
 }

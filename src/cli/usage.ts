@@ -5,6 +5,7 @@ import { print } from "../log.ts"
 import type { OptionDefinitions } from "./argv.ts"
 import { LOAD_OPTIONS, PUSH_OPTIONS, SAVE_OPTIONS, TAG_OPTIONS } from "./commands/archive-options.ts"
 import { CACHE_OPTIONS } from "./commands/cache-options.ts"
+import { COPY_OPTIONS } from "./commands/copy-options.ts"
 import { DOCTOR_OPTIONS } from "./commands/doctor-options.ts"
 import { EXEC_OPTIONS } from "./commands/exec-options.ts"
 import { IMAGES_OPTIONS, PULL_OPTIONS, RMI_OPTIONS } from "./commands/images-options.ts"
@@ -69,6 +70,13 @@ export const COMMANDS: Record<string, CommandDef> = {
     args: args(TOP_OPTIONS, {
       container: { type: "positional", required: true, description: "Name or id" },
       options: { type: "positional", required: false, description: "Of ps: -ef (the default), aux, -o pid,user,args" },
+    }),
+  }),
+  cp: defineCommand({
+    meta: { name: "cp", description: "Copy files between a container and this machine" },
+    args: args(COPY_OPTIONS, {
+      source: { type: "positional", required: true, description: "CONTAINER:PATH, PATH, or - for a tar archive" },
+      destination: { type: "positional", required: true, description: "The same, one of the two in a container" },
     }),
   }),
   diff: defineCommand({

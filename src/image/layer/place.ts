@@ -41,8 +41,8 @@ export function componentsOf(path: string, what = "its name"): string[] {
   return components
 }
 
-/** dev_t as the C library has it: makedev(3). */
-function deviceNumber({ major, minor }: TarEntry): number {
+/** dev_t as the C library has it: makedev(3). Throws EntryError. */
+export function deviceNumber({ major, minor }: TarEntry): number {
   if (major < 0 || major > 0xfff || minor < 0 || minor > 0xfffff) {
     throw new EntryError(`its device number ${major}:${minor} is out of range`)
   }

@@ -1,0 +1,126 @@
+/** The root file system of a container, for commands that look into it from outside. */
+import { callResult, failure } from "../../ffi/call.ts"
+import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { close, exists, open, stat, tryLock } from "../../ffi/fs.ts"
+import { ToyboxError } from "../errors.ts"
+import { ListFailure, mountRoot } from "../launch/index.ts"
+import type { Spec } from "../oci/runtime.ts"
+import { overlayLayout, overlaySteps } from "../overlay/layout.ts"
+import type { Paths } from "../paths.ts"
+import { isThere } from "./namespaces.ts"
+import { recover } from "./recover.ts"
+import {
+  type ContainerRecord,
+  containerPath,
+  type RunningRecord,
+  readRecord,
+  readRunning,
+  resolveId,
+  startTime,
+} from "./state.ts"
+
+/** What is open of a container: to be used with openat2(2) and RESOLVE_IN_ROOT only. */
+export interface LookedInto {
+  record: ContainerRecord
+  /** O_PATH. */
+  rootFd: number
+  /** With all that is mounted in it; else its layers only. */
+  running: boolean
+  close(): void
+}
+
+// Above what toybox opens by itself.
+const FREE_FDS = 64
+
+/** Before it enters its own a process still has the root of the toybox that started it, which must not be taken for it. */
+function isOwnRoot(rootFd: number): boolean {
+  const [theirs, ours] = [stat("", AT_EMPTY_PATH, rootFd), stat("/")]
+  return theirs === null || (theirs.dev === ours?.dev && theirs.ino === ours.ino)
+}
+
+/**
+ * The root as the container's first process has it, in its mount namespace: proc_pid_root(5). Throws ToyboxError where it
+ * has ended.
+ */
+function runningRoot({ pid, startTime: started }: RunningRecord): number {
+  const ended = (cause?: unknown) => new ToyboxError("the container is being started, or has just ended", { cause })
+  const pidFd = callResult("pidfd_open", pid, 0)
+  if (pidFd < 0) throw ended(failure("pidfd_open", pidFd, pid))
+  try {
+    const rootFd = callResult("openat", AT_FDCWD, `/proc/${pid}/root`, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
+    if (rootFd < 0) throw ended(failure("open", rootFd, `/proc/${pid}/root`))
+    // While the process behind the pidfd lives, its number is nobody else's.
+    if (startTime(pid) === started && isThere(pidFd) && !isOwnRoot(rootFd)) return rootFd
+    close(rootFd)
+    throw ended()
+  } finally {
+    close(pidFd)
+  }
+}
+
+/** Its layers, mounted detached: gone from the machine when the descriptor is closed. */
+async function mountedLayers(directory: string, { lower, below = [] }: ContainerRecord): Promise<number> {
+  const layout = overlayLayout(directory)
+  const copy = () => open(layout.upper, O_PATH | O_DIRECTORY)
+  if (lower === undefined) return copy()
+  if (!exists(lower)) throw new ToyboxError(`what the container stands on is gone: ${lower}`)
+  const { inDirectory, linkLayers, lowerNames } = await import("../overlay/links.ts")
+  const links = `${directory}/layers`
+  if (below.length > 0 && !exists(links)) linkLayers(links, [lower, ...below])
+  const layers = below.length > 0 ? { below, links: lowerNames(below.length + 1) } : null
+  const steps = overlaySteps(lower, layout, false, exists(layout.upper) ? null : stat(lower), layers)
+  try {
+    return inDirectory(layers ? links : directory, () => mountRoot(steps, FREE_FDS))
+  } catch (error) {
+    // Where overlayfs is refused now it was then, and the upper directory is the whole root.
+    if (error instanceof ListFailure && below.length === 0 && error.calls[error.index]?.name.startsWith("fs"))
+      return copy()
+    const { explainFailure } = await import("../launch/report.ts")
+    throw explainFailure(error)
+  } finally {
+    for (const taken of [0, 1, 2]) close(FREE_FDS + taken)
+  }
+}
+
+/** Opens the root of a container that runs or has ended, by name or id. Throws ToyboxError. */
+export async function lookInto(paths: Paths, reference: string): Promise<LookedInto> {
+  recover(paths)
+  const id = resolveId(paths, reference)
+  const running = readRunning(paths, id)
+  const record = readRecord(paths, id)
+  if (record === null) throw new ToyboxError(`container ${reference} is being made or removed`)
+  if (running !== null) {
+    const rootFd = runningRoot(running)
+    return { record, rootFd, running: true, close: () => close(rootFd) }
+  }
+  const directory = containerPath(paths, id)
+  // An upper directory is mounted once at a time: overlayfs.rst, "Sharing and copying layers".
+  const lock = open(directory, O_RDONLY | O_DIRECTORY)
+  try {
+    if (!tryLock(lock)) throw new ToyboxError(`container ${reference} is being looked into by another toybox`)
+    const rootFd = await mountedLayers(directory, record)
+    return {
+      record,
+      rootFd,
+      running: false,
+      close() {
+        close(rootFd)
+        close(lock)
+      },
+    }
+  } catch (error) {
+    close(lock)
+    throw error
+  }
+}
+
+/** Where something of the host's would be mounted that `path` lies in or is, while the container runs; null for nowhere. */
+export function mountedAt({ mounts }: Spec, directory: string, path: string) {
+  const holds = (destination: string) => path === destination || path.startsWith(`${destination.replace(/\/$/, "")}/`)
+  const isOwn = (source: string) => source.startsWith(`${directory}/`)
+  return (
+    mounts.findLast(
+      ({ type, source, destination }) => (type === "bind" || type === "none") && !isOwn(source) && holds(destination),
+    ) ?? null
+  )
+}

@@ -1,0 +1,231 @@
+/** Files between this machine and a container, as one tar stream from one tree to the other. */
+
+import { errnoName, isErrno, SyscallError } from "../../ffi/errno.ts"
+import { close } from "../../ffi/fs.ts"
+import { lookInto, mountedAt } from "../container/look-into.ts"
+import { containerPath } from "../container/state.ts"
+import { ToyboxError } from "../errors.ts"
+import { shownName } from "../image/layer/binary.ts"
+import { EntryError } from "../image/layer/errors.ts"
+import { exactStat } from "../image/layer/exact-stat.ts"
+import { type TarEntry, TarError, type TarSink } from "../image/layer/tar/entry.ts"
+import { createTarReader } from "../image/layer/tar/reader.ts"
+import { writeTree } from "../image/layer/writer.ts"
+import { notice } from "../log.ts"
+import type { Paths } from "../paths.ts"
+import type { Address } from "./address.ts"
+import { splitPath } from "./address.ts"
+import { type CopyPlacer, createCopyPlacer } from "./place.ts"
+import {
+  containerTree,
+  findDestination,
+  hostTree,
+  openDirectory,
+  openSource,
+  pathInside,
+  type Source,
+  shownPath,
+  type Tree,
+} from "./tree.ts"
+
+export interface CopyRequest {
+  from: Exclude<Address, { kind: "stream" }>
+  to: Exclude<Address, { kind: "stream" }>
+  /** Owners stay what they are, as numbers. */
+  archive: boolean
+  /** The symlink that the source may be is followed. */
+  follow: boolean
+}
+
+/** Opens an end. A stopped container has nothing mounted: what is a volume's is not looked for below it. Throws ToyboxError. */
+async function openTree(paths: Paths, address: CopyRequest["from"]): Promise<{ tree: Tree; close(): void }> {
+  if (address.kind === "host") return { tree: hostTree, close() {} }
+  const { record, rootFd, running, close } = await lookInto(paths, address.container)
+  const tree = containerTree(rootFd, address.container)
+  if (running) return { tree, close }
+  const refuse = (path: string) => {
+    const mount = mountedAt(record.spec, containerPath(paths, record.id), path)
+    if (mount === null) return
+    close()
+    throw new ToyboxError(`${address.container} does not run, and ${mount.destination} is mounted only while it does`, {
+      hint: `what is there is in ${mount.source}`,
+    })
+  }
+  const shown = (path: string) => Buffer.from(path, "latin1").toString("utf8")
+  refuse(shown(splitPath(address.path).whole).replace(/\/\/+/g, "/"))
+  return {
+    tree: {
+      ...tree,
+      open(path, flags) {
+        const fd = tree.open(path, flags)
+        if (fd >= 0) refuse(shown(pathInside(rootFd, fd)))
+        return fd
+      },
+    },
+    close,
+  }
+}
+
+const SET_ID = 0o6000
+
+/**
+ * What an entry becomes. Without `archive` everything is root's. With another owner a program must not have the rights that
+ * the set-id bits give it; what comes out of a container brings no rights, and no devices, to this machine.
+ */
+function adjustment(toHost: boolean, archive: boolean): (entry: TarEntry) => TarEntry | null {
+  if (archive) return (entry) => entry
+  return (entry) => {
+    if (toHost && (entry.type === "character" || entry.type === "block")) {
+      notice(`${shownName(entry.path)} is left out: a device comes with --archive only`)
+      return null
+    }
+    const isOther = entry.uid !== 0 || entry.gid !== 0
+    const mode = entry.type === "file" && (isOther || toHost) ? entry.mode & ~SET_ID : entry.mode
+    const xattrs = toHost
+      ? new Map([...(entry.xattrs ?? [])].filter(([name]) => name.startsWith("user.")))
+      : entry.xattrs
+    return { ...entry, uid: 0, gid: 0, mode, xattrs }
+  }
+}
+
+/** The sink, with a note of where it is for errors; the content of files is counted. */
+function watched(sink: TarSink, note: (path: string) => void, count: (bytes: number) => void): TarSink {
+  return {
+    entry(entry, content) {
+      note(entry.path)
+      count(content?.length ?? 0)
+      sink.entry(entry, content)
+    },
+    data(bytes) {
+      count(bytes.length)
+      sink.data(bytes)
+    },
+    end: sink.end,
+  }
+}
+
+/** What happened, as one error; `path` is what was being copied. */
+function explained(error: unknown, to: string, path: string | null): unknown {
+  const what = path === null ? to : `${shownName(path)} to ${to}`
+  if (error instanceof TarError) return new ToyboxError(`the archive ${error.message}`)
+  if (error instanceof EntryError) return new ToyboxError(`cannot copy ${what}: ${error.message}`)
+  if (!(error instanceof SyscallError)) return error
+  if (isErrno(error, "ENOSPC", "EDQUOT"))
+    return new ToyboxError(`cannot copy ${what}: the disk is full (${errnoName(error.errno)})`, {
+      hint: "what was copied before is whole",
+    })
+  if (isErrno(error, "EROFS")) return new ToyboxError(`cannot copy ${what}: it is read-only there`)
+  return new ToyboxError(`cannot copy ${what}`, { cause: error })
+}
+
+/** Puts a stream of tar into a directory of a tree; returns the bytes of its files. */
+async function placeStream(
+  stream: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  placer: CopyPlacer,
+  to: string,
+): Promise<number> {
+  let path: string | null = null
+  let bytes = 0
+  const note = (current: string) => {
+    path = current
+  }
+  const count = (more: number) => {
+    bytes += more
+  }
+  const reader = createTarReader(watched(placer, note, count))
+  try {
+    for await (const chunk of stream) reader.push(chunk)
+    reader.finish()
+    path = null
+    placer.finish()
+  } catch (error) {
+    throw explained(error, to, path)
+  } finally {
+    placer.close()
+  }
+  return bytes
+}
+
+const identity = (dirFd: number, name: string): string => {
+  const stat = exactStat(dirFd, name)
+  return stat === null ? "" : `${stat.dev}/${stat.ino}`
+}
+
+async function place(to: Tree, source: Source, { to: address, archive }: CopyRequest): Promise<number> {
+  const { directory, name } = findDestination(to, address.path, source)
+  const directoryFd = openDirectory(to, directory)
+  // What is copied into itself would never end.
+  const start = identity(source.dirFd, source.name)
+  const end = identity(directoryFd, ".")
+  const target =
+    to.rootFd === null
+      ? { rootFd: directoryFd, directory: "", follow: false }
+      : { rootFd: to.rootFd, directory, follow: true }
+  const placer = createCopyPlacer(target, adjustment(to.rootFd === null, archive))
+  const omits = (stat: { dev: string; ino: number }) => {
+    const key = `${stat.dev}/${stat.ino}`
+    return key === placer.top() || (key === end && key !== start)
+  }
+  try {
+    const stream = writeTree({ ...source, path: name }, { whiteouts: "none", sparse: true, omits })
+    return await placeStream(stream, placer, shownPath(to, address.path))
+  } finally {
+    close(directoryFd)
+  }
+}
+
+/** Copies; returns the bytes of the files. Throws ToyboxError. */
+export async function copy(paths: Paths, request: CopyRequest): Promise<number> {
+  const from = await openTree(paths, request.from)
+  try {
+    const source = openSource(from.tree, request.from.path, request.follow)
+    try {
+      const to = await openTree(paths, request.to)
+      try {
+        return await place(to.tree, source, request)
+      } finally {
+        to.close()
+      }
+    } finally {
+      close(source.dirFd)
+    }
+  } finally {
+    from.close()
+  }
+}
+
+/** As a tar stream, owners and all. Throws ToyboxError. */
+export async function* copyOut(paths: Paths, from: CopyRequest["from"], follow: boolean): AsyncGenerator<Uint8Array> {
+  const { tree, close: closeTree } = await openTree(paths, from)
+  try {
+    const source = openSource(tree, from.path, follow)
+    try {
+      yield* writeTree(source, { whiteouts: "none" })
+    } finally {
+      close(source.dirFd)
+    }
+  } finally {
+    closeTree()
+  }
+}
+
+/** A tar stream, plain, into a directory of a container that is there; returns the bytes of its files. Throws ToyboxError. */
+export async function copyIn(
+  paths: Paths,
+  stream: AsyncIterable<Uint8Array>,
+  to: Extract<Address, { kind: "container" }>,
+): Promise<number> {
+  const { tree, close: closeTree } = await openTree(paths, to)
+  try {
+    const { whole } = splitPath(to.path)
+    close(openDirectory(tree, whole))
+    const target = { rootFd: tree.rootFd as number, directory: whole, follow: true }
+    return await placeStream(
+      stream,
+      createCopyPlacer(target, (entry) => entry),
+      shownPath(tree, whole),
+    )
+  } finally {
+    closeTree()
+  }
+}
