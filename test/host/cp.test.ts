@@ -20,7 +20,10 @@ import { join } from "node:path"
 import { call } from "../../ffi/call.ts"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { listing } from "../helpers/listing.ts"
+import { tarOf } from "../helpers/oci-layout.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { makeRoot } from "../helpers/root.ts"
+import { dockerArchive, layerOf } from "../helpers/saved.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { stateRoot, toybox, toyboxBytes } from "../helpers/toybox.ts"
 import { fingerprint } from "../helpers/tree.ts"
@@ -219,6 +222,36 @@ describe.skipIf(!isRoot)("files of a container", () => {
       expect({ exitCode, stderr }).toMatchObject({ exitCode: 125, stderr: expect.stringContaining(volume) })
     }
     await toybox(["rm", "-f", name])
+  })
+
+  test("the layers of an image are seen as one", async () => {
+    const layers = [
+      tarOf(makeRoot()),
+      layerOf(
+        { name: "srv/low", content: "low" },
+        { name: "srv/both", content: "low" },
+        { name: "srv/gone", content: "" },
+      ),
+      layerOf({ name: "srv/both", content: "top" }, { name: "srv/.wh.gone", content: "" }),
+    ]
+    const file = join(temporaryDirectory("image"), "image.tar")
+    writeFileSync(file, dockerArchive([{ layers, tags: ["example.org/cp:1"] }]))
+    expect(await toybox(["load", "-q", "-i", file])).toMatchObject({ exitCode: 0 })
+    await toybox(ownRun("--name", "cp-layers", "example.org/cp:1", "sh", "-c", "echo own > /srv/own"))
+    for (let i = 0; i < 2; i++) {
+      const out = temporaryDirectory("out")
+      await copies("cp-layers:/srv/.", out)
+      const found = readdirSync(out).map((name) => [name, readFileSync(join(out, name), "utf8")])
+      expect(found.sort()).toEqual([
+        ["both", "top"],
+        ["low", "low"],
+        ...(i > 0 ? [["new", "top"]] : []),
+        ["own", "own\n"],
+      ])
+      await copies(join(out, "both"), "cp-layers:/srv/new")
+    }
+    await toybox(["rm", "cp-layers"])
+    await toybox(["rmi", "example.org/cp:1"])
   })
 
   test("a disk that becomes full is told, and leaves no half of a file", async () => {
