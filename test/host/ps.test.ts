@@ -54,6 +54,37 @@ describe.skipIf(!isRoot)("ps", () => {
     ])
   })
 
+  test("--format shows docker's columns; -n, -l and -s are docker's, too", async () => {
+    await run("--name", "older", "-l", "tier=db", "base", "sh", "-c", "head -c 5000 /dev/zero > /five; exit 7")
+    const running = await started("--name", "newer")
+    const of = async (...words: string[]) => (await toybox(["ps", ...words])).stdout
+    expect(await of("--format", "{{.Names}}\\t{{.State}}")).toBe("newer\trunning\n")
+    expect(await of("-a", "--format", '{{.Names}}/{{.Label "tier"}}/{{.Image}}')).toBe("newer//base\nolder/db/base\n")
+    expect(await of("-a", "--format", "{{.Status}}")).toMatch(/^Up \d+ seconds?\nExited \(7\) \d+ seconds? ago\n$/)
+    const [head, first] = (await of("--format", "table {{.ID}}\\t{{.Names}}\\t{{.CreatedAt}}")).split("\n")
+    expect(head).toMatch(/^CONTAINER ID {3}NAMES {3}CREATED AT$/)
+    expect(first).toMatch(/^[0-9a-f]{12} {3}newer {3}\d{4}-\d\d-\d\d \d\d:\d\d:\d\d \+0000 UTC$/)
+    const [row] = (await of("--format", "json", "--no-trunc")).split("\n").map((line) => line && JSON.parse(line))
+    expect(row).toMatchObject({
+      Names: "newer",
+      Command: '"sh -c echo ready; read line; exit 3"',
+      Size: "",
+      Labels: "",
+    })
+    expect(row.ID).toHaveLength(64)
+    expect(await of("-l", "-q", "--no-trunc")).toBe(`${row.ID}\n`)
+    running.stdin.end()
+    await running.wait()
+    expect(await of("-n", "1", "--format", "{{.Names}}")).toBe("newer\n")
+    expect(await of("-n", "5", "--format", "{{.Names}}")).toBe("newer\nolder\n")
+    expect(await of("-a", "--format", "{{.Names}} {{.Size}}")).toBe("newer 0 B\nolder 5.0 kB\n")
+    expect(await of("-a", "-s")).toMatch(/ SIZE +NAME\n.*\n.* 5\.0 kB +older\n/)
+    expect((await rows("-a", "-s")).map(({ size }) => size)).toEqual([0, 5000])
+    expect(await toybox(["ps", "--format", "{{if .ID}}"])).toMatchObject({ exitCode: 125 })
+    const inspected = await toybox(["inspect", "-f", "{{.Name}} {{.State.ExitCode}} {{json .Config.Labels}}", "older"])
+    expect(inspected.stdout).toBe('/older 7 {"tier":"db"}\n')
+  })
+
   test("--filter: by name, id, label, status, exit code and what they were made from; a paused one is told", async () => {
     await run("--name", "over", "-l", "tier=db", "base", "sh", "-c", "exit 7")
     const running = await started("--name", "on", "-l", "tier=web", "-l", "blue")

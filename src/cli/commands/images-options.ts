@@ -23,6 +23,11 @@ export const PULL_OPTIONS = {
 export const IMAGES_OPTIONS = {
   quiet: { type: "boolean", alias: "q", description: "Ids only" },
   "no-trunc": { type: "boolean", description: "Full ids" },
+  format: {
+    type: "string",
+    valueHint: "TEMPLATE",
+    description: "Docker's columns: '{{.Repository}}:{{.Tag}}', 'table {{.ID}}\\t{{.Size}}', json",
+  },
   digests: { type: "boolean", description: "Also the digests that registries know them by" },
   json: { type: "boolean", description: "One JSON object a line" },
   help: HELP,

@@ -21,7 +21,7 @@ function statePaths({ strings }: ParsedArgv) {
 
 export async function imagesCommand(words: readonly string[]): Promise<number> {
   const argv = parseArgv(words, IMAGES_OPTIONS)
-  const { booleans, rest } = argv
+  const { booleans, strings, rest } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("images")
   if (rest.length > 0) throw new UsageError(`images takes no arguments, but got "${rest[0]}"`)
   const images = listImages(statePaths(argv))
@@ -29,7 +29,12 @@ export async function imagesCommand(words: readonly string[]): Promise<number> {
   const id = (image: ImageRecord) => (full ? image.id : image.id.slice(7, 19))
   if (booleans.get("json")) print(images.map((image) => JSON.stringify(image)))
   else if (booleans.get("quiet")) print([...new Set(images.map(id))])
-  else {
+  else if (strings.has("format")) {
+    const { IMAGE_TITLES, imageFields } = await import("../docker-fields.ts")
+    const { printFormatted } = await import("../template.ts")
+    const fields = images.map((image) => imageFields(image, full))
+    printFormatted(strings.get("format") ?? "", fields, IMAGE_TITLES)
+  } else {
     const digests = booleans.get("digests") ?? false
     const rows = images.map((image) => [
       shown(isNameless(image) ? "<none>" : familiarName(image)),

@@ -6,6 +6,12 @@ const HELP = { help: { type: "boolean", description: "Show this text" }, ...GLOB
 /** The options of `toybox inspect`. */
 export const INSPECT_OPTIONS = {
   type: { type: "string", valueHint: "container|image", description: "Look among these only" },
+  format: {
+    type: "string",
+    alias: "f",
+    valueHint: "TEMPLATE",
+    description: "Some fields only: '{{.State.Pid}}', '{{json .Config.Env}}'",
+  },
   ...HELP,
 } as const satisfies OptionDefinitions
 

@@ -42,6 +42,13 @@ export async function inspectCommand(words: readonly string[]): Promise<number> 
   const exitCode = await each(rest, (word) => {
     found.push(inspectOne(paths, word, type))
   })
+  const format = strings.get("format")
+  if (format !== undefined) {
+    const { parseTemplate, render } = await import("../template.ts")
+    const template = parseTemplate(format)
+    print(found.map((value) => render(template, value)))
+    return exitCode
+  }
   // As docker does: what was found is an array in any case.
   print([JSON.stringify(found, null, 4)])
   return exitCode

@@ -1,0 +1,97 @@
+/** Containers and images as docker's ps and images show them: what --format can name. */
+import type { Summary } from "../container/list.ts"
+import { writtenBytes } from "../container/observe/size.ts"
+import { readRecord } from "../container/state.ts"
+import { formatBytes } from "../image/progress.ts"
+import { type ImageRecord, isNameless } from "../image/store/records.ts"
+import type { Paths } from "../paths.ts"
+import { familiarName, isReference } from "./image.ts"
+import { ago, shown } from "./table.ts"
+
+const two = (value: number) => String(value).padStart(2, "0")
+
+/** A time as Go prints it: 2006-01-02 15:04:05 +0000 UTC. */
+export function goTime(iso: string): string {
+  const time = new Date(iso)
+  const day = [time.getUTCFullYear(), two(time.getUTCMonth() + 1), two(time.getUTCDate())].join("-")
+  const clock = [time.getUTCHours(), time.getUTCMinutes(), time.getUTCSeconds()].map(two).join(":")
+  return `${day} ${clock} +0000 UTC`
+}
+
+/** "Up 5 minutes", "Exited (0) 2 hours ago": docker's words. */
+function dockerStatus({ status, exitCode, started, finished }: Summary): string {
+  const since = started ? ` ${ago(started).replace(/ ago$/, "")}` : ""
+  if (status === "running") return `Up${since}`
+  if (status === "paused") return `Up${since} (Paused)`
+  if (status === "exited") return `Exited (${exitCode})${finished ? ` ${ago(finished)}` : ""}`
+  return `${String(status).slice(0, 1).toUpperCase()}${String(status).slice(1)}`
+}
+
+export interface FieldOptions {
+  full: boolean
+  /** Whether sizes are wanted, which are costly. */
+  sizes: boolean
+}
+
+/** The titles of docker ps. */
+export const CONTAINER_TITLES = {
+  ID: "CONTAINER ID",
+  Names: "NAMES",
+  CreatedAt: "CREATED AT",
+  RunningFor: "CREATED",
+  LocalVolumes: "LOCAL VOLUMES",
+}
+
+export function containerFields(paths: Paths, summary: Summary, { full, sizes }: FieldOptions): object {
+  const { id, name, image, command, created, labels, status } = summary
+  const line = shown(command.join(" "))
+  const mounts = () =>
+    (readRecord(paths, id)?.spec.mounts ?? []).flatMap(({ type, source, destination }) =>
+      (type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)
+        ? [{ source, destination }]
+        : [],
+    )
+  const hidden = (Label: (key: string) => string) => Object.defineProperty({}, "Label", { value: Label })
+  return Object.assign(
+    // Not of what {{json .}} shows.
+    hidden((key) => labels[key] ?? ""),
+    {
+      Command: JSON.stringify(full || line.length <= 20 ? line : `${line.slice(0, 19)}…`),
+      CreatedAt: goTime(created),
+      ID: full ? id : id.slice(0, 12),
+      Image: shown(image),
+      Labels: Object.entries(labels)
+        .map(([key, value]) => shown(`${key}=${value}`))
+        .join(","),
+      Mounts: mounts()
+        .map(({ source }) => source)
+        .join(","),
+      Names: name,
+      RunningFor: ago(created),
+      Size: sizes ? formatBytes(writtenBytes(paths, id)) : "",
+      State: status,
+      Status: dockerStatus(summary),
+    },
+  )
+}
+
+/** The titles of docker images. */
+export const IMAGE_TITLES = { ID: "IMAGE ID", CreatedAt: "CREATED AT", CreatedSince: "CREATED" }
+
+export function imageFields(image: ImageRecord, full: boolean): object {
+  const name = isNameless(image) ? "" : familiarName(image)
+  const tag = isReference(image) ? (/:([^:/@]+)$/.exec(name.replace(/@.*$/, ""))?.[1] ?? "<none>") : "<none>"
+  const isDated = Date.parse(image.created ?? "") > 0
+  return {
+    CreatedAt: isDated ? goTime(image.created ?? "") : "",
+    CreatedSince: isDated ? ago(image.created ?? "") : "",
+    Digest: image.digest,
+    ID: full ? image.id : image.id.slice(7, 19),
+    Platform: image.platform,
+    Repository: shown(
+      name === "" ? "<none>" : isReference(image) ? name.replace(/@.*$/, "").replace(/:[^:/]*$/, "") : name,
+    ),
+    Size: formatBytes(image.size),
+    Tag: tag,
+  }
+}
