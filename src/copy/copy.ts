@@ -111,7 +111,7 @@ function explained(error: unknown, to: string, path: string | null): unknown {
   if (error instanceof EntryError) return new ToyboxError(`cannot copy ${what}: ${error.message}`)
   if (!(error instanceof SyscallError)) return error
   if (isErrno(error, "ENOSPC", "EDQUOT"))
-    return new ToyboxError(`cannot copy ${what}: the disk is full (${errnoName(error.errno)})`, {
+    return new ToyboxError(`cannot copy ${what}: the disk is full (${error.errno})`, {
       hint: "what was copied before is whole",
     })
   if (isErrno(error, "EROFS")) return new ToyboxError(`cannot copy ${what}: it is read-only there`)
