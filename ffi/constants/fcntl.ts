@@ -28,6 +28,7 @@ export const RESOLVE_NO_SYMLINKS = 0x04
 export const RESOLVE_BENEATH = 0x08
 export const RESOLVE_IN_ROOT = 0x10
 
+export const F_GETFD = 1
 export const F_SETFD = 2
 export const F_DUPFD_CLOEXEC = 1030
 export const F_SETFL = 4

@@ -5,7 +5,7 @@ import { type CgroupIo, hostIo } from "./io.ts"
 import { freeze, isFrozen, killAll, listPids, thaw } from "./kill.ts"
 import type { CgroupHandle, CgroupPlan, CgroupRequest, JoinTarget } from "./plan.ts"
 import { removeDirectory } from "./remove.ts"
-import { type CgroupStats, readMemoryLimit, readOomKills, readStats } from "./stats.ts"
+import { type CgroupStats, type FinalUsage, readFinalUsage, readMemoryLimit, readOomKills, readStats } from "./stats.ts"
 import { readCpusetLevels } from "./v1/cpuset.ts"
 import { planV1, wantsCpuset } from "./v1/plan.ts"
 import { readV2Facts } from "./v2/facts.ts"
@@ -18,6 +18,7 @@ export interface CgroupManager {
   readonly handle: CgroupHandle
   readonly join: JoinTarget
   stats(): CgroupStats
+  finalUsage(): FinalUsage
   oomKills(): number
   /** Bytes; null for none. */
   memoryLimit(): number | null
@@ -124,6 +125,7 @@ export function openCgroup(handle: CgroupHandle, io: CgroupIo = hostIo): CgroupM
     handle,
     join: joinOf(handle),
     stats: () => readStats(handle, io),
+    finalUsage: () => readFinalUsage(handle, io),
     oomKills: () => readOomKills(handle, io),
     memoryLimit: () => readMemoryLimit(handle, io),
     freeze: () => freeze(handle, io),

@@ -139,6 +139,41 @@ export function readStats(handle: CgroupHandle, io: CgroupIo): CgroupStats {
   return handle.version === 2 ? v2Stats(read) : v1Stats(read)
 }
 
+/** What a container has used from its beginning to its end; null as in CgroupStats. */
+export interface FinalUsage {
+  readonly memoryPeakBytes: number | null
+  readonly cpuUsageUsec: number | null
+  /** CPU periods in which it ran, and those of them in which it was held back. */
+  readonly periods: number | null
+  readonly throttledPeriods: number | null
+  readonly throttledUsec: number | null
+  /** How many processes could not be made because of its limit. */
+  readonly pidsLimitHits: number | null
+  /** Microseconds in which a process of it waited. */
+  readonly pressureUsec: Readonly<Record<"cpu" | "memory" | "io", number | null>>
+}
+
+/** Reads that, from as few files as there can be: it is done at every container's end. */
+export function readFinalUsage(handle: CgroupHandle, io: CgroupIo): FinalUsage {
+  const read = reader(handle, io)
+  const isUnified = handle.version === 2
+  const cpu = read(isUnified ? "unified" : "cpu", "cpu.stat")
+  const waited = (file: string) => (isUnified ? (pressure(read("unified", file))?.someTotalUsec ?? null) : null)
+  return {
+    memoryPeakBytes: single(isUnified ? read("unified", "memory.peak") : read("memory", "memory.max_usage_in_bytes")),
+    cpuUsageUsec: isUnified ? keyed(cpu, "usage_usec") : times(1e-3, single(read("cpuacct", "cpuacct.usage"))),
+    periods: keyed(cpu, "nr_periods"),
+    throttledPeriods: keyed(cpu, "nr_throttled"),
+    throttledUsec: isUnified ? keyed(cpu, "throttled_usec") : times(1e-3, keyed(cpu, "throttled_time")),
+    pidsLimitHits: keyed(read(isUnified ? "unified" : "pids", "pids.events"), "max"),
+    pressureUsec: {
+      cpu: waited("cpu.pressure"),
+      memory: waited("memory.pressure"),
+      io: waited("io.pressure"),
+    },
+  }
+}
+
 /** How many processes were killed for want of memory: `oom_kill` of memory.events (v2) or memory.oom_control (v1, 4.13). */
 export function readOomKills(handle: CgroupHandle, io: CgroupIo): number {
   const read = reader(handle, io)

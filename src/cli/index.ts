@@ -13,6 +13,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   cp: async (words) => (await import("./commands/copy.ts")).copyCommand(words),
   diff: async (words) => (await import("./commands/diff.ts")).diffCommand(words),
   stats: async (words) => (await import("./commands/stats.ts")).statsCommand(words),
+  why: async (words) => (await import("./commands/why.ts")).whyCommand(words),
   doctor: async (words) => (await import("./commands/doctor.ts")).doctorCommand(words),
   completion: async (words) => (await import("./commands/completion.ts")).completionCommand(words),
   rm: async (words) => (await import("./commands/rm.ts")).rmCommand(words),

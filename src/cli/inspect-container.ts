@@ -2,7 +2,7 @@
 
 import { summaryOf } from "../container/list.ts"
 import { logPath } from "../container/log-files.ts"
-import { containerPath, readRecord } from "../container/state.ts"
+import { containerPath, readRecord, readResult } from "../container/state.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Mount } from "../oci/runtime.ts"
 import { overlayLayout } from "../overlay/layout.ts"
@@ -46,6 +46,8 @@ export function inspectContainer(paths: Paths, id: string): object {
       StartedAt: summary.started ?? NEVER,
       FinishedAt: summary.finished ?? NEVER,
     },
+    // Ours: what toybox why tells of.
+    Result: summary.status === "exited" ? readResult(paths, id) : null,
     Image: record.image,
     LogPath: detached ? logPath(directory, 0) : "",
     Name: `/${record.name}`,

@@ -1,5 +1,6 @@
 /** The command line of `run` → a container request. */
 import { callResult, scratch } from "../../ffi/call.ts"
+import { F_GETFD } from "../../ffi/constants/fcntl.ts"
 import { RLIMIT_NAMES } from "../../ffi/constants/resource.ts"
 import { readText } from "../../ffi/fs.ts"
 import { isTerminal, windowSize } from "../../ffi/tty.ts"
@@ -50,7 +51,7 @@ export function workingDirectory(text: string | undefined): string {
 
 /** Options that need nothing of flags/rare.ts. */
 const COMMON = new Set(
-  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name detach rm cidfile checksum pull ca platform insecure quiet explain trace help root debug".split(
+  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name detach rm cidfile result-fd checksum pull ca platform insecure quiet explain trace help root debug".split(
     " ",
   ),
 )
@@ -74,6 +75,19 @@ async function readRare(argv: ParsedArgv, paths: Paths): Promise<RareOptions> {
     if (!COMMON.has(name)) return (await import("./flags/rare.ts")).rareOptions(argv, paths, limits)
   }
   return noRareOptions(limits)
+}
+
+/** The number of a descriptor that the caller has opened for us. */
+function resultFd(text: string | undefined, detached: boolean): number | null {
+  if (text === undefined) return null
+  if (detached)
+    throw new UsageError("--result-fd does not go with --detach", { hint: "toybox wait NAME, then toybox why NAME" })
+  const fd = /^\d{1,6}$/.test(text) ? Number(text) : -1
+  if (fd < 1 || callResult("fcntl", fd, F_GETFD) < 0)
+    throw new UsageError(`--result-fd: ${text} is not the number of an open file`, {
+      hint: "run --result-fd 3 … 3>FILE",
+    })
+  return fd
 }
 
 /** What needs the caller's terminal, or this process. */
@@ -115,6 +129,8 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
       terminal || strings.has("detach-keys") ? parseDetachKeys(strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS) : [],
     stopSignal: rare.stopSignal,
     names: rare.names,
+    obtainedMs: 0,
+    resultFd: resultFd(strings.get("result-fd"), booleans.get("detach") ?? false),
     cgroupParent: parent === undefined ? null : cgroupPath("--cgroup-parent", parent),
     cgroups,
     mountinfo,

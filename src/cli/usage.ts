@@ -13,7 +13,7 @@ import { INFO_OPTIONS, VERSION_OPTIONS } from "./commands/info-options.ts"
 import { HISTORY_OPTIONS, INSPECT_OPTIONS } from "./commands/inspect-options.ts"
 import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
 import { LOGS_OPTIONS } from "./commands/logs-options.ts"
-import { DIFF_OPTIONS, STATS_OPTIONS, TOP_OPTIONS } from "./commands/observe-options.ts"
+import { DIFF_OPTIONS, STATS_OPTIONS, TOP_OPTIONS, WHY_OPTIONS } from "./commands/observe-options.ts"
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
@@ -82,6 +82,10 @@ export const COMMANDS: Record<string, CommandDef> = {
   diff: defineCommand({
     meta: { name: "diff", description: "Show what a container added, changed and deleted" },
     args: args(DIFF_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
+  }),
+  why: defineCommand({
+    meta: { name: "why", description: "Show why a container ended, and what it used" },
+    args: args(WHY_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
   }),
   stats: defineCommand({
     meta: { name: "stats", description: "Show what running containers use" },

@@ -48,6 +48,7 @@ async function launchSupervised(
   while (readReports(begun.reportFd, reports, false));
   const executed = reports.failures.every(({ index }) => two.calls[index - one.calls.length]?.name === "execve")
   if (executed) {
+    live.record.executed = new Date().toISOString()
     rememberPid(live, reports.pid ?? begun.pid)
     call("write", control, new Uint8Array(1), 1)
     close(control)

@@ -3,7 +3,7 @@ import type { WaitStatus } from "../../ffi/signal.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import type { Paths } from "../paths.ts"
 import { cleanUp } from "./clean-up.ts"
-import { describeEnding } from "./result.ts"
+import { describeEnding, resultOf } from "./result.ts"
 import { containerPath, readRunning, runningPath } from "./state.ts"
 
 /** Records how it ended and gives back what it held, or removes it (--rm). */
@@ -11,7 +11,7 @@ export function finish(paths: Paths, id: string, lockFd: number, status: WaitSta
   const record = readRunning(paths, id)
   if (record === null) return
   const manager = record.cgroup ? openCgroup(record.cgroup) : null
-  const { exitCode, signal, oomKilled } = describeEnding({ status, reports: { failures: [] }, executed: true }, manager)
+  const ending = { status, reports: { failures: [] }, executed: true }
   const live = {
     id,
     directory: containerPath(paths, id),
@@ -22,7 +22,6 @@ export function finish(paths: Paths, id: string, lockFd: number, status: WaitSta
     manager,
     ended: false,
   }
-  const finished = new Date().toISOString()
-  const result = { exitCode, oomKilled, started: record.started, finished, ...(signal ? { signal } : {}) }
-  cleanUp(paths, live, record.autoRemove ? null : result)
+  const result = record.autoRemove ? null : resultOf(ending, record, manager, describeEnding(ending, manager))
+  cleanUp(paths, live, result)
 }

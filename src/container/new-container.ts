@@ -28,6 +28,7 @@ export function enter(request: ContainerRequest, paths: Paths): Live {
     autoRemove: request.autoRemove,
     name: request.name ?? proposal(0),
     cgroup: null,
+    ...(request.obtainedMs > 0 ? { obtainedMs: request.obtainedMs } : {}),
   }
   // First, because it tells the next toybox what there may be to undo, should this one be killed.
   const lock = enterRunning(paths, id, record)

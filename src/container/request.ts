@@ -28,6 +28,10 @@ export interface ContainerRequest {
   mountinfo: string
   requested: RequestedResources
   cidfile: string | undefined
+  /** Milliseconds that it took to bring the root here; 0 where it was. */
+  obtainedMs: number
+  /** Where the result is to be written when it has ended; null for nowhere. */
+  resultFd: number | null
   /** It is supervised by a process of its own. */
   detached: Detached | null
   quiet: boolean

@@ -1,5 +1,6 @@
 /** How a container ended, in a code and in words. */
 import type { CgroupManager } from "../cgroup/manager.ts"
+import type { ContainerResult, RunningRecord } from "./state.ts"
 import type { Ending } from "./supervise.ts"
 
 const SIGKILL = 9
@@ -32,4 +33,17 @@ export function describeEnding({ status, escalated }: Ending, manager: CgroupMan
     oomKilled: true,
     message: exitCode === 128 + SIGKILL ? why : `a process of the container was ${why}`,
   }
+}
+
+/** The record of a container's end. Its cgroup is still there. */
+export function resultOf(ending: Ending, record: RunningRecord, manager: CgroupManager | null, told: Description) {
+  const { started, executed, obtainedMs } = record
+  const { exitCode, signal, oomKilled } = told
+  const result: ContainerResult = { exitCode, oomKilled, started, finished: new Date().toISOString() }
+  if (signal !== undefined) result.signal = signal
+  if (executed !== undefined) result.executed = executed
+  if (obtainedMs !== undefined) result.obtainedMs = obtainedMs
+  if (ending.passedOn !== undefined) result.passedOn = ending.passedOn
+  if (manager) result.usage = manager.finalUsage()
+  return result
 }

@@ -8,7 +8,7 @@ import { writeContainerFiles } from "./files.ts"
 import { enter } from "./new-container.ts"
 import { effectiveHostname, makeSpec } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
-import { describeEnding } from "./result.ts"
+import { describeEnding, resultOf } from "./result.ts"
 import { newRoot } from "./root.ts"
 import { start } from "./start.ts"
 import type { ContainerResult } from "./state.ts"
@@ -18,7 +18,9 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
   // The caller's would close files to the users of the container; the modes below are meant as they stand.
   process.umask(0o022)
   const live = enter(request, paths)
-  let result: ContainerResult
+  const { resultFd } = request
+  let exitCode: number
+  let result: ContainerResult | null = null
   try {
     await writeContainerFiles({
       directory: live.directory,
@@ -31,10 +33,11 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     const spec = makeSpec(request, live.id, live.directory)
     const { ending, manager } = await start(request, paths, live, root, spec, signalFd)
     live.ended = hasOwnPids(spec)
-    const { exitCode, signal, oomKilled, message } = describeEnding(ending, manager)
-    if (message && !request.quiet) notice(message)
-    const finished = new Date().toISOString()
-    result = { exitCode, oomKilled, started: live.record.started, finished, ...(signal ? { signal } : {}) }
+    const told = describeEnding(ending, manager)
+    exitCode = told.exitCode
+    if (told.message && !request.quiet) notice(told.message)
+    // Of what is removed at once nobody asks what it used, unless somebody does.
+    if (!request.autoRemove || resultFd !== null) result = resultOf(ending, live.record, manager, told)
   } catch (error) {
     const { explainFailure } = await import("../launch/report.ts")
     const told = explainFailure(error)
@@ -50,5 +53,6 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     throw told
   }
   cleanUp(paths, live, request.autoRemove ? null : result)
-  return result.exitCode
+  if (resultFd !== null && result) (await import("./result-fd.ts")).tellResult(resultFd, live, result)
+  return exitCode
 }

@@ -49,6 +49,7 @@ export async function start(
     isInit: !request.init && hasOwnPids(spec),
     isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",
     onExec: (actual) => {
+      live.record.executed = new Date().toISOString()
       if (actual !== pid) rememberPid(live, actual)
     },
     notice,

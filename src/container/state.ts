@@ -23,6 +23,7 @@ import {
 } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
+import type { FinalUsage } from "../cgroup/stats.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { stringifyExact } from "../oci/seccomp.ts"
@@ -63,7 +64,14 @@ export interface ContainerResult {
   oomKilled: boolean
   error?: string
   started?: string
+  /** The command's execve(2). */
+  executed?: string
   finished: string
+  /** Milliseconds that it took to bring the root here before it was started: pull and unpack, which go together. */
+  obtainedMs?: number
+  /** The last signal to end that the toybox in the foreground passed on. */
+  passedOn?: number
+  usage?: FinalUsage
 }
 
 /** running/ID, while it lives. */
@@ -73,6 +81,9 @@ export interface RunningRecord {
   /** Field 22 of /proc/PID/stat: with the pid it names one process for ever. */
   startTime: string
   started: string
+  /** As of the result. */
+  executed?: string
+  obtainedMs?: number
   autoRemove: boolean
   name: string
   cgroup: CgroupHandle | null

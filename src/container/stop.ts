@@ -8,8 +8,10 @@ import { poll } from "../../ffi/poll.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
+import { noteAsked } from "./asked.ts"
 import { recover } from "./recover.ts"
 import { isAlive, type RunningRecord, readHead, readResult, readRunning, resolveId } from "./state.ts"
+import { unhandled } from "./supervise.ts"
 
 const ESRCH = -3
 // A toybox that was killed removes no entry: after the container's end it is looked after so often.
@@ -78,25 +80,30 @@ export function stopContainer(
   reference: string,
   seconds: number,
   number: number | null,
-): { unheeded: number } | null {
+): { unheeded: number; unhandled: boolean } | null {
   const { id, running } = find(paths, reference)
   if (!running) return null
   const manager = running.cgroup ? openCgroup(running.cgroup) : null
   const first = number ?? readHead(paths, id)?.stopSignal ?? SIGKILL
+  const unseen = first !== SIGKILL && unhandled(running.pid, first)
+  const asked = { command: "stop", signal: first, ...(unseen ? { unhandled: true } : {}) } as const
+  noteAsked(paths, id, running, asked)
   signal(running, first)
   // The frozen take no signal.
   if (manager?.isFrozen()) manager.thaw()
   if (waitEnd(paths, id, seconds * 1000)) return null
   const last = readRunning(paths, id)
+  if (last) noteAsked(paths, id, last, { ...asked, killedAfter: seconds })
   if (last?.cgroup) openCgroup(last.cgroup).kill()
   else if (last) signal(last, SIGKILL)
   if (!waitEnd(paths, id, PATIENCE)) throw new ToyboxError(`container ${reference} does not end`)
-  return { unheeded: first }
+  return { unheeded: first, unhandled: unseen }
 }
 
 /** Sends a signal to a container's first process. Throws where it does not run. */
 export function killContainer(paths: Paths, reference: string, number: number): void {
-  const { running } = findRunning(paths, reference)
+  const { id, running } = findRunning(paths, reference)
+  noteAsked(paths, id, running, { command: "kill", signal: number })
   if (!signal(running, number)) throw new ToyboxError(`container ${reference} has ended`)
   if (number === SIGKILL && running.cgroup) {
     const manager = openCgroup(running.cgroup)

@@ -54,10 +54,12 @@ export interface Ending {
   executed: boolean
   /** The signal that toybox turned into SIGKILL: the command would never have seen it, or was not there yet. */
   escalated?: number
+  /** The last signal to end that was passed on. */
+  passedOn?: number
 }
 
 /** Whether a process neither catches, ignores nor blocks a signal: proc_pid_status(5). */
-function unhandled(pid: number, signal: number): boolean {
+export function unhandled(pid: number, signal: number): boolean {
   const status = tryReadText(`/proc/${pid}/status`) ?? ""
   const bit = 1n << BigInt(signal - 1)
   return ["SigBlk", "SigIgn", "SigCgt"].every((field) => {
@@ -78,12 +80,14 @@ export function supervise(options: Supervised): Ending {
   let reporting = true
   let executed = false
   let escalated: number | undefined
+  let passedOn: number | undefined
   let attached: Attached | null = null
   let socket = options.terminal?.socket ?? -1
 
   const forward = (signal: number) => {
     // What has been waited for is nobody's number, or another's, while the rest of its output is copied.
     if (status !== null) return
+    if (ENDING.has(signal)) passedOn = signal
     if (!executed && ENDING.has(signal)) {
       escalated = signal
       kill(pid, SIGKILL)
@@ -149,5 +153,11 @@ export function supervise(options: Supervised): Ending {
   } finally {
     ;(attached as Attached | null)?.restore()
   }
-  return { status, reports, executed, ...(escalated === undefined ? {} : { escalated }) }
+  return {
+    status,
+    reports,
+    executed,
+    ...(escalated === undefined ? {} : { escalated }),
+    ...(passedOn === undefined ? {} : { passedOn }),
+  }
 }

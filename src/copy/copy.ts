@@ -1,6 +1,6 @@
 /** Files between this machine and a container, as one tar stream from one tree to the other. */
 
-import { errnoName, isErrno, SyscallError } from "../../ffi/errno.ts"
+import { isErrno, SyscallError } from "../../ffi/errno.ts"
 import { close } from "../../ffi/fs.ts"
 import { lookInto, mountedAt } from "../container/look-into.ts"
 import { containerPath } from "../container/state.ts"

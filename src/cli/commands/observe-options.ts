@@ -14,6 +14,13 @@ export const DIFF_OPTIONS = {
   ...GLOBAL_OPTIONS,
 } as const satisfies OptionDefinitions
 
+/** The options of `toybox why`. */
+export const WHY_OPTIONS = {
+  json: { type: "boolean", description: "One JSON object" },
+  help: { type: "boolean", description: "Show this text" },
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions
+
 /** The options of `toybox stats`. */
 export const STATS_OPTIONS = {
   "no-stream": { type: "boolean", description: "One look, and end" },

@@ -140,6 +140,7 @@ export const RUN_OPTIONS = {
   label: { type: "string", alias: "l", repeated: true, valueHint: "KEY=VALUE", description: "Label" },
   detach: { type: "boolean", alias: "d", description: "Run in the background, and print the id" },
   rm: { type: "boolean", description: "Remove the container when it ends" },
+  "result-fd": { type: "string", valueHint: "N", description: "Write how it ended to this descriptor, as JSON" },
   cidfile: { type: "string", valueHint: "FILE", description: "Write the id to FILE" },
   quiet: { type: "boolean", alias: "q", description: "No notices, no progress" },
   explain: {

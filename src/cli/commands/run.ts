@@ -6,20 +6,30 @@ import { ToyboxError } from "../../errors.ts"
 import { BASE, ensureBase } from "../../image/base.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
-import { parseArgv } from "../argv.ts"
+import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { readRequest } from "../request.ts"
 import { RUN_OPTIONS } from "./run-options.ts"
 
 /** Runs the command; returns the exit code. */
 export async function runCommand(words: readonly string[]): Promise<number> {
   const signalFd = takeSignals()
-  // The caller's umask is no business of the container, whose users must be able to enter its root and read its files.
-  call("umask", 0o022)
   const argv = parseArgv(words, RUN_OPTIONS)
   if (argv.booleans.get("help")) {
     const { printUsage } = await import("../usage.ts")
     return printUsage("run")
   }
+  try {
+    return await runParsed(argv, signalFd)
+  } catch (error) {
+    const resultFd = argv.strings.get("result-fd") ?? ""
+    if (/^[1-9]\d*$/.test(resultFd)) (await import("../../container/result-fd.ts")).tellFailure(Number(resultFd), error)
+    throw error
+  }
+}
+
+async function runParsed(argv: ParsedArgv, signalFd: number): Promise<number> {
+  // The caller's umask is no business of the container, whose users must be able to enter its root and read its files.
+  call("umask", 0o022)
   const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)
   const explain = argv.strings.get("explain")
   if (explain !== undefined) {
@@ -41,11 +51,13 @@ export async function runCommand(words: readonly string[]): Promise<number> {
   const request = await readRequest(argv, paths)
   ensurePaths(paths)
   if (request.image === BASE) await ensureBase(paths.bases)
+  const before = performance.now()
   if (request.archive && request.lower === "") {
     const { unpackedRoot } = await import("../unpack.ts")
     request.lower = await unpackedRoot(request.archive, paths, request.quiet, signalFd)
   }
   if (request.fromStore) await (await import("../run-image.ts")).applyObtained(request, argv, paths, signalFd)
+  if (request.archive || request.fromStore) request.obtainedMs = Math.round(performance.now() - before)
   if (request.detached) {
     const { runDetached } = await import("../../container/detached.ts")
     print([await runDetached(request, paths)])

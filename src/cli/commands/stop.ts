@@ -35,7 +35,7 @@ export async function stopCommand(words: readonly string[]): Promise<number> {
     const killed = stopContainer(paths, reference, Number(time), signal)
     if (killed)
       notice(
-        `${reference} did not end within ${time} s of signal ${killed.unheeded}: killed (as PID 1 a command without a handler never sees it: run --init helps)`,
+        `${reference} did not end within ${time} s of signal ${killed.unheeded}: killed${killed.unhandled ? " (its PID 1 has no handler for it, and so never sees it: run --init helps)" : ""}`,
       )
     return reference
   })

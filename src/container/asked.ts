@@ -1,0 +1,37 @@
+/** What toybox was asked to do to a container that ended then; kept beside its result, for `toybox why`. */
+import { isErrno } from "../../ffi/errno.ts"
+import { replaceFile } from "../../ffi/fs.ts"
+import type { Paths } from "../paths.ts"
+import { readJson } from "../state-file.ts"
+import { containerPath, type RunningRecord } from "./state.ts"
+
+/** containers/ID/asked.json. */
+export interface Asked {
+  command: "stop" | "kill"
+  signal: number
+  /** The signal was not seen by a PID 1 without a handler for it: pid_namespaces(7). */
+  unhandled?: boolean
+  /** It took no notice of the signal in so many seconds, and all of it was killed. */
+  killedAfter?: number
+  /** ISO 8601. */
+  at: string
+}
+
+const path = (paths: Paths, id: string) => `${containerPath(paths, id)}/asked.json`
+
+/** Notes what is about to be done; not of what is removed at its end, which may be now. */
+export function noteAsked(paths: Paths, id: string, { autoRemove }: RunningRecord, asked: Omit<Asked, "at">): void {
+  if (autoRemove) return
+  try {
+    replaceFile(path(paths, id), JSON.stringify({ ...asked, at: new Date().toISOString() }))
+  } catch (error) {
+    // A note is no reason not to stop a container; on a full disk least of all.
+    if (!isErrno(error, "ENOENT", "ENOSPC", "EDQUOT", "EROFS")) throw error
+  }
+}
+
+/** What was asked while it ran the last time, if anything. */
+export function readAsked(paths: Paths, id: string, started: string | undefined): Asked | null {
+  const asked = readJson<Asked>(path(paths, id))
+  return asked !== null && started !== undefined && asked.at >= started ? asked : null
+}

@@ -1,0 +1,133 @@
+/** toybox why, and --result-fd: how a container ended, who ended it, and what it used. */
+import { afterEach, describe, expect, test } from "bun:test"
+import { toyboxBinary } from "../helpers/binary.ts"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+const why = async (name: string) => JSON.parse((await toybox(["why", "--json", name])).stdout)
+
+describe.skipIf(!isRoot)("why a container ended", () => {
+  afterEach(async () => {
+    await toybox(["rm", "--all", "--force"])
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("by itself, with what it used and how long that took", async () => {
+    const script = "i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done; exit 3"
+    await toybox(ownRun("--name", "itself", "--cpu", "2%", "--mem", "100M", "base", "sh", "-c", script))
+    const told = await why("itself")
+    expect(told).toMatchObject({ name: "itself", exitCode: 3, oomKilled: false, by: null, asked: null })
+    expect(told.usage.cpuUsageUsec).toBeGreaterThan(5000)
+    expect(told.usage.memoryPeakBytes).toBeGreaterThan(100_000)
+    expect(told.usage.throttledPeriods).toBeGreaterThan(0)
+    expect(told.started <= told.executed && told.executed <= told.finished).toBe(true)
+    const { stdout } = await toybox(["why", "itself"])
+    expect(stdout).toMatch(
+      /^ended: {6}\S+, exit code 3\nmemory: {5}.* of 100 MiB\ncpu: {8}.*held back for .*\ntook: {7}set-up \d+ ms, command /,
+    )
+    const [{ Result }] = JSON.parse((await toybox(["inspect", "itself"])).stdout)
+    expect(Result.usage).toEqual(told.usage)
+  })
+
+  test("by a limit: memory, processes", async () => {
+    await toybox(ownRun("-d", "--name", "memory", "--mem", "20M", "base", "tail", "/dev/zero"))
+    await toybox(["wait", "memory"])
+    expect(await why("memory")).toMatchObject({ exitCode: 137, by: "the kernel: its memory limit was reached" })
+    await toybox(
+      ownRun(
+        "--name",
+        "pids",
+        "--pids",
+        "2",
+        "base",
+        "sh",
+        "-c",
+        "sleep 0 & sleep 0 & wait; sleep 0 | sleep 0 | sleep 0",
+      ),
+    )
+    expect((await why("pids")).usage.pidsLimitHits).toBeGreaterThan(0)
+  })
+
+  test("by toybox stop, that had to kill a PID 1 without a handler, and says so", async () => {
+    await toybox(ownRun("-d", "--name", "deaf", "base", "sleep", "1000"))
+    const { stderr } = await toybox(["stop", "-t", "0", "deaf"])
+    expect(stderr).toContain("its PID 1 has no handler for it")
+    expect(await why("deaf")).toMatchObject({
+      exitCode: 137,
+      by: "toybox stop: SIGTERM had no effect in 0 s, and then SIGKILL",
+      asked: { unhandled: true },
+    })
+    expect((await toybox(["why", "deaf"])).stdout).toContain("hint:       a PID 1 sees only")
+  })
+
+  test("by toybox stop and kill, heeded; by somebody else", async () => {
+    const trap = "trap 'exit 0' TERM; echo ready; while :; do sleep 0.1; done"
+    await toybox(ownRun("-d", "--name", "heeds", "base", "sh", "-c", trap))
+    for (const end = Date.now() + 20_000; Date.now() < end; await Bun.sleep(20))
+      if ((await toybox(["logs", "heeds"])).stdout.includes("ready")) break
+    expect(await toybox(["why", "heeds"])).toMatchObject({ exitCode: 125 })
+    await toybox(["stop", "heeds"])
+    expect(await why("heeds")).toMatchObject({ exitCode: 0, by: "toybox stop, with SIGTERM" })
+    await toybox(ownRun("-d", "--name", "killed", "base", "sleep", "1000"))
+    await toybox(["kill", "killed"])
+    await toybox(["wait", "killed"])
+    expect(await why("killed")).toMatchObject({ exitCode: 137, by: "toybox kill, with SIGKILL" })
+    await toybox(ownRun("-d", "--name", "other", "base", "sleep", "1000"))
+    const [{ State }] = JSON.parse((await toybox(["inspect", "other"])).stdout)
+    process.kill(State.Pid, "SIGKILL")
+    await toybox(["wait", "other"])
+    expect((await why("other")).by).toContain("not toybox")
+  })
+
+  test("by a signal to the toybox in the foreground", async () => {
+    const running = await startToybox(ownRun("--name", "front", "base", "sh", "-c", "echo ready; sleep 1000"))
+    await running.waitFor("ready")
+    running.kill("SIGINT")
+    await running.wait()
+    expect((await why("front")).by).toContain("SIGINT, sent to the toybox in the foreground")
+  })
+})
+
+describe.skipIf(!isRoot)("--result-fd", () => {
+  const told = (...words: string[]) => {
+    const { stdout, exitCode } = Bun.spawnSync(
+      ["bash", "-c", '"$0" "$@" 3>&1 >/dev/null 2>&1', toyboxBinary(), ...words],
+      {
+        env: { ...process.env, TOYBOX_ROOT: stateRoot() },
+        timeout: 60_000,
+      },
+    )
+    return { exitCode, result: stdout.length > 0 ? JSON.parse(stdout.toString()) : null }
+  }
+
+  test("tells a command's exit code from toybox's own", async () => {
+    expect(told(...ownRun("--rm", "--result-fd", "3", "base", "sh", "-c", "exit 125"))).toMatchObject({
+      exitCode: 125,
+      result: { origin: "command", exitCode: 125, usage: { cpuUsageUsec: expect.any(Number) } },
+    })
+    expect(told(...ownRun("--rm", "--result-fd", "3", "/no/such/root", "true"))).toMatchObject({
+      exitCode: 125,
+      result: { origin: "toybox", exitCode: 125, error: expect.stringContaining("/no/such/root") },
+    })
+    expect(told(...ownRun("--rm", "--result-fd", "3", "base", "nonesuch"))).toMatchObject({
+      exitCode: 127,
+      result: { origin: "toybox", exitCode: 127, error: "nonesuch: command not found" },
+    })
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("is not the container's, and has to be open", async () => {
+    const list = ownRun("--rm", "--result-fd", "3", "base", "sh", "-c", "exit $(ls /proc/self/fd | wc -l)")
+    // 0, 1, 2, and the directory that ls reads.
+    expect(told(...list).exitCode).toBe(4)
+    expect(await toybox(ownRun("--rm", "--result-fd", "77", "base", "true"))).toMatchObject({
+      exitCode: 125,
+      stderr: expect.stringContaining("77 is not the number of an open file"),
+    })
+    expect(await toybox(ownRun("-d", "--result-fd", "1", "base", "true"))).toMatchObject({ exitCode: 125 })
+  })
+})
