@@ -7,6 +7,7 @@ import {
   exists,
   mkdirAll,
   open,
+  readText,
   rename,
   stat,
   tryLock,
@@ -57,6 +58,9 @@ export function removeHalfWritten(path: string): void {
   const writer = /\.(\d+)\.new$/.exec(path)?.[1]
   if (writer !== undefined && !exists(`/proc/${writer}`)) unlink(path)
 }
+
+/** Another one each time the machine is started: random(4). */
+export const bootId = (): string => readText("/proc/sys/kernel/random/boot_id").trim()
 
 /** A right that one process has at a time: an open file, locked by flock(2). */
 export interface FileLock {

@@ -16,7 +16,7 @@ import type { Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { sealedSteps } from "../plan/identity.ts"
 import { childSteps } from "../plan/index.ts"
-import type { FileLock } from "../state-file.ts"
+import { bootId, type FileLock } from "../state-file.ts"
 import { unpivotableMounts } from "./facts.ts"
 import { gatherFacts, identify, releaseFacts } from "./prepare.ts"
 import { recoverSome } from "./recover.ts"
@@ -174,6 +174,7 @@ export async function bringUp(
   releaseFacts(facts)
   if (supervisor) live.record.supervisor = { pid: one.pid, startTime: startTime(one.pid) ?? "" }
   // While the child makes itself ready there is time to write things down, and to tidy up after others.
+  live.record.boot = bootId()
   rememberPid(live, pid)
   keepRecord(request, paths, live, spec)
   recoverSome(paths)

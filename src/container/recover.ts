@@ -4,6 +4,7 @@ import { openCgroup } from "../cgroup/manager.ts"
 import { errorChain } from "../errors.ts"
 import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
+import { bootId } from "../state-file.ts"
 import {
   allIds,
   discard,
@@ -35,10 +36,12 @@ function recoverOne(paths: Paths, id: string): void {
     // Killed before the container's record was written: there is nothing to show.
     forget(paths, id, record?.name ?? "")
   } else if (readResult(paths, id) === null) {
+    // Where the state of running containers is on a disk (--root), it is there after a reboot, too.
+    const rebooted = record?.boot !== undefined && record.boot !== bootId()
     writeResult(paths, id, {
-      exitCode: 137,
+      exitCode: rebooted ? 255 : 137,
       oomKilled: false,
-      error: "toybox itself was killed",
+      error: rebooted ? "the machine was stopped" : "toybox itself was killed",
       ...(record ? { started: record.started } : {}),
       finished: new Date().toISOString(),
     })

@@ -81,6 +81,8 @@ export interface RunningRecord {
   /** Field 22 of /proc/PID/stat: with the pid it names one process for ever. */
   startTime: string
   started: string
+  /** The boot in which it was started (bootId); process numbers and times mean nothing in another. */
+  boot?: string
   /** As of the result. */
   executed?: string
   obtainedMs?: number

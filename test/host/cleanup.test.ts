@@ -1,6 +1,6 @@
 /** Whatever way it ends: nothing is left once the next toybox command has run. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { leaks, snapshot } from "../helpers/leaks.ts"
@@ -215,6 +215,22 @@ describe.skipIf(!isRoot)("a state directory that others have written into", () =
     expect({ stdout, stderr, exitCode }).toEqual({ stdout: "fine\n", stderr: "", exitCode: 0 })
     expect(await rows()).toMatchObject([{ name: "cut", exitCode: 255, error: "the machine was stopped" }])
     await toybox(["rm", "cut"])
+    expect(await ownLeftovers()).toEqual([])
+  })
+  test("after a reboot, tells it so, and removes what is of the time before", async () => {
+    const running = () => join(stateRoot(), "run/running")
+    for (const name of ["before", "gone"])
+      await toybox(ownRun("-d", "--name", name, ...(name === "gone" ? ["--rm"] : []), "base", "sleep", "1000"))
+    for (const id of readdirSync(running())) {
+      const file = join(running(), id)
+      const record = JSON.parse(readFileSync(file, "utf8"))
+      process.kill(record.supervisor.pid, "SIGKILL")
+      for (const end = Date.now() + 10_000; Date.now() < end && existsSync(`/proc/${record.pid}`); await Bun.sleep(10));
+      writeFileSync(file, JSON.stringify({ ...record, boot: "another" }).padEnd(4096))
+    }
+    expect(await rows()).toMatchObject([{ name: "before", exitCode: 255, error: "the machine was stopped" }])
+    expect(readdirSync(running())).toEqual([])
+    expect(await toybox(["rm", "before"])).toMatchObject({ exitCode: 0 })
     expect(await ownLeftovers()).toEqual([])
   })
 })

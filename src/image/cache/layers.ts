@@ -13,7 +13,6 @@ import {
   mkdir,
   mkdirAll,
   open,
-  readText,
   rename,
   tryLock,
   tryLockShared,
@@ -22,7 +21,7 @@ import {
 import { removeTree } from "../../../ffi/remove-tree.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
-import { readJson, writeAtOnce } from "../../state-file.ts"
+import { bootId, readJson, writeAtOnce } from "../../state-file.ts"
 
 /** layer.json. */
 export interface LayerFacts {
@@ -65,7 +64,6 @@ function openDirectory(path: string): number | null {
   }
 }
 
-const bootId = (): string => readText("/proc/sys/kernel/random/boot_id").trim()
 const factsPath = (layer: string): string => `${layer}/layer.json`
 
 /** Null where a power cut has taken it. */

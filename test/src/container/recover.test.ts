@@ -6,6 +6,7 @@ import { recover, recoverAll } from "../../../src/container/recover.ts"
 import { removeContainer } from "../../../src/container/remove.ts"
 import * as state from "../../../src/container/state.ts"
 import type { Paths } from "../../../src/paths.ts"
+import { bootId } from "../../../src/state-file.ts"
 import { cleanUpAfterAll } from "../../helpers/scratch.ts"
 import { makeContainer, makeState, runningRecord } from "./temp-state.ts"
 
@@ -33,6 +34,22 @@ describe("recover", () => {
       started: runningRecord().started,
     })
     expect(readdirSync(paths.names)).toEqual(["some_name"])
+  })
+
+  test("after a reboot it is told as that, whatever has its process's number now", () => {
+    const paths = makeState()
+    const again = { pid: process.pid, startTime: state.startTime(process.pid) ?? "" }
+    const [before, now] = [
+      { boot: "another boot", name: "before" },
+      { boot: bootId(), name: "now" },
+    ].map((changes) => {
+      const { id } = makeContainer(paths, { name: changes.name })
+      close(state.enterRunning(paths, id, runningRecord({ ...again, ...changes })).fd)
+      return id
+    })
+    expect(listContainers(paths, false)).toEqual([])
+    expect(state.readResult(paths, before as string)).toMatchObject({ exitCode: 255, error: "the machine was stopped" })
+    expect(state.readResult(paths, now as string)).toMatchObject({ exitCode: 137, error: "toybox itself was killed" })
   })
 
   test("a dead one that was to be removed is", () => {
