@@ -33,6 +33,7 @@ export const TEST_PACKAGES = [
   "runc",
   "skopeo",
   "strace",
+  "systemd",
   "tar",
   "tmux",
   "umoci",

@@ -14,6 +14,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   diff: async (words) => (await import("./commands/diff.ts")).diffCommand(words),
   stats: async (words) => (await import("./commands/stats.ts")).statsCommand(words),
   why: async (words) => (await import("./commands/why.ts")).whyCommand(words),
+  generate: async (words) => (await import("./commands/generate.ts")).generateCommand(words),
   doctor: async (words) => (await import("./commands/doctor.ts")).doctorCommand(words),
   completion: async (words) => (await import("./commands/completion.ts")).completionCommand(words),
   rm: async (words) => (await import("./commands/rm.ts")).rmCommand(words),

@@ -129,6 +129,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
       terminal || strings.has("detach-keys") ? parseDetachKeys(strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS) : [],
     stopSignal: rare.stopSignal,
     names: rare.names,
+    commandLine: null,
     obtainedMs: 0,
     resultFd: resultFd(strings.get("result-fd"), booleans.get("detach") ?? false),
     cgroupParent: parent === undefined ? null : cgroupPath("--cgroup-parent", parent),

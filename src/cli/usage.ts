@@ -8,6 +8,7 @@ import { CACHE_OPTIONS } from "./commands/cache-options.ts"
 import { COPY_OPTIONS } from "./commands/copy-options.ts"
 import { DOCTOR_OPTIONS } from "./commands/doctor-options.ts"
 import { EXEC_OPTIONS } from "./commands/exec-options.ts"
+import { GENERATE_OPTIONS } from "./commands/generate-options.ts"
 import { IMAGES_OPTIONS, PULL_OPTIONS, RMI_OPTIONS } from "./commands/images-options.ts"
 import { INFO_OPTIONS, VERSION_OPTIONS } from "./commands/info-options.ts"
 import { HISTORY_OPTIONS, INSPECT_OPTIONS } from "./commands/inspect-options.ts"
@@ -162,6 +163,13 @@ export const COMMANDS: Record<string, CommandDef> = {
     meta: { name: "logout", description: "Forget the password for a registry" },
     args: args(LOGOUT_OPTIONS, {
       registry: { type: "positional", required: false, description: "HOST[:PORT] (default: docker.io)" },
+    }),
+  }),
+  generate: defineCommand({
+    meta: { name: "generate", description: "Print a service of the machine that runs a container" },
+    args: args(GENERATE_OPTIONS, {
+      kind: { type: "positional", required: true, description: "systemd or openrc" },
+      container: { type: "positional", required: true, description: "Name or id of one made by toybox run" },
     }),
   }),
   doctor: defineCommand({

@@ -28,6 +28,8 @@ export interface ContainerRequest {
   mountinfo: string
   requested: RequestedResources
   cidfile: string | undefined
+  /** The words after `run` that it was made by, and where they were typed; null where it was made otherwise. */
+  commandLine: { words: readonly string[]; directory: string } | null
   /** Milliseconds that it took to bring the root here; 0 where it was. */
   obtainedMs: number
   /** Where the result is to be written when it has ended; null for nowhere. */

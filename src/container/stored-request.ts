@@ -16,11 +16,12 @@ export type StoredRequest = Pick<
   | "cgroupParent"
   | "requested"
   | "process"
+  | "commandLine"
 >
 
 export function storedRequest(request: ContainerRequest): StoredRequest {
   const { image, lower, below, name, autoRemove, interactive, init } = request
-  const { detachKeys, stopSignal, cgroupParent, requested, process } = request
+  const { detachKeys, stopSignal, cgroupParent, requested, process, commandLine } = request
   const what = { image, lower, below, name, autoRemove, interactive, init }
-  return { ...what, detachKeys, stopSignal, cgroupParent, requested, process }
+  return { ...what, detachKeys, stopSignal, cgroupParent, requested, process, commandLine }
 }

@@ -1,5 +1,6 @@
 /** toybox run. */
 import { call } from "../../../ffi/call.ts"
+import { readLink } from "../../../ffi/fs.ts"
 import { run } from "../../container/run.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { ToyboxError } from "../../errors.ts"
@@ -19,7 +20,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
     return printUsage("run")
   }
   try {
-    return await runParsed(argv, signalFd)
+    return await runParsed(words, argv, signalFd)
   } catch (error) {
     const resultFd = argv.strings.get("result-fd") ?? ""
     if (/^[1-9]\d*$/.test(resultFd)) (await import("../../container/result-fd.ts")).tellFailure(Number(resultFd), error)
@@ -27,7 +28,7 @@ export async function runCommand(words: readonly string[]): Promise<number> {
   }
 }
 
-async function runParsed(argv: ParsedArgv, signalFd: number): Promise<number> {
+async function runParsed(words: readonly string[], argv: ParsedArgv, signalFd: number): Promise<number> {
   // The caller's umask is no business of the container, whose users must be able to enter its root and read its files.
   call("umask", 0o022)
   const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)
@@ -49,6 +50,7 @@ async function runParsed(argv: ParsedArgv, signalFd: number): Promise<number> {
   }
   if (argv.booleans.get("trace")) (await import("../../launch/trace.ts")).traceThisProcess()
   const request = await readRequest(argv, paths)
+  request.commandLine = { words, directory: readLink("/proc/self/cwd") ?? "/" }
   ensurePaths(paths)
   if (request.image === BASE) await ensureBase(paths.bases)
   const before = performance.now()

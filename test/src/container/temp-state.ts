@@ -42,6 +42,7 @@ const STORED: StoredRequest = {
   cgroupParent: null,
   requested: { resources: {}, options: {}, defaults: [] },
   process: REQUEST,
+  commandLine: null,
 }
 
 /** A container on disk; returns its record. */

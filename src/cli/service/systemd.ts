@@ -1,0 +1,41 @@
+/** A container as a systemd service: systemd.unit(5), systemd.service(5). */
+import { commandsOf, type Service } from "./command.ts"
+import { systemdWord } from "./quote.ts"
+
+// What toybox needs beyond the container's own patience: to kill, and to clean up.
+const GRACE = 20
+
+const line = (words: readonly string[]) => words.map(systemdWord).join(" ")
+
+/** The text of a unit. Whoever reads it finds there what is run, and needs nothing else of toybox. */
+export function systemdUnit(service: Service): string {
+  const { name, directory, stopSeconds, stopSignal, restart } = service
+  const { remove, run, stop } = commandsOf(service)
+  const limits = restart.most === null ? [] : [`StartLimitBurst=${restart.most + 1}`, "StartLimitIntervalSec=3600"]
+  return [
+    `# Made by: toybox generate systemd ${name}`,
+    "[Unit]",
+    `Description=Container ${name} (toybox)`,
+    "Wants=network-online.target",
+    "After=network-online.target local-fs.target",
+    ...limits,
+    "",
+    "[Service]",
+    "Type=exec",
+    // Where all paths are absolute it need not be there.
+    `WorkingDirectory=-${directory.replaceAll("%", "%%")}`,
+    `ExecStartPre=${line(remove)}`,
+    `ExecStart=${line(run)}`,
+    `ExecStop=${line(stop)}`,
+    `TimeoutStopSec=${stopSeconds + GRACE}`,
+    `Restart=${restart.when}`,
+    "RestartSec=1",
+    // Of a command that ends by its stop signal; not 137, which may be for want of memory.
+    `SuccessExitStatus=${128 + stopSignal}`,
+    "KillMode=mixed",
+    "",
+    "[Install]",
+    "WantedBy=multi-user.target",
+    "",
+  ].join("\n")
+}

@@ -1,0 +1,107 @@
+import { describe, expect, test } from "bun:test"
+import { parseRestart, type Service, serviceWords } from "../../../../src/cli/service/command.ts"
+import { openrcScript } from "../../../../src/cli/service/openrc.ts"
+import { shellWord, systemdWord } from "../../../../src/cli/service/quote.ts"
+import { systemdUnit } from "../../../../src/cli/service/systemd.ts"
+
+const service = (more: Partial<Service> = {}): Service => ({
+  name: "web",
+  executable: "/usr/local/bin/toybox",
+  global: [],
+  run: ["--mem=50M", "alpine", "sh", "-c", "echo $HOME 100%"],
+  directory: "/srv/100%",
+  stopSeconds: 10,
+  stopSignal: 15,
+  restart: { when: "on-failure", most: null },
+  ...more,
+})
+
+describe("the words of a service", () => {
+  test("are those of the run, without what the service sees to", () => {
+    const typed =
+      "-d --name web --rm -it --mem 50M -e A=1 --env=B --cidfile x --pids=5 --tty=false --read-only=false base sh -d"
+    expect(serviceWords(typed.split(" "))).toEqual(
+      "--read-only=false --mem=50M --pids=5 --env=A=1 --env=B base sh -d".split(" "),
+    )
+    expect(serviceWords(["--", "-odd", "x"])).toEqual(["--", "-odd", "x"])
+    expect(serviceWords([])).toEqual([])
+  })
+
+  test("restart policies are docker's", () => {
+    expect(parseRestart("--x", "on-failure:3")).toEqual({ when: "on-failure", most: 3 })
+    expect(parseRestart("--x", "unless-stopped")).toEqual({ when: "always", most: null })
+    for (const text of ["", "sometimes", "always:3", "on-failure:", "on-failure:x", "no:1"])
+      expect(() => parseRestart("--x", text)).toThrow("is no restart policy")
+  })
+})
+
+test("words come through a shell as they are", () => {
+  const words = [
+    "",
+    " ",
+    "a b",
+    "'",
+    "''\"",
+    "$HOME",
+    "`id`",
+    "a\nb\tc",
+    "\\",
+    "*",
+    "~",
+    ";",
+    "!x",
+    "é",
+    "-n",
+    "#",
+    "%s",
+  ]
+  const { stdout } = Bun.spawnSync(["sh", "-c", `printf '%s\\0' ${words.map(shellWord).join(" ")}`])
+  expect(stdout.toString().split("\0").slice(0, -1)).toEqual(words)
+})
+
+test("words of a unit: what systemd would replace is doubled, and all else quoted", () => {
+  expect(["plain-1", "/a:b", "--x=y"].map(systemdWord)).toEqual(["plain-1", "/a:b", "--x=y"])
+  expect(["", "a b", "100%", "$A", ";", 'a"b\\', "\n\t\x01"].map(systemdWord)).toEqual([
+    '""',
+    '"a b"',
+    "100%%",
+    "$$A",
+    '";"',
+    '"a\\"b\\\\"',
+    '"\\n\\t\\x01"',
+  ])
+})
+
+test("a unit", () => {
+  const unit = systemdUnit(service({ restart: { when: "on-failure", most: 3 }, global: ["--root=/x"], stopSignal: 2 }))
+  expect(unit).toBe(`# Made by: toybox generate systemd web
+[Unit]
+Description=Container web (toybox)
+Wants=network-online.target
+After=network-online.target local-fs.target
+StartLimitBurst=4
+StartLimitIntervalSec=3600
+
+[Service]
+Type=exec
+WorkingDirectory=-/srv/100%%
+ExecStartPre=/usr/local/bin/toybox rm --root=/x --force --if-exists web
+ExecStart=/usr/local/bin/toybox run --root=/x --rm --name=web --mem=50M alpine sh -c "echo $$HOME 100%%"
+ExecStop=/usr/local/bin/toybox stop --root=/x --time=10 web
+TimeoutStopSec=30
+Restart=on-failure
+RestartSec=1
+SuccessExitStatus=130
+KillMode=mixed
+
+[Install]
+WantedBy=multi-user.target
+`)
+})
+
+test("an OpenRC script is one that a shell reads", () => {
+  const script = openrcScript(service({ directory: "/it's here" }))
+  expect(script).toContain("run --detach --name=web --mem=50M alpine sh -c 'echo $HOME 100%'")
+  expect(script).toContain("cd '/it'\\''s here'")
+  expect(Bun.spawnSync(["sh", "-n"], { stdin: Buffer.from(script) })).toMatchObject({ exitCode: 0 })
+})
