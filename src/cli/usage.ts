@@ -19,6 +19,7 @@ import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
 import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS } from "./commands/stop-options.ts"
+import { EXAMPLES } from "./examples.ts"
 
 export const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): ArgsDef => ({
   ...positional,
@@ -200,6 +201,7 @@ export async function printUsage(name?: string): Promise<number> {
   const text = command ? await renderUsage(command, MAIN) : await renderUsage(MAIN)
   // citty colours for terminals that are none, too.
   const plain = process.stdout.isTTY ? text : Bun.stripANSI(text)
-  print([plain])
+  const examples = name === undefined ? [] : (EXAMPLES[name] ?? [])
+  print([plain, ...(examples.length > 0 ? ["EXAMPLES", "", ...examples.map((line) => `  ${line}`), ""] : [])])
   return 0
 }

@@ -1,0 +1,89 @@
+/** --help of every command: all its options are described, and its examples do what they say. */
+import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { chmodSync, symlinkSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import type { ArgDef } from "citty"
+import { EXAMPLES } from "../../src/cli/examples.ts"
+import { COMMANDS } from "../../src/cli/usage.ts"
+import { toyboxBinary } from "../helpers/binary.ts"
+import { TestLayout, tarOf } from "../helpers/oci-layout.ts"
+import { skopeoCopy, startRegistry, type TestRegistry } from "../helpers/registry.ts"
+import { makeRoot } from "../helpers/root.ts"
+import { dockerArchive } from "../helpers/saved.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+import { toybox } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+
+describe.each(Object.entries(COMMANDS))("%s --help", (name, { args = {} }) => {
+  test("describes every option, and shows every example", async () => {
+    const { stdout, stderr, exitCode } = await toybox([name, "--help"])
+    expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 })
+    for (const [option, { type, description }] of Object.entries(args as Record<string, ArgDef>)) {
+      expect(description ?? "").not.toBe("")
+      expect(stdout).toContain(type === "positional" ? option.toUpperCase() : `-${option}`)
+      expect(stdout.replace(/\s+/g, " ")).toContain((description ?? "").replace(/\s+/g, " "))
+    }
+    for (const example of EXAMPLES[name] ?? []) expect(stdout).toContain(`  ${example}\n`)
+    expect((await toybox(["help", name])).stdout).toBe(stdout)
+  })
+})
+
+test("toybox --help lists every command", async () => {
+  const { stdout } = await toybox(["--help"])
+  for (const name of Object.keys(COMMANDS)) expect(stdout).toMatch(new RegExp(`^ +${name} `, "m"))
+  expect(Object.keys(EXAMPLES).filter((name) => !Object.hasOwn(COMMANDS, name))).toEqual([])
+})
+
+describe.skipIf(!isRoot)("the examples", () => {
+  let registry: TestRegistry
+  let env: Record<string, string>
+  let directory: string
+
+  const shell = (line: string) => {
+    const { exitCode, stdout, stderr } = Bun.spawnSync(["bash", "-c", line], { env, cwd: directory, timeout: 60_000 })
+    return { exitCode, stdout: stdout.toString(), stderr: stderr.toString() }
+  }
+
+  beforeAll(async () => {
+    registry = await startRegistry()
+    directory = temporaryDirectory("examples")
+    const [bin, state] = [temporaryDirectory("bin"), temporaryDirectory("state")]
+    chmodSync(state, 0o700)
+    symlinkSync(toyboxBinary(), join(bin, "toybox"))
+    const nowhere = temporaryDirectory("home")
+    env = {
+      PATH: `${bin}:${process.env.PATH}`,
+      TOYBOX_ROOT: state,
+      HOME: nowhere,
+      XDG_RUNTIME_DIR: nowhere,
+      TOKEN: "x",
+    }
+    const layers = [tarOf(makeRoot({ files: { "etc/os-release": "NAME=test\n" } }))]
+    writeFileSync(join(directory, "image.tar"), dockerArchive([{ layers, tags: ["alpine:latest"] }]))
+    writeFileSync(join(directory, "notes.txt"), "notes\n")
+    const layout = new TestLayout()
+    layout.tags({ v1: layout.image({ layers }) })
+    skopeoCopy(`oci:${layout.dir}:v1`, `docker://${registry.host}/team/app:1`)
+  }, 60_000)
+
+  afterAll(async () => {
+    shell("toybox rm --all --force")
+    await registry.stop()
+  })
+
+  test.each(Object.entries(EXAMPLES))("of %s", (name, lines) => {
+    // The same each time: an image, one that runs, one that is paused, one that has ended.
+    shell("toybox rm --all --force; toybox load --quiet -i image.tar")
+    for (const made of ["run -d --name web base sleep 1000", "run -d --name paused base sleep 1000"])
+      expect(shell(`toybox ${made}`)).toMatchObject({ exitCode: 0 })
+    expect(shell("toybox pause paused; toybox run --name job base sh -c 'exit 3'")).toMatchObject({ exitCode: 3 })
+    for (const line of lines) {
+      const { exitCode, stderr } = shell(`set -o pipefail; ${line.replaceAll("registry.example", registry.host)}`)
+      expect({ line, exitCode, stderr: exitCode === 0 ? "" : stderr }).toEqual({ line, exitCode: 0, stderr: "" })
+    }
+    if (name === "load") expect(shell("toybox images -q").stdout).not.toBe("")
+  })
+})
