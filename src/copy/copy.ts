@@ -35,6 +35,8 @@ export interface CopyRequest {
   archive: boolean
   /** The symlink that the source may be is followed. */
   follow: boolean
+  /** Aborted: what was being written goes. */
+  signal: AbortSignal
 }
 
 /** Opens an end. A stopped container has nothing mounted: what is a volume's is not looked for below it. Throws ToyboxError. */
@@ -118,11 +120,14 @@ function explained(error: unknown, to: string, path: string | null): unknown {
   return new ToyboxError(`cannot copy ${what}`, { cause: error })
 }
 
+const CHUNKS_BETWEEN = 64
+
 /** Puts a stream of tar into a directory of a tree; returns the bytes of its files. */
 async function placeStream(
   stream: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
   placer: CopyPlacer,
   to: string,
+  signal: AbortSignal,
 ): Promise<number> {
   let path: string | null = null
   let bytes = 0
@@ -134,7 +139,13 @@ async function placeStream(
   }
   const reader = createTarReader(watched(placer, note, count))
   try {
-    for await (const chunk of stream) reader.push(chunk)
+    let chunks = 0
+    for await (const chunk of stream) {
+      reader.push(chunk)
+      // Signals have their turn.
+      if (++chunks % CHUNKS_BETWEEN === 0) await new Promise(setImmediate)
+      signal.throwIfAborted()
+    }
     reader.finish()
     path = null
     placer.finish()
@@ -151,7 +162,7 @@ const identity = (dirFd: number, name: string): string => {
   return stat === null ? "" : `${stat.dev}/${stat.ino}`
 }
 
-async function place(to: Tree, source: Source, { to: address, archive }: CopyRequest): Promise<number> {
+async function place(to: Tree, source: Source, { to: address, archive, signal }: CopyRequest): Promise<number> {
   const { directory, name } = findDestination(to, address.path, source)
   const directoryFd = openDirectory(to, directory)
   // What is copied into itself would never end.
@@ -168,7 +179,7 @@ async function place(to: Tree, source: Source, { to: address, archive }: CopyReq
   }
   try {
     const stream = writeTree({ ...source, path: name }, { whiteouts: "none", sparse: true, omits })
-    return await placeStream(stream, placer, shownPath(to, address.path))
+    return await placeStream(stream, placer, shownPath(to, address.path), signal)
   } finally {
     close(directoryFd)
   }
@@ -214,17 +225,15 @@ export async function copyIn(
   paths: Paths,
   stream: AsyncIterable<Uint8Array>,
   to: Extract<Address, { kind: "container" }>,
+  signal: AbortSignal,
 ): Promise<number> {
   const { tree, close: closeTree } = await openTree(paths, to)
   try {
     const { whole } = splitPath(to.path)
     close(openDirectory(tree, whole))
     const target = { rootFd: tree.rootFd as number, directory: whole, follow: true }
-    return await placeStream(
-      stream,
-      createCopyPlacer(target, (entry) => entry),
-      shownPath(tree, whole),
-    )
+    const placer = createCopyPlacer(target, (entry) => entry)
+    return await placeStream(stream, placer, shownPath(tree, whole), signal)
   } finally {
     closeTree()
   }

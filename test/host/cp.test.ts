@@ -25,7 +25,7 @@ import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { dockerArchive, layerOf } from "../helpers/saved.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
-import { stateRoot, toybox, toyboxBytes } from "../helpers/toybox.ts"
+import { startToybox, stateRoot, toybox, toyboxBytes } from "../helpers/toybox.ts"
 import { fingerprint } from "../helpers/tree.ts"
 
 cleanUpAfterAll()
@@ -263,6 +263,18 @@ describe.skipIf(!isRoot)("files of a container", () => {
     await copies(join(rich, "..", "tiny"), "cp-runs:/small/big")
     expect((await cp(join(rich, "big"), "cp-runs:/small/")).exitCode).toBe(125)
     expect(await says("cp-runs", "ls -A /small; cat /small/big")).toBe("big\nold")
+  })
+
+  test("a signal ends it, and what was being written goes", async () => {
+    await says("cp-runs", "mkdir -p /srv/cut; echo old > /srv/cut/big")
+    const archive = Bun.spawnSync(["tar", "-c", "-C", rich, "d", "big"]).stdout
+    const running = await startToybox(["cp", "-", "cp-runs:/srv/cut"])
+    running.stdin.write(archive.subarray(0, 1_000_000))
+    for (const end = Date.now() + 20_000; Date.now() < end; await Bun.sleep(20))
+      if ((await says("cp-runs", "ls -A /srv/cut")).includes(".toybox-cp-")) break
+    running.kill("SIGINT")
+    expect(await running.wait()).toMatchObject({ exitCode: 130, stderr: "toybox: cp: interrupted\n" })
+    expect(await says("cp-runs", "ls -A /srv/cut; cat /srv/cut/big")).toBe("big\nd\nold")
   })
 
   test("a reader that goes ends it", async () => {

@@ -2,8 +2,8 @@
 import { isTerminal } from "../../../ffi/tty.ts"
 import { parseAddress } from "../../copy/address.ts"
 import { copy, copyIn, copyOut } from "../../copy/copy.ts"
+import { readPatiently } from "../../copy/input.ts"
 import { UsageError } from "../../errors.ts"
-import { readFile } from "../../image/layer/read-file.ts"
 import { formatBytes } from "../../image/progress.ts"
 import { openOutput } from "../../image/saved/output.ts"
 import { notice } from "../../log.ts"
@@ -33,18 +33,21 @@ export async function copyCommand(words: readonly string[]): Promise<number> {
   const follow = booleans.get("follow-link") ?? false
   // The modes of what is copied are meant as they stand.
   process.umask(0)
+  const signal = untilEnded("cp")
   if (to.kind === "stream" && from.kind !== "stream") {
     if (isTerminal(1))
       throw new UsageError("cp writes an archive to standard output, which is a terminal", {
         hint: `toybox cp ${source} - | tar -x`,
       })
-    const output = openOutput(null, untilEnded("cp"))
+    const output = openOutput(null, signal)
     for await (const part of copyOut(paths, from, follow)) await output.write(part)
     return 0
   }
   let bytes = 0
-  if (from.kind === "stream" && to.kind === "container") bytes = await copyIn(paths, readFile(0), to)
-  else if (from.kind !== "stream" && to.kind !== "stream") bytes = await copy(paths, { from, to, archive, follow })
+  if (from.kind === "stream" && to.kind === "container")
+    bytes = await copyIn(paths, readPatiently(0, signal), to, signal)
+  else if (from.kind !== "stream" && to.kind !== "stream")
+    bytes = await copy(paths, { from, to, archive, follow, signal })
   if (!booleans.get("quiet") && isTerminal(2)) notice(`copied ${formatBytes(bytes)} to ${destination}`)
   return 0
 }
