@@ -85,7 +85,9 @@ export function parseArgv(argv: readonly string[], definitions: OptionDefinition
       throw new UsageError(`unknown option ${shown}`, {
         hint: like
           ? `did you mean --${like}?`
-          : "options of the command come after the root file system: see toybox run --help",
+          : Object.hasOwn(definitions, "entrypoint")
+            ? "options of the command come after the root file system: see toybox run --help"
+            : "--help shows those there are",
       })
     }
     typed.set(name, shown)
