@@ -51,6 +51,10 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
       section oom
       toybox run --rm --mem 50M base tail /dev/zero; echo $?
       toybox run --name oom --mem 50M base sh -c 'tail /dev/zero; echo survived $?' 2>/dev/null; echo $?; toybox ps -a --json; toybox rm oom
+      section why
+      toybox run --name used --cpu 20% --mem 50M --pids 3 base sh -c '
+        i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; for i in 1 2 3 4; do sleep 0 & done; wait' 2>/dev/null
+      toybox why --json used; toybox why used | cut -d: -f1; toybox rm used >/dev/null
       section pids
       toybox run --rm --pids 5 base sh -c 'for i in 1 2 3 4 5 6 7; do sleep 1 & done 2>&1; wait' 2>&1 | grep -c fork
 
@@ -119,7 +123,7 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
       section without-overlay
       rmmod overlay
       toybox run --rm base sh -c 'ls / | wc -l; grep " / " /proc/mounts | cut -d" " -f1; id -u' 2>&1; echo $?
-      toybox run --name kept base sh -c 'echo > /x' 2>&1; ls -d /var/lib/toybox/containers/*/upper/x | wc -l; toybox rm kept
+      toybox run --name kept base sh -c 'echo > /x' 2>&1; ls -d /var/lib/toybox/containers/*/upper/x | wc -l; toybox cp kept:/x - | tar -t; toybox rm kept
       section left-copy; left`,
     files: { "/srv/look": LOOK },
   })
@@ -205,6 +209,22 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
     expect(JSON.parse(json ?? "")).toMatchObject({ name: "oom", exitCode: 0 })
   })
 
+  test("leaves what it used, how often its limits held it back, and how long it waited", () => {
+    const [json, ...titles] = lines("why")
+    const { usage } = JSON.parse(json ?? "")
+    expect(titles).toEqual(expect.arrayContaining(["ended", "memory", "cpu", "processes", "took"]))
+    for (const count of [
+      "cpuUsageUsec",
+      "memoryPeakBytes",
+      "periods",
+      "throttledPeriods",
+      "throttledUsec",
+      "pidsLimitHits",
+    ])
+      expect([count, usage[count] > 0]).toEqual([count, true])
+    expect(usage.pressureUsec).toEqual({ cpu: expect.any(Number), memory: expect.any(Number), io: expect.any(Number) })
+  })
+
   test("cannot have more processes than allowed", () => {
     expect(Number(section("pids"))).toBeGreaterThan(0)
   })
@@ -275,7 +295,7 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
 
   test("is copied, with a warning, where the kernel has no overlayfs", () => {
     const warning = "toybox: overlayfs is refused here (fsopen: ENODEV): the root is copied, which takes time and space"
-    expect(lines("without-overlay")).toEqual([warning, "15", "tmpfs", "0", "0", warning, "1", "kept"])
+    expect(lines("without-overlay")).toEqual([warning, "15", "tmpfs", "0", "0", warning, "1", "x", "kept"])
   })
 
   const moments = ["first", "limits", "killed", "parents", "delegated", "chroot", "copy"]
