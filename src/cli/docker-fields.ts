@@ -45,8 +45,10 @@ export const CONTAINER_TITLES = {
 export function containerFields(paths: Paths, summary: Summary, { full, sizes }: FieldOptions): object {
   const { id, name, image, command, created, labels, status } = summary
   const line = shown(command.join(" "))
+  const spec = readRecord(paths, id)?.spec
+  const network = spec?.linux.namespaces.find(({ type }) => type === "network")
   const mounts = () =>
-    (readRecord(paths, id)?.spec.mounts ?? []).flatMap(({ type, source, destination }) =>
+    (spec?.mounts ?? []).flatMap(({ type, source, destination }) =>
       (type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)
         ? [{ source, destination }]
         : [],
@@ -67,6 +69,9 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
         .map(({ source }) => source)
         .join(","),
       Names: name,
+      // Of those that have one from toybox.
+      Networks: network === undefined ? "host" : network.path === undefined ? "none" : "container",
+      Ports: "",
       RunningFor: ago(created),
       Size: sizes ? formatBytes(writtenBytes(paths, id)) : "",
       State: status,

@@ -16,6 +16,7 @@ test("version: in words, and for scripts", async () => {
   const facts = JSON.parse((await toybox(["version", "--json"])).stdout)
   expect(facts).toMatchObject({ Version: version, Os: "linux", KernelVersion: output("uname", "-r") })
   expect(["amd64", "arm64"]).toContain(facts.Arch)
+  expect((await toybox(["version", "-f", "{{.Server.Version}} {{.Os}}"])).stdout).toBe(`${version} linux\n`)
 })
 
 test.each(["info", "version"])("%s takes no arguments", async (command) => {
@@ -36,6 +37,7 @@ describe.skipIf(process.getuid?.() !== 0)("info", () => {
     await toybox(["rm", "--all", "--force"])
     const images = (await toybox(["images", "-q"])).stdout.split("\n").filter(Boolean)
     expect(await info()).toMatchObject({ Containers: 0, Images: images.length })
+    expect((await toybox(["info", "--format", "{{.Containers}} {{.ServerVersion}}"])).stdout).toBe(`0 ${version}\n`)
     await toybox(ownRun("--name", "info-over", "base", "true"))
     for (const name of ["info-on", "info-held"]) await toybox(ownRun("-d", "--name", name, "base", "sleep", "1000"))
     await toybox(["pause", "info-held"])

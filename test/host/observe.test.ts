@@ -50,6 +50,15 @@ describe.skipIf(!isRoot)("a running container", () => {
     expect(await toybox(["top", "observed", "--forest"])).toMatchObject({ exitCode: 125 })
   })
 
+  test("shows in docker's columns what it uses", async () => {
+    const stats = (format: string) =>
+      toybox(["stats", "--no-stream", "--interval", "0.1", "--format", format, "observed"])
+    expect((await stats("{{.Name}} {{.MemUsage}} {{.PIDs}}")).stdout).toMatch(/^observed [\d.]+ \w+ \/ 105 MB \d+\n$/)
+    expect((await stats("table {{.Name}}\\t{{.CPUPerc}}")).stdout).toMatch(/^NAME +CPU %\nobserved +[\d.]+%\n$/)
+    expect(JSON.parse((await stats("json")).stdout)).toMatchObject({ Name: "observed", BlockIO: expect.any(String) })
+    expect(await stats("{{.Nothing}}")).toMatchObject({ exitCode: 125 })
+  })
+
   test("shows what it changed, and not what was made to mount on", async () => {
     const { stdout, exitCode } = await toybox(["diff", "observed"])
     expect(exitCode).toBe(0)

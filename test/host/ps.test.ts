@@ -81,6 +81,7 @@ describe.skipIf(!isRoot)("ps", () => {
     expect(await of("-a", "-s")).toMatch(/ SIZE +NAME\n.*\n.* 5\.0 kB +older\n/)
     expect((await rows("-a", "-s")).map(({ size }) => size)).toEqual([0, 5000])
     expect(await toybox(["ps", "--format", "{{if .ID}}"])).toMatchObject({ exitCode: 125 })
+    expect(await of("-a", "--format", "{{.Networks}}/{{.Ports}}/{{.Mounts}}")).toMatch(/^(\w+\/\/\n){2}$/)
     const inspected = await toybox(["inspect", "-f", "{{.Name}} {{.State.ExitCode}} {{json .Config.Labels}}", "older"])
     expect(inspected.stdout).toBe('/older 7 {"tier":"db"}\n')
   })

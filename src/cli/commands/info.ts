@@ -44,16 +44,21 @@ export async function infoCommand(words: readonly string[]): Promise<number> {
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   const info = infoOf(paths)
-  print(booleans.get("json") ? [JSON.stringify(info)] : lines(info))
+  const format = strings.get("format")
+  if (format !== undefined) (await import("../template.ts")).printFormatted(format, [info], {})
+  else print(booleans.get("json") ? [JSON.stringify(info)] : lines(info))
   return 0
 }
 
 export async function versionCommand(words: readonly string[]): Promise<number> {
-  const { booleans, rest } = parseArgv(words, VERSION_OPTIONS)
+  const { booleans, strings, rest } = parseArgv(words, VERSION_OPTIONS)
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("version")
   if (rest.length > 0) throw new UsageError(`version takes no arguments, but got "${rest[0]}"`)
   const { os, architecture } = hostPlatform()
   const facts = { Version: version, Os: os, Arch: architecture, KernelVersion: release(), BunVersion: Bun.version }
-  print([booleans.get("json") ? JSON.stringify(facts) : `toybox ${version}`])
+  const format = strings.get("format")
+  if (format === undefined) print([booleans.get("json") ? JSON.stringify(facts) : `toybox ${version}`])
+  // docker's has a client and a server; here they are one.
+  else (await import("../template.ts")).printFormatted(format, [{ ...facts, Client: facts, Server: facts }], {})
   return 0
 }

@@ -25,6 +25,11 @@ export const WHY_OPTIONS = {
 export const STATS_OPTIONS = {
   "no-stream": { type: "boolean", description: "One look, and end" },
   interval: { type: "string", valueHint: "SECONDS", description: "Time between two looks (default: 1)" },
+  format: {
+    type: "string",
+    valueHint: "TEMPLATE",
+    description: "Docker's columns: '{{.Name}} {{.CPUPerc}}', 'table {{.Name}}\\t{{.MemUsage}}', json",
+  },
   json: { type: "boolean", description: "One JSON object a line" },
   help: { type: "boolean", description: "Show this text" },
   ...GLOBAL_OPTIONS,

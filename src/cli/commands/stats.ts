@@ -9,6 +9,7 @@ import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { table } from "../table.ts"
+import { parseTemplate, printFormatted } from "../template.ts"
 import { STATS_OPTIONS } from "./observe-options.ts"
 
 interface Watched {
@@ -60,6 +61,22 @@ function look(paths: Paths, ids: readonly string[], watched: Map<string, Watched
   }
 }
 
+/** As docker's stats --format can name it. */
+function fieldsOf(id: string, watched: Watched): object {
+  const [short, Name, CPUPerc, MemUsage, MemPerc, PIDs, NetIO, BlockIO] = rowOf(id, watched, false)
+  return { BlockIO, CPUPerc, Container: short, ID: short, MemPerc, MemUsage, Name, NetIO, PIDs }
+}
+
+const TITLES = {
+  BlockIO: "BLOCK I/O",
+  CPUPerc: "CPU %",
+  Container: "CONTAINER",
+  ID: "CONTAINER ID",
+  MemPerc: "MEM %",
+  MemUsage: "MEM USAGE / LIMIT",
+  NetIO: "NET I/O",
+}
+
 function show(watched: ReadonlyMap<string, Watched>, json: boolean, live: boolean): void {
   if (json) {
     print([...watched].map(([id, { name, usage }]) => JSON.stringify({ id, name, ...usage })))
@@ -94,14 +111,20 @@ export async function statsCommand(words: readonly string[]): Promise<number> {
   const ids = () => (rest.length > 0 ? chosen : runningIds(paths))
   const json = booleans.get("json") ?? false
   const once = booleans.get("no-stream") ?? false
-  const live = !json && !once && process.stdout.isTTY
+  const format = strings.get("format")
+  if (format !== undefined) parseTemplate(format)
+  const live = !json && !once && format === undefined && process.stdout.isTTY
   const watched = new Map<string, Watched>()
   look(paths, ids(), watched)
   if (live) print(["\x1b[2J\x1b[H"])
   for (;;) {
     await Bun.sleep(pause)
     look(paths, ids(), watched)
-    show(watched, json, live)
+    if (format === undefined) show(watched, json, live)
+    else {
+      const fields = [...watched].map(([id, one]) => fieldsOf(id, one))
+      printFormatted(format, fields, TITLES)
+    }
     // Those that were asked for have all ended.
     if (once || (rest.length > 0 && watched.size === 0)) return 0
   }
