@@ -13,6 +13,7 @@ import {
   type ContainerRecord,
   containerPath,
   type RunningRecord,
+  readHead,
   readRecord,
   readRunning,
   resolveId,
@@ -28,6 +29,10 @@ export interface LookedInto {
   running: boolean
   close(): void
 }
+
+// Milliseconds that others have to be done, and between two attempts.
+const PATIENCE = 10_000
+const LOOK_EVERY = 20
 
 // Above what toybox opens by itself.
 const FREE_FDS = 64
@@ -97,7 +102,17 @@ export async function lookInto(paths: Paths, reference: string): Promise<LookedI
   // An upper directory is mounted once at a time: overlayfs.rst, "Sharing and copying layers".
   const lock = open(directory, O_RDONLY | O_DIRECTORY)
   try {
-    if (!tryLock(lock)) throw new ToyboxError(`container ${reference} is being looked into by another toybox`)
+    for (const end = performance.now() + PATIENCE; !tryLock(lock); await Bun.sleep(LOOK_EVERY))
+      if (performance.now() > end)
+        throw new ToyboxError(`container ${reference} is being looked into by another toybox`, {
+          hint: "try again later",
+        })
+    // It may have been started meanwhile.
+    if (readRunning(paths, id) !== null) {
+      close(lock)
+      return lookInto(paths, id)
+    }
+    if (readHead(paths, id) === null) throw new ToyboxError(`container ${reference} has just been removed`)
     const rootFd = await mountedLayers(directory, record)
     return {
       record,

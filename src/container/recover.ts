@@ -1,6 +1,7 @@
 /** What a killed toybox left behind is put in order by the next one. */
 import { exists, listDir, unlink } from "../../ffi/fs.ts"
 import { openCgroup } from "../cgroup/manager.ts"
+import type { FinalUsage } from "../cgroup/stats.ts"
 import { errorChain } from "../errors.ts"
 import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
@@ -24,8 +25,11 @@ function recoverOne(paths: Paths, id: string): void {
   const lock = lockDead(paths, id)
   if (!lock) return
   const record = readRunning(paths, id)
+  let usage: FinalUsage | undefined
   if (record?.cgroup) {
     const manager = openCgroup(record.cgroup)
+    // What can still be known.
+    if (!record.autoRemove) usage = manager.finalUsage()
     manager.kill()
     manager.remove()
   }
@@ -44,6 +48,7 @@ function recoverOne(paths: Paths, id: string): void {
       error: rebooted ? "the machine was stopped" : "toybox itself was killed",
       ...(record ? { started: record.started } : {}),
       finished: new Date().toISOString(),
+      ...(usage ? { usage } : {}),
     })
   }
   leaveRunning(lock)

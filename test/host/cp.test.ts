@@ -24,7 +24,7 @@ import { tarOf } from "../helpers/oci-layout.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { dockerArchive, layerOf } from "../helpers/saved.ts"
-import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+import { cleanUpAfterAll, mountsBelow, temporaryDirectory } from "../helpers/scratch.ts"
 import { startToybox, stateRoot, toybox, toyboxBytes } from "../helpers/toybox.ts"
 import { fingerprint } from "../helpers/tree.ts"
 
@@ -275,6 +275,34 @@ describe.skipIf(!isRoot)("files of a container", () => {
     running.kill("SIGINT")
     expect(await running.wait()).toMatchObject({ exitCode: 130, stderr: "toybox: cp: interrupted\n" })
     expect(await says("cp-runs", "ls -A /srv/cut; cat /srv/cut/big")).toBe("big\nd\nold")
+  })
+
+  test("several at once have one that has ended in turn", async () => {
+    const out = temporaryDirectory("out")
+    const all = Array.from({ length: 6 }, (_, i) =>
+      i % 2 ? cp("cp-ended:/etc/passwd", join(out, `${i}`)) : cp(join(rich, "file"), `cp-ended:/srv/at-once-${i}`),
+    )
+    for (const { stderr, exitCode } of await Promise.all(all))
+      expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 })
+    await copies("cp-ended:/srv/.", out)
+    expect(readdirSync(out)).toEqual(expect.arrayContaining(["1", "3", "5", "at-once-0", "at-once-2", "at-once-4"]))
+  })
+
+  test("killed at any instant leaves no mount and no lock, and the next copy goes on", async () => {
+    const archive = Bun.spawnSync(["tar", "-c", "-C", rich, "d", "big"]).stdout
+    for (const size of [0, 600, 500_000]) {
+      const running = await startToybox(["cp", "-", "cp-ended:/srv"])
+      if (size > 0) running.stdin.write(archive.subarray(0, size))
+      // Until it has the container: then nobody else has.
+      const [{ Id }] = JSON.parse((await toybox(["inspect", "cp-ended"])).stdout)
+      const isTaken = ["flock", "--nonblock", join(stateRoot(), "containers", Id), "true"]
+      for (const end = Date.now() + 20_000; Date.now() < end; await Bun.sleep(5))
+        if (Bun.spawnSync(isTaken).exitCode !== 0) break
+      running.kill("SIGKILL")
+      await running.wait()
+      expect(await cp("-q", join(rich, "file"), "cp-ended:/srv/after")).toMatchObject({ exitCode: 0 })
+    }
+    expect(mountsBelow(stateRoot())).toEqual([])
   })
 
   test("a reader that goes ends it", async () => {

@@ -83,6 +83,18 @@ describe.skipIf(!isRoot)("why a container ended", () => {
     expect((await why("other")).by).toContain("not toybox")
   })
 
+  test("with its toybox, that was killed: what its cgroup still knows", async () => {
+    const running = await startToybox(
+      ownRun("--name", "lost", "--mem", "50M", "base", "sh", "-c", "echo ready; sleep 1000"),
+    )
+    await running.waitFor("ready")
+    running.kill("SIGKILL")
+    await running.wait()
+    const told = await why("lost")
+    expect(told).toMatchObject({ exitCode: 137, by: "toybox itself was killed" })
+    expect(told.usage.cpuUsageUsec).toBeGreaterThan(0)
+  })
+
   test("by a signal to the toybox in the foreground", async () => {
     const running = await startToybox(ownRun("--name", "front", "base", "sh", "-c", "echo ready; sleep 1000"))
     await running.waitFor("ready")
