@@ -2,7 +2,7 @@
 
 import { isErrno, SyscallError } from "../../ffi/errno.ts"
 import { close } from "../../ffi/fs.ts"
-import { lookInto, mountedAt } from "../container/look-into.ts"
+import { lookInto } from "../container/look-into.ts"
 import { containerPath } from "../container/state.ts"
 import { ToyboxError } from "../errors.ts"
 import { shownName } from "../image/layer/binary.ts"
@@ -15,14 +15,15 @@ import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import type { Address } from "./address.ts"
 import { splitPath } from "./address.ts"
+import type { Target } from "./directories.ts"
 import { type CopyPlacer, createCopyPlacer } from "./place.ts"
+import { stoppedTree } from "./stopped.ts"
 import {
   containerTree,
   findDestination,
   hostTree,
   openDirectory,
   openSource,
-  pathInside,
   type Source,
   shownPath,
   type Tree,
@@ -39,33 +40,30 @@ export interface CopyRequest {
   signal: AbortSignal
 }
 
-/** Opens an end. A stopped container has nothing mounted: what is a volume's is not looked for below it. Throws ToyboxError. */
+/** Opens an end. Throws ToyboxError. */
 async function openTree(paths: Paths, address: CopyRequest["from"]): Promise<{ tree: Tree; close(): void }> {
   if (address.kind === "host") return { tree: hostTree, close() {} }
-  const { record, rootFd, running, close } = await lookInto(paths, address.container)
-  const tree = containerTree(rootFd, address.container)
-  if (running) return { tree, close }
-  const refuse = (path: string) => {
-    const mount = mountedAt(record.spec, containerPath(paths, record.id), path)
-    if (mount === null) return
-    close()
-    throw new ToyboxError(`${address.container} does not run, and ${mount.destination} is mounted only while it does`, {
-      hint: `what is there is in ${mount.source}`,
-    })
-  }
-  const shown = (path: string) => Buffer.from(path, "latin1").toString("utf8")
-  refuse(shown(splitPath(address.path).whole).replace(/\/\/+/g, "/"))
+  const { container } = address
+  const found = await lookInto(paths, container)
+  const { rootFd, running } = found
+  if (running)
+    return { tree: containerTree((path) => ({ rootFd, path, readOnly: false }), container), close: found.close }
+  const stopped = stoppedTree(found, containerPath(paths, found.record.id), container)
   return {
-    tree: {
-      ...tree,
-      open(path, flags) {
-        const fd = tree.open(path, flags)
-        if (fd >= 0) refuse(shown(pathInside(rootFd, fd)))
-        return fd
-      },
+    tree: stopped.tree,
+    close() {
+      stopped.close()
+      found.close()
     },
-    close,
   }
+}
+
+/** Where the entries of a copy go, in a directory that is there. Throws ToyboxError. */
+function targetIn(tree: Tree, directory: string, directoryFd: number): Target {
+  if (tree.locate === null) return { rootFd: directoryFd, directory: "", follow: false }
+  const { rootFd, path, readOnly } = tree.locate(directory)
+  if (readOnly) throw new ToyboxError(`${shownPath(tree, directory)} is read-only`)
+  return { rootFd, directory: path, follow: true }
 }
 
 const SET_ID = 0o6000
@@ -168,16 +166,13 @@ async function place(to: Tree, source: Source, { to: address, archive, signal }:
   // What is copied into itself would never end.
   const start = identity(source.dirFd, source.name)
   const end = identity(directoryFd, ".")
-  const target =
-    to.rootFd === null
-      ? { rootFd: directoryFd, directory: "", follow: false }
-      : { rootFd: to.rootFd, directory, follow: true }
-  const placer = createCopyPlacer(target, adjustment(to.rootFd === null, archive))
+  let placer: CopyPlacer
   const omits = (stat: { dev: string; ino: number }) => {
     const key = `${stat.dev}/${stat.ino}`
     return key === placer.top() || (key === end && key !== start)
   }
   try {
+    placer = createCopyPlacer(targetIn(to, directory, directoryFd), adjustment(to === hostTree, archive))
     const stream = writeTree({ ...source, path: name }, { whiteouts: "none", sparse: true, omits })
     return await placeStream(stream, placer, shownPath(to, address.path), signal)
   } finally {
@@ -230,10 +225,13 @@ export async function copyIn(
   const { tree, close: closeTree } = await openTree(paths, to)
   try {
     const { whole } = splitPath(to.path)
-    close(openDirectory(tree, whole))
-    const target = { rootFd: tree.rootFd as number, directory: whole, follow: true }
-    const placer = createCopyPlacer(target, (entry) => entry)
-    return await placeStream(stream, placer, shownPath(tree, whole), signal)
+    const directoryFd = openDirectory(tree, whole)
+    try {
+      const placer = createCopyPlacer(targetIn(tree, whole, directoryFd), (entry) => entry)
+      return await placeStream(stream, placer, shownPath(tree, whole), signal)
+    } finally {
+      close(directoryFd)
+    }
   } finally {
     closeTree()
   }

@@ -23,24 +23,33 @@ export interface Tree {
   prefix: string
   /** Opens what a path leads to, symlinks followed; -errno. */
   open(path: string, flags: number): number
-  /** A container's root; null for this machine. */
-  rootFd: number | null
+  /** From which root of a container a path is looked up; null for this machine. */
+  locate: ((path: string) => Located) | null
+}
+
+export interface Located {
+  rootFd: number
+  path: string
+  /** Nothing is to be written there. */
+  readOnly: boolean
 }
 
 export const hostTree: Tree = {
   prefix: "",
   open: (path, flags) => callResult("openat", AT_FDCWD, toName(path), flags | O_CLOEXEC, 0),
-  rootFd: null,
+  locate: null,
 }
 
 // No magic links: /proc of the container would lead out of it.
 const IN_ROOT = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS
 
-export const containerTree = (rootFd: number, name: string): Tree => ({
+export const containerTree = (locate: (path: string) => Located, name: string): Tree => ({
   prefix: `${name}:`,
-  open: (path, flags) =>
-    callResult("openat2", rootFd, toName(path), openHow(flags | O_CLOEXEC, IN_ROOT), OPEN_HOW_SIZE),
-  rootFd,
+  open(path, flags) {
+    const at = locate(path)
+    return callResult("openat2", at.rootFd, toName(at.path), openHow(flags | O_CLOEXEC, IN_ROOT), OPEN_HOW_SIZE)
+  },
+  locate,
 })
 
 const ENOENT = -2
@@ -75,7 +84,8 @@ export interface Source extends Start {
 /** `follow`: the path's own last symlink. Throws ToyboxError. */
 export function openSource(tree: Tree, path: string, follow: boolean): Source {
   const { whole, parent, base, wants } = splitPath(path)
-  if (wants !== "any") {
+  // What is mounted is not in the directory that it is mounted in.
+  if (wants !== "any" || tree.locate?.(whole).path === "/") {
     const dirFd = openDirectory(tree, whole)
     // The name that ".." has in truth.
     const name = base === ".." ? (linkText(`/proc/self/fd/${dirFd}`)?.split("/").at(-1) ?? "") : base

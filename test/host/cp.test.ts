@@ -196,10 +196,12 @@ describe.skipIf(!isRoot)("files of a container", () => {
     })
   }
 
-  test("what is mounted in a running container is seen; in one that has ended it is told where it is", async () => {
+  test("what is mounted in a container is seen while it runs, and when it has ended", async () => {
     const volume = temporaryDirectory("volume")
     const name = "cp-volume"
-    await toybox(ownRun("-d", "--name", name, "-v", `${volume}:/vol`, "base", "sleep", "1000"))
+    await toybox(
+      ownRun("-d", "--name", name, "-v", `${volume}:/vol`, "-v", `${volume}:/fixed:ro`, "base", "sleep", "1000"),
+    )
     await copies(join(rich, "file"), `${name}:/vol/in`)
     expect(readFileSync(join(volume, "in"), "utf8")).toBe("content\n")
     // A directory into itself, by way of the volume, has an end.
@@ -212,14 +214,28 @@ describe.skipIf(!isRoot)("files of a container", () => {
     writeFileSync(join(volume, "hosts"), "1.2.3.4 elsewhere\n")
     await copies(join(volume, "hosts"), `${name}:/etc/hosts`)
     expect(await says(name, "cat /etc/hosts; ls -a /etc | grep toybox; true")).toBe("1.2.3.4 elsewhere")
+    await says(name, "ln -s /vol/in /by-link; ln -s /vol /to-volume")
     await toybox(["stop", "-t", "0", name])
-    for (const words of [
-      [`${name}:/vol/in`, volume],
-      [join(rich, "file"), `${name}:/vol/`],
-      [`${name}:/etc/../vol/in`, "/"],
-    ]) {
+    const out = temporaryDirectory("out")
+    await copies(`${name}:/vol/in`, out)
+    await copies(`${name}:vol`, join(out, "all"))
+    expect(readdirSync(out).sort()).toEqual(["all", "in"])
+    expect(readdirSync(join(out, "all")).sort()).toEqual(["hosts", "in", "new", "sub"])
+    await copies(join(rich, "file"), `${name}:/vol`)
+    await copies(join(rich, "file"), `${name}:/vol/sub/renamed`)
+    await copies(join(rich, "d"), `${name}:/vol/d`)
+    expect(readdirSync(volume).sort()).toEqual(["d", "file", "hosts", "in", "new", "sub"])
+    expect(readFileSync(join(volume, "sub/renamed"), "utf8")).toBe("content\n")
+    expect((await toybox(["diff", name])).stdout).not.toContain("/vol/")
+    const refused: [string[], string][] = [
+      [["-L", `${name}:/by-link`, out], "there is no such file"],
+      [[join(rich, "file"), `${name}:/to-volume/`], volume],
+      [[`${name}:/etc/../vol/in`, out], volume],
+      [[join(rich, "file"), `${name}:/fixed/x`], "is read-only"],
+    ]
+    for (const [words, text] of refused) {
       const { exitCode, stderr } = await cp(...words)
-      expect({ exitCode, stderr }).toMatchObject({ exitCode: 125, stderr: expect.stringContaining(volume) })
+      expect({ exitCode, stderr }).toMatchObject({ exitCode: 125, stderr: expect.stringContaining(text) })
     }
     await toybox(["rm", "-f", name])
   })
