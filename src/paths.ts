@@ -11,6 +11,8 @@ export interface Paths {
   names: string
   bases: string
   running: string
+  /** Sockets of the supervisors. */
+  attach: string
   /** Unpacked layers by digest, and what is being unpacked. */
   layers: string
   /** Which layer an archive or address was unpacked to. */
@@ -29,6 +31,7 @@ export function pathsFor(root: string | undefined): Paths {
     names: `${state}/names`,
     bases: `${state}/base`,
     running: `${run}/running`,
+    attach: `${run}/attach`,
     layers: `${state}/layers`,
     sources: `${state}/sources`,
   }

@@ -5,6 +5,7 @@ export const SOCK_STREAM = 1
 export const SOCK_DGRAM = 2
 export const SOCK_SEQPACKET = 5
 export const SOCK_CLOEXEC = 0o2000000
+export const SOCK_NONBLOCK = 0o4000
 export const SOL_SOCKET = 1
 export const SCM_RIGHTS = 1
 export const MSG_CMSG_CLOEXEC = 0x40000000

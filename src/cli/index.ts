@@ -7,6 +7,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   oci: async (words) => (await import("./oci/index.ts")).runOci(words),
   login: async (words) => (await import("./commands/login.ts")).loginCommand(words),
   logout: async (words) => (await import("./commands/login.ts")).logoutCommand(words),
+  attach: async (words) => (await import("./commands/attach.ts")).attachCommand(words),
   logs: async (words) => (await import("./commands/logs.ts")).logsCommand(words),
   ps: async (words) => (await import("./commands/ps.ts")).psCommand(words),
   top: async (words) => (await import("./commands/top.ts")).topCommand(words),

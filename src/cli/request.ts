@@ -90,11 +90,9 @@ function resultFd(text: string | undefined, detached: boolean): number | null {
   return fd
 }
 
-/** What needs the caller's terminal, or this process. */
+/** What needs this process. */
 function refuseWithDetach(booleans: ParsedArgv["booleans"]): void {
-  if (!booleans.get("detach")) return
-  const unfit = (["tty", "interactive", "trace"] as const).find((name) => booleans.get(name))
-  if (unfit) throw new UsageError(`--${unfit} does not go with --detach`)
+  if (booleans.get("detach") && booleans.get("trace")) throw new UsageError("--trace does not go with --detach")
 }
 
 /** Reads the command line of `run`. Throws UsageError. */

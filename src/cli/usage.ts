@@ -4,6 +4,7 @@ import { version } from "../../package.json"
 import { print } from "../log.ts"
 import type { OptionDefinitions } from "./argv.ts"
 import { LOAD_OPTIONS, PUSH_OPTIONS, SAVE_OPTIONS, TAG_OPTIONS } from "./commands/archive-options.ts"
+import { ATTACH_OPTIONS } from "./commands/attach-options.ts"
 import { CACHE_OPTIONS } from "./commands/cache-options.ts"
 import { COPY_OPTIONS } from "./commands/copy-options.ts"
 import { DOCTOR_OPTIONS } from "./commands/doctor-options.ts"
@@ -61,6 +62,10 @@ export const COMMANDS: Record<string, CommandDef> = {
       container: { type: "positional", required: true, description: "Name or id" },
       command: { type: "positional", required: true, description: "Command and its arguments" },
     }),
+  }),
+  attach: defineCommand({
+    meta: { name: "attach", description: "Be at the terminal, or the output and input, of a detached container" },
+    args: args(ATTACH_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
   }),
   logs: defineCommand({
     meta: { name: "logs", description: "Show what a detached container has written" },

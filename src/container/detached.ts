@@ -1,15 +1,18 @@
-/** A container without a terminal: started here, and left to a supervisor of its own (supervisor.ts). */
+/** A container without the caller's terminal: started here, and left to a supervisor of its own (supervisor.ts). */
 import { call } from "../../ffi/call.ts"
-import { AT_FDCWD, F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { AT_FDCWD, F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts"
+import { SOCK_SEQPACKET } from "../../ffi/constants/socket.ts"
 import { __WALL } from "../../ffi/constants/wait.ts"
-import { close } from "../../ffi/fs.ts"
-import { pipe } from "../../ffi/pipe.ts"
+import { close, mkdir, unlink } from "../../ffi/fs.ts"
+import { pipe, socketPair } from "../../ffi/pipe.ts"
 import { waitChild } from "../../ffi/signal.ts"
+import { listenUnix } from "../../ffi/unix.ts"
 import { EXIT_TOYBOX, errorChain, ToyboxError } from "../errors.ts"
 import { type Reports, readReports } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
+import { attachPath } from "./attach-protocol.ts"
 import { bringUp, type Live, rememberPid } from "./bring-up.ts"
 import { cleanUp } from "./clean-up.ts"
 import { writeContainerFiles } from "./files.ts"
@@ -17,9 +20,43 @@ import { enter } from "./new-container.ts"
 import { effectiveHostname, makeSpec } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
 import { copiedRoot, newRoot, overlayRefusal, type Root } from "./root.ts"
+import type { Stdio } from "./stdio.ts"
+
+const BACKLOG = 16
 
 /** Only what toybox itself looks at: the caller's may have secrets. */
 const environment = (paths: Paths) => [`PATH=${process.env.PATH ?? ""}`, `TOYBOX_ROOT=${paths.state}`]
+
+/** Those that attach are told from here on to wait. A socket that is there already is of an earlier run. */
+function listenForAttach(paths: Paths, id: string): number {
+  mkdir(paths.attach, 0o700)
+  unlink(attachPath(paths, id))
+  return listenUnix(attachPath(paths, id), SOCK_SEQPACKET, 0o600, BACKLOG)
+}
+
+/** The command's standard descriptors, and the supervisor's ends of them by their names there (CommandFds). */
+function openPipes({ process, interactive }: ContainerRequest): {
+  stdio: Pick<Stdio, "facts" | "childEnds">
+  fds: Partial<Record<"out" | "err" | "terminal" | "input", number>>
+  typing: boolean
+} {
+  if (process.terminal) {
+    const [terminal, socketFd] = socketPair()
+    return { stdio: { facts: { socketFd }, childEnds: [socketFd] }, fds: { terminal }, typing: interactive }
+  }
+  const [out, outEnd] = pipe()
+  const [err, errEnd] = pipe()
+  for (const fd of [out, err]) call("fcntl", fd, F_SETFL, O_RDONLY | O_NONBLOCK)
+  if (!interactive) {
+    const nothing = call("openat", AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0)
+    const ends = [nothing, outEnd, errEnd] as const
+    return { stdio: { facts: ends, childEnds: [...ends] }, fds: { out, err }, typing: false }
+  }
+  const [inEnd, input] = pipe()
+  call("fcntl", input, F_SETFL, O_WRONLY | O_NONBLOCK)
+  const ends = [inEnd, outEnd, errEnd] as const
+  return { stdio: { facts: ends, childEnds: [...ends] }, fds: { out, err, input }, typing: false }
+}
 
 /** Returns when the command has been executed. Throws where it was not; then nothing of it runs any more. */
 async function launchSupervised(
@@ -30,21 +67,19 @@ async function launchSupervised(
   spec: Spec,
 ): Promise<void> {
   const [controlEnd, control] = pipe()
-  const [out, outEnd] = pipe()
-  const [err, errEnd] = pipe()
-  for (const fd of [out, err]) call("fcntl", fd, F_SETFL, O_RDONLY | O_NONBLOCK)
-  const nothing = call("openat", AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0)
-  const fds = [live.lock.fd, controlEnd, out, err]
+  const listener = listenForAttach(paths, live.id)
+  const { stdio, fds, typing } = openPipes(request)
+  const own = { lock: live.lock.fd, control: controlEnd, listener, ...fds }
+  const words = Object.entries({ ...own, ...(typing ? { typing: 1 } : {}) }).map(([name, value]) => `${name}=${value}`)
   const supervisor = {
-    args: ["toybox", "supervise", live.id, ...fds.map(String)],
+    args: ["toybox", "supervise", live.id, ...words],
     env: environment(paths),
-    fds,
+    fds: Object.values(own),
   }
-  const stdio = { facts: [nothing, outEnd, errEnd] as const, childEnds: [nothing, outEnd, errEnd] }
   const reports: Reports = { failures: [] }
   const begun = await bringUp(request, paths, live, { root, spec, stdio, supervisor, reports })
   const { one, two } = begun
-  for (const fd of [controlEnd, out, err]) close(fd)
+  for (const fd of [controlEnd, listener, ...Object.values(fds)]) close(fd)
   while (readReports(begun.reportFd, reports, false));
   const executed = reports.failures.every(({ index }) => two.calls[index - one.calls.length]?.name === "execve")
   if (executed) {
@@ -80,6 +115,7 @@ export async function runDetached(request: ContainerRequest, paths: Paths): Prom
   } catch (error) {
     const { explainFailure } = await import("../launch/report.ts")
     const told = explainFailure(error)
+    unlink(attachPath(paths, live.id))
     const kept = live.recorded && !request.autoRemove && told instanceof ToyboxError && told.exitCode !== EXIT_TOYBOX
     const finished = new Date().toISOString()
     try {

@@ -1,15 +1,18 @@
 /** The end of a detached container, as its supervisor sees it. */
+
+import { unlink } from "../../ffi/fs.ts"
 import type { WaitStatus } from "../../ffi/signal.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import type { Paths } from "../paths.ts"
+import { attachPath } from "./attach-protocol.ts"
 import { cleanUp } from "./clean-up.ts"
 import { describeEnding, resultOf } from "./result.ts"
 import { containerPath, readRunning, runningPath } from "./state.ts"
 
-/** Records how it ended and gives back what it held, or removes it (--rm). */
-export function finish(paths: Paths, id: string, lockFd: number, status: WaitStatus): void {
+/** Records how it ended and gives back what it held, or removes it (--rm); returns the exit code. */
+export function finish(paths: Paths, id: string, lockFd: number, status: WaitStatus): number {
   const record = readRunning(paths, id)
-  if (record === null) return
+  if (record === null) throw new Error(`container ${id} has no record of its run`)
   const manager = record.cgroup ? openCgroup(record.cgroup) : null
   const ending = { status, reports: { failures: [] }, executed: true }
   const live = {
@@ -22,6 +25,9 @@ export function finish(paths: Paths, id: string, lockFd: number, status: WaitSta
     manager,
     ended: false,
   }
-  const result = record.autoRemove ? null : resultOf(ending, record, manager, describeEnding(ending, manager))
+  const description = describeEnding(ending, manager)
+  const result = record.autoRemove ? null : resultOf(ending, record, manager, description)
+  unlink(attachPath(paths, id))
   cleanUp(paths, live, result)
+  return description.exitCode
 }

@@ -6,6 +6,7 @@ import { errorChain } from "../errors.ts"
 import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import { bootId } from "../state-file.ts"
+import { attachPath } from "./attach-protocol.ts"
 import {
   allIds,
   discard,
@@ -33,6 +34,7 @@ function recoverOne(paths: Paths, id: string): void {
     manager.kill()
     manager.remove()
   }
+  if (record?.supervisor) unlink(attachPath(paths, id))
   const head = readHead(paths, id)
   if (record?.autoRemove) {
     forget(paths, id, head?.name ?? record.name)

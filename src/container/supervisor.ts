@@ -3,7 +3,7 @@
  * without using the processor; what the end needs is loaded then. Killed, it takes the container with it (PDEATHSIG), and the
  * next toybox cleans up.
  */
-import { callResult } from "../../ffi/call.ts"
+import { callResult, scratch } from "../../ffi/call.ts"
 import { POLLIN } from "../../ffi/constants/poll.ts"
 import { SIGCHLD, SIGKILL } from "../../ffi/constants/signal.ts"
 import { __WALL, WNOHANG } from "../../ffi/constants/wait.ts"
@@ -11,57 +11,25 @@ import { close } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
 import { kill, openSignals, readSignals, type WaitStatus, waitAny } from "../../ffi/signal.ts"
 import type { Paths } from "../paths.ts"
+import { advance, attachFirst, type CommandFds, isFirst, isOver, openCommandIo, wantedBy } from "./command-io.ts"
 import { DEFAULT_LOG } from "./log-files.ts"
-import { type LogWriter, openLog, type Stream } from "./log-writer.ts"
 import { containerPath, readHead, readRunning } from "./state.ts"
 
 /** What the toybox that started the container leaves to it. */
-export interface Inherited {
+export interface Inherited extends CommandFds {
   lock: number
   /** A byte comes when the command has been executed; an end without it is that of the start. */
   control: number
-  out: number
-  err: number
 }
 
-const EAGAIN = -11
-// A line that is begun is kept so long for its end.
-const PATIENCE = 10
-
-/** Copies what there is of one stream; false at its end. */
-function copy(log: LogWriter, stream: Stream, fd: number): boolean {
-  const { address, size } = log.room(stream)
-  const count = callResult("read", fd, address, size)
-  if (count > 0) log.take(stream, count)
-  return count > 0 || count === EAGAIN
-}
-
-function openStreams(log: LogWriter, { out, err }: Inherited) {
-  const streams: { stream: Stream; fd: number }[] = [
-    { stream: "stdout", fd: out },
-    { stream: "stderr", fd: err },
-  ]
-  return {
-    open: () => streams,
-    copy(stream: Stream, fd: number) {
-      if (copy(log, stream, fd)) return
-      close(fd)
-      streams.splice(
-        streams.findIndex((one) => one.fd === fd),
-        1,
-      )
-    },
-  }
-}
+// So long nothing must have come after the end of a command whose output somebody else still holds.
+const DRAIN = 100
 
 /** Stays until the container has ended and all of it is cleaned up. */
 export async function superviseDetached(paths: Paths, id: string, inherited: Inherited): Promise<void> {
   const signalFd = openSignals([SIGCHLD])
-  const log = openLog({
-    directory: containerPath(paths, id),
-    limits: readHead(paths, id)?.detached?.log ?? DEFAULT_LOG,
-  })
-  const streams = openStreams(log, inherited)
+  const limits = readHead(paths, id)?.detached?.log ?? DEFAULT_LOG
+  const io = openCommandIo({ directory: containerPath(paths, id), limits }, inherited)
   const ended = new Map<number, WaitStatus>()
   let control = inherited.control
   let pid = 0
@@ -71,30 +39,27 @@ export async function superviseDetached(paths: Paths, id: string, inherited: Inh
   reap()
   for (let idle = false; ; ) {
     const status = pid > 0 ? ended.get(pid) : undefined
-    if (status && (idle || streams.open().length === 0)) {
-      log.close()
+    if (status && (idle || isOver(io))) {
+      io.log.close()
       const { finish } = await import("./finish.ts")
-      return finish(paths, id, inherited.lock, status)
+      const exitCode = finish(paths, id, inherited.lock, status)
+      io.attached?.end(exitCode)
+      return
     }
-    const sources = [
+    const { fds, wait } = wantedBy(io)
+    const own = [
       { fd: signalFd, events: POLLIN },
       { fd: control, events: POLLIN },
     ]
-    const open = [...streams.open()]
-    const begun = open.some(({ stream }) => log.pending(stream))
-    const wait = status ? 100 : begun ? PATIENCE : null
-    const [signalled, told, ...ready] = poll([...sources, ...open.map(({ fd }) => ({ fd, events: POLLIN }))], wait)
-    open.forEach(({ stream, fd }, i) => {
-      if (ready[i]) streams.copy(stream, fd)
-      else if (log.pending(stream)) log.flush(stream)
-    })
-    idle = ready.every((events) => !events)
+    const [signalled, told, ...events] = poll([...own, ...fds], status ? DRAIN : wait)
+    idle = !advance(io, events)
+    if (isFirst(io, events)) await attachFirst(io)
     if (signalled) {
       readSignals(signalFd)
       reap()
     }
     if (told) {
-      const count = callResult("read", control, log.room("stdout").address, 1)
+      const count = callResult("read", control, scratch.address, 1)
       close(control)
       control = -1
       const running = readRunning(paths, id)

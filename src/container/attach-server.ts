@@ -1,0 +1,229 @@
+/**
+ * The supervisor's side of `toybox attach` (attach-protocol.ts). It holds the container's output back for a moment where one
+ * that is attached does not take it, as a slow terminal does; who takes nothing for longer goes without, and is told.
+ */
+import { callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
+import { POLLERR, POLLHUP, POLLIN, POLLOUT } from "../../ffi/constants/poll.ts"
+import { SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/constants/socket.ts"
+import { close } from "../../ffi/fs.ts"
+import { type PollFd, poll } from "../../ffi/poll.ts"
+import { setWindowSize } from "../../ffi/tty.ts"
+import {
+  EXIT,
+  FULL,
+  HAS_TERMINAL,
+  HELLO,
+  INPUT,
+  MESSAGE,
+  SIZE,
+  SKIPPED,
+  STDERR,
+  STDOUT,
+  TAKES_INPUT,
+} from "./attach-protocol.ts"
+import type { Stream } from "./log-writer.ts"
+
+/** Milliseconds without anything taken. */
+const PATIENCE = 2000
+/** With the supervisor's own they fit one poll. */
+const MOST_CLIENTS = 8
+const EAGAIN = -11
+
+/** The container's terminal, or the write end of its standard input; null where there is none, or none any more. */
+export interface Target {
+  fd: number | null
+  terminal: boolean
+  /** What is typed is passed on. */
+  typing: boolean
+}
+
+interface Client {
+  fd: number
+  /** Messages that it has not taken yet. */
+  pending: Uint8Array[]
+  /** When it last took something, by performance.now. */
+  since: number
+  /** How much it goes without; null where it has got all. */
+  skipped: number | null
+  /** It has told the size of its terminal. */
+  sized: boolean
+}
+
+interface Server {
+  readonly target: Target
+  readonly clients: Client[]
+  /** What has been typed and the container has not taken. */
+  typed: Uint8Array
+}
+
+export interface AttachServer {
+  /** Lets one in that waits at the listening socket. */
+  accept(listener: number): void
+  /** What to poll for. */
+  wanted(): PollFd[]
+  /** Goes on after that poll. */
+  advance(events: readonly number[]): void
+  /** Gives output to all; it is copied. */
+  give(stream: Stream, bytes: Uint8Array): void
+  /** Milliseconds in which no output is to be read, unless a poll tells of room before; null: it may be read. */
+  held(): number | null
+  /** Tells all that the container has ended, and lets them go. */
+  end(exitCode: number): void
+}
+
+const isThere = (client: Client) => client.fd >= 0
+const isBehind = ({ skipped }: Client) => skipped !== null
+
+function numbered(kind: number, size: number): Uint8Array {
+  const bytes = new Uint8Array(5)
+  bytes[0] = kind
+  new DataView(bytes.buffer).setUint32(1, Math.min(size, 0xffffffff), true)
+  return bytes
+}
+
+function drop(client: Client): void {
+  if (isThere(client)) close(client.fd)
+  client.fd = -1
+  client.pending = []
+}
+
+/** Sends what it has room for. */
+function flush(client: Client): void {
+  while (isThere(client)) {
+    const next = client.skipped === null ? client.pending[0] : numbered(SKIPPED, client.skipped)
+    if (next === undefined) return
+    const sent = callResult("write", client.fd, next, next.length)
+    if (sent === EAGAIN) return
+    if (sent < 0) drop(client)
+    client.since = performance.now()
+    if (client.skipped === null) client.pending.shift()
+    else client.skipped = null
+  }
+}
+
+function send(client: Client, message: Uint8Array): void {
+  if (!isThere(client)) return
+  if (client.pending.length === 0) client.since = performance.now()
+  client.pending.push(message)
+  if (client.pending.length === 1) flush(client)
+}
+
+/** Who has taken nothing for too long goes without what is pending, and keeps nobody waiting. */
+function leaveBehind(client: Client): void {
+  if (client.pending.length === 0 || performance.now() - client.since < PATIENCE) return
+  client.skipped = client.pending.reduce((sum, { length }) => sum + length - 1, 0)
+  client.pending = []
+}
+
+function accept(server: Server, listener: number): void {
+  const fd = callResult("accept4", listener, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK)
+  if (fd < 0) return
+  const client: Client = { fd, pending: [], since: 0, skipped: null, sized: false }
+  const { terminal, typing } = server.target
+  if (server.clients.length < MOST_CLIENTS) {
+    server.clients.push(client)
+    send(client, Uint8Array.of(HELLO, (terminal ? HAS_TERMINAL : 0) | (typing ? TAKES_INPUT : 0)))
+  } else {
+    send(client, Uint8Array.of(FULL))
+    drop(client)
+  }
+}
+
+function give(server: Server, stream: Stream, bytes: Uint8Array): void {
+  for (let from = 0; from < bytes.length; from += MESSAGE) {
+    const part = bytes.subarray(from, from + MESSAGE)
+    const message = new Uint8Array(1 + part.length)
+    message[0] = stream === "stdout" ? STDOUT : STDERR
+    message.set(part, 1)
+    for (const client of server.clients) {
+      if (client.skipped === null) send(client, message)
+      else client.skipped += part.length
+    }
+  }
+}
+
+function held(server: Server): number | null {
+  for (const client of server.clients) leaveBehind(client)
+  const waiting = server.clients.filter(({ pending }) => pending.length > 0)
+  if (waiting.length === 0) return null
+  const first = Math.min(...waiting.map(({ since }) => since))
+  return Math.max(1, Math.ceil(first + PATIENCE - performance.now()))
+}
+
+/** The target's room, then the clients. */
+function wanted({ target, clients, typed }: Server): PollFd[] {
+  return [
+    { fd: typed.length > 0 ? (target.fd ?? -1) : -1, events: POLLOUT },
+    ...clients.map((client) => ({
+      fd: client.fd,
+      events: (typed.length > 0 ? 0 : POLLIN) | (client.pending.length > 0 || isBehind(client) ? POLLOUT : 0),
+    })),
+  ]
+}
+
+function passOn(server: Server): void {
+  const { target, typed } = server
+  if (target.fd === null) {
+    server.typed = new Uint8Array(0)
+    return
+  }
+  const size = callResult("write", target.fd, typed, typed.length)
+  if (size === EAGAIN) return
+  // A command that has closed its standard input takes no more.
+  server.typed = size < 0 ? new Uint8Array(0) : typed.slice(size)
+}
+
+function resize({ target }: Server, client: Client, height: number, width: number): void {
+  if (!target.terminal || target.fd === null) return
+  // A program draws its screen anew when the size changes: for one that has just come it is made to.
+  if (!client.sized) setWindowSize(target.fd, { height: height + 1, width: width + 1 })
+  client.sized = true
+  setWindowSize(target.fd, { height, width })
+}
+
+function receive(server: Server, client: Client): void {
+  const size = callResult("read", client.fd, scratch.address, SCRATCH_SIZE)
+  if (size === EAGAIN) return
+  if (size <= 0) drop(client)
+  const [kind] = scratch.bytes
+  if (kind === SIZE && size === 5) {
+    const { buffer, byteOffset } = scratch.bytes
+    const view = new DataView(buffer, byteOffset)
+    resize(server, client, view.getUint16(1, true), view.getUint16(3, true))
+  } else if (kind === INPUT && size > 1 && server.target.typing) {
+    server.typed = scratch.bytes.slice(1, size)
+    passOn(server)
+  }
+}
+
+function advance(server: Server, [room = 0, ...events]: readonly number[]): void {
+  if (room) passOn(server)
+  server.clients.forEach((client, i) => {
+    const happened = events[i] ?? 0
+    if (happened & POLLOUT) flush(client)
+    if (happened & POLLIN && server.typed.length === 0) receive(server, client)
+    // With input to come a poll would tell of the end again and again.
+    else if (happened & (POLLHUP | POLLERR) && isThere(client)) drop(client)
+  })
+  server.clients.splice(0, Infinity, ...server.clients.filter(isThere))
+}
+
+function end(server: Server, exitCode: number): void {
+  const { clients } = server
+  for (const client of clients) send(client, Uint8Array.of(EXIT, exitCode))
+  for (let wait = held(server); wait !== null; wait = held(server)) advance(server, poll(wanted(server), wait))
+  for (const client of clients) drop(client)
+}
+
+/** Nobody is attached yet. `target` may change. */
+export function createAttachServer(target: Target): AttachServer {
+  const server: Server = { target, clients: [], typed: new Uint8Array(0) }
+  return {
+    accept: (listener) => accept(server, listener),
+    wanted: () => wanted(server),
+    advance: (events) => advance(server, events),
+    give: (stream, bytes) => give(server, stream, bytes),
+    held: () => held(server),
+    end: (exitCode) => end(server, exitCode),
+  }
+}
