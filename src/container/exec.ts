@@ -1,5 +1,5 @@
 /** Another command in a container that runs. */
-import { O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
+import { O_DIRECTORY, O_PATH, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { close, open } from "../../ffi/fs.ts"
 import { windowSize } from "../../ffi/tty.ts"
 import { ToyboxError } from "../errors.ts"
@@ -14,7 +14,7 @@ import { resolveIdentity } from "./identity.ts"
 import { launchError } from "./launch-error.ts"
 import { findRunning } from "./running.ts"
 import { isAlive } from "./state.ts"
-import { openStdio } from "./stdio.ts"
+import { openStdio, type Stdio } from "./stdio.ts"
 import { supervise } from "./supervise.ts"
 
 export interface ExecOptions {
@@ -27,6 +27,14 @@ export interface ExecOptions {
   privileged: boolean
   terminal: boolean
   interactive: boolean
+  /** Called when the command has been executed; with it nothing is read or written. */
+  detached: (() => void) | null
+}
+
+/** Nothing to read, and nobody who reads. */
+function noStdio(): Stdio {
+  const nothing = open("/dev/null", O_RDWR)
+  return { facts: [nothing, nothing, nothing], childEnds: [nothing], pumps: [], socket: null }
 }
 
 /** The five sets of the command: the container's, which a user other than root has as a bound only. */
@@ -89,7 +97,8 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
   const spec = { ...own, process: execProcess(own.process, options, rootFd, own.hostname ?? "") }
   const { seccomp } = spec.linux
   const filter = seccomp && !options.privileged ? await compileFilter(seccomp) : undefined
-  const stdio = openStdio({ terminal: options.terminal, interactive: options.interactive })
+  const { terminal, interactive, detached } = options
+  const stdio = detached ? noStdio() : openStdio({ terminal, interactive })
   const { one, two, ...entering } = (() => {
     try {
       return enter({ pid, startTime, cgroup, spec, stdio: stdio.facts, passedFds: [], seccomp: filter })
@@ -109,13 +118,13 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
         ? null
         : {
             socket: stdio.socket,
-            input: options.interactive,
+            input: interactive,
             detachKeys: [],
             detached: () => {},
           },
     isInit: false,
     isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",
-    onExec: () => {},
+    onExec: () => detached?.(),
     notice,
   })
   if (!ending.executed) throw launchError(one, two, ending.reports, rootFd)

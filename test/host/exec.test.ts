@@ -28,6 +28,25 @@ describe.skipIf(!isRoot)("exec", () => {
     expect(await ownLeftovers()).toEqual([])
   })
 
+  test("-d leaves the command to the container, and tells of one that cannot be executed", async () => {
+    const script = "echo begun > /tmp/begun; read x; echo $? > /tmp/read; exec sleep 100"
+    expect(await exec("-d", "web", "sh", "-c", script)).toMatchObject({ stdout: "", stderr: "", exitCode: 0 })
+    for (const end = performance.now() + 15_000; performance.now() < end; await Bun.sleep(20))
+      if ((await exec("web", "cat", "/tmp/read")).exitCode === 0) break
+    expect((await exec("web", "cat", "/tmp/begun", "/tmp/read")).stdout).toBe("begun\n1\n")
+    const found = await exec("web", "sh", "-c", "grep -l '^sleep.100' /proc/[0-9]*/cmdline")
+    const pid = /\/proc\/(\d+)\//.exec(found.stdout.replace("/proc/1/cmdline\n", ""))?.[1]
+    expect((await exec("web", "kill", String(pid))).exitCode).toBe(0)
+    // Ended, it is reaped.
+    for (const end = performance.now() + 15_000; performance.now() < end; await Bun.sleep(20))
+      if ((await exec("web", "test", "-e", `/proc/${pid}`)).exitCode !== 0) break
+    expect((await exec("web", "test", "-e", `/proc/${pid}`)).exitCode).toBe(1)
+    const failed = await exec("-d", "web", "no-such-command")
+    expect(failed).toMatchObject({ stdout: "", exitCode: 127 })
+    expect(failed.stderr).toContain("no-such-command: command not found")
+    expect((await exec("-d", "-t", "web", "sh")).stderr).toContain("--tty does not go with --detach")
+  })
+
   test("has the container's namespaces, cgroup, capabilities, filter, environment and directory", async () => {
     const script =
       "for n in cgroup ipc mnt net pid uts; do [ $(readlink /proc/self/ns/$n) = $(readlink /proc/1/ns/$n) ] || echo $n; done; " +

@@ -1,4 +1,7 @@
 /** toybox exec. */
+import { call } from "../../../ffi/call.ts"
+import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
+import { open, writeAll } from "../../../ffi/fs.ts"
 import { exec } from "../../container/exec.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { UsageError } from "../../errors.ts"
@@ -8,8 +11,41 @@ import { environment } from "../flags/process.ts"
 import { workingDirectory } from "../request.ts"
 import { EXEC_OPTIONS } from "./exec-options.ts"
 
+/** What toybox is called as by itself for `exec -d`. */
+const DETACHED_EXEC = "exec-detached"
+
+/**
+ * Has a toybox of its own run the command, which stays until that ends: what a container's process leaves behind would
+ * have to be reaped by an init outside of it, and not every one does. Returns when the command has been executed.
+ */
+async function execDetached(words: readonly string[]): Promise<number> {
+  const child = Bun.spawn({
+    cmd: ["/proc/self/exe", DETACHED_EXEC, ...words],
+    argv0: "toybox",
+    stdin: "ignore",
+    stdout: "pipe",
+    stderr: "pipe",
+  })
+  const [executed, told] = await Promise.all([child.stdout.bytes(), child.stderr.bytes()])
+  writeAll(2, told)
+  if (executed.length > 0) return 0
+  return await child.exited
+}
+
+/** In that toybox: its output is a pipe until the command has been executed. */
+export async function detachedExecCommand(words: readonly string[]): Promise<number> {
+  call("setsid")
+  const nothing = open("/dev/null", O_RDWR)
+  return run(words, () => {
+    writeAll(1, Uint8Array.of(1))
+    for (const fd of [1, 2]) call("dup2", nothing, fd)
+  })
+}
+
 /** Runs the command; returns its exit code. */
-export async function execCommand(words: readonly string[]): Promise<number> {
+export const execCommand = (words: readonly string[]): Promise<number> => run(words, null)
+
+async function run(words: readonly string[], detached: (() => void) | null): Promise<number> {
   const argv = parseArgv(words, EXEC_OPTIONS)
   const { booleans, strings, rest } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("exec")
@@ -17,6 +53,12 @@ export async function execCommand(words: readonly string[]): Promise<number> {
   if (container === undefined)
     throw new UsageError("exec needs a container's name or id", { hint: "toybox ps lists them" })
   if (args.length === 0) throw new UsageError("exec needs a command to run in the container")
+  if (booleans.get("detach")) {
+    const unfit = (["tty", "interactive"] as const).find((name) => booleans.get(name))
+    if (unfit)
+      throw new UsageError(`exec --${unfit} does not go with --detach`, { hint: "nobody could attach to it later" })
+    if (!detached) return execDetached(words)
+  }
   const workdir = strings.get("workdir")
   const signalFd = takeSignals()
   return exec(
@@ -30,6 +72,7 @@ export async function execCommand(words: readonly string[]): Promise<number> {
       privileged: booleans.get("privileged") ?? false,
       terminal: booleans.get("tty") ?? false,
       interactive: booleans.get("interactive") ?? false,
+      detached,
     },
     signalFd,
   )
