@@ -38,7 +38,10 @@ function asSystemdReads(unit: string): Record<string, string[]> {
     const verify = Bun.spawnSync(["systemd-analyze", "verify", "--man=no", join(dir, "units/web.service")], {
       timeout: 60_000,
     })
-    expect({ exitCode: verify.exitCode, stderr: verify.stderr.toString() }).toMatchObject({ exitCode: 0, stderr: "" })
+    // What it says of the machine's own units is not ours.
+    const said = verify.stderr.toString().split("\n")
+    expect(verify.exitCode).toBe(0)
+    expect(said.filter((line) => line.includes("web.service"))).toEqual([])
     const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     const { stdout } = Bun.spawnSync([...asNobody, "/lib/systemd/systemd", "--test", "--user", "--unit=web.service"], {
       env: { HOME: join(dir, "home"), XDG_RUNTIME_DIR: join(dir, "home"), SYSTEMD_UNIT_PATH: `${join(dir, "units")}:` },
