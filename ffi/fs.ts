@@ -166,6 +166,13 @@ export function rename(from: string, to: string): void {
   call("renameat", AT_FDCWD, from, AT_FDCWD, to)
 }
 
+/** link(2); false where the name was taken. */
+export function link(existing: string, path: string): boolean {
+  const result = callResult("linkat", AT_FDCWD, existing, AT_FDCWD, path, 0)
+  if (result < 0 && result !== EEXIST) throw failure("link", result, existing, path)
+  return result === 0
+}
+
 /** symlink(2); false where the name was taken. */
 export function symlink(target: string, path: string): boolean {
   const result = callResult("symlinkat", target, AT_FDCWD, path)

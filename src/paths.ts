@@ -57,6 +57,6 @@ export function ensurePaths(paths: Paths): void {
     }
   }
   // Nothing is put into a directory that was refused.
-  const { containers, names, bases, running, layers, sources } = paths
-  if (fresh) for (const path of [containers, names, bases, running, layers, sources]) mkdir(path, 0o700)
+  const { containers, names, bases, running, attach, layers, sources } = paths
+  if (fresh) for (const path of [containers, names, bases, running, attach, layers, sources]) mkdir(path, 0o700)
 }

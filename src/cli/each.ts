@@ -3,11 +3,11 @@ import { errorChain, errorHint, UsageError } from "../errors.ts"
 import { logger, print } from "../log.ts"
 
 /** Does something with each; one that fails is told, and does not keep the others. Returns the exit code. */
-export async function each(words: readonly string[], action: (word: string) => void): Promise<number> {
+export async function each(words: readonly string[], action: (word: string) => void | Promise<void>): Promise<number> {
   let failed = false
   for (const word of words) {
     try {
-      action(word)
+      await action(word)
     } catch (error) {
       failed = true
       const log = await logger()
@@ -23,9 +23,9 @@ export async function each(words: readonly string[], action: (word: string) => v
 export function eachContainer(
   command: string,
   references: readonly string[],
-  action: (reference: string) => string,
+  action: (reference: string) => string | Promise<string>,
 ): Promise<number> {
   if (references.length === 0)
     throw new UsageError(`${command} needs a container's name or id`, { hint: "toybox ps -a lists them" })
-  return each(references, (reference) => print([action(reference)]))
+  return each(references, async (reference) => print([await action(reference)]))
 }

@@ -34,7 +34,7 @@ export function infoOf(paths: Paths) {
     Containers: containers.length,
     ContainersRunning: count(containers, "running"),
     ContainersPaused: count(containers, "paused"),
-    ContainersStopped: count(containers, "exited"),
+    ContainersStopped: count(containers, "exited") + count(containers, "created"),
     Images: new Set(listImages(paths).map(({ id }) => id)).size,
     // Where there is no overlayfs every container gets a copy, which docker calls vfs.
     Driver: has("overlay") ? "overlay2" : "vfs",

@@ -1,6 +1,6 @@
 /** A container as docker inspect shows one: the fields of docker's that there is something to say in. */
 
-import { summaryOf } from "../container/list.ts"
+import { isUp, summaryOf } from "../container/list.ts"
 import { logPath } from "../container/log-files.ts"
 import { containerPath, readRecord, readResult } from "../container/state.ts"
 import { ToyboxError } from "../errors.ts"
@@ -37,7 +37,7 @@ export function inspectContainer(paths: Paths, id: string): object {
     Args: args.slice(1),
     State: {
       Status: summary.status,
-      Running: summary.status !== "exited",
+      Running: isUp(summary),
       Paused: summary.status === "paused",
       OOMKilled: summary.oomKilled ?? false,
       Pid: summary.pid ?? 0,

@@ -19,6 +19,7 @@ import { DIFF_OPTIONS, STATS_OPTIONS, TOP_OPTIONS, WHY_OPTIONS } from "./command
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
+import { CREATE_OPTIONS, RESTART_OPTIONS, START_OPTIONS } from "./commands/start-options.ts"
 import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS } from "./commands/stop-options.ts"
 import { EXAMPLES } from "./examples.ts"
 
@@ -43,18 +44,20 @@ const onContainers = (name: string, description: string, definitions: OptionDefi
     args: args(definitions, { container: { type: "positional", required: true, description: "Name or id" } }),
   })
 
+const ROOT_AND_COMMAND = {
+  rootfs: {
+    type: "positional",
+    required: false,
+    description: "Directory, archive or address of a root file system, or base (the default)",
+  },
+  command: { type: "positional", required: false, description: "Command and its arguments (default: /bin/sh)" },
+} as const
+
 /** By name, in the order they are shown in. */
 export const COMMANDS: Record<string, CommandDef> = {
   run: defineCommand({
     meta: { name: "run", description: "Run a command in a new container" },
-    args: args(RUN_OPTIONS, {
-      rootfs: {
-        type: "positional",
-        required: false,
-        description: "Directory, archive or address of a root file system, or base (the default)",
-      },
-      command: { type: "positional", required: false, description: "Command and its arguments (default: /bin/sh)" },
-    }),
+    args: args(RUN_OPTIONS, ROOT_AND_COMMAND),
   }),
   exec: defineCommand({
     meta: { name: "exec", description: "Run a command in a running container" },
@@ -103,6 +106,19 @@ export const COMMANDS: Record<string, CommandDef> = {
   rm: defineCommand({
     meta: { name: "rm", description: "Remove containers" },
     args: args(RM_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
+  }),
+  create: defineCommand({
+    meta: { name: "create", description: "Make a container, to be started later" },
+    args: args(CREATE_OPTIONS, ROOT_AND_COMMAND),
+  }),
+  start: onContainers("start", "Start containers that do not run", START_OPTIONS),
+  restart: onContainers("restart", "End containers, and start them again", RESTART_OPTIONS),
+  rename: defineCommand({
+    meta: { name: "rename", description: "Give a container another name" },
+    args: args(PLAIN_OPTIONS, {
+      container: { type: "positional", required: true, description: "Name or id" },
+      name: { type: "positional", required: true, description: "The new name" },
+    }),
   }),
   stop: onContainers("stop", "End containers: their stop signal, then SIGKILL", STOP_OPTIONS),
   kill: onContainers("kill", "Send a signal to containers", KILL_OPTIONS),

@@ -5,6 +5,7 @@
  *     attached toybox                        supervisor
  *                    <- HELLO flags
  *     INPUT bytes    ->
+ *     END            -> of the input, where the container has no terminal
  *     SIZE rows columns (u16 each) ->
  *                    <- STDOUT bytes | STDERR bytes
  *                    <- SKIPPED count (u32): so much was written while nobody read here; the log has it
@@ -20,6 +21,7 @@ export const SKIPPED = 0x73
 export const EXIT = 0x78
 export const FULL = 0x66
 export const INPUT = 0x69
+export const END = 0x7a
 export const SIZE = 0x77
 
 /** Flags of HELLO. */

@@ -9,6 +9,7 @@ import { close } from "../../ffi/fs.ts"
 import { type PollFd, poll } from "../../ffi/poll.ts"
 import { setWindowSize } from "../../ffi/tty.ts"
 import {
+  END,
   EXIT,
   FULL,
   HAS_TERMINAL,
@@ -193,6 +194,9 @@ function receive(server: Server, client: Client): void {
   } else if (kind === INPUT && size > 1 && server.target.typing) {
     server.typed = scratch.bytes.slice(1, size)
     passOn(server)
+  } else if (kind === END && size === 1 && !server.target.terminal && server.target.fd !== null) {
+    close(server.target.fd)
+    server.target.fd = null
   }
 }
 

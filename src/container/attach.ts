@@ -23,6 +23,8 @@ import { awaitContainer, killContainer } from "./stop.ts"
 export interface AttachOptions {
   /** Standard input is passed on. */
   input: boolean
+  /** So is its end. */
+  inputEnd: boolean
   /** Signals are passed on, where the container has no terminal. */
   sigProxy: boolean
   detachKeys: readonly number[]
@@ -36,6 +38,13 @@ const ENDING = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
 const INSISTENCE = 3
 
 /** Connects to the container's supervisor. Throws ToyboxError where there is none. */
+/** A connection to a container's supervisor. */
+export function connectTo(paths: Paths, id: string): number {
+  const socket = connectUnix(protocol.attachPath(paths, id), SOCK_SEQPACKET)
+  call("fcntl", socket, F_SETFL, O_RDWR | O_NONBLOCK)
+  return socket
+}
+
 function connect(paths: Paths, reference: string): { id: string; socket: number } {
   const { id, running } = findRunning(paths, reference)
   if (!running.supervisor)
@@ -45,9 +54,7 @@ function connect(paths: Paths, reference: string): { id: string; socket: number 
   if (running.cgroup && openCgroup(running.cgroup).isFrozen())
     throw new ToyboxError(`container ${reference} is paused`, { hint: `toybox unpause ${reference}` })
   try {
-    const socket = connectUnix(protocol.attachPath(paths, id), SOCK_SEQPACKET)
-    call("fcntl", socket, F_SETFL, O_RDWR | O_NONBLOCK)
-    return { id, socket }
+    return { id, socket: connectTo(paths, id) }
   } catch (error) {
     if (isErrno(error, "ENOENT") || isErrno(error, "ECONNREFUSED"))
       throw new ToyboxError(`container ${reference} has ended`)
@@ -61,6 +68,7 @@ interface Session {
   readonly detachKeys: readonly number[]
   /** What is read of standard input, until that has ended. */
   input: boolean
+  readonly inputEnd: boolean
   /** A message that the supervisor has not taken yet. */
   typed: Uint8Array | null
   /** What the caller has not taken yet. */
@@ -136,6 +144,7 @@ function readInput(session: Session): void {
   if (size === EAGAIN) return
   if (size <= 0) {
     session.input = false
+    if (session.inputEnd) send(session, Uint8Array.of(protocol.END))
     return
   }
   const bytes = scratch.bytes.slice(0, size)
@@ -198,11 +207,22 @@ function lookUp(paths: Paths, reference: string, id: string): number {
  * `signalFd` is of takeSignals. Throws ToyboxError where it does not run in the background.
  */
 export function attach(paths: Paths, reference: string, options: AttachOptions, signalFd: number): number {
-  const { id, socket } = connect(paths, reference)
+  return stayWith(paths, reference, connect(paths, reference), options, signalFd)
+}
+
+/** The same over a connection that is there (connectTo). */
+export function stayWith(
+  paths: Paths,
+  reference: string,
+  { id, socket }: { id: string; socket: number },
+  options: AttachOptions,
+  signalFd: number,
+): number {
   const session: Session = {
     socket,
     detachKeys: options.detachKeys,
     input: options.input,
+    inputEnd: options.inputEnd,
     typed: null,
     shown: null,
     saved: null,

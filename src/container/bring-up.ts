@@ -23,7 +23,7 @@ import { recoverSome } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import type { Root } from "./root.ts"
 import { connectListener, seccompFacts } from "./seccomp.ts"
-import { type RunningRecord, startTime, updateRunning, writeRecord } from "./state.ts"
+import { type ContainerHead, type RunningRecord, startTime, updateRunning, writeRecord } from "./state.ts"
 import type { Stdio } from "./stdio.ts"
 import { storedRequest } from "./stored-request.ts"
 
@@ -35,18 +35,21 @@ export interface Live {
   record: RunningRecord
   /** The record is written: `ps -a` would show it. */
   recorded: boolean
+  /** As it was before it is started again; null for a new one. */
+  head: ContainerHead | null
   root: Root | null
   manager: CgroupManager | null
   /** Every process of it has ended. */
   ended: boolean
 }
 
-function keepRecord(request: ContainerRequest, paths: Paths, live: Live, spec: Spec): void {
+/** Writes down what a container is, and with what it can be started again. */
+export function keepRecord(request: ContainerRequest, paths: Paths, live: Live, spec: Spec, unstarted = false): void {
   const { id, record } = live
   const head = {
     id,
     name: record.name,
-    created: record.started,
+    created: live.head?.created ?? record.started,
     image: request.image,
     lower: request.lower,
     ...(request.below.length === 0 ? {} : { below: request.below }),
@@ -55,6 +58,7 @@ function keepRecord(request: ContainerRequest, paths: Paths, live: Live, spec: S
     stopSignal: request.stopSignal,
     labels: { ...request.process.labels },
     ...(request.detached ? { detached: request.detached } : {}),
+    ...(unstarted ? ({ unstarted: true } as const) : {}),
   }
   writeRecord(paths, { ...head, spec }, storedRequest(request))
   if (request.cidfile !== undefined && !live.recorded) writeIdFile(request.cidfile, id)

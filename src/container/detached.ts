@@ -65,9 +65,11 @@ async function launchSupervised(
   live: Live,
   root: Root,
   spec: Spec,
+  listening: (id: string) => void,
 ): Promise<void> {
   const [controlEnd, control] = pipe()
   const listener = listenForAttach(paths, live.id)
+  listening(live.id)
   const { stdio, fds, typing } = openPipes(request)
   const own = { lock: live.lock.fd, control: controlEnd, listener, ...fds }
   const words = Object.entries({ ...own, ...(typing ? { typing: 1 } : {}) }).map(([name, value]) => `${name}=${value}`)
@@ -95,13 +97,28 @@ async function launchSupervised(
   live.ended = true
   const refusal = overlayRefusal(one, reports)
   if (refusal === null) throw (await import("./launch-error.ts")).launchError(one, two, reports, root.fd)
-  return launchSupervised(request, paths, live, await copiedRoot(request, live.directory, root, refusal), spec)
+  const copy = await copiedRoot(request, live.directory, root, refusal)
+  return launchSupervised(request, paths, live, copy, spec, listening)
 }
 
 /** Makes and starts a container; returns its id when its command has been executed. */
 export async function runDetached(request: ContainerRequest, paths: Paths): Promise<string> {
   process.umask(0o022)
   const live = enter(request, paths)
+  await startEntered(request, paths, live)
+  return live.id
+}
+
+/**
+ * Starts a container that is entered among the running ones; returns when its command has been executed. `listening` is called
+ * when its supervisor can be attached to, before there is any output.
+ */
+export async function startEntered(
+  request: ContainerRequest,
+  paths: Paths,
+  live: Live,
+  listening: (id: string) => void = () => {},
+): Promise<void> {
   try {
     await writeContainerFiles({
       directory: live.directory,
@@ -111,19 +128,19 @@ export async function runDetached(request: ContainerRequest, paths: Paths): Prom
     })
     const root = await newRoot(request, live.directory)
     live.root = root
-    await launchSupervised(request, paths, live, root, makeSpec(request, live.id, live.directory))
+    await launchSupervised(request, paths, live, root, makeSpec(request, live.id, live.directory), listening)
   } catch (error) {
     const { explainFailure } = await import("../launch/report.ts")
     const told = explainFailure(error)
     unlink(attachPath(paths, live.id))
-    const kept = live.recorded && !request.autoRemove && told instanceof ToyboxError && told.exitCode !== EXIT_TOYBOX
+    const exitCode = told instanceof ToyboxError ? told.exitCode : EXIT_TOYBOX
+    const kept = live.recorded && !request.autoRemove && (live.head !== null || exitCode !== EXIT_TOYBOX)
     const finished = new Date().toISOString()
     try {
-      cleanUp(paths, live, kept ? { exitCode: told.exitCode, oomKilled: false, error: told.message, finished } : null)
+      cleanUp(paths, live, kept ? { exitCode, oomKilled: false, error: errorChain(told), finished } : null)
     } catch (leak) {
       notice(`cleaning up after the failure failed too: ${errorChain(leak)}`)
     }
     throw told
   }
-  return live.id
 }

@@ -21,6 +21,7 @@ export function finish(paths: Paths, id: string, lockFd: number, status: WaitSta
     lock: { fd: lockFd, path: runningPath(paths, id) },
     record,
     recorded: true,
+    head: null,
     root: null,
     manager,
     ended: false,

@@ -11,7 +11,7 @@ export interface Summary {
   command: string[]
   /** ISO 8601. */
   created: string
-  status: "running" | "paused" | "exited"
+  status: "created" | "running" | "paused" | "exited"
   pid?: number
   exitCode?: number
   oomKilled?: boolean
@@ -37,17 +37,20 @@ export function summaryOf(paths: Paths, id: string): Summary | null {
     return isAlive(running) ? { ...base, status: lifeOf(running), pid, started } : null
   }
   const result = readResult(paths, id)
-  if (!result) return null
+  if (!result) return record.unstarted ? { ...base, status: "created" } : null
   const { exitCode, oomKilled, started, finished, error } = result
   const times = { ...(started ? { started } : {}), finished }
   return { ...base, status: "exited", exitCode, oomKilled, ...times, ...(error ? { error } : {}) }
 }
 
+/** It runs, be it paused. */
+export const isUp = ({ status }: Summary): boolean => status === "running" || status === "paused"
+
 /** Those that run, or with `all` every one; the newest first. Puts in order what killed runs have left. */
 export function listContainers(paths: Paths, all: boolean): Summary[] {
   recoverAll(paths)
   const summaries = allIds(paths).flatMap((id) => summaryOf(paths, id) ?? [])
-  return summaries.filter(({ status }) => all || status !== "exited").sort((a, b) => (a.created < b.created ? 1 : -1))
+  return summaries.filter((summary) => all || isUp(summary)).sort((a, b) => (a.created < b.created ? 1 : -1))
 }
 
 /** Ids of the containers, running or kept, by the directories that they stand on. */

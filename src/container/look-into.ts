@@ -87,6 +87,20 @@ async function mountedLayers(directory: string, { lower, below = [] }: Container
   }
 }
 
+/**
+ * The right to mount a container's root, which one process has at a time, until the descriptor is closed. Throws ToyboxError
+ * where another keeps it for too long.
+ */
+export async function lockRoot(directory: string, reference: string): Promise<number> {
+  const lock = open(directory, O_RDONLY | O_DIRECTORY)
+  for (const end = performance.now() + PATIENCE; !tryLock(lock); await Bun.sleep(LOOK_EVERY)) {
+    if (performance.now() <= end) continue
+    close(lock)
+    throw new ToyboxError(`container ${reference} is being looked into by another toybox`, { hint: "try again later" })
+  }
+  return lock
+}
+
 /** Opens the root of a container that runs or has ended, by name or id. Throws ToyboxError. */
 export async function lookInto(paths: Paths, reference: string): Promise<LookedInto> {
   recover(paths)
@@ -100,13 +114,8 @@ export async function lookInto(paths: Paths, reference: string): Promise<LookedI
   }
   const directory = containerPath(paths, id)
   // An upper directory is mounted once at a time: overlayfs.rst, "Sharing and copying layers".
-  const lock = open(directory, O_RDONLY | O_DIRECTORY)
+  const lock = await lockRoot(directory, reference)
   try {
-    for (const end = performance.now() + PATIENCE; !tryLock(lock); await Bun.sleep(LOOK_EVERY))
-      if (performance.now() > end)
-        throw new ToyboxError(`container ${reference} is being looked into by another toybox`, {
-          hint: "try again later",
-        })
     // It may have been started meanwhile.
     if (readRunning(paths, id) !== null) {
       close(lock)

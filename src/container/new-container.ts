@@ -1,9 +1,12 @@
-/** A new container's place among the others: its id, name, directory and lock. */
+/** A container's place among the others: its id, name, directory and lock. */
+import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import type { Live } from "./bring-up.ts"
 import { proposeName } from "./names.ts"
 import type { ContainerRequest } from "./request.ts"
 import {
+  type ContainerHead,
+  containerPath,
   enterRunning,
   leaveRunning,
   makeContainerDirectory,
@@ -17,6 +20,17 @@ import {
 // With many containers the names run short: digits make more.
 const proposal = (attempt: number) =>
   attempt < 5 ? proposeName(newId()) : `${proposeName(newId())}_${newId().slice(0, 6)}`
+
+const fresh = { recorded: false, root: null, manager: null, ended: false }
+
+/** Enters one that is there already among those that run; null where it is among them. */
+export function enterAgain(paths: Paths, head: ContainerHead): Live | null {
+  const { id, name, autoRemove } = head
+  const started = new Date().toISOString()
+  const record: RunningRecord = { pid: 0, startTime: "", started, autoRemove, name, cgroup: null }
+  const lock = enterRunning(paths, id, record)
+  return lock && { ...fresh, recorded: true, id, directory: containerPath(paths, id), lock, record, head }
+}
 
 /** Enters a new container among those that run. Throws where its name is taken. */
 export function enter(request: ContainerRequest, paths: Paths): Live {
@@ -32,21 +46,13 @@ export function enter(request: ContainerRequest, paths: Paths): Live {
   }
   // First, because it tells the next toybox what there may be to undo, should this one be killed.
   const lock = enterRunning(paths, id, record)
+  if (lock === null) throw new ToyboxError(`container ${id} is there already`)
   try {
     for (let attempt = 1; !takeName(paths, record.name, id, request.name !== undefined || attempt > 10); attempt++) {
       record.name = proposal(attempt)
       updateRunning(lock, record)
     }
-    return {
-      id,
-      directory: makeContainerDirectory(paths, id),
-      lock,
-      record,
-      recorded: false,
-      root: null,
-      manager: null,
-      ended: false,
-    }
+    return { ...fresh, id, directory: makeContainerDirectory(paths, id), lock, record, head: null }
   } catch (error) {
     releaseName(paths, record.name, id)
     leaveRunning(lock)

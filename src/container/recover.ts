@@ -41,7 +41,7 @@ function recoverOne(paths: Paths, id: string): void {
   } else if (head === null) {
     // Killed before the container's record was written: there is nothing to show.
     forget(paths, id, record?.name ?? "")
-  } else if (readResult(paths, id) === null) {
+  } else if (readResult(paths, id) === null && !head.unstarted) {
     // Where the state of running containers is on a disk (--root), it is there after a reboot, too.
     const rebooted = record?.boot !== undefined && record.boot !== bootId()
     writeResult(paths, id, {
@@ -98,6 +98,7 @@ export function recoverAll(paths: Paths): void {
   for (const id of ids) {
     if (running.has(id) || readResult(paths, id) !== null) continue
     const head = readHead(paths, id)
+    if (head?.unstarted) continue
     if (head === null || head.autoRemove) discard(paths, id, head?.name ?? "")
     else
       writeResult(paths, id, {

@@ -1,11 +1,22 @@
 /** Removing containers. */
 import { SIGKILL } from "../../ffi/constants/signal.ts"
+import { readLink } from "../../ffi/fs.ts"
 import { kill } from "../../ffi/signal.ts"
 import { openCgroup } from "../cgroup/manager.ts"
-import { ToyboxError } from "../errors.ts"
+import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { recover } from "./recover.ts"
-import { discard, isAlive, readHead, readRunning, resolveId } from "./state.ts"
+import {
+  discard,
+  enterRunning,
+  isAlive,
+  leaveRunning,
+  NoSuchContainer,
+  type RunningRecord,
+  readHead,
+  readRunning,
+  resolveId,
+} from "./state.ts"
 
 const PATIENCE = 10_000
 
@@ -23,16 +34,39 @@ function end(paths: Paths, id: string): void {
   }
 }
 
+/** Makes way for a container of that name, be there one that runs, one that does not, or none. Throws UsageError without a name. */
+export function removeNamed(paths: Paths, name: string | undefined): void {
+  if (name === undefined) throw new UsageError("--replace needs --name, which tells what is replaced")
+  // Not whatever an id begins with.
+  if (readLink(`${paths.names}/${name}`) === null) return
+  try {
+    removeContainer(paths, name, true)
+  } catch (error) {
+    if (!(error instanceof NoSuchContainer)) throw error
+  }
+}
+
 /** Removes one container by name or id; returns the id. Throws where it runs, unless `force`. */
 export function removeContainer(paths: Paths, reference: string, force: boolean): string {
   recover(paths)
   const id = resolveId(paths, reference)
-  if (readRunning(paths, id)) {
-    if (!force) {
-      throw new ToyboxError(`container ${reference} is running`, { hint: "end it first, or use rm --force" })
+  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
+    const lock = enterRunning(paths, id, removal(paths, id))
+    if (lock) {
+      discard(paths, id, readHead(paths, id)?.name ?? "")
+      leaveRunning(lock)
+      return id
     }
-    end(paths, id)
+    const running = readRunning(paths, id)
+    if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
+    if (!running || running.removing) recover(paths)
+    else if (force) end(paths, id)
+    else throw new ToyboxError(`container ${reference} is running`, { hint: "end it first, or use rm --force" })
   }
-  discard(paths, id, readHead(paths, id)?.name ?? "")
-  return id
+}
+
+/** Among the running ones nobody can start it meanwhile; a killed removal is gone on with (recover). */
+function removal(paths: Paths, id: string): RunningRecord {
+  const name = readHead(paths, id)?.name ?? ""
+  return { pid: 0, startTime: "", started: "", autoRemove: true, removing: true, name, cgroup: null }
 }

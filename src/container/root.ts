@@ -2,10 +2,11 @@
 import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { errnoName } from "../../ffi/errno.ts"
-import { close, mkdir, stat } from "../../ffi/fs.ts"
+import { close, exists, mkdir, stat, writeFile } from "../../ffi/fs.ts"
+import { ToyboxError } from "../errors.ts"
 import { type Encoded, mountRoot, type Reports } from "../launch/index.ts"
 import { notice } from "../log.ts"
-import { copySteps, overlayLayout, overlaySteps } from "../overlay/layout.ts"
+import { copySteps, type OverlayLayout, overlayLayout, overlaySteps } from "../overlay/layout.ts"
 import type { Step } from "../plan/steps.ts"
 import type { ContainerRequest } from "./request.ts"
 
@@ -20,24 +21,33 @@ export interface Root {
 // Above what toybox opens by itself.
 const FREE_FDS = 64
 
+/** Mode and owner that the upper directory gets: those of the image's root. One that is there keeps what the container made of it. */
+const ownerOf = (lower: string, { upper }: OverlayLayout) => (exists(upper) ? null : stat(lower))
+
 /** Mounts the layers of an image, which only together tell what is in it. */
 async function layeredRoot({ lower, below, autoRemove }: ContainerRequest, directory: string): Promise<Root> {
   const { inDirectory, linkLayers, lowerNames } = await import("../overlay/links.ts")
   const links = `${directory}/layers`
   linkLayers(links, [lower, ...below])
+  const layout = overlayLayout(directory)
   const layers = { below, links: lowerNames(below.length + 1) }
-  const steps = overlaySteps(lower, overlayLayout(directory), autoRemove, stat(lower), layers)
+  const steps = overlaySteps(lower, layout, autoRemove, ownerOf(lower, layout), layers)
   const fd = inDirectory(links, () => mountRoot(steps, FREE_FDS))
   for (const taken of [0, 1, 2]) close(FREE_FDS + taken)
   return { fd, steps: [] }
 }
 
-/** The root of a new container: an overlay on the image. */
+/** The root of a container: an overlay on the image. Throws ToyboxError where the image's directory is gone. */
 export async function newRoot(request: ContainerRequest, directory: string): Promise<Root> {
+  if (!exists(request.lower))
+    throw new ToyboxError(`the root file system of ${request.image} is gone: ${request.lower}`, {
+      hint: "bring it back, or make a new container",
+    })
   if (request.below.length > 0) return layeredRoot(request, directory)
+  const layout = overlayLayout(directory)
   return {
     fd: call("openat", AT_FDCWD, request.lower, O_PATH | O_DIRECTORY | O_CLOEXEC, 0),
-    steps: overlaySteps(request.lower, overlayLayout(directory), request.autoRemove, stat(request.lower)),
+    steps: overlaySteps(request.lower, layout, request.autoRemove, ownerOf(request.lower, layout)),
   }
 }
 
@@ -53,17 +63,21 @@ export function overlayRefusal({ steps, calls }: Encoded, { failures }: Reports)
   return OVERLAY_REFUSED.includes(errno) && failed.name.startsWith("fs") ? `${failed.name}: ${errno}` : null
 }
 
-/** Instead of an overlay: copies the image for this container, with a warning. */
+/** Instead of an overlay: copies the image for this container, with a warning, unless it was when it ran before. */
 export async function copiedRoot(
   request: ContainerRequest,
   directory: string,
   root: Root,
   refusal: string,
 ): Promise<Root> {
+  const layout = overlayLayout(directory)
+  const mark = `${directory}/copied`
+  const copied = { fd: root.fd, steps: copySteps(layout.upper, layout) }
+  if (exists(mark)) return copied
   notice(`overlayfs is refused here (${refusal}): the root is copied, which takes time and space`)
   const { copyTree } = await import("../overlay/copy.ts")
-  const layout = overlayLayout(directory)
   mkdir(layout.upper, 0o755)
   copyTree(request.lower, layout.upper)
-  return { fd: root.fd, steps: copySteps(layout.upper, layout) }
+  writeFile(mark, "")
+  return copied
 }

@@ -9,6 +9,7 @@ import {
   close,
   createExclusive,
   exists,
+  link,
   listDir,
   mkdir,
   open,
@@ -48,6 +49,8 @@ export interface ContainerHead {
   autoRemove: boolean
   stopSignal: number
   labels: Record<string, string>
+  /** Made, and not started yet. */
+  unstarted?: true
   /** How it lives without a terminal of the caller's; as for a container of the foreground where it is not said. */
   detached?: Detached
 }
@@ -87,6 +90,8 @@ export interface RunningRecord {
   executed?: string
   obtainedMs?: number
   autoRemove: boolean
+  /** It does not run, but is being removed. */
+  removing?: true
   name: string
   cgroup: CgroupHandle | null
   /** Who supervises it, where that is not the toybox that started it. */
@@ -134,22 +139,25 @@ export function releaseName(paths: Paths, name: string, id: string): void {
 
 const encodeRunning = (record: RunningRecord) => new TextEncoder().encode(JSON.stringify(record).padEnd(4096))
 
-/** Enters a container among the running ones. It appears locked, so that nobody takes it for a dead one's. */
-export function enterRunning(paths: Paths, id: string, record: RunningRecord): FileLock {
+/**
+ * Enters a container among the running ones; null where it is there already, be it running, being started or being removed.
+ * It appears locked, so that nobody takes it for a dead one's.
+ */
+export function enterRunning(paths: Paths, id: string, record: RunningRecord): FileLock | null {
   const path = runningPath(paths, id)
   const temporary = `${paths.running}/.${id}.${process.pid}`
   const fd = createExclusive(temporary)
   if (fd === null) throw new ToyboxError(`container ${id} is being started already`)
+  let entered = false
   try {
     tryLock(fd)
     writeAll(fd, encodeRunning(record))
-    rename(temporary, path)
-  } catch (error) {
+    entered = link(temporary, path)
+  } finally {
     unlink(temporary)
-    close(fd)
-    throw error
+    if (!entered) close(fd)
   }
-  return { fd, path }
+  return entered ? { fd, path } : null
 }
 
 /** Writes the record anew, in place, for the lock is on this file; its length stays. */
@@ -199,7 +207,7 @@ export function writeRecord(paths: Paths, { spec, ...head }: ContainerRecord, re
   writeHead(paths, head)
 }
 
-/** Replaces the head; its container is locked (lockContainer) or being made. */
+/** Replaces the head; its container is entered among the running ones (enterRunning). */
 export const writeHead = (paths: Paths, head: ContainerHead): void =>
   replaceFile(`${containerPath(paths, head.id)}/container.json`, JSON.stringify(head))
 
@@ -212,12 +220,13 @@ export function readRecord(paths: Paths, id: string): ContainerRecord | null {
   return head && config ? { ...head, spec: config.spec } : null
 }
 
+export const resultPath = (paths: Paths, id: string) => `${containerPath(paths, id)}/result.json`
+
 export function writeResult(paths: Paths, id: string, result: ContainerResult): void {
-  replaceFile(`${containerPath(paths, id)}/result.json`, JSON.stringify(result))
+  replaceFile(resultPath(paths, id), JSON.stringify(result))
 }
 
-export const readResult = (paths: Paths, id: string): ContainerResult | null =>
-  readJson(`${containerPath(paths, id)}/result.json`)
+export const readResult = (paths: Paths, id: string): ContainerResult | null => readJson(resultPath(paths, id))
 
 export const allIds = (paths: Paths): string[] =>
   listDir(paths.containers).filter((name) => /^[0-9a-f]{64}$/.test(name))

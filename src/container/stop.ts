@@ -116,8 +116,10 @@ export function awaitContainer(paths: Paths, reference: string): number {
   const { id } = find(paths, reference)
   waitEnd(paths, id, null)
   const result = readResult(paths, id)
-  if (!result) throw new ToyboxError(`container ${reference} is removed, and its exit code with it`)
-  return result.exitCode
+  if (result) return result.exitCode
+  // As docker has it, one that was not started yet is not waited for.
+  if (readHead(paths, id)?.unstarted) return 0
+  throw new ToyboxError(`container ${reference} is removed, and its exit code with it`)
 }
 
 /** Stops the processes of a container where they are, or lets them go on. Throws where there is nothing to do. */

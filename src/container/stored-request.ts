@@ -8,6 +8,7 @@ export type StoredRequest = Pick<
   | "lower"
   | "below"
   | "name"
+  | "names"
   | "autoRemove"
   | "interactive"
   | "init"
@@ -20,8 +21,8 @@ export type StoredRequest = Pick<
 >
 
 export function storedRequest(request: ContainerRequest): StoredRequest {
-  const { image, lower, below, name, autoRemove, interactive, init } = request
+  const { image, lower, below, name, names, autoRemove, interactive, init } = request
   const { detachKeys, stopSignal, cgroupParent, requested, process, commandLine } = request
-  const what = { image, lower, below, name, autoRemove, interactive, init }
+  const what = { image, lower, below, name, names, autoRemove, interactive, init }
   return { ...what, detachKeys, stopSignal, cgroupParent, requested, process, commandLine }
 }

@@ -52,8 +52,12 @@ export async function superviseDetached(paths: Paths, id: string, inherited: Inh
       { fd: control, events: POLLIN },
     ]
     const [signalled, told, ...events] = poll([...own, ...fds], status ? DRAIN : wait)
+    if (isFirst(io, events)) {
+      // Before anything is copied, which who is attached before the start has to see.
+      await attachFirst(io)
+      continue
+    }
     idle = !advance(io, events)
-    if (isFirst(io, events)) await attachFirst(io)
     if (signalled) {
       readSignals(signalFd)
       reap()

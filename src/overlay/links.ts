@@ -3,7 +3,8 @@
  * a layer at a time, came with Linux 6.8 only. So each layer gets a link with a name of one byte, in one directory, from
  * which the mount is made: 127 of them and the colons between are 253 bytes.
  */
-import { call } from "../../ffi/call.ts"
+import { call, callResult, failure } from "../../ffi/call.ts"
+import { EEXIST } from "../../ffi/constants/errno.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { close, mkdir } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
@@ -29,7 +30,7 @@ export function lowerNames(count: number): Uint8Array {
   return bytes
 }
 
-/** Makes the links to layers, the top one first, in a new directory. Throws ToyboxError for more than 127. */
+/** Makes the links to layers, the top one first, in a directory of their own. Throws ToyboxError for more than 127. */
 export function linkLayers(directory: string, layers: readonly string[]): void {
   if (layers.length > MAX_LAYERS)
     throw new ToyboxError(`the image has ${layers.length} layers, and at most ${MAX_LAYERS} can be mounted`, {
@@ -39,7 +40,9 @@ export function linkLayers(directory: string, layers: readonly string[]): void {
   const path = new Uint8Array([...new TextEncoder().encode(`${directory}/`), 0, 0])
   layers.forEach((layer, i) => {
     path[path.length - 2] = nameOf(i)
-    call("symlinkat", layer, AT_FDCWD, path)
+    const result = callResult("symlinkat", layer, AT_FDCWD, path)
+    // A container that is started again has them.
+    if (result < 0 && result !== -EEXIST) throw failure("symlinkat", result, layer, directory)
   })
 }
 

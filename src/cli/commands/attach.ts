@@ -16,6 +16,7 @@ export async function attachCommand(words: readonly string[]): Promise<number> {
     throw new UsageError("attach needs one container's name or id", { hint: "options go before it" })
   const options = {
     input: !booleans.get("no-stdin"),
+    inputEnd: false,
     sigProxy: booleans.get("sig-proxy") ?? true,
     detachKeys: parseDetachKeys(strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS),
   }

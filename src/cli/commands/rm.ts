@@ -1,14 +1,20 @@
 /** toybox rm. */
-import { listContainers } from "../../container/list.ts"
+import { isUp, listContainers } from "../../container/list.ts"
 import { removeContainer } from "../../container/remove.ts"
-import { emptyTrash, NoSuchContainer } from "../../container/state.ts"
+import { allIds, emptyTrash, NoSuchContainer, readHead } from "../../container/state.ts"
 import { UsageError } from "../../errors.ts"
 import { removeAbandonedBases } from "../../image/base.ts"
 import { removeAbandonedLayers } from "../../image/cache/layers.ts"
-import { ensurePaths, pathsFor } from "../../paths.ts"
+import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { eachContainer } from "../each.ts"
 import { RM_OPTIONS } from "./rm-options.ts"
+
+/** Those that do not run; with `force` all, be they just starting or ending. */
+function removable(paths: Paths, force: boolean): string[] {
+  const ended = listContainers(paths, true).filter((summary) => !isUp(summary))
+  return force ? allIds(paths).filter((id) => readHead(paths, id) !== null) : ended.map(({ id }) => id)
+}
 
 export async function rmCommand(words: readonly string[]): Promise<number> {
   const { booleans, strings, rest } = parseArgv(words, RM_OPTIONS)
@@ -21,11 +27,7 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
   const force = booleans.get("force") ?? false
   const all = booleans.get("all") ?? false
   if (all && rest.length > 0) throw new UsageError("rm --all takes no names")
-  const chosen = all
-    ? listContainers(paths, true)
-        .filter(({ status }) => force || status === "exited")
-        .map(({ id }) => id)
-    : rest
+  const chosen = all ? removable(paths, force) : rest
   if (all && chosen.length === 0) return 0
   const ifExists = booleans.get("if-exists") ?? false
   return eachContainer("rm", chosen, (reference) => {

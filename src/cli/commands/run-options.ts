@@ -137,6 +137,7 @@ export const RUN_OPTIONS = {
   },
   // The container.
   name: { type: "string", valueHint: "NAME", description: "Name of the container" },
+  replace: { type: "boolean", description: "Remove the container that has the name of this one" },
   label: { type: "string", alias: "l", repeated: true, valueHint: "KEY=VALUE", description: "Label" },
   detach: { type: "boolean", alias: "d", description: "Run in the background, and print the id" },
   rm: { type: "boolean", description: "Remove the container when it ends" },

@@ -1,6 +1,7 @@
 /** toybox run. */
 import { call } from "../../../ffi/call.ts"
 import { readLink } from "../../../ffi/fs.ts"
+import type { ContainerRequest } from "../../container/request.ts"
 import { run } from "../../container/run.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { ToyboxError } from "../../errors.ts"
@@ -49,6 +50,22 @@ async function runParsed(words: readonly string[], argv: ParsedArgv, signalFd: n
     })
   }
   if (argv.booleans.get("trace")) (await import("../../launch/trace.ts")).traceThisProcess()
+  const request = await obtainRequest(words, argv, paths, signalFd)
+  if (request.detached) {
+    const { runDetached } = await import("../../container/detached.ts")
+    print([await runDetached(request, paths)])
+    return 0
+  }
+  return run(request, paths, signalFd)
+}
+
+/** Reads the command line of `run`, and brings here what it needs. */
+export async function obtainRequest(
+  words: readonly string[],
+  argv: ParsedArgv,
+  paths: Paths,
+  signalFd: number,
+): Promise<ContainerRequest> {
   const request = await readRequest(argv, paths)
   request.commandLine = { words, directory: readLink("/proc/self/cwd") ?? "/" }
   ensurePaths(paths)
@@ -60,10 +77,7 @@ async function runParsed(words: readonly string[], argv: ParsedArgv, signalFd: n
   }
   if (request.fromStore) await (await import("../run-image.ts")).applyObtained(request, argv, paths, signalFd)
   if (request.archive || request.fromStore) request.obtainedMs = Math.round(performance.now() - before)
-  if (request.detached) {
-    const { runDetached } = await import("../../container/detached.ts")
-    print([await runDetached(request, paths)])
-    return 0
-  }
-  return run(request, paths, signalFd)
+  // Last, so that what is replaced goes on where the new one cannot be made.
+  if (argv.booleans.get("replace")) (await import("../../container/remove.ts")).removeNamed(paths, request.name)
+  return request
 }

@@ -24,19 +24,32 @@ const help = async ({ booleans }: ParsedArgv, command: string): Promise<boolean>
   return true
 }
 
+/** Seconds that --time gives. Throws UsageError. */
+export function stopSeconds({ strings }: ParsedArgv): number {
+  const time = strings.get("time") ?? String(DEFAULT_SECONDS)
+  if (!/^\d{1,6}$/.test(time)) throw new UsageError(`--time: "${time}" is no number of seconds`)
+  return Number(time)
+}
+
+/** The signal that --signal names; null where the container's own is meant. Throws UsageError. */
+export function stopSignal({ strings }: ParsedArgv): number | null {
+  const text = strings.get("signal")
+  return text === undefined ? null : signalNumber("--signal", text)
+}
+
+/** Tells of a container that had to be killed. */
+export function announceStop(reference: string, seconds: number, killed: ReturnType<typeof stopContainer>): void {
+  if (!killed) return
+  const why = killed.unhandled ? " (its PID 1 has no handler for it, and so never sees it: run --init helps)" : ""
+  notice(`${reference} did not end within ${seconds} s of signal ${killed.unheeded}: killed${why}`)
+}
+
 export async function stopCommand(words: readonly string[]): Promise<number> {
   const { argv, paths } = read(words, STOP_OPTIONS)
   if (await help(argv, "stop")) return 0
-  const time = argv.strings.get("time") ?? String(DEFAULT_SECONDS)
-  if (!/^\d{1,6}$/.test(time)) throw new UsageError(`--time: "${time}" is no number of seconds`)
-  const text = argv.strings.get("signal")
-  const signal = text === undefined ? null : signalNumber("--signal", text)
+  const [seconds, signal] = [stopSeconds(argv), stopSignal(argv)]
   return eachContainer("stop", argv.rest, (reference) => {
-    const killed = stopContainer(paths, reference, Number(time), signal)
-    if (killed)
-      notice(
-        `${reference} did not end within ${time} s of signal ${killed.unheeded}: killed${killed.unhandled ? " (its PID 1 has no handler for it, and so never sees it: run --init helps)" : ""}`,
-      )
+    announceStop(reference, seconds, stopContainer(paths, reference, seconds, signal))
     return reference
   })
 }

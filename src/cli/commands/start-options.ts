@@ -1,0 +1,20 @@
+import type { OptionDefinitions } from "../argv.ts"
+import { GLOBAL_OPTIONS, RUN_OPTIONS } from "./run-options.ts"
+import { STOP_OPTIONS } from "./stop-options.ts"
+
+const { detach: _, "result-fd": __, explain: ___, trace: ____, ...made } = RUN_OPTIONS
+
+/** The options of `toybox create`: those of `run` but what is of one run. */
+export const CREATE_OPTIONS = made satisfies OptionDefinitions
+
+/** Those of `toybox start`: docker's. */
+export const START_OPTIONS = {
+  attach: { type: "boolean", alias: "a", description: "Stay with it: output, signals and exit code" },
+  interactive: { type: "boolean", alias: "i", description: "Stay with it, and pass standard input on" },
+  "detach-keys": RUN_OPTIONS["detach-keys"],
+  help: { type: "boolean", description: "Show this text" },
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions
+
+/** Those of `toybox restart`. */
+export const RESTART_OPTIONS = STOP_OPTIONS

@@ -1,0 +1,108 @@
+/** toybox create, start, restart and rename. */
+import { call } from "../../../ffi/call.ts"
+import { connectTo, stayWith } from "../../container/attach.ts"
+import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../../container/detach-keys.ts"
+import { DEFAULT_LOG } from "../../container/log-files.ts"
+import { renameContainer } from "../../container/rename.ts"
+import { createContainer, startContainer } from "../../container/start-again.ts"
+import { readHead, resolveId } from "../../container/state.ts"
+import { stopContainer } from "../../container/stop.ts"
+import { takeSignals } from "../../container/supervise.ts"
+import { ToyboxError, UsageError } from "../../errors.ts"
+import { print } from "../../log.ts"
+import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
+import { type OptionDefinitions, type ParsedArgv, parseArgv } from "../argv.ts"
+import { eachContainer } from "../each.ts"
+import { obtainRequest } from "./run.ts"
+import { CREATE_OPTIONS, RESTART_OPTIONS, START_OPTIONS } from "./start-options.ts"
+import { announceStop, stopSeconds, stopSignal } from "./stop.ts"
+import { PLAIN_OPTIONS } from "./stop-options.ts"
+
+function read(words: readonly string[], options: OptionDefinitions) {
+  const argv = parseArgv(words, options)
+  return { argv, paths: pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT) }
+}
+
+const help = async (command: string): Promise<number> => (await import("../usage.ts")).printUsage(command)
+
+function needRoot(command: string): void {
+  if (process.geteuid?.() !== 0) throw new ToyboxError(`toybox ${command} needs root`, { hint: "use sudo" })
+}
+
+export async function createCommand(words: readonly string[]): Promise<number> {
+  const signalFd = takeSignals()
+  const { argv, paths } = read(words, CREATE_OPTIONS)
+  if (argv.booleans.get("help")) return help("create")
+  needRoot("create")
+  call("umask", 0o022)
+  const request = await obtainRequest(words, argv, paths, signalFd)
+  print([createContainer({ ...request, detached: { log: DEFAULT_LOG } }, paths)])
+  return 0
+}
+
+/** With its output from the first byte on; returns its exit code. */
+async function startAttached(paths: Paths, reference: string, argv: ParsedArgv): Promise<number> {
+  const signalFd = takeSignals()
+  let connection: { id: string; socket: number } | null = null
+  const started = await startContainer(paths, reference, (id) => {
+    connection = { id, socket: connectTo(paths, id) }
+  })
+  if (!started || connection === null)
+    throw new ToyboxError(`container ${reference} runs already`, { hint: `toybox attach ${reference}` })
+  const options = {
+    input: argv.booleans.get("interactive") ?? false,
+    inputEnd: true,
+    sigProxy: true,
+    detachKeys: parseDetachKeys(argv.strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS),
+  }
+  return stayWith(paths, reference, connection, options, signalFd)
+}
+
+export async function startCommand(words: readonly string[]): Promise<number> {
+  const { argv, paths } = read(words, START_OPTIONS)
+  if (argv.booleans.get("help")) return help("start")
+  needRoot("start")
+  ensurePaths(paths)
+  const [container, ...others] = argv.rest
+  if (argv.booleans.get("attach") || argv.booleans.get("interactive")) {
+    if (container === undefined || others.length > 0)
+      throw new UsageError("start --attach needs one container's name or id")
+    return startAttached(paths, container, argv)
+  }
+  return eachContainer("start", argv.rest, async (reference) => {
+    await startContainer(paths, reference)
+    return reference
+  })
+}
+
+/** Stops a container, if it runs, and starts it again. */
+async function restart(paths: Paths, reference: string, seconds: number, signal: number | null): Promise<void> {
+  const id = resolveId(paths, reference)
+  if (readHead(paths, id)?.autoRemove)
+    throw new ToyboxError(`container ${reference} is removed when it ends (--rm), and cannot be restarted`)
+  announceStop(reference, seconds, stopContainer(paths, id, seconds, signal))
+  await startContainer(paths, id)
+}
+
+export async function restartCommand(words: readonly string[]): Promise<number> {
+  const { argv, paths } = read(words, RESTART_OPTIONS)
+  if (argv.booleans.get("help")) return help("restart")
+  needRoot("restart")
+  ensurePaths(paths)
+  const [seconds, signal] = [stopSeconds(argv), stopSignal(argv)]
+  return eachContainer("restart", argv.rest, async (reference) => {
+    await restart(paths, reference, seconds, signal)
+    return reference
+  })
+}
+
+export async function renameCommand(words: readonly string[]): Promise<number> {
+  const { argv, paths } = read(words, PLAIN_OPTIONS)
+  if (argv.booleans.get("help")) return help("rename")
+  ensurePaths(paths)
+  const [reference, name, superfluous] = argv.rest
+  if (reference === undefined || name === undefined || superfluous !== undefined)
+    throw new UsageError("rename needs a container's name or id, and its new name")
+  renameContainer(paths, reference, name)
+  return 0
+}

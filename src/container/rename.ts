@@ -1,0 +1,47 @@
+/** Another name for a container. */
+import { ToyboxError } from "../errors.ts"
+import type { Paths } from "../paths.ts"
+import { enterAgain } from "./new-container.ts"
+import { recover } from "./recover.ts"
+import {
+  isAlive,
+  leaveRunning,
+  NoSuchContainer,
+  readHead,
+  readRunning,
+  releaseName,
+  resolveId,
+  takeName,
+  writeHead,
+} from "./state.ts"
+
+const PATIENCE = 10_000
+
+/** Gives a container, be it running or not, another name; that is taken before the old one is given back. Throws ToyboxError. */
+export function renameContainer(paths: Paths, reference: string, name: string): void {
+  recover(paths)
+  const id = resolveId(paths, reference)
+  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
+    const head = readHead(paths, id)
+    if (head === null) throw new NoSuchContainer(reference)
+    const running = readRunning(paths, id)
+    // The record of one whose command runs is written by nobody else; any other is kept from being started or removed.
+    const isUp = running !== null && isAlive(running) && running.executed !== undefined
+    const lock = isUp ? null : enterAgain(paths, head)?.lock
+    if (lock === undefined) {
+      if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
+      recover(paths)
+      continue
+    }
+    try {
+      if (head.name !== name) {
+        takeName(paths, name, id, true)
+        writeHead(paths, { ...head, name })
+        releaseName(paths, head.name, id)
+      }
+    } finally {
+      if (lock) leaveRunning(lock)
+    }
+    return
+  }
+}
