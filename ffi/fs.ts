@@ -131,12 +131,15 @@ export function replaceFile(path: string, content: string, mode = 0o600): void {
   rename(temporary, path)
 }
 
-/** mkdir(2); false where it existed. */
-export function mkdir(path: string, mode = 0o777): boolean {
-  const result = callResult("mkdirat", AT_FDCWD, path, mode)
-  if (result < 0 && result !== EEXIST) throw failure("mkdir", result, path)
+/** False where the name was taken. */
+function isNew(result: number, syscall: string, ...paths: string[]): boolean {
+  if (result < 0 && result !== EEXIST) throw failure(syscall, result, ...paths)
   return result === 0
 }
+
+/** mkdir(2); false where it existed. */
+export const mkdir = (path: string, mode = 0o777): boolean =>
+  isNew(callResult("mkdirat", AT_FDCWD, path, mode), "mkdir", path)
 
 /** Makes a directory and those above it. */
 export function mkdirAll(path: string, mode = 0o777): void {
@@ -167,18 +170,12 @@ export function rename(from: string, to: string): void {
 }
 
 /** link(2); false where the name was taken. */
-export function link(existing: string, path: string): boolean {
-  const result = callResult("linkat", AT_FDCWD, existing, AT_FDCWD, path, 0)
-  if (result < 0 && result !== EEXIST) throw failure("link", result, existing, path)
-  return result === 0
-}
+export const link = (existing: string, path: string): boolean =>
+  isNew(callResult("linkat", AT_FDCWD, existing, AT_FDCWD, path, 0), "link", existing, path)
 
 /** symlink(2); false where the name was taken. */
-export function symlink(target: string, path: string): boolean {
-  const result = callResult("symlinkat", target, AT_FDCWD, path)
-  if (result < 0 && result !== EEXIST) throw failure("symlink", result, target, path)
-  return result === 0
-}
+export const symlink = (target: string, path: string): boolean =>
+  isNew(callResult("symlinkat", target, AT_FDCWD, path), "symlink", target, path)
 
 /** readlink(2), or null where there is no symlink. */
 export function readLink(path: string): string | null {
@@ -273,25 +270,20 @@ export function listEntries(fd: number): Entry[] {
   }
 }
 
-/** The names in an open directory. */
-export const listFd = (fd: number): string[] => listEntries(fd).map(({ name }) => decoder.decode(name.subarray(0, -1)))
-
 /** The names in a directory; empty where there is no such directory. */
 export function listDir(path: string): string[] {
   const fd = callResult("openat", AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
   if (fd === ENOENT) return []
   if (fd < 0) throw failure("open", fd, path)
   try {
-    return listFd(fd)
+    return listEntries(fd).map(({ name }) => decoder.decode(name.subarray(0, -1)))
   } finally {
     close(fd)
   }
 }
 
 /** Takes an exclusive flock(2) without waiting; false where another open file holds it. */
-export function tryLock(fd: number): boolean {
-  return callResult("flock", fd, LOCK_EX | LOCK_NB) === 0
-}
+export const tryLock = (fd: number): boolean => callResult("flock", fd, LOCK_EX | LOCK_NB) === 0
 
 /** Takes a shared flock(2) without waiting; false where another open file holds it exclusively. */
 export function tryLockShared(fd: number): boolean {

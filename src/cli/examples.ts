@@ -19,7 +19,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   stats: ["toybox stats --no-stream", "toybox stats --no-stream --json web"],
   rm: ["toybox rm job", "toybox rm --force --if-exists web"],
   create: ["toybox create --name later -e PORT=8080 alpine sleep 1000"],
-  start: ["toybox start job", "toybox start --attach job"],
+  start: ["toybox start job", "toybox start --attach job || echo $?"],
   restart: ["toybox restart --time 0 web"],
   rename: ["toybox rename web front"],
   stop: ["toybox stop --time 0 web"],

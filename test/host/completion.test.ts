@@ -50,7 +50,7 @@ describe.each(Object.keys(SHELLS))("%s", (shell) => {
       return stdout.toString().trim().split("\n")
     }
     nameContainer(`web-${shell}`)
-    expect(offered("toybox sta")).toEqual(["stats"])
+    expect(offered("toybox stat")).toEqual(["stats"])
     expect(offered("toybox ")).toContain("run")
     expect(offered("toybox run --memory-re")).toEqual(["--memory-reservation"])
     expect(offered(`toybox rm -f web-${shell.slice(0, 2)}`)).toEqual([`web-${shell}`])

@@ -45,7 +45,10 @@ describe.skipIf(!isRoot)("logs", () => {
       expect((await toybox(["wait", ...root, "full"])).stdout).toBe("3\n")
       const lines = (await toybox(["logs", ...root, "full"])).stdout.trimEnd().split("\n")
       expect(lines.length).toBeGreaterThan(1000)
-      expect(new Set(lines)).toEqual(new Set(["0123456789"]))
+      // Where something is lost a line may be without its end, or its beginning.
+      const cut = lines.filter((line) => line !== "0123456789")
+      expect(cut.length).toBeLessThan(lines.length / 100)
+      expect(cut.join("")).toMatch(/^\d*$/)
       await toybox(["rm", ...root, "full"])
     } finally {
       Bun.spawnSync(["umount", "-l", state])
