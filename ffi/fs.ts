@@ -252,13 +252,13 @@ export interface Entry {
 const DT_UNKNOWN = 0
 export const DT_DIR = 4
 
-/** The entries of an open directory, without "." and "..": getdents64(2). */
+/** The entries of an open directory, without "." and ".."; none of one that has been removed: getdents64(2). */
 export function listEntries(fd: number): Entry[] {
   const entries: Entry[] = []
   for (;;) {
     const size = callResult("getdents64", fd, scratch.address, SCRATCH_SIZE)
+    if (size === 0 || size === ENOENT) return entries
     if (size < 0) throw failure("getdents64", size, fd)
-    if (size === 0) return entries
     const { bytes } = scratch
     for (let position = 0; position < size; ) {
       const start = position + 19

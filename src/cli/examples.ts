@@ -5,7 +5,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     'toybox run --rm --mem 100M --cpu 50% -v "$PWD:/work" -w /work alpine ls -l',
     "toybox run -d --name api -e PORT=8080 alpine sleep 1000",
   ],
-  exec: ["toybox exec web cat /etc/hosts", "toybox exec -e A=1 -w /tmp web sh -c 'echo $A > a'"],
+  exec: [
+    "toybox exec web cat /etc/hosts",
+    "toybox exec -d web sleep 60",
+    "toybox exec -e A=1 -w /tmp web sh -c 'echo $A > a'",
+  ],
   logs: ["toybox logs --tail 10 --timestamps web", "toybox logs --since 10m web"],
   ps: [
     "toybox ps --all --size",

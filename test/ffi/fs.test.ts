@@ -11,6 +11,7 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs"
+import { join } from "node:path"
 import { call, callResult } from "../../ffi/call.ts"
 import { O_RDONLY, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
@@ -175,6 +176,15 @@ describe("directories", () => {
     for (const dots of [".", ".."]) names.delete(dots)
     for (const name of names) writeFileSync(`${dir}/${name}`, "")
     expect(fs.listDir(dir).sort()).toEqual([...names].sort())
+  })
+
+  test("listFd of a directory that is removed while it is open is empty", () => {
+    const dir = join(temporaryDirectory(), "gone")
+    fs.mkdir(dir)
+    const fd = fs.open(dir, O_RDONLY)
+    fs.rmdir(dir)
+    expect(fs.listFd(fd)).toEqual([])
+    fs.close(fd)
   })
 
   test("listDir of nothing is empty, of a file an error", () => {

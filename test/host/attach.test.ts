@@ -111,14 +111,11 @@ describe.skipIf(!isRoot)("attach with pipes", () => {
   }, 60_000)
 
   test("signals are passed on, or with --sig-proxy=false end what is attached only", async () => {
-    const script = 'trap "echo caught" USR1; trap "exit 9" TERM; echo ready; while :; do sleep 0.1; done'
+    const script = 'trap "echo caught" USR1; trap "exit 9" TERM; while :; do echo tick; sleep 0.1; done'
     const id = await detached("--name", "signals", "base", "sh", "-c", script)
     const alone = await startToybox(["attach", "--sig-proxy=false", "signals"])
     const proxy = await startToybox(["attach", "signals"])
-    await eventually(
-      async () => (await toybox(["logs", "signals"])).stdout,
-      (text) => text.includes("ready"),
-    )
+    await Promise.all([alone.waitFor("tick"), proxy.waitFor("tick")])
     alone.kill("SIGTERM")
     expect((await alone.wait()).exitCode).toBe(143)
     proxy.kill("SIGUSR1")
