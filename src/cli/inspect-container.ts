@@ -2,6 +2,7 @@
 
 import { isUp, summaryOf } from "../container/list.ts"
 import { logPath } from "../container/log-files.ts"
+import type { LogLimits } from "../container/log-limits.ts"
 import { containerPath, readRecord, readResult } from "../container/state.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Mount } from "../oci/runtime.ts"
@@ -18,6 +19,11 @@ const mountPoint = ({ type, source, destination, options }: Mount) => ({
   Destination: destination,
   RW: !options.includes("ro") && !options.includes("rro"),
 })
+
+const logConfig = (log: LogLimits | null | undefined) =>
+  log
+    ? { Type: "k8s-file", Config: { "max-file": String(log.maxFiles), "max-size": String(log.maxSize) } }
+    : { Type: "none", Config: {} }
 
 /** Throws ToyboxError where it is just being made or removed. */
 export function inspectContainer(paths: Paths, id: string): object {
@@ -49,10 +55,11 @@ export function inspectContainer(paths: Paths, id: string): object {
     // Ours: what toybox why tells of.
     Result: summary.status === "exited" ? readResult(paths, id) : null,
     Image: record.image,
-    LogPath: detached ? logPath(directory, 0) : "",
+    LogPath: detached?.log ? logPath(directory, 0) : "",
     Name: `/${record.name}`,
     HostConfig: {
       AutoRemove: record.autoRemove,
+      LogConfig: logConfig(detached?.log),
       Memory: memory?.limit ?? 0,
       CpuQuota: cpu?.quota ?? 0,
       CpuPeriod: cpu?.period ?? 0,

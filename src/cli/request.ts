@@ -8,6 +8,7 @@ import { detectCgroups } from "../cgroup/detect.ts"
 import { cgroupPath } from "../cgroup/path.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../container/detach-keys.ts"
 import { DEFAULT_LOG } from "../container/log-files.ts"
+import type { LogLimits } from "../container/log-limits.ts"
 import type { ContainerRequest } from "../container/request.ts"
 import { UsageError } from "../errors.ts"
 import { BASE } from "../image/base.ts"
@@ -90,6 +91,11 @@ function resultFd(text: string | undefined, detached: boolean): number | null {
   return fd
 }
 
+async function readLog(argv: ParsedArgv): Promise<LogLimits | null> {
+  if (!argv.typed.has("log-driver") && !argv.typed.has("log-opt")) return DEFAULT_LOG
+  return (await import("./flags/log.ts")).logLimits(argv)
+}
+
 /** What needs this process. */
 function refuseWithDetach(booleans: ParsedArgv["booleans"]): void {
   if (booleans.get("detach") && booleans.get("trace")) throw new UsageError("--trace does not go with --detach")
@@ -111,6 +117,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
   const { terminal, interactive } = wantsTerminal(argv, args)
   const size = terminal ? (windowSize(1) ?? windowSize(0)) : null
   const parent = strings.get("cgroup-parent")
+  const log = await readLog(argv)
   // Last, because all that can be wrong otherwise should be told before gigabytes are fetched.
   const { image, lower, archive, fromStore } = await chooseRoot(argv, word, paths)
   return {
@@ -135,7 +142,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     mountinfo,
     requested,
     cidfile: strings.get("cidfile"),
-    detached: booleans.get("detach") ? { log: DEFAULT_LOG } : null,
+    detached: booleans.get("detach") ? { log } : null,
     quiet: booleans.get("quiet") ?? false,
     trace: booleans.get("trace") ?? false,
     process: {

@@ -9,8 +9,7 @@ import { close } from "../../ffi/fs.ts"
 import type { PollFd } from "../../ffi/poll.ts"
 import { receiveFd } from "../../ffi/tty.ts"
 import type { AttachServer, Target } from "./attach-server.ts"
-import type { LogFiles } from "./log-files.ts"
-import { type LogWriter, openLog, type Stream } from "./log-writer.ts"
+import type { LogWriter, Stream } from "./log-writer.ts"
 
 const EAGAIN = -11
 // A line that is begun is kept so long for its end.
@@ -47,15 +46,14 @@ export interface CommandIo {
   attached: AttachServer | null
 }
 
-/** Throws SyscallError where the log cannot be opened. */
-export function openCommandIo(files: LogFiles, fds: CommandFds): CommandIo {
+export function openCommandIo(log: LogWriter, fds: CommandFds): CommandIo {
   const { listener, out, err, terminal, input, typing } = fds
   const pipes = [
     { stream: "stdout", fd: out },
     { stream: "stderr", fd: err },
   ] as const
   return {
-    log: openLog(files),
+    log,
     listener,
     target: { fd: input, terminal: terminal !== null, typing: typing || input !== null },
     sources: pipes.flatMap(({ stream, fd }) => (fd === null ? [] : [{ stream, fd }])),

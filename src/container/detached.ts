@@ -71,8 +71,13 @@ async function launchSupervised(
   const listener = listenForAttach(paths, live.id)
   listening(live.id)
   const { stdio, fds, typing } = openPipes(request)
+  const limits = request.detached?.log
   const own = { lock: live.lock.fd, control: controlEnd, listener, ...fds }
-  const words = Object.entries({ ...own, ...(typing ? { typing: 1 } : {}) }).map(([name, value]) => `${name}=${value}`)
+  const settings = {
+    ...(typing ? { typing: 1 } : {}),
+    ...(limits ? { "log-size": limits.maxSize, "log-files": limits.maxFiles } : {}),
+  }
+  const words = Object.entries({ ...own, ...settings }).map(([name, value]) => `${name}=${value}`)
   const supervisor = {
     args: ["toybox", "supervise", live.id, ...words],
     env: environment(paths),

@@ -8,5 +8,6 @@ export interface LogLimits {
 
 /** What the supervisor of a detached container has to know. */
 export interface Detached {
-  log: LogLimits
+  /** Null: nothing is kept. */
+  log: LogLimits | null
 }

@@ -153,3 +153,16 @@ export function openLog(files: LogFiles): LogWriter {
     },
   }
 }
+
+/** What is written is read, and forgotten. */
+export function noLog(): LogWriter {
+  const { base, buffer } = mapMemory(INPUT)
+  const bytes = new Uint8Array(buffer)
+  return {
+    room: () => ({ address: base, bytes, size: INPUT }),
+    take: () => {},
+    pending: () => false,
+    flush: () => {},
+    close: () => {},
+  }
+}

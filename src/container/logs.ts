@@ -136,6 +136,7 @@ export function showLogs(paths: Paths, reference: string, options: LogOptions): 
   const detached = readHead(paths, id)?.detached
   if (!detached)
     throw new ToyboxError(`container ${reference} has no log: it ran in the foreground`, { hint: "run it with -d" })
+  if (!detached.log) throw new ToyboxError(`container ${reference} has no log: it ran with --log-driver none`)
   // Before the files are read: what is written meanwhile is told.
   const watching = options.follow ? watch(paths, directory, readRunning(paths, id)?.supervisor?.pid ?? 0) : null
   const files = Array.from({ length: detached.log.maxFiles }, (_, n) => tryReader(logPath(directory, n))).reverse()

@@ -12,8 +12,9 @@ import { poll } from "../../ffi/poll.ts"
 import { kill, openSignals, readSignals, type WaitStatus, waitAny } from "../../ffi/signal.ts"
 import type { Paths } from "../paths.ts"
 import { advance, attachFirst, type CommandFds, isFirst, isOver, openCommandIo, wantedBy } from "./command-io.ts"
-import { DEFAULT_LOG } from "./log-files.ts"
-import { containerPath, readHead, readRunning } from "./state.ts"
+import type { LogLimits } from "./log-limits.ts"
+import { noLog, openLog } from "./log-writer.ts"
+import { containerPath, readRunning } from "./state.ts"
 
 /** What the toybox that started the container leaves to it. */
 export interface Inherited extends CommandFds {
@@ -25,11 +26,16 @@ export interface Inherited extends CommandFds {
 // So long nothing must have come after the end of a command whose output somebody else still holds.
 const DRAIN = 100
 
-/** Stays until the container has ended and all of it is cleaned up. */
-export async function superviseDetached(paths: Paths, id: string, inherited: Inherited): Promise<void> {
+/** Stays until the container has ended and all of it is cleaned up. Without limits nothing is kept of its output. */
+export async function superviseDetached(
+  paths: Paths,
+  id: string,
+  inherited: Inherited,
+  limits: LogLimits | null,
+): Promise<void> {
   const signalFd = openSignals([SIGCHLD])
-  const limits = readHead(paths, id)?.detached?.log ?? DEFAULT_LOG
-  const io = openCommandIo({ directory: containerPath(paths, id), limits }, inherited)
+  const log = limits ? openLog({ directory: containerPath(paths, id), limits }) : noLog()
+  const io = openCommandIo(log, inherited)
   const ended = new Map<number, WaitStatus>()
   let control = inherited.control
   let pid = 0

@@ -1,8 +1,10 @@
 /** toybox logs: what a detached container has written, byte for byte. */
 import { afterEach, describe, expect, test } from "bun:test"
+import { readdirSync } from "node:fs"
+import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
-import { startToybox, toybox, toyboxBytes } from "../helpers/toybox.ts"
+import { startToybox, stateRoot, toybox, toyboxBytes } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
@@ -33,6 +35,31 @@ describe.skipIf(!isRoot)("logs", () => {
     const { stdout } = await toyboxBytes(["logs", "bytes"])
     const all = Uint8Array.from({ length: 256 }, (_, i) => i)
     expect(stdout.equals(Buffer.concat([Buffer.alloc(300_000), Buffer.from("\n"), all]))).toBe(true)
+  })
+
+  test("--log-opt limits what is kept, --log-driver none keeps nothing, and both are told", async () => {
+    const script = "i=0; while [ $i -lt 5000 ]; do echo line $i; i=$((i+1)); done"
+    const limits = ["--log-opt", "max-size=20k", "--log-opt", "max-file=2"]
+    await toybox(ownRun("-d", ...limits, "--name", "little", "base", "sh", "-c", script))
+    const none = ["--log-driver", "none", "--name", "nothing"]
+    const { stdout } = await toybox(ownRun("-d", ...none, "base", "sh", "-c", `${script}; exit 4`))
+    await toybox(["wait", "little"])
+    expect((await toybox(["wait", "nothing"])).stdout).toBe("4\n")
+    const lines = (await toybox(["logs", "little"])).stdout.trimEnd().split("\n")
+    // Two files of 20 kB, of lines that take 50 bytes; the last one has begun at any rate.
+    expect(lines.length).toBeGreaterThan(100)
+    expect(lines.length).toBeLessThan(900)
+    expect(lines).toEqual(Array.from(lines, (_, i) => `line ${5000 - lines.length + i}`))
+    expect(await toybox(["logs", "nothing"])).toMatchObject({ stdout: "", exitCode: 125 })
+    expect((await toybox(["logs", "nothing"])).stderr).toContain("has no log: it ran with --log-driver none")
+    expect(readdirSync(join(stateRoot(), "containers", stdout.trim())).filter((name) => name.includes(".log"))).toEqual(
+      [],
+    )
+    const configs = JSON.parse((await toybox(["inspect", "little", "nothing"])).stdout)
+    expect(configs.map((one: { HostConfig: { LogConfig: object } }) => one.HostConfig.LogConfig)).toEqual([
+      { Type: "k8s-file", Config: { "max-file": "2", "max-size": "20000" } },
+      { Type: "none", Config: {} },
+    ])
   })
 
   test("a full disk loses output, and neither the container nor its exit code", async () => {

@@ -140,6 +140,17 @@ export const RUN_OPTIONS = {
   replace: { type: "boolean", description: "Remove the container that has the name of this one" },
   label: { type: "string", alias: "l", repeated: true, valueHint: "KEY=VALUE", description: "Label" },
   detach: { type: "boolean", alias: "d", description: "Run in the background, and print the id" },
+  "log-driver": {
+    type: "string",
+    valueHint: "k8s-file|none",
+    description: "What keeps the output with --detach; json-file and local mean k8s-file",
+  },
+  "log-opt": {
+    type: "string",
+    repeated: true,
+    valueHint: "max-size=SIZE|max-file=N",
+    description: "How much is kept (default: max-size=10m, max-file=3)",
+  },
   rm: { type: "boolean", description: "Remove the container when it ends" },
   "result-fd": { type: "string", valueHint: "N", description: "Write how it ended to this descriptor, as JSON" },
   cidfile: { type: "string", valueHint: "FILE", description: "Write the id to FILE" },

@@ -56,6 +56,14 @@ describe("the root and the command", () => {
     [["--stop-signal", "NONE"], "--stop-signal"],
     [["--tty", "--detach-keys", "xx"], "--detach-keys"],
     [["--detach-keys", "xx"], "--detach-keys"],
+    [
+      ["--log-driver", "syslog", "base"],
+      '--log-driver: "syslog" is not known (use k8s-file, json-file, local or none)',
+    ],
+    [["--log-opt", "max-size=0", "base"], '--log-opt max-size: "0" is no size'],
+    [["--log-opt", "max-file=0", "base"], '--log-opt max-file: "0" is no number of files'],
+    [["--log-opt", "tag=x", "base"], '--log-opt: "tag=x" is not known'],
+    [["--log-driver", "none", "--log-opt", "max-file=1", "base"], "--log-opt does not go with --log-driver none"],
     [["--cpu", "fast"], "--cpu"],
     [["--mem", "much"], "--mem"],
     [["--net", "container:none"], "no such container: none"],
@@ -155,5 +163,17 @@ describe("-t and -i", () => {
     expect((await request("-t")).detachKeys).toEqual([16, 17])
     expect((await request("base", "true")).detachKeys).toEqual([])
     expect((await request("-t", "--detach-keys", "")).detachKeys).toEqual([])
+  })
+})
+
+describe("the log of a detached container", () => {
+  test.each<[string[], object | null]>([
+    [[], { maxSize: 10_000_000, maxFiles: 3 }],
+    [["--log-driver", "json-file"], { maxSize: 10_000_000, maxFiles: 3 }],
+    [["--log-opt", "max-size=2k", "--log-opt", "max-file=1"], { maxSize: 2000, maxFiles: 1 }],
+    [["--log-opt", "max-size=1GB", "--log-driver", "local"], { maxSize: 1e9, maxFiles: 3 }],
+    [["--log-driver", "none"], null],
+  ])("%j", async (words, log) => {
+    expect((await request("-d", ...words, "base")).detached).toEqual({ log } as never)
   })
 })
