@@ -11,6 +11,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "toybox exec -e A=1 -w /tmp web sh -c 'echo $A > a'",
   ],
   logs: ["toybox logs --tail 10 --timestamps web", "toybox logs --since 10m web"],
+  events: ["toybox events --since 10m --until 0s --filter container=web"],
   ps: [
     "toybox ps --all --size",
     "toybox ps --filter status=exited --quiet",

@@ -13,6 +13,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   restart: async (words) => (await import("./commands/start.ts")).restartCommand(words),
   rename: async (words) => (await import("./commands/start.ts")).renameCommand(words),
   attach: async (words) => (await import("./commands/attach.ts")).attachCommand(words),
+  events: async (words) => (await import("./commands/events.ts")).eventsCommand(words),
   logs: async (words) => (await import("./commands/logs.ts")).logsCommand(words),
   ps: async (words) => (await import("./commands/ps.ts")).psCommand(words),
   top: async (words) => (await import("./commands/top.ts")).topCommand(words),

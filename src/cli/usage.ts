@@ -8,6 +8,7 @@ import { ATTACH_OPTIONS } from "./commands/attach-options.ts"
 import { CACHE_OPTIONS } from "./commands/cache-options.ts"
 import { COPY_OPTIONS } from "./commands/copy-options.ts"
 import { DOCTOR_OPTIONS } from "./commands/doctor-options.ts"
+import { EVENTS_OPTIONS } from "./commands/events-options.ts"
 import { EXEC_OPTIONS } from "./commands/exec-options.ts"
 import { GENERATE_OPTIONS } from "./commands/generate-options.ts"
 import { IMAGES_OPTIONS, PULL_OPTIONS, RMI_OPTIONS } from "./commands/images-options.ts"
@@ -73,6 +74,10 @@ export const COMMANDS: Record<string, CommandDef> = {
   logs: defineCommand({
     meta: { name: "logs", description: "Show what a detached container has written" },
     args: args(LOGS_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
+  }),
+  events: defineCommand({
+    meta: { name: "events", description: "Show what happens to containers" },
+    args: args(EVENTS_OPTIONS),
   }),
   ps: defineCommand({ meta: { name: "ps", description: "List containers" }, args: args(PS_OPTIONS) }),
   top: defineCommand({

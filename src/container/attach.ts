@@ -16,8 +16,9 @@ import { notice, print } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import * as protocol from "./attach-protocol.ts"
 import { detachFilter } from "./detach-keys.ts"
+import { recordEvents } from "./events.ts"
 import { findRunning } from "./running.ts"
-import { readResult } from "./state.ts"
+import { readHead, readResult } from "./state.ts"
 import { awaitContainer, killContainer } from "./stop.ts"
 
 export interface AttachOptions {
@@ -218,6 +219,10 @@ export function stayWith(
   options: AttachOptions,
   signalFd: number,
 ): number {
+  const head = readHead(paths, id)
+  const tell = (action: "attach" | "detach") => {
+    if (head) recordEvents(paths, head, [action])
+  }
   const session: Session = {
     socket,
     detachKeys: options.detachKeys,
@@ -230,6 +235,7 @@ export function stayWith(
     filter: null,
     over: null,
   }
+  tell("attach")
   let insisted = 0
   const pass = (signal: number) => {
     if (ENDING.has(signal) && ++insisted >= INSISTENCE) session.over = { code: 128 + signal }
@@ -245,6 +251,7 @@ export function stayWith(
   if (detached) {
     // The cursor is where the container's last line ends.
     print([""])
+    tell("detach")
     notice(`detached from ${reference}, which goes on`)
   }
   return code ?? lookUp(paths, reference, id)

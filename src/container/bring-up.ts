@@ -17,13 +17,21 @@ import type { Paths } from "../paths.ts"
 import { sealedSteps } from "../plan/identity.ts"
 import { childSteps } from "../plan/index.ts"
 import { bootId, type FileLock } from "../state-file.ts"
+import { type Actor, recordEvents } from "./events.ts"
 import { unpivotableMounts } from "./facts.ts"
 import { gatherFacts, identify, releaseFacts } from "./prepare.ts"
 import { recoverSome } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import type { Root } from "./root.ts"
 import { connectListener, seccompFacts } from "./seccomp.ts"
-import { type ContainerHead, type RunningRecord, startTime, updateRunning, writeRecord } from "./state.ts"
+import {
+  type ContainerHead,
+  type ContainerResult,
+  type RunningRecord,
+  startTime,
+  updateRunning,
+  writeRecord,
+} from "./state.ts"
 import type { Stdio } from "./stdio.ts"
 import { storedRequest } from "./stored-request.ts"
 
@@ -41,6 +49,10 @@ export interface Live {
   manager: CgroupManager | null
   /** Every process of it has ended. */
   ended: boolean
+  /** Who events are of, once it is recorded. */
+  actor: Actor | null
+  /** How its command ended, where it ran. */
+  outcome: Pick<ContainerResult, "exitCode" | "oomKilled"> | null
 }
 
 /** Writes down what a container is, and with what it can be started again. */
@@ -62,7 +74,9 @@ export function keepRecord(request: ContainerRequest, paths: Paths, live: Live, 
   }
   writeRecord(paths, { ...head, spec }, storedRequest(request))
   if (request.cidfile !== undefined && !live.recorded) writeIdFile(request.cidfile, id)
+  if (!live.recorded) recordEvents(paths, head, ["create"])
   live.recorded = true
+  live.actor = head
 }
 
 function writeIdFile(path: string, id: string): void {
@@ -183,6 +197,12 @@ export async function bringUp(
   keepRecord(request, paths, live, spec)
   recoverSome(paths)
   return { one, two, pid, supervisor: supervisor ? one.pid : null, reportFd, traceFd, manager }
+}
+
+/** The command has been executed. */
+export function rememberExec(paths: Paths, live: Live): void {
+  live.record.executed = new Date().toISOString()
+  if (live.actor) recordEvents(paths, live.actor, ["start"])
 }
 
 /** Writes down which process the container's is. */

@@ -4,7 +4,16 @@ import { removeTree } from "../../ffi/remove-tree.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { Live } from "./bring-up.ts"
+import { recordEvents } from "./events.ts"
 import { type ContainerResult, forget, leaveRunning, readHead, writeResult } from "./state.ts"
+
+function recordEnd(paths: Paths, { actor, outcome }: Live, result: ContainerResult | null): void {
+  if (actor === null) return
+  const ending = outcome ?? result
+  const died = ending ? [["die", { exitCode: String(ending.exitCode) }] as const] : []
+  const oom = ending?.oomKilled ? [["oom"] as const] : []
+  recordEvents(paths, actor, ...oom, ...died, ...(result ? [] : [["destroy"] as const]))
+}
 
 /**
  * Ends all that is left of a container and gives back what it held; with a result it is kept. Every part is tried; the first
@@ -29,6 +38,8 @@ export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null
   if (live.root) close(live.root.fd)
   if (!result) attempt(() => forget(paths, live.id, readHead(paths, live.id)?.name ?? live.record.name))
   else attempt(() => removeTree(overlayLayout(live.directory).work))
+  // Before others may go on with it: what they do to it comes after.
+  attempt(() => recordEnd(paths, live, result))
   attempt(() => leaveRunning(live.lock))
   if (errors.length > 0) throw errors[0]
 }

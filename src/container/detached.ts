@@ -13,7 +13,7 @@ import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { attachPath } from "./attach-protocol.ts"
-import { bringUp, type Live, rememberPid } from "./bring-up.ts"
+import { bringUp, type Live, rememberExec, rememberPid } from "./bring-up.ts"
 import { cleanUp } from "./clean-up.ts"
 import { writeContainerFiles } from "./files.ts"
 import { enter } from "./new-container.ts"
@@ -90,7 +90,7 @@ async function launchSupervised(
   while (readReports(begun.reportFd, reports, false));
   const executed = reports.failures.every(({ index }) => two.calls[index - one.calls.length]?.name === "execve")
   if (executed) {
-    live.record.executed = new Date().toISOString()
+    rememberExec(paths, live)
     rememberPid(live, reports.pid ?? begun.pid)
     call("write", control, new Uint8Array(1), 1)
     close(control)

@@ -9,11 +9,12 @@ import type { Capabilities, Process } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { compileFilter } from "../security/seccomp/filter.ts"
 import { enter } from "./enter.ts"
+import { recordEvents } from "./events.ts"
 import { ownCapabilities } from "./facts.ts"
 import { resolveIdentity } from "./identity.ts"
 import { launchError } from "./launch-error.ts"
 import { findRunning } from "./running.ts"
-import { isAlive } from "./state.ts"
+import { isAlive, newId } from "./state.ts"
 import { openStdio, type Stdio } from "./stdio.ts"
 import { supervise } from "./supervise.ts"
 
@@ -88,8 +89,9 @@ function execProcess(own: Process, options: ExecOptions, rootFd: number, hostnam
 export async function exec(paths: Paths, reference: string, options: ExecOptions, signalFd: number): Promise<number> {
   const {
     running,
-    record: { spec: own },
+    record: { spec: own, ...head },
   } = findRunning(paths, reference)
+  const what = { execID: newId(), command: options.args.join(" ") }
   const { pid, startTime, cgroup } = running
   const rootFd = open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY)
   // Looked at once more, now that it is held: the number may have become another's.
@@ -124,10 +126,15 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
           },
     isInit: false,
     isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",
-    onExec: () => detached?.(),
+    onExec: () => {
+      recordEvents(paths, head, ["exec_create", what], ["exec_start", what])
+      detached?.()
+    },
     notice,
   })
   if (!ending.executed) throw launchError(one, two, ending.reports, rootFd)
   const signal = ending.escalated ?? ending.status.signal
-  return signal === undefined ? (ending.status.code ?? 0) : 128 + signal
+  const exitCode = signal === undefined ? (ending.status.code ?? 0) : 128 + signal
+  recordEvents(paths, head, ["exec_die", { execID: what.execID, exitCode: String(exitCode) }])
+  return exitCode
 }

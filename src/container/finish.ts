@@ -7,7 +7,7 @@ import type { Paths } from "../paths.ts"
 import { attachPath } from "./attach-protocol.ts"
 import { cleanUp } from "./clean-up.ts"
 import { describeEnding, resultOf } from "./result.ts"
-import { containerPath, readRunning, runningPath } from "./state.ts"
+import { containerPath, readHead, readRunning, runningPath } from "./state.ts"
 
 /** Records how it ended and gives back what it held, or removes it (--rm); returns the exit code. */
 export function finish(paths: Paths, id: string, lockFd: number, status: WaitStatus): number {
@@ -15,6 +15,7 @@ export function finish(paths: Paths, id: string, lockFd: number, status: WaitSta
   if (record === null) throw new Error(`container ${id} has no record of its run`)
   const manager = record.cgroup ? openCgroup(record.cgroup) : null
   const ending = { status, reports: { failures: [] }, executed: true }
+  const description = describeEnding(ending, manager)
   const live = {
     id,
     directory: containerPath(paths, id),
@@ -25,8 +26,9 @@ export function finish(paths: Paths, id: string, lockFd: number, status: WaitSta
     root: null,
     manager,
     ended: false,
+    actor: readHead(paths, id),
+    outcome: description,
   }
-  const description = describeEnding(ending, manager)
   const result = record.autoRemove ? null : resultOf(ending, record, manager, description)
   unlink(attachPath(paths, id))
   cleanUp(paths, live, result)

@@ -6,11 +6,12 @@
  * Hundreds of megabytes a second may come: lines are found and copied by the engine's own loops, in memory that the
  * garbage collector does not have, and each byte is copied once.
  */
-import { call, callResult, failure, scratch } from "../../ffi/call.ts"
+import { call, callResult, failure } from "../../ffi/call.ts"
 import { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } from "../../ffi/constants/fcntl.ts"
 import { close, open, rename, stat, unlink } from "../../ffi/fs.ts"
 import { mapMemory } from "../../ffi/libc.ts"
 import { type LogFiles, logPath } from "./log-files.ts"
+import { timestamp } from "./timestamp.ts"
 
 export type Stream = "stdout" | "stderr"
 
@@ -21,21 +22,12 @@ const OUTPUT = 512 * 1024
 const EINTR = -4
 const ENOSPC = -28
 const EDQUOT = -122
-const CLOCK_REALTIME = 0
 /** `2026-01-02T03:04:05.123456789Z stdout F ` */
 const HEADER = 40
 const HEADER_ROOM = 64
 const TAG = 38
 
 const encoder = new TextEncoder()
-
-/** The time as logs have it: RFC 3339 with nanoseconds, always as long. */
-function now(): string {
-  callResult("clock_gettime", CLOCK_REALTIME, scratch.address)
-  const seconds = scratch.word(0)
-  const nanoseconds = String(scratch.word(8)).padStart(9, "0")
-  return `${new Date(seconds * 1000).toISOString().slice(0, 19)}.${nanoseconds}Z`
-}
 
 export interface LogWriter {
   /** Where to read the next output of a stream to; `size` bytes have room. */
@@ -95,7 +87,7 @@ export function openLog(files: LogFiles): LogWriter {
     if (end > output) file.write(base + output, end - output)
   }
   const stamp = (stream: Stream) =>
-    encoder.encodeInto(`${now()} ${stream} F `, bytes.subarray(headerOf[stream], headerOf[stream] + HEADER_ROOM))
+    encoder.encodeInto(`${timestamp()} ${stream} F `, bytes.subarray(headerOf[stream], headerOf[stream] + HEADER_ROOM))
   /** One entry at `to`; returns where it ends. Its newline is the next byte of the input, or has room to be put there. */
   const entry = (header: number, from: number, end: number, to: number): number => {
     let position = to

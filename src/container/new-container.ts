@@ -21,7 +21,7 @@ import {
 const proposal = (attempt: number) =>
   attempt < 5 ? proposeName(newId()) : `${proposeName(newId())}_${newId().slice(0, 6)}`
 
-const fresh = { recorded: false, root: null, manager: null, ended: false }
+const fresh = { recorded: false, root: null, manager: null, ended: false, actor: null, outcome: null }
 
 /** Enters one that is there already among those that run; null where it is among them. */
 export function enterAgain(paths: Paths, head: ContainerHead): Live | null {
@@ -29,7 +29,7 @@ export function enterAgain(paths: Paths, head: ContainerHead): Live | null {
   const started = new Date().toISOString()
   const record: RunningRecord = { pid: 0, startTime: "", started, autoRemove, name, cgroup: null }
   const lock = enterRunning(paths, id, record)
-  return lock && { ...fresh, recorded: true, id, directory: containerPath(paths, id), lock, record, head }
+  return lock && { ...fresh, recorded: true, id, directory: containerPath(paths, id), lock, record, head, actor: head }
 }
 
 /** Enters a new container among those that run. Throws where its name is taken. */

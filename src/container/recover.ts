@@ -7,6 +7,7 @@ import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import { bootId } from "../state-file.ts"
 import { attachPath } from "./attach-protocol.ts"
+import { recordEvents } from "./events.ts"
 import {
   allIds,
   discard,
@@ -52,6 +53,11 @@ function recoverOne(paths: Paths, id: string): void {
       finished: new Date().toISOString(),
       ...(usage ? { usage } : {}),
     })
+  }
+  if (head) {
+    const code = String(readResult(paths, id)?.exitCode ?? 137)
+    const died = record?.removing || head.unstarted ? [] : [["die", { exitCode: code }] as const]
+    recordEvents(paths, head, ...died, ...(record?.autoRemove ? [["destroy"] as const] : []))
   }
   leaveRunning(lock)
 }

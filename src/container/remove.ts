@@ -5,6 +5,7 @@ import { kill } from "../../ffi/signal.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
+import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
 import {
   discard,
@@ -53,7 +54,9 @@ export function removeContainer(paths: Paths, reference: string, force: boolean)
   for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
     const lock = enterRunning(paths, id, removal(paths, id))
     if (lock) {
-      discard(paths, id, readHead(paths, id)?.name ?? "")
+      const head = readHead(paths, id)
+      discard(paths, id, head?.name ?? "")
+      if (head) recordEvents(paths, head, ["destroy"])
       leaveRunning(lock)
       return id
     }

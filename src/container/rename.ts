@@ -1,6 +1,7 @@
 /** Another name for a container. */
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
+import { recordEvents } from "./events.ts"
 import { enterAgain } from "./new-container.ts"
 import { recover } from "./recover.ts"
 import {
@@ -38,6 +39,7 @@ export function renameContainer(paths: Paths, reference: string, name: string): 
         takeName(paths, name, id, true)
         writeHead(paths, { ...head, name })
         releaseName(paths, head.name, id)
+        recordEvents(paths, { ...head, name }, ["rename", { oldName: head.name }])
       }
     } finally {
       if (lock) leaveRunning(lock)

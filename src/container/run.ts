@@ -35,6 +35,7 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     live.ended = hasOwnPids(spec)
     const told = describeEnding(ending, manager)
     exitCode = told.exitCode
+    live.outcome = told
     if (told.message && !request.quiet) notice(told.message)
     // Of what is removed at once nobody asks what it used, unless somebody does.
     if (!request.autoRemove || resultFd !== null) result = resultOf(ending, live.record, manager, told)

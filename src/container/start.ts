@@ -4,7 +4,7 @@ import type { Reports } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
-import { bringUp, hasOwnPids, type Live, rememberPid } from "./bring-up.ts"
+import { bringUp, hasOwnPids, type Live, rememberExec, rememberPid } from "./bring-up.ts"
 import type { ContainerRequest } from "./request.ts"
 import { copiedRoot, overlayRefusal, type Root } from "./root.ts"
 import { openStdio } from "./stdio.ts"
@@ -49,7 +49,7 @@ export async function start(
     isInit: !request.init && hasOwnPids(spec),
     isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",
     onExec: (actual) => {
-      live.record.executed = new Date().toISOString()
+      rememberExec(paths, live)
       if (actual !== pid) rememberPid(live, actual)
     },
     notice,

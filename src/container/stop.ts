@@ -9,6 +9,7 @@ import { openCgroup } from "../cgroup/manager.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { noteAsked } from "./asked.ts"
+import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
 import { isAlive, type RunningRecord, readHead, readResult, readRunning, resolveId } from "./state.ts"
 import { unhandled } from "./supervise.ts"
@@ -84,19 +85,27 @@ export function stopContainer(
   const { id, running } = find(paths, reference)
   if (!running) return null
   const manager = running.cgroup ? openCgroup(running.cgroup) : null
-  const first = number ?? readHead(paths, id)?.stopSignal ?? SIGKILL
+  const head = readHead(paths, id)
+  const first = number ?? head?.stopSignal ?? SIGKILL
   const unseen = first !== SIGKILL && unhandled(running.pid, first)
   const asked = { command: "stop", signal: first, ...(unseen ? { unhandled: true } : {}) } as const
   noteAsked(paths, id, running, asked)
   signal(running, first)
   // The frozen take no signal.
   if (manager?.isFrozen()) manager.thaw()
-  if (waitEnd(paths, id, seconds * 1000)) return null
+  const stopped = () => {
+    if (head) recordEvents(paths, head, ["stop"])
+  }
+  if (waitEnd(paths, id, seconds * 1000)) {
+    stopped()
+    return null
+  }
   const last = readRunning(paths, id)
   if (last) noteAsked(paths, id, last, { ...asked, killedAfter: seconds })
   if (last?.cgroup) openCgroup(last.cgroup).kill()
   else if (last) signal(last, SIGKILL)
   if (!waitEnd(paths, id, PATIENCE)) throw new ToyboxError(`container ${reference} does not end`)
+  stopped()
   return { unheeded: first, unhandled: unseen }
 }
 
@@ -105,6 +114,8 @@ export function killContainer(paths: Paths, reference: string, number: number): 
   const { id, running } = findRunning(paths, reference)
   noteAsked(paths, id, running, { command: "kill", signal: number })
   if (!signal(running, number)) throw new ToyboxError(`container ${reference} has ended`)
+  const head = readHead(paths, id)
+  if (head) recordEvents(paths, head, ["kill", { signal: String(number) }])
   if (number === SIGKILL && running.cgroup) {
     const manager = openCgroup(running.cgroup)
     if (manager.isFrozen()) manager.thaw()
@@ -124,11 +135,13 @@ export function awaitContainer(paths: Paths, reference: string): number {
 
 /** Stops the processes of a container where they are, or lets them go on. Throws where there is nothing to do. */
 export function setPaused(paths: Paths, reference: string, paused: boolean): void {
-  const { running } = findRunning(paths, reference)
+  const { id, running } = findRunning(paths, reference)
   if (!running.cgroup) throw new ToyboxError(`container ${reference} has no cgroup`)
   const manager = openCgroup(running.cgroup)
   if (manager.isFrozen() === paused)
     throw new ToyboxError(`container ${reference} is ${paused ? "paused already" : "not paused"}`)
   if (paused) manager.freeze()
   else manager.thaw()
+  const head = readHead(paths, id)
+  if (head) recordEvents(paths, head, [paused ? "pause" : "unpause"])
 }

@@ -1,0 +1,32 @@
+/** toybox events. */
+import { followEvents } from "../../container/event-log.ts"
+import { UsageError } from "../../errors.ts"
+import { print } from "../../log.ts"
+import { ensurePaths, pathsFor } from "../../paths.ts"
+import { parseArgv } from "../argv.ts"
+import { eventFilter, eventJson, eventLine } from "../events.ts"
+import { EVENTS_OPTIONS } from "./events-options.ts"
+import { logTime } from "./logs.ts"
+
+export async function eventsCommand(words: readonly string[]): Promise<number> {
+  const { booleans, strings, lists, rest } = parseArgv(words, EVENTS_OPTIONS)
+  if (booleans.get("help")) return (await import("../usage.ts")).printUsage("events")
+  if (rest.length > 0) throw new UsageError("events takes options only", { hint: "--filter container=NAME" })
+  const format = strings.get("format")
+  if (format !== undefined && format !== "json" && format !== "{{json .}}")
+    throw new UsageError(`--format: "${format}" is not known (use json)`)
+  const json = booleans.get("json") ?? format !== undefined
+  const chosen = eventFilter(lists.get("filter") ?? [])
+  const now = Date.now()
+  const until = logTime("--until", strings.get("until"), now)
+  const times = {
+    since: logTime("--since", strings.get("since"), now),
+    until: until === null ? null : Date.parse(until),
+  }
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  ensurePaths(paths)
+  followEvents(paths, times, (event) => {
+    if (chosen(event)) print([json ? eventJson(event) : eventLine(event)])
+  })
+  return 0
+}

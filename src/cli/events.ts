@@ -1,0 +1,63 @@
+/** Events as docker events shows and chooses them. */
+import type { ContainerEvent } from "../container/events.ts"
+import { UsageError } from "../errors.ts"
+
+const TESTS: Readonly<Record<string, (event: ContainerEvent, value: string) => boolean>> = {
+  container: ({ id, name }, value) => name === value || (value !== "" && id.startsWith(value)),
+  event: ({ action }, value) => action === value,
+  image: ({ image }, value) => image === value,
+  label: ({ labels = {} }, value) => {
+    const [name = "", ...rest] = value.split("=")
+    return Object.hasOwn(labels, name) && (rest.length === 0 || labels[name] === rest.join("="))
+  },
+  type: (_, value) => value === "container",
+}
+
+/** Reads KEY=VALUE words; the test passes for one of the values of each key. Throws UsageError. */
+export function eventFilter(words: readonly string[]): (event: ContainerEvent) => boolean {
+  const filters = words.map((word) => {
+    const [key = "", value = ""] = word.split(/=(.*)/s, 2)
+    const test = Object.hasOwn(TESTS, key) && word.includes("=") ? TESTS[key] : undefined
+    if (!test)
+      throw new UsageError(`--filter: "${word}" is not understood`, {
+        hint: `KEY=VALUE, with one of the keys ${Object.keys(TESTS).join(", ")}`,
+      })
+    return { key, passes: (event: ContainerEvent) => test(event, value) }
+  })
+  return (event) => filters.every(({ key }) => filters.some((other) => other.key === key && other.passes(event)))
+}
+
+function actionOf({ action, attributes }: ContainerEvent): string {
+  return action === "exec_create" || action === "exec_start" ? `${action}: ${attributes?.command ?? ""}` : action
+}
+
+function attributesOf({ name, image, labels, attributes = {} }: ContainerEvent): Record<string, string> {
+  const { command: _, ...others } = attributes
+  return { ...labels, ...others, image, name }
+}
+
+/** `TIME container ACTION ID (KEY=VALUE, …)`. */
+export function eventLine(event: ContainerEvent): string {
+  const attributes = Object.entries(attributesOf(event)).sort(([a], [b]) => (a < b ? -1 : 1))
+  const shown = attributes.map(([key, value]) => `${key}=${value}`).join(", ")
+  return `${event.time} container ${actionOf(event)} ${event.id} (${shown})`.replace(/[\r\n]/g, " ")
+}
+
+/** The fields of docker's event. */
+export function eventJson(event: ContainerEvent): string {
+  const { id, image, time } = event
+  const seconds = Date.parse(`${time.slice(0, 19)}Z`) / 1000
+  const status = actionOf(event)
+  const actor = { ID: id, Attributes: attributesOf(event) }
+  const fields = JSON.stringify({
+    status,
+    id,
+    from: image,
+    Type: "container",
+    Action: status,
+    Actor: actor,
+    scope: "local",
+  })
+  // Nanoseconds are more than a double holds.
+  return `${fields.slice(0, -1)},"time":${seconds},"timeNano":${seconds}${time.slice(20, 29)}}`
+}

@@ -1,0 +1,81 @@
+/** Reading the events (events.ts), and following them without polling: inotify(7). */
+import { call, callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
+import { AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { IN_CLOEXEC, IN_CREATE, IN_MODIFY, IN_MOVED_TO, IN_NONBLOCK } from "../../ffi/constants/inotify.ts"
+import { POLLIN } from "../../ffi/constants/poll.ts"
+import { close, read, stat } from "../../ffi/fs.ts"
+import { poll } from "../../ffi/poll.ts"
+import type { Paths } from "../paths.ts"
+import { type ContainerEvent, eventsPath } from "./events.ts"
+
+const NEWLINE = 10
+// poll takes no longer.
+const LONGEST = 2 ** 30
+
+/** The events of whole lines; what is none, a full disk has cut off. */
+export function parseEvents(text: string): ContainerEvent[] {
+  return text.split("\n").flatMap((line) => {
+    if (line === "") return []
+    try {
+      return [JSON.parse(line) as ContainerEvent]
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error
+      return []
+    }
+  })
+}
+
+/** Opens a file of events to read on in as it grows; null where there is none. */
+function openEvents(path: string) {
+  const fd = callResult("openat", AT_FDCWD, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW, 0)
+  if (fd < 0) return null
+  let rest: Uint8Array = new Uint8Array(0)
+  return {
+    isStill: () => stat(path)?.ino === stat(`/proc/self/fd/${fd}`)?.ino,
+    close: () => close(fd),
+    more(): ContainerEvent[] {
+      const parts = [rest]
+      for (let part = read(fd); part.length > 0; part = read(fd)) parts.push(part)
+      const bytes = Buffer.concat(parts)
+      const end = bytes.lastIndexOf(NEWLINE) + 1
+      rest = bytes.slice(end)
+      return parseEvents(bytes.subarray(0, end).toString())
+    },
+  }
+}
+
+/**
+ * Gives the events from `since` (null: those to come) to `until` (null: for ever); both as timestamp() has them, `until` in
+ * milliseconds since 1970.
+ */
+export function followEvents(
+  paths: Paths,
+  { since, until }: { since: string | null; until: number | null },
+  give: (event: ContainerEvent) => void,
+): void {
+  const last = until === null ? null : new Date(until).toISOString().replace("Z", "000000Z")
+  const show = (events: readonly ContainerEvent[]) => {
+    for (const event of events)
+      if ((since === null || event.time >= since) && (last === null || event.time <= last)) give(event)
+  }
+  const changes = call("inotify_init1", IN_CLOEXEC | IN_NONBLOCK)
+  call("inotify_add_watch", changes, paths.run, IN_MODIFY | IN_CREATE | IN_MOVED_TO)
+  const before = since === null ? null : openEvents(eventsPath(paths, 1))
+  let current = openEvents(eventsPath(paths, 0))
+  const past = [...(before?.more() ?? []), ...(current?.more() ?? [])]
+  if (since !== null) show(past)
+  before?.close()
+  for (;;) {
+    const left = until === null ? null : until - Date.now()
+    if (left !== null && left <= 0) break
+    poll([{ fd: changes, events: POLLIN }], left === null ? null : Math.min(Math.ceil(left), LONGEST))
+    callResult("read", changes, scratch.address, SCRATCH_SIZE)
+    show(current?.more() ?? [])
+    if (current?.isStill()) continue
+    // Rotated: what came last into the old one has been read.
+    current?.close()
+    current = openEvents(eventsPath(paths, 0))
+    show(current?.more() ?? [])
+  }
+  close(changes)
+}
