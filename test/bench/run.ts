@@ -1,6 +1,7 @@
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { isIsolated, isolate } from "./isolate.ts"
+import { logs } from "./logs.ts"
 import { attempt, measure } from "./measure.ts"
 import { findPeers, removeDockerImage, toyboxRun } from "./peers.ts"
 import { CACHED_TARGET, growth, table, targets } from "./report.ts"
@@ -88,6 +89,7 @@ async function compare(
   return over
 }
 
+const LOG_ROUNDS = 5
 const UNPACK_ROUNDS = 5
 
 const SCENARIOS: Readonly<Record<string, Scenario>> = {
@@ -95,6 +97,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   kept,
   bigroot,
   archive,
+  logs: async (workspace, { rounds }) => logs(workspace, Math.min(rounds, LOG_ROUNDS)),
   unpack: async (workspace, { rounds }) => unpack(workspace, Math.min(rounds, UNPACK_ROUNDS)),
 }
 
