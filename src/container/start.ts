@@ -44,7 +44,8 @@ export async function start(
             socket: stdio.socket,
             input: true,
             detachKeys,
-            detached: () => notice("detaching needs a container started with -d"),
+            detached: () =>
+              notice("detaching needs a container started with -dit (toybox attach NAME comes back to it)"),
           },
     isInit: !request.init && hasOwnPids(spec),
     isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",

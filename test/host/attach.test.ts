@@ -1,5 +1,5 @@
 /** toybox attach: terminals and pipes at containers that run in the background, several at once, and who lets go how. */
-import { afterEach, describe, expect, test } from "bun:test"
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
@@ -9,6 +9,8 @@ import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
 import { type Terminal, terminal, terminalUnavailable } from "../helpers/tty.ts"
 
 cleanUpAfterAll()
+// Many a toybox has to start, on a machine that has other things to do.
+setDefaultTimeout(60_000)
 
 const isRoot = process.getuid?.() === 0
 const PATIENCE = 15_000
@@ -108,7 +110,7 @@ describe.skipIf(!isRoot)("attach with pipes", () => {
     expect([stdout.length + missed, exitCode]).toEqual([6_000_005, 0])
     const log = (await toybox(["logs", "stopped"])).stdout
     expect([log.length, log.endsWith("x\nend\n")]).toEqual([6_000_005, true])
-  }, 60_000)
+  })
 
   test("signals are passed on, or with --sig-proxy=false end what is attached only", async () => {
     const script = 'trap "echo caught" USR1; trap "exit 9" TERM; while :; do echo tick; sleep 0.1; done'

@@ -1,5 +1,5 @@
 /** toybox events: what happens to containers, in order, while it happens and afterwards. */
-import { afterEach, describe, expect, test } from "bun:test"
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { appendFileSync, existsSync, readFileSync, statSync, unlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
@@ -7,6 +7,8 @@ import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
+// Many a toybox has to start, on a machine that has other things to do.
+setDefaultTimeout(60_000)
 
 const isRoot = process.getuid?.() === 0
 const path = () => join(stateRoot(), "run/events")
@@ -91,7 +93,7 @@ describe.skipIf(!isRoot)("events", () => {
     const { stdout } = await follower.wait()
     expect(stdout).toMatch(/^\S+Z container stop [0-9a-f]{64} \(image=base, name=back\)$/m)
     expect(stdout).toMatch(/^\S+Z container die [0-9a-f]{64} \(exitCode=5, image=base, name=back\)$/m)
-  }, 60_000)
+  })
 
   test("of one whose supervisor was killed, written by the next command", async () => {
     const { stdout } = await toybox(ownRun("-d", "--name", "orphan", "base", "sleep", "1000"))
