@@ -36,6 +36,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   pull: ["toybox pull registry.example/team/app:1"],
   load: ["toybox load -i image.tar"],
   save: ["toybox save -o alpine.tar alpine", "toybox save alpine | gzip > alpine.tar.gz"],
+  export: ["toybox export -o web.tar web", "toybox export web | tar -t"],
   tag: ["toybox tag alpine registry.example/team/alpine:1"],
   push: ["toybox push alpine registry.example/team/alpine:1"],
   images: ["toybox images", "toybox images --format '{{.Repository}}:{{.Tag}} {{.Size}}'"],

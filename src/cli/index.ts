@@ -34,6 +34,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   pull: async (words) => (await import("./commands/pull.ts")).pullCommand(words),
   load: async (words) => (await import("./commands/load.ts")).loadCommand(words),
   save: async (words) => (await import("./commands/save.ts")).saveCommand(words),
+  export: async (words) => (await import("./commands/export.ts")).exportCommand(words),
   tag: async (words) => (await import("./commands/tag.ts")).tagCommand(words),
   push: async (words) => (await import("./commands/push.ts")).pushCommand(words),
   images: async (words) => (await import("./commands/images.ts")).imagesCommand(words),

@@ -10,6 +10,7 @@ import { COPY_OPTIONS } from "./commands/copy-options.ts"
 import { DOCTOR_OPTIONS } from "./commands/doctor-options.ts"
 import { EVENTS_OPTIONS } from "./commands/events-options.ts"
 import { EXEC_OPTIONS } from "./commands/exec-options.ts"
+import { EXPORT_OPTIONS } from "./commands/export-options.ts"
 import { GENERATE_OPTIONS } from "./commands/generate-options.ts"
 import { IMAGES_OPTIONS, PULL_OPTIONS, RMI_OPTIONS } from "./commands/images-options.ts"
 import { INFO_OPTIONS, VERSION_OPTIONS } from "./commands/info-options.ts"
@@ -153,6 +154,7 @@ export const COMMANDS: Record<string, CommandDef> = {
       image: { type: "positional", required: true, description: "Names or ids" },
     }),
   }),
+  export: onContainers("export", "Write a container's root file system to an archive", EXPORT_OPTIONS),
   tag: defineCommand({
     meta: { name: "tag", description: "Give an image a further name" },
     args: args(TAG_OPTIONS, {
