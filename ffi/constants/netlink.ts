@@ -32,6 +32,3 @@ export const NLMSGERR_ATTR_MSG = 1
 export const NLMSGERR_ATTR_OFFS = 2
 export const NLA_F_NESTED = 0x8000
 export const NLA_F_NET_BYTEORDER = 0x4000
-// linux/netfilter/nfnetlink.h, linux/netfilter/nf_tables.h
-export const NFNL_SUBSYS_NFTABLES = 10
-export const NFT_MSG_GETGEN = 16

@@ -1,10 +1,8 @@
 /** What this machine has for containers and what it lacks, what each lack costs, and the command that mends it. */
 import { statfsSync } from "node:fs"
-import { NETLINK_NETFILTER, NFNL_SUBSYS_NFTABLES, NFT_MSG_GETGEN } from "../../ffi/constants/netlink.ts"
-import { SyscallError } from "../../ffi/errno.ts"
 import { exists, listDir, tryReadText } from "../../ffi/fs.ts"
-import { closeNetlink, openNetlink, request } from "../../ffi/netlink/socket.ts"
 import { type Cgroups, detectCgroups } from "../cgroup/detect.ts"
+import { hasNfTables } from "../network/firewall/table.ts"
 
 export interface Check {
   /** Stable, for scripts and for errors that name it. */
@@ -32,24 +30,6 @@ export interface Machine {
   now: number
   /** Bytes that can be written to the state directory, null where there is none yet. */
   free: number | null
-}
-
-/** Whether nf_tables answers, built in or loaded (the kernel loads it when asked): linux/netfilter/nf_tables.h. */
-function hasNfTables(): boolean {
-  try {
-    const socket = openNetlink(NETLINK_NETFILTER)
-    try {
-      const type = (NFNL_SUBSYS_NFTABLES << 8) | NFT_MSG_GETGEN
-      // An empty struct nfgenmsg.
-      request(socket, { type, flags: 0, header: new Uint8Array(4), attributes: [], what: "nft list ruleset" })
-      return true
-    } finally {
-      closeNetlink(socket)
-    }
-  } catch (error) {
-    if (error instanceof SyscallError) return false
-    throw error
-  }
 }
 
 /** Bytes that can be written below a directory: f_bavail of statfs(2). */

@@ -1,0 +1,187 @@
+/**
+ * What toybox has nf_tables do for networks and published ports, in a table of its own: all or nothing, several at once, and
+ * nothing left when the last network is gone.
+ */
+import { isErrno } from "../../../ffi/errno.ts"
+import type { Message } from "../../../ffi/netlink/messages.ts"
+import { request } from "../../../ffi/netlink/socket.ts"
+import { ToyboxError } from "../../errors.ts"
+import type { KnownElement } from "./answers.ts"
+import {
+  type ContainerAddresses,
+  type Entries,
+  type FirewallNetwork,
+  networkEntries,
+  type PublishedPort,
+  portEntries,
+} from "./elements.ts"
+import { addElements, deleteElements, type Element, getElements, type Table } from "./requests.ts"
+import { hasSet, type SetName } from "./ruleset.ts"
+import { elementsOf, ensureTables, type Firewall, findTables, removeUnused, sendBatch, withSocket } from "./table.ts"
+
+export type { ContainerAddresses, FirewallNetwork, PublishedPort } from "./elements.ts"
+export { hasNfTables } from "./table.ts"
+
+const PORT_SETS = ["ports4", "ports6", "bound4", "bound6"] as const satisfies readonly SetName[]
+const ATTEMPTS = 50
+
+const hex = (bytes: Uint8Array) => bytes.toHex()
+
+function messagesFor(
+  tables: readonly Table[],
+  entries: Entries,
+  make: (table: Table, set: SetName, elements: readonly Element[]) => Message[],
+): Message[] {
+  return entries.flatMap(({ set, elements }) =>
+    tables.filter((table) => hasSet(table, set)).flatMap((table) => make(table, set, elements)),
+  )
+}
+
+/** Whether a network's link is known; each of its elements comes and goes with it. */
+function isThere({ socket, tables }: Firewall, entries: Entries): boolean {
+  const links = entries.find(({ set }) => set === "bridges")?.elements[0]
+  try {
+    for (const table of tables) request(socket, getElements(table, "bridges", links))
+    return true
+  } catch (error) {
+    // Kernels before 4.15 do not tell of one: adding what is there does no harm.
+    if (isErrno(error, "ENOENT", "EOPNOTSUPP", "EINVAL")) return false
+    throw error
+  }
+}
+
+/**
+ * Makes sure that packets of a network are let through, masqueraded and kept from other networks. Costs two questions to the
+ * kernel where all is there. Throws ToyboxError where the kernel cannot, or a table of our name is somebody else's.
+ */
+export function ensureNetwork(network: FirewallNetwork): void {
+  const entries = networkEntries(network)
+  withSocket((socket) => {
+    for (let attempt = 0; ; attempt++) {
+      const tables = ensureTables(socket)
+      if (isThere({ socket, tables }, entries)) return
+      const [error] = sendBatch(
+        socket,
+        messagesFor(tables, entries, (table, set, elements) => addElements(table, set, elements)),
+      )
+      if (error === undefined) return
+      // The last network went, and the table with it.
+      if (error.errno !== "ENOENT" || attempt >= ATTEMPTS) throw error
+    }
+  })
+}
+
+/** Removes each of these that is there. */
+function removeEntries(firewall: Firewall, entries: Entries): void {
+  const { socket, tables } = firewall
+  const remove = (some: Entries) => sendBatch(socket, messagesFor(tables, some, deleteElements))
+  const [error] = remove(entries)
+  if (error === undefined) return
+  if (error.errno !== "ENOENT") throw error
+  const known = entries.map(({ set, elements }) => {
+    const keys = new Set(elementsOf(firewall, set).map((element) => `${hex(element.key)} ${element.end}`))
+    return { set, elements: elements.filter(({ key, end }) => keys.has(`${hex(key)} ${end ?? false}`)) }
+  })
+  const [again] = remove(known.filter(({ elements }) => elements.length > 0))
+  // Somebody else has removed them since.
+  if (again && again.errno !== "ENOENT") throw again
+}
+
+/** Takes back what ensureNetwork did, and the table, if this was the last network. Where nothing is there it does nothing. */
+export function removeNetwork(network: FirewallNetwork): void {
+  withSocket((socket) => {
+    const tables = findTables(socket)
+    if (tables.length === 0) return
+    removeEntries({ socket, tables }, networkEntries(network))
+    removeUnused(socket)
+  })
+}
+
+/** Elements that are in the way of some, with the container that they belong to. */
+function conflicts(firewall: Firewall, entries: Entries): { set: SetName; element: Element; owner: string }[] {
+  return entries.flatMap(({ set, elements }) => {
+    const known = new Map(elementsOf(firewall, set).map((element) => [hex(element.key), element]))
+    return elements.flatMap((element) => {
+      const other = known.get(hex(element.key))
+      return other === undefined ? [] : [{ set, element, owner: other.comment ?? "" }]
+    })
+  })
+}
+
+/**
+ * Publishes ports of a container that is on a network of ensureNetwork: all of them, or none. Ports that a container has
+ * which does not run any more are taken from it. Throws ToyboxError where one is another's: `nameOf` gives what people call it.
+ */
+export function publish(
+  id: string,
+  ports: readonly PublishedPort[],
+  addresses: ContainerAddresses,
+  { runs, nameOf }: { runs: (id: string) => boolean; nameOf: (id: string) => string },
+): void {
+  const entries = portEntries(id, ports, addresses)
+  withSocket((socket) => {
+    for (let attempt = 0; ; attempt++) {
+      const tables = ensureTables(socket)
+      const [error] = sendBatch(
+        socket,
+        messagesFor(tables, entries, (table, set, elements) => addElements(table, set, elements, true)),
+      )
+      if (error === undefined) return
+      if (!["EEXIST", "ENOENT"].includes(error.errno) || attempt >= ATTEMPTS) throw error
+      const others = conflicts({ socket, tables }, entries)
+      const taken = others.find(({ owner }) => owner !== id && runs(owner))
+      if (taken) throw portTaken(taken.element, nameOf(taken.owner))
+      removeEntries(
+        { socket, tables },
+        others.map(({ set, element }) => ({ set, elements: [element] })),
+      )
+    }
+  })
+}
+
+function portTaken({ text }: Element, holder: string): ToyboxError {
+  const [, protocol = "", port = ""] = /(tcp|udp|sctp) \. (\d+)/.exec(text) ?? []
+  return new ToyboxError(`port ${port}/${protocol} of the host is taken by the container ${holder}`, {
+    hint: "publish another port, or stop that container",
+  })
+}
+
+/** Takes back what publish did. Where nothing is there it does nothing. */
+export function unpublish(id: string, ports: readonly PublishedPort[], addresses: ContainerAddresses): void {
+  withSocket((socket) => {
+    const tables = findTables(socket)
+    if (tables.length > 0) removeEntries({ socket, tables }, portEntries(id, ports, addresses))
+  })
+}
+
+/** Takes published ports from all containers that do not run: a killed toybox could not give them back. */
+export function unpublishDead(runs: (id: string) => boolean): void {
+  withSocket((socket) => {
+    const tables = findTables(socket)
+    const firewall = { socket, tables }
+    const dead = PORT_SETS.map((set) => ({
+      set,
+      elements: elementsOf(firewall, set).filter(isDead(runs)).map(asElement),
+    })).filter(({ elements }) => elements.length > 0)
+    removeEntries(firewall, dead)
+  })
+}
+
+const isDead =
+  (runs: (id: string) => boolean) =>
+  ({ comment }: KnownElement) =>
+    comment !== null && !runs(comment)
+
+const asElement = ({ key }: KnownElement): Element => ({ key, text: hex(key) })
+
+const describe = (entries: Entries): string[] =>
+  entries.flatMap(({ set, elements }) =>
+    elements.filter(({ end }) => !end).map(({ text }) => `nft add element inet toybox ${set} '{ ${text} }'`),
+  )
+
+/** The lines of nft(8) that do what ensureNetwork does where toybox's table is there already. */
+export const describeNetwork = (network: FirewallNetwork): string[] => describe(networkEntries(network))
+
+/** The lines of nft(8) that do what publish does. */
+export const describePublish = (id: string, ports: readonly PublishedPort[], addresses: ContainerAddresses): string[] =>
+  describe(portEntries(id, ports, addresses))

@@ -1,0 +1,193 @@
+/**
+ * toybox's table of nf_tables: all that does not depend on which containers there are. What does are elements of its sets and
+ * maps, so that a packet costs the same with one container as with a thousand.
+ */
+import * as nf from "../../../ffi/constants/nf_tables.ts"
+import type { Message } from "../../../ffi/netlink/messages.ts"
+import * as ex from "./expressions.ts"
+import {
+  accept,
+  address6,
+  back,
+  bothLinks,
+  clampMss,
+  dnatAny,
+  dnatOne,
+  drop,
+  type IpFamily,
+  jump,
+  known,
+  LOOPBACK6,
+  link,
+  loopback4,
+  masquerade,
+  notToThisHost,
+  type Part,
+  PROTOCOL,
+  published,
+  sourceIn,
+  spoofed,
+  UNSPECIFIED,
+} from "./parts.ts"
+import { type ChainShape, newChain, newRule, newSet, newTable, type SetShape, type Table } from "./requests.ts"
+
+const filter = (number: number, priority: number) => ({ type: "filter", number, priority }) as const
+const nat = (number: number, priority: number) => ({ type: "nat", number, priority }) as const
+
+interface Chain extends ChainShape {
+  readonly rules: readonly (readonly Part[])[]
+}
+
+/** Says that the table is ours and of this shape: another number for another shape. */
+export const MARK = "toybox-1"
+
+const CHAINS: readonly Chain[] = [
+  { name: MARK, rules: [] },
+  {
+    name: "raw",
+    hook: filter(nf.NF_INET_PRE_ROUTING, -300),
+    rules: [
+      // route_localnet, which lets the host itself reach published ports by 127.0.0.1, would let containers reach its loopback.
+      [link("iifname", "bridges"), loopback4("daddr"), drop],
+      // Neighbour discovery before there is an address.
+      [link("iifname", "bridges"), address6("saddr", "::", UNSPECIFIED), accept],
+      [link("iifname", "bridges"), spoofed, drop],
+    ],
+  },
+  {
+    name: "publish",
+    rules: [
+      [notToThisHost, back],
+      [dnatOne("ip", "bound4")],
+      [dnatAny("ip", "ports4")],
+      [dnatOne("ip6", "bound6")],
+      [dnatAny("ip6", "ports6")],
+    ],
+  },
+  {
+    name: "prerouting",
+    hook: nat(nf.NF_INET_PRE_ROUTING, -100),
+    rules: [[loopback4("daddr"), back], [jump("publish")]],
+  },
+  {
+    name: "output",
+    hook: nat(nf.NF_INET_LOCAL_OUT, -100),
+    // Linux has no route_localnet for IPv6: what comes from ::1 would not arrive.
+    rules: [[address6("daddr", "::1", LOOPBACK6), back], [jump("publish")]],
+  },
+  {
+    name: "forward",
+    hook: filter(nf.NF_INET_FORWARD, 0),
+    rules: [
+      [link("iifname", "bridges"), clampMss],
+      [link("oifname", "bridges"), clampMss],
+      [known, accept],
+      [bothLinks("within"), accept],
+      [link("iifname", "internal"), drop],
+      [link("oifname", "internal"), drop],
+      [published, accept],
+      [link("oifname", "bridges"), drop],
+    ],
+  },
+  {
+    name: "postrouting",
+    hook: nat(nf.NF_INET_POST_ROUTING, 100),
+    rules: [
+      [link("oifname", "bridges"), loopback4("saddr"), masquerade],
+      // A container that reaches another, or itself, by a published port: the answer must come back through here.
+      [link("oifname", "bridges"), published, sourceIn("ip", "own4"), masquerade],
+      [link("oifname", "bridges"), published, sourceIn("ip6", "own6"), masquerade],
+      [link("oifname", "bridges", true), sourceIn("ip", "masquerade4"), masquerade],
+      [link("oifname", "bridges", true), sourceIn("ip6", "masquerade6"), masquerade],
+    ],
+  },
+]
+
+const SETS = [
+  { name: "bridges", key: ["ifname"] },
+  { name: "internal", key: ["ifname"] },
+  { name: "within", key: ["ifname", "ifname"] },
+  { name: "own4", key: ["ipv4_addr"], interval: true },
+  { name: "own6", key: ["ipv6_addr"], interval: true },
+  { name: "masquerade4", key: ["ipv4_addr"], interval: true },
+  { name: "masquerade6", key: ["ipv6_addr"], interval: true },
+  { name: "ports4", key: ["inet_proto", "inet_service"], data: ["ipv4_addr", "inet_service"] },
+  { name: "ports6", key: ["inet_proto", "inet_service"], data: ["ipv6_addr", "inet_service"] },
+  { name: "bound4", key: ["ipv4_addr", "inet_proto", "inet_service"], data: ["ipv4_addr", "inet_service"] },
+  { name: "bound6", key: ["ipv6_addr", "inet_proto", "inet_service"], data: ["ipv6_addr", "inet_service"] },
+] as const satisfies readonly SetShape[]
+
+export type SetName = (typeof SETS)[number]["name"]
+
+const setFamily = (name: string): IpFamily | undefined =>
+  name.endsWith("4") ? "ip" : name.endsWith("6") ? "ip6" : undefined
+
+const fits = (table: Table, family: IpFamily | undefined) =>
+  table.family === "inet" || family === undefined || family === table.family
+
+/** Whether a table has a set: those of one family have not those of the other. */
+export const hasSet = (table: Table, name: SetName): boolean => fits(table, setFamily(name))
+
+const setsOf = (table: Table): readonly SetShape[] => SETS.filter(({ name }) => hasSet(table, name))
+
+const rulesOf = (table: Table, { rules }: Chain) =>
+  rules.filter((parts) => parts.every(({ family }) => fits(table, family)))
+
+const lineOf = (parts: readonly Part[]) => parts.map(({ text }) => text).join(" ")
+
+/** What nft puts before a part of one family in a table of both. */
+const familyTest = (table: Table, { family, passes }: Part) =>
+  table.family !== "inet" || family === undefined || passes
+    ? []
+    : [
+        ex.meta(nf.NFT_META_NFPROTO, nf.NFT_REG_1),
+        ex.compare(nf.NFT_REG_1, nf.NFT_CMP_EQ, Uint8Array.of(PROTOCOL[family])),
+      ]
+
+/** The requests that make a table, to be sent in one batch. */
+export function tableMessages(table: Table): Message[] {
+  return [
+    newTable(table),
+    ...setsOf(table).map((shape, i) => newSet(table, shape, i + 1)),
+    ...CHAINS.map((chain) => newChain(table, chain)),
+    ...CHAINS.flatMap((chain) =>
+      rulesOf(table, chain).map((parts) =>
+        newRule(
+          table,
+          chain.name,
+          parts.flatMap((part) => [...familyTest(table, part), ...part.expressions]),
+          lineOf(parts),
+        ),
+      ),
+    ),
+  ]
+}
+
+const HOOKS: Readonly<Record<number, string>> = {
+  [nf.NF_INET_PRE_ROUTING]: "prerouting",
+  [nf.NF_INET_FORWARD]: "forward",
+  [nf.NF_INET_LOCAL_OUT]: "output",
+  [nf.NF_INET_POST_ROUTING]: "postrouting",
+}
+
+const describeSet = ({ name, key, data, interval }: SetShape) =>
+  `  ${data ? "map" : "set"} ${name} { type ${key.join(" . ")}${data ? ` : ${data.join(" . ")}` : ""}; ${interval ? "flags interval; " : ""}}`
+
+function describeChain(table: Table, chain: Chain): string[] {
+  const { name, hook } = chain
+  const header = hook
+    ? [`    type ${hook.type} hook ${HOOKS[hook.number]} priority ${hook.priority}; policy accept;`]
+    : []
+  const rules = rulesOf(table, chain).map((parts) => `    ${lineOf(parts)}`)
+  return [`  chain ${name} {`, ...header, ...rules, "  }"]
+}
+
+/** The table as `nft -f` reads it. */
+export const describeTable = (table: Table): string =>
+  [
+    `table ${table.family} ${table.name} {`,
+    ...setsOf(table).map(describeSet),
+    ...CHAINS.flatMap((chain) => describeChain(table, chain)),
+    "}",
+    "",
+  ].join("\n")

@@ -1,0 +1,133 @@
+/** toybox's table in the kernel: made when it is first needed, gone with the last network. nf_tables over netlink(7). */
+import { NETLINK_NETFILTER } from "../../../ffi/constants/netlink.ts"
+import { isErrno, SyscallError } from "../../../ffi/errno.ts"
+import { BogusAnswer } from "../../../ffi/netlink/attributes.ts"
+import type { NetlinkError } from "../../../ffi/netlink/errors.ts"
+import type { Message } from "../../../ffi/netlink/messages.ts"
+import { closeNetlink, dump, type NetlinkSocket, openNetlink, request, transact } from "../../../ffi/netlink/socket.ts"
+import { ToyboxError } from "../../errors.ts"
+import { decodeElements, decodeGeneration, type KnownElement } from "./answers.ts"
+import { batch, deleteTable, getChain, getElements, getGeneration, getTable, type Table } from "./requests.ts"
+import { hasSet, MARK, type SetName, tableMessages } from "./ruleset.ts"
+
+/** One for both families where the kernel has NAT for that (5.2), else one for each. */
+const TABLES = [
+  [{ family: "inet", name: "toybox" }],
+  [
+    { family: "ip", name: "toybox" },
+    { family: "ip6", name: "toybox" },
+  ],
+] as const satisfies readonly (readonly Table[])[]
+
+/** A socket, and toybox's tables of the network namespace that it is in; none where nothing needs them. */
+export interface Firewall {
+  readonly socket: NetlinkSocket
+  readonly tables: readonly Table[]
+}
+
+const ATTEMPTS = 50
+
+/** Carries out something with a socket. Throws SyscallError where the kernel has no netfilter. */
+export function withSocket<T>(use: (socket: NetlinkSocket) => T): T {
+  const socket = openNetlink(NETLINK_NETFILTER)
+  try {
+    return use(socket)
+  } finally {
+    closeNetlink(socket)
+  }
+}
+
+/** Whether nf_tables answers, built in or loaded (the kernel loads it when asked). */
+export function hasNfTables(): boolean {
+  try {
+    withSocket((socket) => request(socket, getGeneration()))
+    return true
+  } catch (error) {
+    if (error instanceof SyscallError) return false
+    throw error
+  }
+}
+
+function exists(socket: NetlinkSocket, message: Message): boolean {
+  try {
+    request(socket, message)
+    return true
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "EOPNOTSUPP", "EAFNOSUPPORT")) return false
+    throw error
+  }
+}
+
+/**
+ * toybox's tables, as they are; none where there is none. Throws ToyboxError where a table with our name is not ours, and
+ * where it is another toybox's, of another shape.
+ */
+export function findTables(socket: NetlinkSocket): readonly Table[] {
+  for (const tables of TABLES) {
+    if (tables.every((table) => exists(socket, getChain(table, MARK)))) return tables
+    for (const table of tables)
+      if (exists(socket, getTable(table)) && !exists(socket, getChain(table, MARK)))
+        throw new ToyboxError(
+          `nf_tables: there is a table ${table.family} ${table.name} that this version of toybox has not made`,
+          { hint: `if nothing uses it: nft delete table ${table.family} ${table.name}` },
+        )
+  }
+  return []
+}
+
+/** Sends a batch; the errors, none where all of it has taken effect. */
+export const sendBatch = (socket: NetlinkSocket, messages: readonly Message[], generation?: number): NetlinkError[] =>
+  messages.length === 0 ? [] : transact(socket, batch(messages, generation)).errors
+
+function makeTables(socket: NetlinkSocket): NetlinkError | null {
+  let refused: NetlinkError | null = null
+  for (const tables of TABLES) {
+    const [error] = sendBatch(
+      socket,
+      tables.flatMap((table) => tableMessages(table)),
+    )
+    if (error === undefined || error.errno === "EEXIST") return null
+    refused ??= error
+  }
+  return refused
+}
+
+/** toybox's tables, made if need be, by one of several who ask at once. Throws ToyboxError. */
+export function ensureTables(socket: NetlinkSocket): readonly Table[] {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const found = findTables(socket)
+    if (found.length > 0) return found
+    const refused = makeTables(socket)
+    if (refused)
+      throw new ToyboxError(`nf_tables: the kernel refuses toybox's rules: ${refused.message}`, {
+        hint: "it needs CONFIG_NF_TABLES, _INET, NFT_NAT, NFT_MASQ, NFT_CT and NFT_FIB (linux 4.14 or newer); or use --net host|none",
+      })
+  }
+  throw new ToyboxError("nf_tables: toybox's table disappears as often as it is made")
+}
+
+/** All elements of a set; none where the table has gone meanwhile. */
+export function elementsOf({ socket, tables }: Firewall, set: SetName): KnownElement[] {
+  const table = tables.find((one) => hasSet(one, set))
+  if (table === undefined) return []
+  try {
+    return decodeElements(dump(socket, getElements(table, set)))
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return []
+    throw error
+  }
+}
+
+/** Removes the tables, if no network is in them any more. */
+export function removeUnused(socket: NetlinkSocket): void {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const tables = findTables(socket)
+    const [answer] = request(socket, getGeneration())
+    if (answer === undefined) throw new BogusAnswer("netlink: no answer to: nft list ruleset")
+    if (tables.length === 0 || elementsOf({ socket, tables }, "bridges").length > 0) return
+    // Somebody may just be adding a network: then the generation is another, and the batch is refused.
+    const [error] = sendBatch(socket, tables.map(deleteTable), decodeGeneration(answer))
+    if (error === undefined) return
+    if (!["ERESTART", "ENOENT"].includes(error.errno)) throw error
+  }
+}
