@@ -3,6 +3,7 @@
  * nothing left when the last network is gone.
  */
 import { isErrno } from "../../../ffi/errno.ts"
+import { tryReadText, writeText } from "../../../ffi/fs.ts"
 import type { Message } from "../../../ffi/netlink/messages.ts"
 import { request } from "../../../ffi/netlink/socket.ts"
 import { ToyboxError } from "../../errors.ts"
@@ -50,6 +51,12 @@ function isThere({ socket, tables }: Firewall, entries: Entries): boolean {
   }
 }
 
+/** What goes from 127.0.0.1 of the host to a published port may leave by the bridge: ip-sysctl.rst. Goes with the link. */
+function letLocalhostIn({ bridge, internal }: FirewallNetwork): void {
+  const path = `/proc/sys/net/ipv4/conf/${bridge}/route_localnet`
+  if (!internal && tryReadText(path)?.trim() === "0") writeText(path, "1")
+}
+
 /**
  * Makes sure that packets of a network are let through, masqueraded and kept from other networks. Costs two questions to the
  * kernel where all is there. Throws ToyboxError where the kernel cannot, or a table of our name is somebody else's.
@@ -59,12 +66,12 @@ export function ensureNetwork(network: FirewallNetwork): void {
   withSocket((socket) => {
     for (let attempt = 0; ; attempt++) {
       const tables = ensureTables(socket)
-      if (isThere({ socket, tables }, entries)) return
+      if (isThere({ socket, tables }, entries)) return letLocalhostIn(network)
       const [error] = sendBatch(
         socket,
         messagesFor(tables, entries, (table, set, elements) => addElements(table, set, elements)),
       )
-      if (error === undefined) return
+      if (error === undefined) return letLocalhostIn(network)
       // The last network went, and the table with it.
       if (error.errno !== "ENOENT" || attempt >= ATTEMPTS) throw error
     }
