@@ -15,3 +15,8 @@ export const SO_RCVBUFFORCE = 33
 export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
 export const AF_INET6 = 10
+export const SO_REUSEADDR = 2
+export const SO_RCVBUF = 8
+// netinet/in.h, linux/in6.h
+export const IPPROTO_IPV6 = 41
+export const IPV6_V6ONLY = 26
