@@ -2,6 +2,7 @@
 import { statfsSync } from "node:fs"
 import { exists, listDir, tryReadText } from "../../ffi/fs.ts"
 import { type Cgroups, detectCgroups } from "../cgroup/detect.ts"
+import { allChains, type ForwardDrop, forwardDrops, missingRules } from "../network/firewall/foreign.ts"
 import { hasNfTables } from "../network/firewall/table.ts"
 
 export interface Check {
@@ -26,6 +27,8 @@ export interface Machine {
   cgroups: Cgroups
   isRoot: boolean
   nfTables: boolean
+  /** Firewalls of others that drop what is forwarded. */
+  forwardDrops: readonly ForwardDrop[]
   /** Milliseconds since 1970. */
   now: number
   /** Bytes that can be written to the state directory, null where there is none yet. */
@@ -47,6 +50,7 @@ export const thisMachine = (state: string): Machine => ({
   cgroups: detectCgroups(),
   isRoot: process.geteuid?.() === 0,
   nfTables: hasNfTables(),
+  forwardDrops: forwardDrops(allChains()),
   now: Date.now(),
   free: freeSpace(state),
 })
@@ -150,6 +154,17 @@ const nfTables: Rule = (machine) => {
   return { name: "nf_tables", state: "limited", found: "none", cost, mend: "modprobe nf_tables" }
 }
 
+const forwarding: Rule = ({ forwardDrops: drops }) => {
+  const name = "forwarding"
+  const [first] = drops
+  if (first === undefined) return ok(name, "no other firewall drops what is forwarded")
+  const found = drops
+    .map(({ tool, family, table, chain }) => `${tool}: table ${family} ${table}, chain ${chain}, drops`)
+    .join("; ")
+  const cost = "from a bridge the outside is not reached, nor a bridge from there, until that firewall allows it"
+  return { name, state: "limited", found, cost, mend: missingRules(first, "BRIDGE").join("; ") }
+}
+
 const swap: Rule = ({ cgroups, exists, list, read }) => {
   const name = "swap-accounting"
   if (cgroups.mode === "none") return { name, state: "limited", found: "no cgroups", cost: "swap cannot be limited" }
@@ -209,6 +224,7 @@ const RULES: readonly Rule[] = [
   seccomp,
   idmap,
   nfTables,
+  forwarding,
   swap,
   memfd,
   pressure,

@@ -183,3 +183,39 @@ test("a connection asks for no more than its way carries", async () => {
   expect(await ask("web", "tcp", "192.0.2.2", 80, PATIENCE)).toBe("192.0.2.1")
   expect(await sh("host", "nft list chain inet seen c")).toMatch(/packets [1-9]/)
 }, 60_000)
+
+test.each([
+  [
+    "iptables",
+    "iptables-nft -P FORWARD DROP; ip6tables-nft -P FORWARD DROP",
+    "iptables-nft -P FORWARD ACCEPT; iptables-nft -F FORWARD; ip6tables-nft -P FORWARD ACCEPT; ip6tables-nft -F FORWARD",
+    [
+      ["iptables", "ip filter FORWARD"],
+      ["iptables", "ip6 filter FORWARD"],
+    ],
+  ],
+  [
+    "nft",
+    "nft add table inet mine; nft add chain inet mine away '{ type filter hook forward priority 10; policy drop; }'",
+    "nft delete table inet mine",
+    [["nft", "inet mine away"]],
+  ],
+] as const)(
+  "beside a rule of %s that drops, the outside is reached with the rules that are told",
+  async (_, make, remove, found) => {
+    const drops = async () =>
+      JSON.parse(await spaces.host.run([process.execPath, `${import.meta.dir}/foreign-child.ts`]))
+    expect(await drops()).toEqual([])
+    await sh("host", make)
+    expect(await ask("web", "tcp", "192.0.2.2", 80, SHORT)).toBe("")
+    const told: { tool: string; family: string; table: string; chain: string; rules: string[] }[] = await drops()
+    expect(told.map(({ tool, family, table, chain }) => [tool, `${family} ${table} ${chain}`])).toEqual(
+      found.map((one) => [...one]),
+    )
+    for (const rule of told.flatMap(({ rules }) => rules)) await sh("host", rule.replace(/^(ip6?tables) /, "$1-nft "))
+    expect(await ask("web", "tcp", "192.0.2.2", 80, PATIENCE)).toBe("192.0.2.1")
+    expect(await ask("web", "tcp", "2001:db8::2", 80, PATIENCE)).toBe("2001:db8::1")
+    await sh("host", remove)
+  },
+  90_000,
+)

@@ -262,3 +262,12 @@ export const getGeneration = (): Message => ({
   attributes: [],
   what: "nft list ruleset",
 })
+
+/** To be dumped: all chains, of all families and tables. */
+export const getAllChains = (): Message => ({
+  type: (nf.NFNL_SUBSYS_NFTABLES << 8) | nf.NFT_MSG_GETCHAIN,
+  flags: NLM_F_REQUEST,
+  header: nfgenmsg(0),
+  attributes: [],
+  what: "nft list chains",
+})
