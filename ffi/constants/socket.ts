@@ -20,3 +20,5 @@ export const SO_RCVBUF = 8
 // netinet/in.h, linux/in6.h
 export const IPPROTO_IPV6 = 41
 export const IPV6_V6ONLY = 26
+export const IPPROTO_IP = 0
+export const IPPROTO_RAW = 255

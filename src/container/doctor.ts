@@ -3,6 +3,7 @@ import { statfsSync } from "node:fs"
 import { exists, listDir, tryReadText } from "../../ffi/fs.ts"
 import { type Cgroups, detectCgroups } from "../cgroup/detect.ts"
 import { allChains, type ForwardDrop, forwardDrops, missingRules } from "../network/firewall/foreign.ts"
+import { legacyChains } from "../network/firewall/legacy.ts"
 import { hasNfTables } from "../network/firewall/table.ts"
 
 export interface Check {
@@ -50,7 +51,7 @@ export const thisMachine = (state: string): Machine => ({
   cgroups: detectCgroups(),
   isRoot: process.geteuid?.() === 0,
   nfTables: hasNfTables(),
-  forwardDrops: forwardDrops(allChains()),
+  forwardDrops: forwardDrops([...allChains(), ...legacyChains()]),
   now: Date.now(),
   free: freeSpace(state),
 })

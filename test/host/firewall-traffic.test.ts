@@ -184,13 +184,25 @@ test("a connection asks for no more than its way carries", async () => {
   expect(await sh("host", "nft list chain inet seen c")).toMatch(/packets [1-9]/)
 }, 60_000)
 
+// What the commands that are told call either kind.
+const kind = { "iptables-nft": "nft", "iptables-legacy": "legacy" } as const
+
 test.each([
   [
-    "iptables",
+    "iptables-nft",
     "iptables-nft -P FORWARD DROP; ip6tables-nft -P FORWARD DROP",
     "iptables-nft -P FORWARD ACCEPT; iptables-nft -F FORWARD; ip6tables-nft -P FORWARD ACCEPT; ip6tables-nft -F FORWARD",
     [
       ["iptables", "ip filter FORWARD"],
+      ["iptables", "ip6 filter FORWARD"],
+    ],
+  ],
+  [
+    "iptables-legacy",
+    "iptables-legacy -N DOCKER-USER; iptables-legacy -A FORWARD -j DOCKER-USER; iptables-legacy -P FORWARD DROP; ip6tables-legacy -P FORWARD DROP",
+    "iptables-legacy -P FORWARD ACCEPT; iptables-legacy -F; iptables-legacy -X; ip6tables-legacy -P FORWARD ACCEPT; ip6tables-legacy -F",
+    [
+      ["docker", "ip filter FORWARD"],
       ["iptables", "ip6 filter FORWARD"],
     ],
   ],
@@ -202,7 +214,7 @@ test.each([
   ],
 ] as const)(
   "beside a rule of %s that drops, the outside is reached with the rules that are told",
-  async (_, make, remove, found) => {
+  async (whose, make, remove, found) => {
     const drops = async () =>
       JSON.parse(await spaces.host.run([process.execPath, `${import.meta.dir}/foreign-child.ts`]))
     expect(await drops()).toEqual([])
@@ -212,7 +224,8 @@ test.each([
     expect(told.map(({ tool, family, table, chain }) => [tool, `${family} ${table} ${chain}`])).toEqual(
       found.map((one) => [...one]),
     )
-    for (const rule of told.flatMap(({ rules }) => rules)) await sh("host", rule.replace(/^(ip6?tables) /, "$1-nft "))
+    for (const rule of told.flatMap(({ rules }) => rules))
+      await sh("host", rule.replace(/^(ip6?tables) /, `$1-${whose === "nft" ? "" : kind[whose]} `))
     expect(await ask("web", "tcp", "192.0.2.2", 80, PATIENCE)).toBe("192.0.2.1")
     expect(await ask("web", "tcp", "2001:db8::2", 80, PATIENCE)).toBe("2001:db8::1")
     await sh("host", remove)

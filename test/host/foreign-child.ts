@@ -1,4 +1,6 @@
 /** Runs in a network namespace of its own: who drops what is forwarded there, and what he would have to enter. */
 import { allChains, forwardDrops, missingRules } from "../../src/network/firewall/foreign.ts"
+import { legacyChains } from "../../src/network/firewall/legacy.ts"
 
-console.log(JSON.stringify(forwardDrops(allChains()).map((drop) => ({ ...drop, rules: missingRules(drop, "tbblue") }))))
+const drops = forwardDrops([...allChains(), ...legacyChains()])
+console.log(JSON.stringify(drops.map((drop) => ({ ...drop, rules: missingRules(drop, "tbblue") }))))
