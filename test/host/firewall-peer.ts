@@ -1,5 +1,5 @@
 /**
- * `serve PORT`: tells everyone who comes by TCP or UDP which address he comes from. `ask tcp|udp ADDRESS PORT MILLISECONDS`:
+ * `serve PORT`: tells everyone who comes by TCP or UDP which address he comes from, or with a NAME that. `ask tcp|udp ADDRESS PORT MILLISECONDS [FROM]`:
  * prints what such a server tells, or nothing where none answers in time.
  */
 
@@ -11,8 +11,9 @@ const plain = (address = "") => address.replace(/^::ffff:/, "")
 
 if (mode === "serve") {
   const port = Number(rest[0])
+  const name = rest[1]
   const udp = createSocket("udp6")
-  udp.on("message", (_data, from) => udp.send(plain(from.address), from.port, from.address))
+  udp.on("message", (_data, from) => udp.send(name ?? plain(from.address), from.port, from.address))
   udp.bind(port, () => {
     createServer((socket) => {
       socket.on("error", () => socket.destroy())
@@ -20,7 +21,7 @@ if (mode === "serve") {
     }).listen(port, "::", () => console.log("ready"))
   })
 } else {
-  const [protocol, address = "", port, milliseconds] = rest
+  const [protocol, address = "", port, milliseconds, from] = rest
   const done = (text: string) => {
     console.log(text)
     process.exit(0)
@@ -35,7 +36,10 @@ if (mode === "serve") {
     socket.on("message", (data) => done(data.toString()))
     // A datagram may be lost.
     const send = () => socket.send("who am I", Number(port), address, (error) => error && done(""))
-    send()
-    setInterval(send, 500)
+    // From one port of its own, so that it is one flow whoever answers.
+    socket.bind(Number(from ?? 0), () => {
+      send()
+      setInterval(send, 500)
+    })
   }
 }

@@ -16,8 +16,8 @@ const servers: ReturnType<typeof Bun.spawn>[] = []
 
 const sh = (where: Name, script: string) => spaces[where].run(["sh", "-ec", script])
 
-async function serve(where: Name, port: number): Promise<void> {
-  const server = Bun.spawn(spaces[where].within(...PEER, "serve", String(port)), { stdin: "ignore" })
+async function serve(where: Name, port: number, name: readonly string[] = []): Promise<void> {
+  const server = Bun.spawn(spaces[where].within(...PEER, "serve", String(port), ...name), { stdin: "ignore" })
   servers.push(server)
   for await (const chunk of server.stdout as ReadableStream<Uint8Array>)
     if (new TextDecoder().decode(chunk).includes("ready")) return
@@ -183,6 +183,29 @@ test("a connection asks for no more than its way carries", async () => {
   expect(await ask("web", "tcp", "192.0.2.2", 80, PATIENCE)).toBe("192.0.2.1")
   expect(await sh("host", "nft list chain inet seen c")).toMatch(/packets [1-9]/)
 }, 60_000)
+
+test("a client that goes on sending is led to the container that has the port now", async () => {
+  await Promise.all([serve("web", 53, ["web"]), serve("neighbour", 53, ["neighbour"])])
+  const who = async (address: string, milliseconds: number) =>
+    (await spaces.outside.run([...PEER, "ask", "udp", address, "5300", String(milliseconds), "41000"])).trim()
+  const step = (kind: string, id: string, number: number) => ({
+    kind,
+    id,
+    ports: [{ ...port("udp", null, 5300), container: 53 }],
+    addresses: { ip: ip(`10.88.0.${number}`), ip6: ip(`fd00:88::${number}`) },
+  })
+  const done = (steps: unknown[], running: string[]) =>
+    spaces.host.run(CHILD, JSON.stringify({ steps, running }, replacer))
+  for (const address of ["192.0.2.1", "2001:db8::1"]) expect(await who(address, SHORT)).toBe("")
+  expect(await done([step("publish", "one", 2)], ["one"])).toBe("[]\n")
+  for (const address of ["192.0.2.1", "2001:db8::1"]) expect(await who(address, PATIENCE)).toBe("web")
+  // It has been killed, and could not give the port back.
+  expect(await done([step("publish", "two", 3)], ["two"])).toBe("[]\n")
+  for (const address of ["192.0.2.1", "2001:db8::1"]) expect(await who(address, PATIENCE)).toBe("neighbour")
+  expect(await done([step("unpublish", "two", 3), step("publish", "one", 2)], ["one"])).toBe("[]\n")
+  for (const address of ["192.0.2.1", "2001:db8::1"]) expect(await who(address, PATIENCE)).toBe("web")
+  expect(await done([step("unpublish", "one", 2)], [])).toBe("[]\n")
+}, 120_000)
 
 // What the commands that are told call either kind.
 const kind = { "iptables-nft": "nft", "iptables-legacy": "legacy" } as const

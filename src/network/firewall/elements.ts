@@ -126,3 +126,10 @@ export function portEntries(id: string, ports: readonly PublishedPort[], { ip, i
   ]
   return entries.filter(({ elements: some }) => some.length > 0)
 }
+
+/** Where an element of a port leads datagrams to; null of one that is none of UDP. */
+export function udpTarget({ key, data }: Element): { port: number; address: Uint8Array } | null {
+  const [protocol, high = 0, low = 0] = [key.at(-8), key.at(-4), key.at(-3)]
+  if (data === undefined || protocol !== PROTOCOL_NUMBER.udp) return null
+  return { port: (high << 8) | low, address: data.subarray(0, -4) }
+}

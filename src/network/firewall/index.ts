@@ -8,6 +8,7 @@ import type { Message } from "../../../ffi/netlink/messages.ts"
 import { request } from "../../../ffi/netlink/socket.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { KnownElement } from "./answers.ts"
+import { forgetUdp, type UdpTarget } from "./conntrack.ts"
 import {
   type ContainerAddresses,
   type Entries,
@@ -15,6 +16,7 @@ import {
   networkEntries,
   type PublishedPort,
   portEntries,
+  udpTarget,
 } from "./elements.ts"
 import { addElements, deleteElements, type Element, getElements, type Table } from "./requests.ts"
 import { hasSet, type SetName } from "./ruleset.ts"
@@ -78,6 +80,16 @@ export function ensureNetwork(network: FirewallNetwork): void {
   })
 }
 
+/** Where datagrams are led by published ports among these. */
+const udpTargets = (entries: Entries): UdpTarget[] =>
+  entries.flatMap(({ elements }) => elements.flatMap((element) => udpTarget(element) ?? []))
+
+/** Removes ports that are published, and what the kernel remembers of them. */
+function removePorts(firewall: Firewall, entries: Entries): void {
+  removeEntries(firewall, entries)
+  forgetUdp(firewall.socket, udpTargets(entries))
+}
+
 /** Removes each of these that is there. */
 function removeEntries(firewall: Firewall, entries: Entries): void {
   const { socket, tables } = firewall
@@ -105,12 +117,15 @@ export function removeNetwork(network: FirewallNetwork): void {
 }
 
 /** Elements that are in the way of some, with the container that they belong to. */
-function conflicts(firewall: Firewall, entries: Entries): { set: SetName; element: Element; owner: string }[] {
+function conflicts(
+  firewall: Firewall,
+  entries: Entries,
+): { set: SetName; element: Element; known: KnownElement; owner: string }[] {
   return entries.flatMap(({ set, elements }) => {
     const known = new Map(elementsOf(firewall, set).map((element) => [hex(element.key), element]))
     return elements.flatMap((element) => {
       const other = known.get(hex(element.key))
-      return other === undefined ? [] : [{ set, element, owner: other.comment ?? "" }]
+      return other === undefined ? [] : [{ set, element, known: other, owner: other.comment ?? "" }]
     })
   })
 }
@@ -133,14 +148,14 @@ export function publish(
         socket,
         messagesFor(tables, entries, (table, set, elements) => addElements(table, set, elements, true)),
       )
-      if (error === undefined) return
+      if (error === undefined) return forgetUdp(socket, udpTargets(entries))
       if (!["EEXIST", "ENOENT"].includes(error.errno) || attempt >= ATTEMPTS) throw error
       const others = conflicts({ socket, tables }, entries)
       const taken = others.find(({ owner }) => owner !== id && runs(owner))
       if (taken) throw portTaken(taken.element, nameOf(taken.owner))
-      removeEntries(
+      removePorts(
         { socket, tables },
-        others.map(({ set, element }) => ({ set, elements: [element] })),
+        others.map(({ set, known }) => ({ set, elements: [asElement(known)] })),
       )
     }
   })
@@ -157,7 +172,7 @@ function portTaken({ text }: Element, holder: string): ToyboxError {
 export function unpublish(id: string, ports: readonly PublishedPort[], addresses: ContainerAddresses): void {
   withSocket((socket) => {
     const tables = findTables(socket)
-    if (tables.length > 0) removeEntries({ socket, tables }, portEntries(id, ports, addresses))
+    if (tables.length > 0) removePorts({ socket, tables }, portEntries(id, ports, addresses))
   })
 }
 
@@ -170,7 +185,7 @@ export function unpublishDead(runs: (id: string) => boolean): void {
       set,
       elements: elementsOf(firewall, set).filter(isDead(runs)).map(asElement),
     })).filter(({ elements }) => elements.length > 0)
-    removeEntries(firewall, dead)
+    removePorts(firewall, dead)
   })
 }
 
@@ -179,7 +194,7 @@ const isDead =
   ({ comment }: KnownElement) =>
     comment !== null && !runs(comment)
 
-const asElement = ({ key }: KnownElement): Element => ({ key, text: hex(key) })
+const asElement = ({ key, data }: KnownElement): Element => ({ key, text: hex(key), ...(data ? { data } : {}) })
 
 const describe = (entries: Entries): string[] =>
   entries.flatMap(({ set, elements }) =>
