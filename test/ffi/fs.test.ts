@@ -178,12 +178,12 @@ describe("directories", () => {
     expect(fs.listDir(dir).sort()).toEqual([...names].sort())
   })
 
-  test("listFd of a directory that is removed while it is open is empty", () => {
+  test("listEntries of a directory that is removed while it is open is empty", () => {
     const dir = join(temporaryDirectory(), "gone")
     fs.mkdir(dir)
     const fd = fs.open(dir, O_RDONLY)
     fs.rmdir(dir)
-    expect(fs.listFd(fd)).toEqual([])
+    expect(fs.listEntries(fd)).toEqual([])
     fs.close(fd)
   })
 

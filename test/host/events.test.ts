@@ -95,6 +95,21 @@ describe.skipIf(!isRoot)("events", () => {
     expect(stdout).toMatch(/^\S+Z container die [0-9a-f]{64} \(exitCode=5, image=base, name=back\)$/m)
   })
 
+  test("of one that is made first, renamed, and started twice", async () => {
+    const parent = ownRun().slice(1)
+    const { stdout } = await toybox(["create", ...parent, "--name", "first", "base", "true"])
+    await toybox(["rename", "first", "second"])
+    for (let i = 0; i < 2; i++) {
+      await toybox(["start", "second"])
+      await toybox(["wait", "second"])
+    }
+    await toybox(["rm", "second"])
+    const shown = await past("--filter", `container=${stdout.trim()}`)
+    const told = shown.map(({ Action, Actor }) => `${Action} ${Actor.Attributes.name}`)
+    const twice = ["start second", "die second", "start second", "die second"]
+    expect(told).toEqual(["create first", "rename second", ...twice, "destroy second"])
+  })
+
   test("of one whose supervisor was killed, written by the next command", async () => {
     const { stdout } = await toybox(ownRun("-d", "--name", "orphan", "base", "sleep", "1000"))
     const running = JSON.parse(readFileSync(join(stateRoot(), "run/running", stdout.trim()), "utf8"))

@@ -2,10 +2,10 @@ import { describe, expect, test } from "bun:test"
 import { writeFileSync } from "node:fs"
 import { defaultRlimits, readRequest } from "../../../src/cli/request.ts"
 import type { ContainerRequest } from "../../../src/container/request.ts"
-import { enterRunning, leaveRunning, startTime } from "../../../src/container/state.ts"
+import { leaveRunning, startTime } from "../../../src/container/state.ts"
 import { basePath } from "../../../src/image/base.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../helpers/scratch.ts"
-import { makeContainer, makeState, runningRecord } from "../container/temp-state.ts"
+import { enter, makeContainer, makeState, runningRecord } from "../container/temp-state.ts"
 import { run } from "./parse.ts"
 
 cleanUpAfterAll()
@@ -133,7 +133,7 @@ describe("what is read of the rest", () => {
 
   test("the namespaces of a running container, not of one that ended", async () => {
     const { id } = makeContainer(paths)
-    const lock = enterRunning(paths, id, runningRecord({ pid: process.pid, startTime: startTime(process.pid) ?? "" }))
+    const lock = enter(paths, id, runningRecord({ pid: process.pid, startTime: startTime(process.pid) ?? "" }))
     expect((await request("--net", `container:${id.slice(0, 12)}`)).process.namespaces.network).toMatchObject({
       mode: "container",
       pid: process.pid,

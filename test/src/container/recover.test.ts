@@ -8,7 +8,7 @@ import * as state from "../../../src/container/state.ts"
 import type { Paths } from "../../../src/paths.ts"
 import { bootId } from "../../../src/state-file.ts"
 import { cleanUpAfterAll } from "../../helpers/scratch.ts"
-import { makeContainer, makeState, runningRecord } from "./temp-state.ts"
+import { enter, makeContainer, makeState, runningRecord } from "./temp-state.ts"
 
 cleanUpAfterAll()
 
@@ -18,7 +18,7 @@ const DEAD_PID = 2 ** 22 + 1
 function abandon(paths: Paths, changes: Parameters<typeof runningRecord>[0] = {}): string {
   const { id, name } = makeContainer(paths, { autoRemove: changes.autoRemove ?? false })
   state.takeName(paths, name, id, true)
-  close(state.enterRunning(paths, id, runningRecord({ pid: DEAD_PID, startTime: "5", ...changes })).fd)
+  close(enter(paths, id, runningRecord({ pid: DEAD_PID, startTime: "5", ...changes })).fd)
   return id
 }
 
@@ -44,7 +44,7 @@ describe("recover", () => {
       { boot: bootId(), name: "now" },
     ].map((changes) => {
       const { id } = makeContainer(paths, { name: changes.name })
-      close(state.enterRunning(paths, id, runningRecord({ ...again, ...changes })).fd)
+      close(enter(paths, id, runningRecord({ ...again, ...changes })).fd)
       return id
     })
     expect(listContainers(paths, false)).toEqual([])
@@ -64,7 +64,7 @@ describe("recover", () => {
     const id = state.newId()
     mkdirSync(state.containerPath(paths, id))
     state.takeName(paths, "some_name", id, true)
-    close(state.enterRunning(paths, id, runningRecord()).fd)
+    close(enter(paths, id, runningRecord()).fd)
     recover(paths)
     expect([readdirSync(paths.running), readdirSync(paths.containers), readdirSync(paths.names)]).toEqual([[], [], []])
   })
@@ -80,7 +80,7 @@ describe("recover", () => {
   test("a live one is not touched, however often", () => {
     const paths = makeState()
     const { id } = makeContainer(paths, { autoRemove: true })
-    const lock = state.enterRunning(paths, id, runningRecord({ autoRemove: true }))
+    const lock = enter(paths, id, runningRecord({ autoRemove: true }))
     for (let i = 0; i < 3; i++) recoverAll(paths)
     expect([state.runningIds(paths), state.allIds(paths), state.readResult(paths, id)]).toEqual([[id], [id], null])
     state.leaveRunning(lock)
@@ -147,11 +147,7 @@ describe("list and remove", () => {
   test("one that runs is shown with its pid, and removed by force only", () => {
     const paths = makeState()
     const { id } = makeContainer(paths)
-    const lock = state.enterRunning(
-      paths,
-      id,
-      runningRecord({ pid: process.pid, startTime: state.startTime(process.pid) ?? "" }),
-    )
+    const lock = enter(paths, id, runningRecord({ pid: process.pid, startTime: state.startTime(process.pid) ?? "" }))
     expect(listContainers(paths, false)).toMatchObject([{ id, status: "running", pid: process.pid }])
     expect(() => removeContainer(paths, id, false)).toThrow("is running")
     expect(state.allIds(paths)).toEqual([id])

@@ -5,7 +5,7 @@ import { close, open, tryLock } from "../../../ffi/fs.ts"
 import * as state from "../../../src/container/state.ts"
 import { ensurePaths, pathsFor } from "../../../src/paths.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../helpers/scratch.ts"
-import { makeContainer, makeState, runningRecord } from "./temp-state.ts"
+import { enter, makeContainer, makeState, runningRecord } from "./temp-state.ts"
 
 cleanUpAfterAll()
 
@@ -89,7 +89,7 @@ describe("names", () => {
 describe("the running ones", () => {
   test("an entry is locked from the first, and nobody takes it for a dead one's", () => {
     const paths = makeState()
-    const lock = state.enterRunning(paths, "one", runningRecord({ pid: 5 }))
+    const lock = enter(paths, "one", runningRecord({ pid: 5 }))
     expect(state.runningIds(paths)).toEqual(["one"])
     expect(state.lockDead(paths, "one")).toBeNull()
     expect(state.readRunning(paths, "one")).toEqual(runningRecord({ pid: 5 }))
@@ -108,7 +108,7 @@ describe("the running ones", () => {
 
   test("whose toybox is dead can be taken, by one", () => {
     const paths = makeState()
-    const lock = state.enterRunning(paths, "one", runningRecord())
+    const lock = enter(paths, "one", runningRecord())
     close(lock.fd)
     const taken = state.lockDead(paths, "one")
     expect(taken).not.toBeNull()
@@ -118,7 +118,7 @@ describe("the running ones", () => {
 
   test("a lock on a file that has just gone is nobody's", () => {
     const paths = makeState()
-    const lock = state.enterRunning(paths, "one", runningRecord())
+    const lock = enter(paths, "one", runningRecord())
     const late = open(lock.path, O_RDWR)
     state.leaveRunning(lock)
     expect(tryLock(late)).toBe(true)
@@ -128,7 +128,7 @@ describe("the running ones", () => {
 
   test("a reader beside a writer always gets a whole record", async () => {
     const paths = makeState()
-    const lock = state.enterRunning(paths, "one", runningRecord())
+    const lock = enter(paths, "one", runningRecord())
     const program = `
       import { readRunning } from ${JSON.stringify(import.meta.resolve("../../../src/container/state.ts"))}
       const paths = ${JSON.stringify(paths)}

@@ -1,5 +1,6 @@
 import {
   type ContainerRecord,
+  enterRunning,
   makeContainerDirectory,
   newId,
   type RunningRecord,
@@ -7,6 +8,7 @@ import {
 } from "../../../src/container/state.ts"
 import type { StoredRequest } from "../../../src/container/stored-request.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../../src/paths.ts"
+import type { FileLock } from "../../../src/state-file.ts"
 import { temporaryDirectory } from "../../helpers/scratch.ts"
 import { REQUEST, specOf } from "../spec/fixtures.ts"
 
@@ -28,6 +30,13 @@ export const runningRecord = (changes: Partial<RunningRecord> = {}): RunningReco
   ...changes,
 })
 
+/** Enters a container that nobody else has entered among the running ones. */
+export function enter(paths: Paths, id: string, record: RunningRecord): FileLock {
+  const lock = enterRunning(paths, id, record)
+  if (lock === null) throw new Error(`${id} is among the running ones already`)
+  return lock
+}
+
 /** What a container could be started again with. */
 const STORED: StoredRequest = {
   image: "base",
@@ -43,6 +52,7 @@ const STORED: StoredRequest = {
   requested: { resources: {}, options: {}, defaults: [] },
   process: REQUEST,
   commandLine: null,
+  names: null,
 }
 
 /** A container on disk; returns its record. */
