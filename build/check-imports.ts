@@ -23,7 +23,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/launch": ["src/plan", "ffi", "src/log.ts"],
   "src/cgroup": ["src/oci", "ffi", "src/log.ts"],
   "src/overlay": ["src/plan/steps.ts", "src/errors.ts", "ffi", "src/log.ts"],
-  "src/network": ["src/oci", "ffi", "src/log.ts", "src/paths.ts"],
+  "src/network": ["src/oci", "ffi", "src/log.ts", "src/paths.ts", "src/state-file.ts"],
   "src/image": ["src/oci", "src/overlay", "src/paths.ts", "src/state-file.ts"],
   "src/container": [
     ..."launch cgroup overlay network security spec rootless".split(" ").map((area) => `src/${area}`),

@@ -13,6 +13,10 @@ export interface Paths {
   running: string
   /** Sockets of the supervisors. */
   attach: string
+  /** Networks, by name. */
+  networks: string
+  /** What of networks is of this boot: addresses in use, the lock. */
+  networkRun: string
   /** Unpacked layers by digest, and what is being unpacked. */
   layers: string
   /** Which layer an archive or address was unpacked to. */
@@ -32,6 +36,8 @@ export function pathsFor(root: string | undefined): Paths {
     bases: `${state}/base`,
     running: `${run}/running`,
     attach: `${run}/attach`,
+    networks: `${state}/networks`,
+    networkRun: `${run}/networks`,
     layers: `${state}/layers`,
     sources: `${state}/sources`,
   }
@@ -57,6 +63,8 @@ export function ensurePaths(paths: Paths): void {
     }
   }
   // Nothing is put into a directory that was refused.
-  const { containers, names, bases, running, attach, layers, sources } = paths
-  if (fresh) for (const path of [containers, names, bases, running, attach, layers, sources]) mkdir(path, 0o700)
+  const { containers, names, bases, running, attach, networks, networkRun, layers, sources } = paths
+  if (fresh)
+    for (const path of [containers, names, bases, running, attach, networks, networkRun, layers, sources])
+      mkdir(path, 0o700)
 }

@@ -1,7 +1,7 @@
 /** Containers and images as docker's ps and images show them: what --format can name. */
 import type { Summary } from "../container/list.ts"
 import { writtenBytes } from "../container/observe/size.ts"
-import { readRecord } from "../container/state.ts"
+import { readRecord, readRunning } from "../container/state.ts"
 import { formatBytes } from "../image/progress.ts"
 import { type ImageRecord, isNameless } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
@@ -47,6 +47,7 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
   const line = shown(command.join(" "))
   const spec = readRecord(paths, id)?.spec
   const network = spec?.linux.namespaces.find(({ type }) => type === "network")
+  const networks = readRunning(paths, id)?.networks?.map((endpoint) => endpoint.network) ?? []
   const mounts = () =>
     (spec?.mounts ?? []).flatMap(({ type, source, destination }) =>
       (type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)
@@ -70,7 +71,14 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
         .join(","),
       Names: name,
       // Of those that have one from toybox.
-      Networks: network === undefined ? "host" : network.path === undefined ? "none" : "container",
+      Networks:
+        networks.length > 0
+          ? networks.join(",")
+          : network === undefined
+            ? "host"
+            : network.path === undefined
+              ? "none"
+              : "container",
       Ports: "",
       RunningFor: ago(created),
       Size: sizes ? formatBytes(writtenBytes(paths, id)) : "",

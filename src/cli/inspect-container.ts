@@ -3,8 +3,9 @@
 import { isUp, summaryOf } from "../container/list.ts"
 import { logPath } from "../container/log-files.ts"
 import type { LogLimits } from "../container/log-limits.ts"
-import { containerPath, readRecord, readResult } from "../container/state.ts"
+import { containerPath, readRecord, readResult, readRunning } from "../container/state.ts"
 import { ToyboxError } from "../errors.ts"
+import type { Endpoint } from "../network/endpoint.ts"
 import type { Mount } from "../oci/runtime.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
@@ -24,6 +25,30 @@ const logConfig = (log: LogLimits | null | undefined) =>
   log
     ? { Type: "k8s-file", Config: { "max-file": String(log.maxFiles), "max-size": String(log.maxSize) } }
     : { Type: "none", Config: {} }
+
+const placeSettings = ({ networkId, mac, ip, prefix, gateway, ip6, prefix6, gateway6, aliases }: Endpoint) => ({
+  NetworkID: networkId,
+  IPAddress: ip,
+  IPPrefixLen: prefix,
+  Gateway: gateway,
+  MacAddress: mac,
+  GlobalIPv6Address: ip6 ?? "",
+  GlobalIPv6PrefixLen: prefix6 ?? 0,
+  IPv6Gateway: gateway6 ?? "",
+  Aliases: aliases ?? [],
+})
+
+/** With the first network's in front, as docker has it. */
+function networkSettings(endpoints: readonly Endpoint[]) {
+  const [first] = endpoints
+  const { NetworkID: _id, Aliases: _names, ...front } = first ? placeSettings(first) : NOWHERE
+  return { ...front, Networks: Object.fromEntries(endpoints.map((one) => [one.network, placeSettings(one)])) }
+}
+
+const NOWHERE = {
+  ...{ NetworkID: "", IPAddress: "", IPPrefixLen: 0, Gateway: "", MacAddress: "" },
+  ...{ GlobalIPv6Address: "", GlobalIPv6PrefixLen: 0, IPv6Gateway: "", Aliases: [] },
+}
 
 /** Throws ToyboxError where it is just being made or removed. */
 export function inspectContainer(paths: Paths, id: string): object {
@@ -76,6 +101,7 @@ export function inspectContainer(paths: Paths, id: string): object {
         MergedDir: merged,
       },
     },
+    NetworkSettings: networkSettings(readRunning(paths, id)?.networks ?? []),
     Mounts: spec.mounts.filter(isOwn).map(mountPoint),
     Config: {
       Hostname: spec.hostname ?? "",

@@ -13,6 +13,7 @@ import type { ContainerRequest } from "../container/request.ts"
 import { UsageError } from "../errors.ts"
 import { BASE } from "../image/base.ts"
 import type { ArchiveSource } from "../image/source.ts"
+import { DEFAULT_NETWORK, usualNetwork } from "../network/default.ts"
 import type { Rlimit } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { DEFAULT_NOFILE } from "../spec/defaults.ts"
@@ -72,9 +73,9 @@ export function defaultRlimits(): Rlimit[] {
 
 async function readRare(argv: ParsedArgv, paths: Paths): Promise<RareOptions> {
   const limits = defaultRlimits()
-  for (const name of argv.typed.keys()) {
-    if (!COMMON.has(name)) return (await import("./flags/rare.ts")).rareOptions(argv, paths, limits)
-  }
+  const usual = ["none", DEFAULT_NETWORK].includes(usualNetwork())
+  if (!usual || argv.typed.keys().some((name) => !COMMON.has(name)))
+    return (await import("./flags/rare.ts")).rareOptions(argv, paths, limits)
   return noRareOptions(limits)
 }
 
@@ -134,6 +135,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
       terminal || strings.has("detach-keys") ? parseDetachKeys(strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS) : [],
     stopSignal: rare.stopSignal,
     names: rare.names,
+    networks: rare.networks,
     commandLine: null,
     obtainedMs: 0,
     resultFd: resultFd(strings.get("result-fd"), booleans.get("detach") ?? false),

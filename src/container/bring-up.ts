@@ -12,6 +12,7 @@ import { ToyboxError } from "../errors.ts"
 import type { Supervisor } from "../launch/encode/supervisor.ts"
 import { type Encoded, launch, type Reports, readReports, seal } from "../launch/index.ts"
 import { notice } from "../log.ts"
+import type { Place } from "../network/endpoint.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { sealedSteps } from "../plan/identity.ts"
@@ -46,6 +47,8 @@ export interface Live {
   /** As it was before it is started again; null for a new one. */
   head: ContainerHead | null
   root: Root | null
+  /** In networks; what is to be given back is told by the record. */
+  places: readonly Place[]
   manager: CgroupManager | null
   /** Every process of it has ended. */
   ended: boolean
@@ -163,6 +166,7 @@ export async function bringUp(
     controllers: Object.keys(handle.dirs),
     cgroupFd,
     rootSteps: root.steps,
+    awaitsNetwork: live.places.length > 0,
     mountedRoot: root.steps.length === 0 ? root.fd : undefined,
     listenerFd: connectListener(request),
   }
@@ -177,6 +181,11 @@ export async function bringUp(
     manager = makeCgroup(request, cgroup, live)
     if (join.into === null) go()
     const { compat } = identify(request, live.id, spec, root.fd)
+    if (live.places.length > 0) {
+      const { connectPlaces } = await import("./network.ts")
+      const helped = one.steps.some((step) => step.kind === "clone" && step.helper)
+      connectPlaces(request, live.places, { pid, reported: helped || supervisor !== undefined, reportFd }, reports)
+    }
     if (supervisor) pid = reportedPid(reportFd, reports) ?? 0
     const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd: held.listenerFd })
     two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)

@@ -1,6 +1,7 @@
 /** What the end of a container leaves to be done. */
 import { close } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
+import { leavePlaces } from "../network/leases.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { Live } from "./bring-up.ts"
@@ -35,6 +36,8 @@ export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null
     if (!live.ended) attempt(() => manager.kill())
     attempt(() => manager.remove())
   }
+  const { networks = [] } = live.record
+  if (networks.length > 0) attempt(() => leavePlaces(paths.networkRun, live.id, networks))
   if (live.root) close(live.root.fd)
   if (!result) attempt(() => forget(paths, live.id, readHead(paths, live.id)?.name ?? live.record.name))
   else attempt(() => removeTree(overlayLayout(live.directory).work))

@@ -49,10 +49,16 @@ export async function explainRun(
   const lower = exists(people) ? people : "/proc/self/fdinfo"
   const rootFd = call("openat", AT_FDCWD, lower, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
   const hostname = effectiveHostname(request, id)
+  const network = request.networks.length === 0 ? null : await import("./explain-network.ts")
+  const { endpoints, lines: networkLines } = network?.explainNetworks(request, paths, id) ?? {
+    endpoints: [],
+    lines: [],
+  }
   const files = await containerFiles({
     directory,
     hostname,
     hostNetwork: request.process.namespaces.network?.mode === "host",
+    networks: endpoints,
     names: request.names,
   })
   const host: Step[] = [
@@ -86,6 +92,7 @@ export async function explainRun(
       stat(request.lower),
       request.below.length === 0 ? null : { below: request.below, links: new Uint8Array() },
     ),
+    awaitsNetwork: request.networks.length > 0,
     mountedRoot: undefined,
     listenerFd: undefined,
   }
@@ -108,8 +115,9 @@ export async function explainRun(
             encodeSealed(whole.sealed, REPORT_FD, [REPORT_FD]),
           ],
           cgroup.steps.map(shellForm),
+          networkLines,
         )
-      : shellScript(whole, cgroup.steps.map(shellForm), layout.merged)
+      : shellScript(whole, cgroup.steps.map(shellForm), networkLines, layout.merged)
   print([...before, ...lines])
   return 0
 }
@@ -117,6 +125,7 @@ export async function explainRun(
 function shellScript(
   whole: Record<"host" | "child" | "sealed", readonly Step[]>,
   cgroup: readonly string[],
+  network: readonly string[],
   root: string,
 ): string[] {
   const lines = (steps: readonly Step[]) => steps.flatMap((step) => shellLines(step, { root }))
@@ -128,6 +137,7 @@ function shellScript(
     "# The container's process",
     ...lines(whole.child),
     "",
+    ...network,
     "# The sealed second stage",
     ...lines(whole.sealed),
   ]
@@ -136,6 +146,7 @@ function shellScript(
 function callLines(
   [host = [], child = [], sealed = []]: readonly (readonly Call[])[],
   cgroup: readonly string[],
+  network: readonly string[],
 ): string[] {
   return [
     "# The host, before",
@@ -145,6 +156,7 @@ function callLines(
     "# Stage one, libc: the parent makes the clone, the child goes on",
     ...child.map(formatCall),
     "",
+    ...network,
     "# Stage two, system calls of the sealed program",
     ...sealed.map(formatCall),
   ]

@@ -1,5 +1,6 @@
 /** /etc/hosts, /etc/hostname and /etc/resolv.conf of a container: made beside it and bound over the image's. */
 import { tryReadText, writeFile } from "../../ffi/fs.ts"
+import type { Endpoint } from "../network/endpoint.ts"
 import type { NameOptions } from "../network/names.ts"
 import type { Mount } from "../oci/runtime.ts"
 
@@ -9,6 +10,8 @@ export interface FileRequest {
   hostname: string
   /** The host's network: its names are the container's too. */
   hostNetwork: boolean
+  /** Its places in networks. */
+  networks: readonly Pick<Endpoint, "ip" | "ip6" | "gateway">[]
   names: NameOptions | null
 }
 
@@ -29,19 +32,27 @@ export function resolvConf(host: string, systemd: string | null, hostNetwork: bo
     .join("\n")
 }
 
-function hosts(hostname: string): string {
-  return `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n127.0.0.1\t${hostname}\n`
+function hosts(hostname: string, addresses: readonly string[]): string {
+  const own = (addresses.length > 0 ? addresses : ["127.0.0.1"]).map((address) => `${address}\t${hostname}\n`).join("")
+  return `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n${own}`
 }
 
 /** The files and their content. Throws ToyboxError where a name of --add-host cannot be had. */
-export async function containerFiles({ hostname, hostNetwork, names }: FileRequest): Promise<[string, string][]> {
+export async function containerFiles(request: FileRequest): Promise<[string, string][]> {
+  const { hostname, hostNetwork, networks, names } = request
+  const addresses = networks.flatMap(({ ip, ip6 }) => (ip6 === undefined ? [ip] : [ip, ip6]))
   const host = tryReadText("/etc/resolv.conf") ?? ""
   const systemd = host.includes("127.0.0.53") ? tryReadText("/run/systemd/resolve/resolv.conf") : null
-  const hostsText = hostNetwork ? (tryReadText("/etc/hosts") ?? hosts(hostname)) : hosts(hostname)
+  const hostsText = hostNetwork ? (tryReadText("/etc/hosts") ?? hosts(hostname, [])) : hosts(hostname, addresses)
   const resolvText = resolvConf(host, systemd, hostNetwork)
   const named = names === null ? null : await import("../network/names.ts")
   return [
-    ["hosts", named && names ? named.withHosts(hostsText, names, hostNetwork ? "127.0.0.1" : null) : hostsText],
+    [
+      "hosts",
+      named && names
+        ? named.withHosts(hostsText, names, hostNetwork ? "127.0.0.1" : (networks[0]?.gateway ?? null))
+        : hostsText,
+    ],
     ["hostname", `${hostname}\n`],
     ["resolv.conf", named && names ? named.withResolver(resolvText, names) : resolvText],
   ]

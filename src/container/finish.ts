@@ -24,6 +24,7 @@ export function finish(paths: Paths, id: string, lockFd: number, status: WaitSta
     recorded: true,
     head: null,
     root: null,
+    places: [],
     manager,
     ended: false,
     actor: readHead(paths, id),

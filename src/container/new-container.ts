@@ -21,7 +21,7 @@ import {
 const proposal = (attempt: number) =>
   attempt < 5 ? proposeName(newId()) : `${proposeName(newId())}_${newId().slice(0, 6)}`
 
-const fresh = { recorded: false, root: null, manager: null, ended: false, actor: null, outcome: null }
+const fresh = { places: [], recorded: false, root: null, manager: null, ended: false, actor: null, outcome: null }
 
 /** Enters one that is there already among those that run; null where it is among them. */
 export function enterAgain(paths: Paths, head: ContainerHead): Live | null {

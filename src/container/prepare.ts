@@ -79,6 +79,8 @@ export interface Held {
   controllers: readonly string[]
   cgroupFd: number | undefined
   rootSteps: readonly Step[]
+  /** It is to be connected to networks. */
+  awaitsNetwork: boolean
   /** Instead of them. */
   mountedRoot: number | undefined
   /** Connected to the supervisor of a seccomp profile. */
@@ -105,6 +107,7 @@ export function gatherFacts(
   const stageOneFds = [...namespaceFds.values(), held.cgroupFd, held.mountedRoot].filter((fd) => fd !== undefined)
   return {
     rootSteps: held.rootSteps,
+    awaitsNetwork: held.awaitsNetwork,
     rootMountPoint: layout.merged,
     scratchMountPoint: layout.work,
     unpivotable,

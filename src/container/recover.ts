@@ -4,6 +4,7 @@ import { openCgroup } from "../cgroup/manager.ts"
 import type { FinalUsage } from "../cgroup/stats.ts"
 import { errorChain } from "../errors.ts"
 import { notice } from "../log.ts"
+import { leavePlaces } from "../network/leases.ts"
 import type { Paths } from "../paths.ts"
 import { bootId } from "../state-file.ts"
 import { attachPath } from "./attach-protocol.ts"
@@ -35,6 +36,7 @@ function recoverOne(paths: Paths, id: string): void {
     manager.kill()
     manager.remove()
   }
+  if (record?.networks) leavePlaces(paths.networkRun, id, record.networks)
   if (record?.supervisor) unlink(attachPath(paths, id))
   const head = readHead(paths, id)
   if (record?.autoRemove) {

@@ -2,6 +2,7 @@
 
 import type { Cgroups } from "../cgroup/detect.ts"
 import type { RequestedResources } from "../cgroup/flags.ts"
+import type { EndpointWish } from "../network/default.ts"
 import type { NameOptions } from "../network/names.ts"
 import type { RunRequest } from "../spec/request.ts"
 import type { Detached } from "./log-limits.ts"
@@ -21,6 +22,8 @@ export interface ContainerRequest {
   stopSignal: number
   /** Null: the host's servers, and no further names. */
   names: NameOptions | null
+  /** Empty: none; the namespace then has a loopback only, or is another's. */
+  networks: readonly EndpointWish[]
   /** Null: toybox's own place. */
   cgroupParent: string | null
   cgroups: Cgroups

@@ -22,10 +22,12 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
   let exitCode: number
   let result: ContainerResult | null = null
   try {
+    if (request.networks.length > 0) live.places = (await import("./network.ts")).takePlaces(request, paths, live)
     await writeContainerFiles({
       directory: live.directory,
       hostname: effectiveHostname(request, live.id),
       hostNetwork: request.process.namespaces.network?.mode === "host",
+      networks: live.places.map(({ endpoint }) => endpoint),
       names: request.names,
     })
     const root = await newRoot(request, live.directory)

@@ -35,6 +35,7 @@ export async function start(
     pid,
     signalFd,
     reportFd,
+    reports,
     traced: request.trace,
     pumps: stdio.pumps,
     terminal:

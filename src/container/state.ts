@@ -26,6 +26,7 @@ import { removeTree } from "../../ffi/remove-tree.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
 import type { FinalUsage } from "../cgroup/stats.ts"
 import { ToyboxError } from "../errors.ts"
+import type { Endpoint } from "../network/endpoint.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { stringifyExact } from "../oci/seccomp.ts"
 import type { Paths } from "../paths.ts"
@@ -94,6 +95,8 @@ export interface RunningRecord {
   removing?: true
   name: string
   cgroup: CgroupHandle | null
+  /** Its places in networks. */
+  networks?: readonly Endpoint[]
   /** Who supervises it, where that is not the toybox that started it. */
   supervisor?: { pid: number; startTime: string }
 }

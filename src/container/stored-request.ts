@@ -9,6 +9,7 @@ export type StoredRequest = Pick<
   | "below"
   | "name"
   | "names"
+  | "networks"
   | "autoRemove"
   | "interactive"
   | "init"
@@ -21,8 +22,8 @@ export type StoredRequest = Pick<
 >
 
 export function storedRequest(request: ContainerRequest): StoredRequest {
-  const { image, lower, below, name, names, autoRemove, interactive, init } = request
-  const { detachKeys, stopSignal, cgroupParent, requested, process, commandLine } = request
-  const what = { image, lower, below, name, names, autoRemove, interactive, init }
+  const { image, lower, below, name, names, networks, autoRemove, interactive } = request
+  const { init, detachKeys, stopSignal, cgroupParent, requested, process, commandLine } = request
+  const what = { image, lower, below, name, names, networks, autoRemove, interactive, init }
   return { ...what, detachKeys, stopSignal, cgroupParent, requested, process, commandLine }
 }

@@ -35,6 +35,8 @@ export interface Supervised {
   pid: number
   signalFd: number
   reportFd: number
+  /** What has come over the pipe already. */
+  reports?: Reports
   /** With --trace, whose reports count otherwise. */
   traced: boolean
   pumps: Pump[]
@@ -73,9 +75,9 @@ const DRAIN_MILLISECONDS = 100
 /** Runs until the command has ended and what it wrote is passed on. */
 export function supervise(options: Supervised): Ending {
   const { signalFd, reportFd, notice } = options
-  const reports: Reports = { failures: [] }
+  const { reports = { failures: [] } } = options
   const pumps = [...options.pumps]
-  let { pid } = options
+  let pid = reports.pid ?? options.pid
   let status: WaitStatus | null = null
   let reporting = true
   let executed = false

@@ -64,3 +64,17 @@ export function releaseDead(directory: string, runs: (id: string) => boolean): v
     if (id !== null && !runs(id)) unlink(`${directory}/${name}`)
   }
 }
+
+/** Gives back all addresses that a container had, in any network; `networks` is the directory of their directories. */
+export function leavePlaces(
+  networks: string,
+  id: string,
+  places: readonly { networkId: string; ip: string; ip6?: string }[],
+): void {
+  for (const { networkId, ip, ip6 } of places) {
+    for (const text of ip6 === undefined ? [ip] : [ip, ip6]) {
+      const address = parseIp(text)
+      if (address) releaseAddress(`${networks}/${networkId}`, address, id)
+    }
+  }
+}

@@ -15,6 +15,8 @@ export interface Cidr {
 export type LinkStep =
   /** `mtu` in bytes. */
   | { kind: "bridge"; name: string; mtu: number }
+  /** In bytes. A bridge that is told keeps it; else it takes that of its ports, and without one 1500. */
+  | { kind: "mtu"; name: string; mtu: number }
   /** Tells whose a link is. The kernel takes none with a link that is being made. */
   | { kind: "alias"; name: string; alias: string }
   /** A pair: one end is a port of a bridge here, the other is made, down, in the network namespace of a process. */
@@ -52,6 +54,8 @@ export function describeLink(step: LinkStep): string {
       const peer = `peer name ${name} mtu ${step.mtu} address ${formatMac(mac)} netns ${pid}`
       return `ip link add ${step.name} mtu ${step.mtu} master ${step.bridge.name} up type veth ${peer}`
     }
+    case "mtu":
+      return `ip link set ${step.name} mtu ${step.mtu}`
     case "alias":
       return `ip link set ${step.name} alias "${step.alias}"`
     case "port":
@@ -141,6 +145,8 @@ function body(step: LinkStep): Body {
         ),
       ])
     }
+    case "mtu":
+      return changes(ifinfomsg(0, 0), [text(rt.IFLA_IFNAME, step.name), u32(rt.IFLA_MTU, step.mtu)])
     case "alias":
       return changes(ifinfomsg(0, 0), [text(rt.IFLA_IFNAME, step.name), text(rt.IFLA_IFALIAS, step.alias)])
     case "port": {

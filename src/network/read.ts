@@ -4,7 +4,7 @@ import * as rt from "../../ffi/constants/rtnetlink.ts"
 import { AF_INET, AF_INET6 } from "../../ffi/constants/socket.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import { type Attribute, BogusAnswer, find, readString, readU32, text, u32 } from "../../ffi/netlink/attributes.ts"
-import { attributesOf, type Received } from "../../ffi/netlink/messages.ts"
+import { attributesOf, type Message, type Received } from "../../ffi/netlink/messages.ts"
 import { dump, type NetlinkSocket, request } from "../../ffi/netlink/socket.ts"
 import type { Cidr } from "./links.ts"
 
@@ -70,13 +70,23 @@ export interface Route {
   link: number | null
 }
 
+/** Where nothing was ever set up there is not even a table. */
+function dumpRoutes(socket: NetlinkSocket, message: Message): Received[] {
+  try {
+    return dump(socket, message)
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return []
+    throw error
+  }
+}
+
 /** The routes of the main table, default ones among them. */
 export function routes(socket: NetlinkSocket): Route[] {
   return [AF_INET, AF_INET6].flatMap((family) => {
     const header = new Uint8Array(RTMSG)
     header[0] = family
     const size = family === AF_INET ? 4 : 16
-    const messages = dump(socket, {
+    const messages = dumpRoutes(socket, {
       type: rt.RTM_GETROUTE,
       flags: 0,
       header,

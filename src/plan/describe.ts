@@ -195,6 +195,7 @@ export function shellLines(step: Step, { root }: Context): string[] {
     case "stdio":
     case "await-go":
     case "sync":
+    case "tell":
     case "check-command":
     case "enter-pid-namespace":
     case "new-terminal":

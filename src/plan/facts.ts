@@ -82,6 +82,8 @@ export interface Facts {
   stageOneFds: readonly number[]
   /** Directories and files made in the root where they are missing. */
   rootFiles: Step[]
+  /** The parent is told when there is a network namespace, and connects it. */
+  awaitsNetwork?: boolean
   /** The parent has something to do (hooks) before the host's root is left; it says over `goFd` when it is done. */
   awaitHooks?: boolean
   /** The root is moved over the host's instead of pivoted to: --no-pivot. */
@@ -104,6 +106,8 @@ export const MOMENT_HOOKS = 1
 export const MOMENT_READY = 2
 /** The child of a user namespace waits for its maps, and what else needs the rights outside. */
 export const MOMENT_MAPS = 3
+/** There is a network namespace to connect. */
+export const MOMENT_NETWORK = 4
 
 /** The descriptors that stage two needs for itself. */
 export const keptBySealed = (

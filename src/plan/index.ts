@@ -3,7 +3,7 @@ import { MS_PRIVATE, MS_REC } from "../../ffi/constants/mount.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { deviceSteps } from "./devices.ts"
-import { type Facts, keptBySealed, MOMENT_HOOKS } from "./facts.ts"
+import { type Facts, keptBySealed, MOMENT_HOOKS, MOMENT_NETWORK } from "./facts.ts"
 import { parseMountOptions, propagationFlag } from "./mount-options.ts"
 import { hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
 import { cloneStep, hasOwn, isNew, joinSteps, unshareSteps, userNamespaceSteps } from "./namespaces.ts"
@@ -61,6 +61,7 @@ export function childSteps(spec: Spec, facts: Facts): Step[] {
     ...(facts.parentDeathSignal ? [{ kind: "parent-death-signal", signal: SIGKILL } satisfies Step] : []),
     { kind: "umask", mask: 0 },
     ...unshareSteps(spec),
+    ...(facts.awaitsNetwork ? [{ kind: "tell", moment: MOMENT_NETWORK, reportFd: facts.reportFd } satisfies Step] : []),
     ...facts.rootSteps,
     ...(facts.cgroup.later ? [{ kind: "await-go", fd: facts.goFd, what: "cgroup" } satisfies Step] : []),
     ...facts.cgroup.join.map((path): Step => ({ kind: "join-cgroup", path })),

@@ -101,6 +101,8 @@ export function sentence(step: Step): string {
       return "set the umask"
     case "await-go":
       return `wait for the ${step.what}`
+    case "tell":
+      return "tell that there is a network namespace"
     case "sync":
       return "wait for the word to go on"
     case "check-command":

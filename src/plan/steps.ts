@@ -119,6 +119,8 @@ export type Step =
   | { kind: "await-go"; fd: number; what: string }
   /** Tells the parent that this moment has come, and waits for its word. */
   | { kind: "sync"; moment: number; reportFd: number; fd: number }
+  /** Tells the parent that this moment has come, and goes on. */
+  | { kind: "tell"; moment: number; reportFd: number }
   | { kind: "seal"; memfd: number; keep: readonly number[] }
   /** User and group 0 of a new user namespace, whose maps are there. */
   | { kind: "become-root" }

@@ -50,6 +50,7 @@ function namespaces(modes: Readonly<Partial<Record<NamespaceType, NamespaceMode>
   return [...types].flatMap((type): Namespace[] => {
     const mode = modes[type] ?? { mode: "private" }
     if (mode.mode === "host") return []
+    if (mode.mode === "path") return [{ type, path: mode.path }]
     if (mode.mode === "container") return [{ type, path: `/proc/${mode.pid}/ns/${NAMESPACE_FILES[type]}` }]
     return [{ type }]
   })

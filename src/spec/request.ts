@@ -10,8 +10,12 @@ export interface RunningContainer {
   hostname?: string | undefined
 }
 
-/** "private": a new one; "host": toybox's own; or the namespace of a running container. */
-export type NamespaceMode = { mode: "private" } | { mode: "host" } | ({ mode: "container" } & RunningContainer)
+/** "private": a new one; "host": toybox's own; one that is mounted at a path; or the namespace of a running container. */
+export type NamespaceMode =
+  | { mode: "private" }
+  | { mode: "host" }
+  | { mode: "path"; path: string }
+  | ({ mode: "container" } & RunningContainer)
 
 /**
  * "default": docker's profile, without 32-bit programs unless the root is made of them; "builtin": with them, as docker

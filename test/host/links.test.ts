@@ -51,6 +51,7 @@ const MTU = 1412
 const alias = "toybox test"
 const hostSteps = (pid: number): LinkStep[] => [
   { kind: "bridge", name: "tbx0", mtu: MTU },
+  { kind: "mtu", name: "tbx0", mtu: MTU },
   { kind: "alias", name: "tbx0", alias },
   { kind: "address", link: { name: "tbx0", index: 0 }, address: cidr("10.88.3.1/22") },
   { kind: "address", link: { name: "tbx0", index: 0 }, address: cidr("fd12:3456::1/64") },

@@ -1,4 +1,4 @@
-/** --pid, --ipc, --uts, --net, --cgroupns, --time: options → namespace modes. */
+/** --pid, --ipc, --uts, --cgroupns, --time: options → namespace modes. */
 import { UsageError } from "../../errors.ts"
 import type { NamespaceType } from "../../oci/runtime.ts"
 import type { NamespaceMode, RunningContainer } from "../../spec/request.ts"
@@ -8,13 +8,12 @@ const OPTIONS: readonly (readonly [string, NamespaceType])[] = [
   ["pid", "pid"],
   ["ipc", "ipc"],
   ["uts", "uts"],
-  ["net", "network"],
   ["cgroupns", "cgroup"],
   ["time", "time"],
 ]
 
 // docker's other words for the same.
-const PRIVATE: Record<string, readonly string[]> = { ipc: ["private", "none", "shareable"], net: ["none", "private"] }
+const PRIVATE: Record<string, readonly string[]> = { ipc: ["private", "none", "shareable"] }
 
 /** Reads all modes; `running` gives the pid of a running container. Throws UsageError. */
 export function namespaceModes(
@@ -31,8 +30,7 @@ export function namespaceModes(
     else if (text.startsWith("container:"))
       modes[type] = { mode: "container", ...running(text.slice("container:".length)) }
     else {
-      const own = option === "net" ? "none" : "private"
-      throw new UsageError(`${shown}: "${text}" is not known (use ${own}, host or container:ID)`)
+      throw new UsageError(`${shown}: "${text}" is not known (use private, host or container:ID)`)
     }
   }
   return modes

@@ -1,5 +1,7 @@
 /** What a run is without any of the options of rare.ts. */
 import { SIGTERM } from "../../../ffi/constants/signal.ts"
+import type { EndpointWish } from "../../network/default.ts"
+import { USUAL_PLACES, usualNetwork } from "../../network/default.ts"
 import type { NameOptions } from "../../network/names.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
 import { DEFAULT_SHM_SIZE } from "../../spec/defaults.ts"
@@ -9,6 +11,7 @@ import type { RunRequest } from "../../spec/request.ts"
 export interface RareOptions {
   stopSignal: number
   names: NameOptions | null
+  networks: readonly EndpointWish[]
   process: Omit<RunRequest, "args" | "user" | "workdir" | "terminal" | "consoleSize" | "readonlyRoot" | "resources">
 }
 
@@ -16,6 +19,7 @@ export interface RareOptions {
 export const noRareOptions = (limits: readonly Rlimit[]): RareOptions => ({
   stopSignal: SIGTERM,
   names: null,
+  networks: usualNetwork() === "none" ? [] : USUAL_PLACES,
   process: {
     env: [],
     groupAdd: [],

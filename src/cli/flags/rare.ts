@@ -9,6 +9,7 @@ import type { RunningContainer } from "../../spec/request.ts"
 import type { ParsedArgv } from "../argv.ts"
 import { mountOptions, shmSize } from "./mounts.ts"
 import { namespaceModes } from "./namespaces.ts"
+import { networkMode } from "./networks.ts"
 import type { RareOptions } from "./none.ts"
 import { environment, signalNumber, ulimits } from "./process.ts"
 import { seccomp } from "./seccomp.ts"
@@ -52,7 +53,9 @@ function runningContainer(paths: Paths, reference: string): RunningContainer {
 /** Reads them; what is not given is as in noRareOptions. Throws UsageError. */
 export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rlimit[]): RareOptions {
   const { strings, lists, booleans, typed } = argv
-  const namespaces = namespaceModes(argv, (reference) => runningContainer(paths, reference))
+  const running = (reference: string) => runningContainer(paths, reference)
+  const { mode, networks } = networkMode(argv, running)
+  const namespaces = { ...namespaceModes(argv, running), ...(mode.mode === "private" ? {} : { network: mode }) }
   const hostname = hostName(typed.get("hostname") ?? "--hostname", strings.get("hostname"))
   const domainname = hostName("--domainname", strings.get("domainname"))
   if (hostname !== undefined && (namespaces.uts?.mode ?? "private") !== "private") {
@@ -64,6 +67,7 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
   return {
     stopSignal: stopSignal === undefined ? SIGTERM : signalNumber("--stop-signal", stopSignal),
     names: nameOptions(lists),
+    networks,
     process: {
       env: environment(argv),
       groupAdd: lists.get("group-add") ?? [],

@@ -165,6 +165,8 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return attributes.cpuAffinity(step)
     case "init":
       return init(step)
+    case "tell":
+      return lifecycle.tell(step)
     case "sync":
       return lifecycle.sync(step)
     case "check-command":

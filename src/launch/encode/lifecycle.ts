@@ -32,9 +32,14 @@ export const MOMENT_REPORT = 0xfffffffe
 
 const record = (index: number, value: number) => new Uint8Array(new Uint32Array([index, value]).buffer)
 
+/** Tells the parent of a moment. */
+export const tell = (step: { reportFd: number; moment: number }): Call[] => [
+  { name: "write", args: [step.reportFd, record(MOMENT_REPORT, step.moment), 8] },
+]
+
 /** The moment is written before the wait: the parent answers to it. */
 export const sync = (step: StepOf<"sync">): Call[] => [
-  { name: "write", args: [step.reportFd, record(MOMENT_REPORT, step.moment), 8] },
+  ...tell(step),
   { name: "read", args: [step.fd, out("go", 8), 1], fails: { mask: -1, unless: 1 } },
 ]
 

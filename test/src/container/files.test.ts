@@ -60,7 +60,7 @@ describe("resolv.conf", () => {
 
 test("the files of a container, for every user to read", async () => {
   const directory = temporaryDirectory()
-  const request = { directory, hostname: "box", hostNetwork: false, names: null }
+  const request = { directory, hostname: "box", hostNetwork: false, networks: [], names: null }
   await writeContainerFiles(request)
   for (const [name, content] of await containerFiles(request)) {
     expect(readFileSync(`${directory}/${name}`, "utf8")).toBe(content)
@@ -76,6 +76,8 @@ test("the files of a container, for every user to read", async () => {
 })
 
 test("with the host's network the host's names are seen", async () => {
-  const files = new Map(await containerFiles({ directory: "", hostname: "box", hostNetwork: true, names: null }))
+  const files = new Map(
+    await containerFiles({ directory: "", hostname: "box", hostNetwork: true, networks: [], names: null }),
+  )
   expect(files.get("hosts")).toBe(readFileSync("/etc/hosts", "utf8"))
 })

@@ -53,6 +53,7 @@ const STORED: StoredRequest = {
   process: REQUEST,
   commandLine: null,
   names: null,
+  networks: [],
 }
 
 /** A container on disk; returns its record. */

@@ -159,8 +159,6 @@ describe("namespaces", () => {
         "--pid",
         "host",
         "--ipc=shareable",
-        "--network",
-        "none",
         "--uts",
         "private",
         "--cgroupns",
@@ -171,17 +169,15 @@ describe("namespaces", () => {
     ).toEqual({
       pid: { mode: "host" },
       ipc: { mode: "private" },
-      network: { mode: "private" },
       uts: { mode: "private" },
       cgroup: { mode: "host" },
       time: { mode: "private" },
     })
-    expect(modes("--net", "container:web").network).toMatchObject({ mode: "container", pid: 77 })
+    expect(modes("--ipc", "container:web").ipc).toMatchObject({ mode: "container", pid: 77 })
   })
 
   test.each([
     [["--pid", "none"], '--pid: "none" is not known (use private, host or container:ID)'],
-    [["--network", "bridge"], '--network: "bridge" is not known (use none, host or container:ID)'],
     [["--ipc", ""], "--ipc"],
     [["--uts", "HOST"], "--uts"],
     [["--pid", "container:"], "no such container"],

@@ -1,0 +1,57 @@
+/** --explain: what a run would do to networks. Changes nothing. */
+import { describeBridge } from "../network/bridge.ts"
+import { describeEndpoint, type Endpoint } from "../network/endpoint.ts"
+import { describeNetwork } from "../network/firewall/index.ts"
+import { formatIp } from "../network/ip.ts"
+import { formatMac } from "../network/links.ts"
+import { addressOf, cidrOf, type Network, networkFor, subnetsOf } from "../network/network.ts"
+import { addressAt } from "../network/subnets.ts"
+import type { Paths } from "../paths.ts"
+import type { ContainerRequest } from "./request.ts"
+
+// The first address that is not the gateway's: which is free is seen when one is taken.
+function shown(network: Network, wish: ContainerRequest["networks"][number], position: number, id: string): Endpoint {
+  const [four, six] = subnetsOf(network)
+  const free = (subnet: NonNullable<typeof four>) => formatIp(addressAt(subnet, 2))
+  const ip = wish.ip ?? (four ? free(four) : "")
+  const { gateway6, subnet6 } = network
+  return {
+    network: network.name,
+    networkId: network.id,
+    link: `veth${id.slice(0, 10)}`,
+    interface: `eth${position}`,
+    mac: wish.mac ?? formatMac(Uint8Array.of(0x02, 0x42, ...addressOf(ip))),
+    ip,
+    prefix: cidrOf(network.subnet).prefix,
+    gateway: network.gateway,
+    ...(six && subnet6 && gateway6 ? { ip6: wish.ip6 ?? free(six), prefix6: cidrOf(subnet6).prefix, gateway6 } : {}),
+  }
+}
+
+/** The places that a run would have, and the lines of ip(8) and nft(8) that make them. */
+export function explainNetworks(
+  request: ContainerRequest,
+  paths: Paths,
+  id: string,
+): { endpoints: Endpoint[]; lines: string[] } {
+  const places = request.networks.map((wish, position) => {
+    const network = networkFor(paths, wish.network)
+    return { network, endpoint: shown(network, wish, position, id) }
+  })
+  return {
+    endpoints: places.map(({ endpoint }) => endpoint),
+    lines: [
+      "# Networks that are not there yet",
+      ...places.flatMap(({ network }) => [
+        ...describeBridge(network),
+        ...describeNetwork({ ...network, subnets: subnetsOf(network) }),
+      ]),
+      "",
+      "# While the container's process ($PID) makes itself ready",
+      ...places.flatMap(({ network, endpoint }) =>
+        describeEndpoint(endpoint, { network, index: 0, mtu: network.mtu ?? 1500 }),
+      ),
+      "",
+    ],
+  }
+}

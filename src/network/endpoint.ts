@@ -1,0 +1,221 @@
+/** A container's places in networks: its addresses, and the links that lead to it. */
+import { call, callResult, scratch } from "../../ffi/call.ts"
+import { O_CLOEXEC, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { CLONE_NEWNET } from "../../ffi/constants/sched.ts"
+import { isErrno } from "../../ffi/errno.ts"
+import { close, open } from "../../ffi/fs.ts"
+import { type NetlinkSocket, request } from "../../ffi/netlink/socket.ts"
+import { ToyboxError } from "../errors.ts"
+import type { Paths } from "../paths.ts"
+import { type Bridge, NoBridges, withRoutes } from "./bridge.ts"
+import type { EndpointWish } from "./default.ts"
+import { formatIp, parseIp } from "./ip.ts"
+import { type Pool, releaseDead, takeAddress, takeFreeAddress, wholePool } from "./leases.ts"
+import { type Cidr, describeLink, formatMac, type LinkStep, linkMessage } from "./links.ts"
+import { addressOf, cidrOf, leasesOf, type Network } from "./network.ts"
+import { linkNamed } from "./read.ts"
+import { offsetIn } from "./subnets.ts"
+
+/** A container's place in one network, as its record keeps it. Addresses are text, without prefix. */
+export interface Endpoint {
+  network: string
+  networkId: string
+  /** The end on the bridge; changes from start to start. */
+  link: string
+  /** The end in the container: eth0, eth1, … */
+  interface: string
+  mac: string
+  ip: string
+  prefix: number
+  gateway: string
+  ip6?: string
+  prefix6?: number
+  gateway6?: string
+  aliases?: readonly string[]
+}
+
+/** A place in a network whose bridge is there. */
+export interface Place {
+  endpoint: Endpoint
+  bridge: Bridge
+}
+
+/** Whether a container runs; `nameOf` is what people call it. */
+export interface Containers {
+  runs(id: string): boolean
+  nameOf(id: string): string
+}
+
+function poolOf({ range }: Network, subnet: Cidr, gateway: Uint8Array): Pool {
+  const pool = wholePool(subnet, gateway)
+  if (range === null || subnet.ip.length !== 4) return pool
+  const part = cidrOf(range)
+  const first = offsetIn(subnet, part.ip) ?? 0
+  return { ...pool, first: Math.max(pool.first, first), last: Math.min(pool.last, first + 2 ** (32 - part.prefix) - 1) }
+}
+
+function takeAsked(
+  directory: string,
+  option: string,
+  text: string,
+  pool: Pool,
+  id: string,
+  others: Containers,
+): Uint8Array {
+  const ip = parseIp(text)
+  const offset = ip === null ? null : offsetIn(pool.subnet, ip)
+  if (ip === null || offset === null || offset === 0 || pool.reserved.has(offset))
+    throw new ToyboxError(`${option}: ${text} is no free address of the network`, {
+      hint: "toybox network inspect shows its subnets and its gateway",
+    })
+  if (takeAddress(directory, ip, id)) return ip
+  releaseDead(directory, others.runs)
+  if (takeAddress(directory, ip, id)) return ip
+  throw new ToyboxError(`${option}: ${text} is in use by another container`, { hint: "toybox ps shows who runs" })
+}
+
+function take(
+  paths: Paths,
+  network: Network,
+  wanted: string | null,
+  six: boolean,
+  id: string,
+  others: Containers,
+): Uint8Array {
+  const [subnet, gateway] = six ? [network.subnet6, network.gateway6] : [network.subnet, network.gateway]
+  const directory = leasesOf(paths, network)
+  const pool = poolOf(network, cidrOf(subnet ?? ""), addressOf(gateway ?? ""))
+  if (wanted !== null) return takeAsked(directory, six ? "--ip6" : "--ip", wanted, pool, id, others)
+  const free = takeFreeAddress(directory, pool, id)
+  if (free) return free
+  releaseDead(directory, others.runs)
+  const freed = takeFreeAddress(directory, pool, id)
+  if (freed) return freed
+  throw new ToyboxError(`the network ${network.name} has no free address left`, {
+    hint: "end containers of it, or make a network with a larger --subnet",
+  })
+}
+
+/** IPv6 addresses follow those of IPv4, so that one lookup is enough, unless one was asked for. */
+function sixthOf({ ip, prefix }: Cidr, four: Cidr, address: Uint8Array): string {
+  const offset = offsetIn(four, address) ?? 0
+  const bytes = Uint8Array.from(ip)
+  new DataView(bytes.buffer).setUint32(12, offset)
+  return prefix <= 96 ? formatIp(bytes) : ""
+}
+
+/** Takes a place in a network for container `id`. Throws ToyboxError where there is none. */
+export function takePlace(
+  paths: Paths,
+  network: Network,
+  wish: EndpointWish,
+  { id, position, others }: { id: string; position: number; others: Containers },
+): Endpoint {
+  const subnet = cidrOf(network.subnet)
+  const ip = take(paths, network, wish.ip, false, id, others)
+  const { subnet6, gateway6 } = network
+  if (wish.ip6 !== null && subnet6 === null)
+    throw new ToyboxError(`--ip6: the network ${network.name} has no IPv6`, {
+      hint: "toybox network create --ipv6 makes one that has",
+    })
+  const followed = subnet6 === null ? "" : sixthOf(cidrOf(subnet6), subnet, ip)
+  const ip6 =
+    subnet6 === null ? null : take(paths, network, wish.ip6 ?? (followed === "" ? null : followed), true, id, others)
+  return {
+    network: network.name,
+    networkId: network.id,
+    link: "",
+    interface: `eth${position}`,
+    mac: wish.mac ?? formatMac(Uint8Array.of(0x02, 0x42, ...ip)),
+    ip: formatIp(ip),
+    prefix: subnet.prefix,
+    gateway: network.gateway,
+    ...(ip6 && subnet6 && gateway6 ? { ip6: formatIp(ip6), prefix6: cidrOf(subnet6).prefix, gateway6 } : {}),
+    ...(wish.aliases.length > 0 ? { aliases: wish.aliases } : {}),
+  }
+}
+
+/** A name for the end of a pair on this machine: another each time, for one of a container that has ended may still be there. */
+export function newLinkName(): string {
+  callResult("getrandom", scratch.address, 6, 0)
+  return `veth${scratch.bytes.slice(0, 5).toHex()}`
+}
+
+const macBytes = (text: string) => Uint8Array.from(text.split(":"), (byte) => Number.parseInt(byte, 16))
+
+/** What connects a process to a bridge, out here. */
+export function outsideSteps({ link, mac, interface: name }: Endpoint, bridge: Bridge, pid: number): LinkStep[] {
+  const { network, index, mtu } = bridge
+  return [
+    {
+      kind: "veth",
+      name: link,
+      mtu,
+      bridge: { name: network.bridge, index },
+      peer: { name, mac: macBytes(mac), pid },
+    },
+    { kind: "port", name: link, isolated: network.isolated },
+  ]
+}
+
+/** What is done in the container: addresses, and the ways out, which only the first of several networks gives. */
+export function insideSteps(endpoint: Endpoint, index: number, internal: boolean): LinkStep[] {
+  const link = { name: endpoint.interface, index }
+  const { ip, prefix, gateway, ip6, prefix6, gateway6 } = endpoint
+  const address = (text: string, length: number): LinkStep => ({
+    kind: "address",
+    link,
+    address: { ip: addressOf(text), prefix: length },
+  })
+  const way = (text: string): LinkStep => ({ kind: "default-route", link, gateway: addressOf(text) })
+  const leads = endpoint.interface === "eth0" && !internal
+  return [
+    { kind: "up", name: endpoint.interface },
+    address(ip, prefix),
+    ...(ip6 !== undefined && prefix6 !== undefined ? [address(ip6, prefix6)] : []),
+    ...(leads ? [way(gateway)] : []),
+    ...(leads && gateway6 !== undefined ? [way(gateway6)] : []),
+  ]
+}
+
+/** The lines of ip(8) that connect a container. */
+export function describeEndpoint(endpoint: Endpoint, bridge: Bridge): string[] {
+  const inside = insideSteps(endpoint, 0, bridge.network.internal)
+  return [
+    ...outsideSteps(endpoint, bridge, 0).map((step) => describeLink(step).replace("netns 0", "netns $PID")),
+    ...inside.map((step) => `nsenter -t $PID -n ${describeLink(step)}`),
+  ]
+}
+
+/** Carries out something with an rtnetlink(7) socket of a process's network namespace, which this thread enters meanwhile. */
+function inNetworkOf<T>(pid: number, use: (socket: NetlinkSocket) => T): T {
+  const own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
+  const theirs = open(`/proc/${pid}/ns/net`, O_RDONLY | O_CLOEXEC)
+  try {
+    call("setns", theirs, CLONE_NEWNET)
+    try {
+      return withRoutes(use)
+    } finally {
+      call("setns", own, CLONE_NEWNET)
+    }
+  } finally {
+    close(own)
+    close(theirs)
+  }
+}
+
+/** Connects a process, which has a network namespace of its own, to its networks. Throws SyscallError, NoBridges. */
+export function connect(pid: number, places: readonly Place[], socket: NetlinkSocket): void {
+  try {
+    request(socket, ...places.flatMap(({ endpoint, bridge }) => outsideSteps(endpoint, bridge, pid)).map(linkMessage))
+  } catch (error) {
+    if (!isErrno(error, "EOPNOTSUPP")) throw error
+    throw new NoBridges("the kernel has no veth links (CONFIG_VETH)", { hint: "use --net none or --net host" })
+  }
+  inNetworkOf(pid, (inside) => {
+    const steps = places.flatMap(({ endpoint, bridge }) =>
+      insideSteps(endpoint, linkNamed(inside, endpoint.interface)?.index ?? 0, bridge.network.internal),
+    )
+    request(inside, ...steps.map(linkMessage))
+  })
+}

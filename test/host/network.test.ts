@@ -1,0 +1,167 @@
+/** Networks of containers: in a network namespace that plays the machine, beside one that plays the outside. */
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { readdirSync } from "node:fs"
+import { toyboxBinary } from "../helpers/binary.ts"
+import { makeNamespace, type Namespace } from "../helpers/network.ts"
+import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { stateRoot } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const PEER = [process.execPath, `${import.meta.dir}/firewall-peer.ts`]
+let host: Namespace
+let outside: Namespace
+let server: ReturnType<typeof Bun.spawn>
+
+/** toybox on the machine; with its standard error where it is to be looked at. */
+const toybox = (...words: string[]) => [
+  "timeout",
+  "-k",
+  "5",
+  "60",
+  ...["env", `TOYBOX_ROOT=${stateRoot()}`, "TOYBOX_NETWORK=", toyboxBinary(), ...words],
+]
+const run = (...words: string[]) => host.run(toybox(...words))
+const sh = (where: Namespace, script: string) => where.run(["sh", "-ec", script])
+// biome-ignore lint/suspicious/noExplicitAny: what ip(8) tells
+const json = async (where: Namespace, command: string): Promise<any[]> =>
+  JSON.parse(await sh(where, `ip -j ${command}`))
+
+beforeAll(async () => {
+  host = await makeNamespace()
+  outside = await makeNamespace()
+  await sh(
+    host,
+    `ip link set lo up
+     ip link add out mtu 1450 type veth peer name out mtu 1450 netns ${outside.pid}
+     ip address add 172.17.5.1/24 dev out; ip address add fd00:99::1/64 dev out nodad; ip link set out up
+     ip route add default via 172.17.5.2
+     echo 0 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv6/conf/all/forwarding
+     echo 1 >/proc/sys/net/ipv6/conf/out/accept_ra`,
+  )
+  await sh(
+    outside,
+    "ip address add 172.17.5.2/24 dev out; ip address add fd00:99::2/64 dev out nodad; ip link set out up; ip link set lo up",
+  )
+  server = Bun.spawn(outside.within(...PEER, "serve", "80"), { stdin: "ignore", stdout: "pipe" })
+  for await (const chunk of server.stdout as ReadableStream<Uint8Array>)
+    if (new TextDecoder().decode(chunk).includes("ready")) break
+}, 60_000)
+
+afterAll(async () => {
+  server?.kill("SIGKILL")
+  await server?.exited
+  await host?.close()
+  await outside?.close()
+})
+
+const leases = () =>
+  readdirSync(`${stateRoot()}/run/networks`, { recursive: true }).filter((name) => /[.:]\d+$/.test(String(name)))
+
+test("a run that says nothing has a bridge, addresses, and the way out; nothing of it stays but the bridge", async () => {
+  const told = await run(
+    ...["run", "--rm", "base", "sh", "-c"],
+    "ip -o link show eth0; ip -o address show eth0; ip route; cat /etc/hosts; hostname; nc 172.17.5.2 80; nc fd00:99::2 80",
+  )
+  // A route of the machine takes what would be first.
+  expect(told).toContain("mtu 1450")
+  expect(told).toContain("02:42:ac:12:00:02")
+  expect(told).toContain("inet 172.18.0.2/16 brd 172.18.255.255")
+  expect(told).toContain("default via 172.18.0.1 dev eth0")
+  expect(told).toMatch(/^172\.18\.0\.2\t[0-9a-f]{12}$/m)
+  // What the outside sees is the machine.
+  expect(told).toContain("172.17.5.1")
+  expect(told).toContain("fd00:99::1")
+  expect(leases()).toEqual([])
+  const links = (await json(host, "-d link")).filter(({ ifname }) => !["lo", "out"].includes(ifname))
+  expect(links.filter(({ ifname }) => ifname.startsWith("tb-"))).toMatchObject([
+    { linkinfo: { info_kind: "bridge" }, mtu: 1450, ifalias: expect.stringMatching(/^toybox network [0-9a-f]{64}$/) },
+  ])
+  // A machine that forwards keeps the routes that its routers tell it.
+  expect(await sh(host, "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding")).toBe("1\n1\n")
+  expect(await sh(host, "cat /proc/sys/net/ipv6/conf/out/accept_ra")).toBe("2\n")
+}, 60_000)
+
+test("two containers of a network reach one another; addresses, names and links are as asked", async () => {
+  const id = (
+    await run(
+      "run",
+      "-d",
+      "--name",
+      "web",
+      "--net=bridge",
+      "--ip=172.18.9.9",
+      "--mac=02:00:00:00:00:07",
+      "base",
+      "sh",
+      "-c",
+      "ip link show eth0; nc -ll -p 90 -e echo hello",
+    )
+  ).trim()
+  expect(await run("run", "--rm", "base", "sh", "-c", "until nc -w 2 172.18.9.9 90; do sleep 0.1; done")).toBe(
+    "hello\n",
+  )
+  expect(await run("logs", "web")).toContain("02:00:00:00:00:07")
+  expect(leases()).toHaveLength(2)
+  const [{ NetworkSettings }] = JSON.parse(await run("inspect", "web"))
+  expect(NetworkSettings).toMatchObject({
+    IPAddress: "172.18.9.9",
+    IPPrefixLen: 16,
+    Gateway: "172.18.0.1",
+    MacAddress: "02:00:00:00:00:07",
+    Networks: { bridge: { IPAddress: "172.18.9.9", Gateway: "172.18.0.1" } },
+  })
+  expect((await run("ps", "--format", "{{.Names}} {{.Networks}}")).trim()).toBe("web bridge")
+  expect(run("run", "--rm", "--ip", "172.18.9.9", "base", "true")).rejects.toThrow("172.18.9.9 is in use by another")
+  expect(run("run", "--rm", "--ip", "10.0.0.1", "base", "true")).rejects.toThrow("is no free address of the network")
+  await run("restart", "-t", "0", "web")
+  expect(await run("exec", "web", "ip", "-o", "address", "show", "eth0")).toContain("172.18.9.9/16")
+  expect(JSON.parse(await run("inspect", id))[0].NetworkSettings.IPAddress).toBe("172.18.9.9")
+  await run("rm", "-f", "web")
+  expect(leases()).toEqual([])
+}, 60_000)
+
+test("many at once have an address each, and those killed give theirs back", async () => {
+  const many = 24
+  const told = await sh(
+    host,
+    `for i in $(seq ${many}); do ${toybox("run", "--rm", "base", "ip", "-o", "-4", "address", "show", "eth0").join(" ")} & done; wait`,
+  )
+  const addresses = told.match(/inet [0-9.]+/g) ?? []
+  expect(addresses).toHaveLength(many)
+  const killed = Bun.spawn(host.within(...toybox("run", "--rm", "--name=dies", "base", "sleep", "1000").slice(4)), {
+    stdin: "ignore",
+    stdout: "ignore",
+  })
+  const deadline = Date.now() + 30_000
+  while (!(await run("ps", "--format", "{{.Names}}")).includes("dies") && Date.now() < deadline) await Bun.sleep(20)
+  expect(leases()).toHaveLength(2)
+  // nsenter and env have become toybox.
+  killed.kill("SIGKILL")
+  await killed.exited
+  await run("ps")
+  expect(leases()).toEqual([])
+}, 90_000)
+
+test("a namespace that is there can be had by its path", async () => {
+  expect(
+    await run("run", "--rm", `--net=ns:/proc/${outside.pid}/ns/net`, "base", "ip", "-o", "-4", "address"),
+  ).toContain("172.17.5.2/24")
+}, 60_000)
+
+test("what is asked of no network is told", async () => {
+  expect(run("run", "--rm", "--net", "nowhere", "base", "true")).rejects.toThrow('there is no network "nowhere"')
+  expect(run("run", "--rm", "--net", "none", "--ip", "10.0.0.1", "base", "true")).rejects.toThrow(
+    "--ip needs a network",
+  )
+}, 60_000)
+
+test("--explain shows the lines of ip and nft, and makes nothing", async () => {
+  const before = await sh(host, "ip -o link; nft list ruleset")
+  const text = await run("run", "--explain", "--rm", "base", "true")
+  expect(text).toContain("type bridge\n")
+  expect(text).toMatch(/ip link add veth\w+ mtu 1500 master tb-\w+ up type veth peer name eth0 .* netns \$PID/)
+  expect(text).toContain("nsenter -t $PID -n ip route add default via 172.18.0.1 dev eth0")
+  expect(text).toContain("nft add element inet toybox masquerade4 '{ 172.18.0.0/16 }'")
+  expect(await sh(host, "ip -o link; nft list ruleset")).toBe(before)
+}, 60_000)
