@@ -57,7 +57,7 @@ function bridgeSteps(network: Network, mtu: number, index: number): readonly [Li
     ...(gateway6 && subnet6 ? [{ ip: addressOf(gateway6), prefix: cidrOf(subnet6).prefix }] : []),
   ]
   return [
-    { kind: "bridge", name: bridge, mtu },
+    { kind: "bridge", name: bridge },
     [
       { kind: "mtu", name: bridge, mtu },
       ...addresses.map((address): LinkStep => ({ kind: "address", link, address })),

@@ -13,13 +13,13 @@ export interface Cidr {
 }
 
 export type LinkStep =
-  /** `mtu` in bytes. */
-  | { kind: "bridge"; name: string; mtu: number }
-  /** In bytes. A bridge that is told keeps it; else it takes that of its ports, and without one 1500. */
+  | { kind: "bridge"; name: string }
+  /** In bytes. A bridge whose MTU is changed keeps it; else, however it was made, it takes its ports', and without one 1500. */
   | { kind: "mtu"; name: string; mtu: number }
   /** Tells whose a link is. The kernel takes none with a link that is being made. */
   | { kind: "alias"; name: string; alias: string }
   /** A pair: one end is a port of a bridge here, the other is made, down, in the network namespace of a process. */
+  /** `mtu` in bytes. */
   | {
       kind: "veth"
       name: string
@@ -48,7 +48,7 @@ export function broadcastOf({ ip, prefix }: Cidr): Uint8Array {
 export function describeLink(step: LinkStep): string {
   switch (step.kind) {
     case "bridge":
-      return `ip link add ${step.name} mtu ${step.mtu} up type bridge`
+      return `ip link add ${step.name} up type bridge`
     case "veth": {
       const { name, mac, pid } = step.peer
       const peer = `peer name ${name} mtu ${step.mtu} address ${formatMac(mac)} netns ${pid}`
@@ -126,7 +126,7 @@ const linkInfo = (kind: string, ...data: Attribute[]) =>
 function body(step: LinkStep): Body {
   switch (step.kind) {
     case "bridge":
-      return makes(UP, [text(rt.IFLA_IFNAME, step.name), u32(rt.IFLA_MTU, step.mtu), linkInfo("bridge")])
+      return makes(UP, [text(rt.IFLA_IFNAME, step.name), linkInfo("bridge")])
     case "veth": {
       const { name, mac, pid } = step.peer
       const peer = encodeAttributes([
