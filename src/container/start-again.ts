@@ -2,8 +2,8 @@
 import { close, readText, tryReadText, unlink } from "../../ffi/fs.ts"
 import { detectCgroups } from "../cgroup/detect.ts"
 import { ToyboxError } from "../errors.ts"
+import { parseJson } from "../oci/decode.ts"
 import type { Rlimit } from "../oci/runtime.ts"
-import { parseSeccompJson } from "../oci/seccomp.ts"
 import type { Paths } from "../paths.ts"
 import type { NamespaceMode } from "../spec/request.ts"
 import { keepRecord } from "./bring-up.ts"
@@ -58,7 +58,7 @@ function requestOf(paths: Paths, { id, name, detached }: ContainerHead): Contain
   const text = tryReadText(`${containerPath(paths, id)}/config.json`)
   let stored: StoredRequest
   try {
-    stored = (parseSeccompJson(text ?? "") as { request: StoredRequest }).request
+    stored = (parseJson(text ?? "") as { request: StoredRequest }).request
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     throw new ToyboxError(`what container ${name} was made with is damaged or gone`, { hint: `toybox rm ${name}` })

@@ -4,6 +4,18 @@
  */
 import { UsageError } from "../errors.ts"
 
+/** JSON.parse that keeps whole numbers beyond 2^53 - 1 exact, as bigints: seccomp needs 64 bits. Throws SyntaxError. */
+export function parseJson(text: string): unknown {
+  // A reviver is slow, and most texts have no such number.
+  if (!/\d{16}/.test(text)) return JSON.parse(text)
+  type Reviver = (key: string, value: unknown, context: { source?: string }) => unknown
+  const exact: Reviver = (_, value, { source }) =>
+    typeof value === "number" && !Number.isSafeInteger(value) && source !== undefined && /^\d+$/.test(source)
+      ? BigInt(source)
+      : value
+  return JSON.parse(text, exact as (key: string, value: unknown) => unknown)
+}
+
 /** Gives the checked value back, or throws a UsageError that names `where`. */
 export type Read<T> = (value: unknown, where: string) => T
 
@@ -52,7 +64,7 @@ export const flag: Read<boolean> = (value, where) =>
 export const integer =
   (least: number, most: number): Read<number> =>
   (value, where) => {
-    // parseSeccompJson gives the greatest ones so.
+    // parseJson gives the greatest ones so.
     const number = typeof value === "bigint" ? Number(value) : value
     return typeof number === "number" && Number.isInteger(number) && number >= least && number <= most
       ? number
@@ -64,6 +76,13 @@ export const uint32 = integer(0, 0xffffffff)
 // As a double, the last few numbers of 64 bits are rounded up.
 export const uint64 = integer(0, 2 ** 64)
 export const int64 = integer(-(2 ** 63), 2 ** 63)
+
+/** All of 64 bits, to the last one: beyond 2^53 - 1 a bigint. */
+export const exactUint64: Read<number | bigint> = (value, where) => {
+  if (typeof value === "number" && Number.isSafeInteger(value) && value >= 0) return value
+  if (typeof value === "bigint" && value >= 0n && value < 1n << 64n) return value
+  return refuse(where, "a whole number of 64 bits", value)
+}
 
 /** One of some words. */
 export const oneOf =
@@ -120,6 +139,19 @@ export const object =
     }
     return result as T
   }
+
+/** Refuses fields that are not known, in a text that people write: a misspelt condition would be none. */
+export function onlyFields(
+  value: unknown,
+  where: string,
+  fields: readonly string[],
+): Readonly<Record<string, unknown>> {
+  if (!isObject(value)) return refuse(where, "an object", value)
+  for (const field of Object.keys(value)) {
+    if (!fields.includes(field)) throw new UsageError(`${below(where, field)}: there is no such field`)
+  }
+  return value
+}
 
 /** Refuses a field that is there, unless it is empty. */
 export const unsupported =

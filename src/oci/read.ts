@@ -9,6 +9,7 @@ import {
   list,
   object,
   oneOf,
+  parseJson,
   type Read,
   record,
   refuse,
@@ -22,7 +23,7 @@ import { cleanPath, readMapping, readMounts } from "./read-mounts.ts"
 import { processAt } from "./read-process.ts"
 import { readResources } from "./read-resources.ts"
 import type * as oci from "./runtime.ts"
-import { parseSeccompJson, readSeccomp } from "./seccomp.ts"
+import { readSeccomp } from "./seccomp.ts"
 
 /** More than any engine writes; JSON.parse needs several times its size. */
 const MOST_CHARACTERS = 16 * 1024 * 1024
@@ -188,8 +189,7 @@ function parse(text: string, where: string): unknown {
     throw new UsageError(`${where}: is longer than ${MOST_CHARACTERS / 1024 / 1024} million characters`)
   }
   try {
-    // An argument of a seccomp rule may need all of 64 bits. A reviver is slow: most configurations have none such.
-    return /\d{16}/.test(text) ? parseSeccompJson(text) : JSON.parse(text)
+    return parseJson(text)
   } catch (error) {
     throw new UsageError(`${where}: is no JSON (${error instanceof Error ? error.message : error})`)
   }

@@ -92,7 +92,7 @@ describe.skipIf(!isRoot)("the filter", () => {
     expect((await toybox(["run", ...own, "base", "true"])).exitCode).toBe(0)
     const id = (await toybox(["ps", "-aq", "--no-trunc"])).stdout.trim()
     const { spec } = await Bun.file(join(stateRoot(), "containers", id, "config.json")).json()
-    const { defaultAction, architectures, syscalls } = readSeccomp(spec.linux.seccomp)
+    const { defaultAction, architectures, syscalls } = readSeccomp(spec.linux.seccomp, "linux.seccomp")
     const named = (syscalls ?? []).flatMap(({ names }) => names)
     expect({ defaultAction, architectures: architectures?.length }).toEqual({
       defaultAction: "SCMP_ACT_ERRNO",

@@ -3,7 +3,7 @@ import { O_NONBLOCK, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { S_IFMT, S_IFREG } from "../../../ffi/constants/stat.ts"
 import { close, open, readAll, readText, stat } from "../../../ffi/fs.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
-import { parseSeccompJson } from "../../oci/seccomp.ts"
+import { parseJson } from "../../oci/decode.ts"
 import { readProfile } from "../../security/seccomp/profile.ts"
 import type { SeccompRequest } from "../../spec/request.ts"
 import type { ParsedArgv } from "../argv.ts"
@@ -31,7 +31,7 @@ function readFile(path: string): string {
 function parse(path: string): unknown {
   const text = readFile(path)
   try {
-    return parseSeccompJson(text)
+    return parseJson(text)
   } catch (cause) {
     throw new ToyboxError(`${path}: the file is no JSON`, { cause })
   }

@@ -4,6 +4,7 @@ import { readText } from "../../../ffi/fs.ts"
 import { execInContainer } from "../../container/oci/exec.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
+import { parseJson } from "../../oci/decode.ts"
 import { readProcess } from "../../oci/read.ts"
 import type { Capabilities, Process } from "../../oci/runtime.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
@@ -69,7 +70,7 @@ function fromOptions({ strings, lists, booleans }: ParsedArgv, own: Process, arg
 function fromFile(path: string, tty: boolean | undefined): (own: Process) => Process {
   let value: unknown
   try {
-    value = JSON.parse(readText(path))
+    value = parseJson(readText(path))
   } catch (cause) {
     throw new ToyboxError(`--process: cannot read ${path}`, { cause })
   }

@@ -3,6 +3,7 @@ import { readAll, readText } from "../../../ffi/fs.ts"
 import { parseMemory } from "../../cgroup/units/memory.ts"
 import { updateContainer } from "../../container/oci/update.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
+import { parseJson } from "../../oci/decode.ts"
 import { readResources } from "../../oci/read-resources.ts"
 import type { LinuxResources } from "../../oci/resources.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
@@ -49,7 +50,7 @@ function fromOptions({ strings }: ParsedArgv): unknown {
 
 function fromFile(path: string): unknown {
   try {
-    return JSON.parse(path === "-" ? new TextDecoder().decode(readAll(0, 1 << 20)) : readText(path))
+    return parseJson(path === "-" ? new TextDecoder().decode(readAll(0, 1 << 20)) : readText(path))
   } catch (cause) {
     throw new ToyboxError(`--resources: cannot read ${path === "-" ? "standard input" : path}`, { cause })
   }

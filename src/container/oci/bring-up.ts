@@ -38,7 +38,8 @@ import { gatherFacts } from "./facts.ts"
 import { runHooks } from "./hooks.ts"
 import { prepareMounts } from "./mounts.ts"
 import { limitOutside, prepareOutside } from "./outside.ts"
-import { containerDirectory, type OciRecord, ociState, reportFifo, startFifo, writeRecord } from "./state.ts"
+import type { OciRecord } from "./record.ts"
+import { containerDirectory, ociState, reportFifo, startFifo, writeRecord } from "./state.ts"
 
 export interface CreateRequest {
   root: string

@@ -15,12 +15,12 @@ import { destroy } from "./delete.ts"
 import { cgroupRequest, checkRoot } from "./facts.ts"
 
 import { writePidFile } from "./pid-file.ts"
+import type { OciRecord } from "./record.ts"
 import {
   checkId,
   containerDirectory,
   enterContainer,
   type OciLock,
-  type OciRecord,
   readRecord,
   removeHalfEntered,
   tryLockContainer,

@@ -3,17 +3,20 @@ import { SIGKILL } from "../../../ffi/constants/signal.ts"
 import { rename } from "../../../ffi/fs.ts"
 import { removeTree } from "../../../ffi/remove-tree.ts"
 import { kill } from "../../../ffi/signal.ts"
-import { openCgroup } from "../../cgroup/manager.ts"
+import { detectCgroups } from "../../cgroup/detect.ts"
+import { openCgroup, planCgroup } from "../../cgroup/manager.ts"
 import { errorChain, ToyboxError } from "../../errors.ts"
 import { notice } from "../../log.ts"
+import { cgroupRequest } from "./facts.ts"
 import { runHooks } from "./hooks.ts"
+import type { OciRecord } from "./record.ts"
 import {
   containerDirectory,
+  DamagedRecord,
   isAlive,
   lockContainer,
   NoSuchContainer,
   type OciLock,
-  type OciRecord,
   ociState,
   readConfig,
   readRecord,
@@ -58,6 +61,26 @@ export function destroy(root: string, record: OciRecord, lock: OciLock): void {
   }
 }
 
+/**
+ * The record of a container whose state.json is damaged, as far as its configuration tells it: all of its processes are in its
+ * cgroup.
+ */
+function recordFromConfig(root: string, id: string): OciRecord {
+  const lost: OciRecord = {
+    ociVersion: "1.0.2",
+    ...{ id, bundle: "", rootfs: "", created: "", owner: "" },
+    ...{ pid: 0, startTime: "", complete: true, cgroup: null, annotations: {} },
+  }
+  try {
+    const spec = readConfig(root, lost)
+    return { ...lost, cgroup: planCgroup(detectCgroups(), cgroupRequest(spec, id)).handle }
+  } catch (error) {
+    if (!(error instanceof ToyboxError)) throw error
+    notice(`${errorChain(error)}; processes of container ${id} may be left`)
+    return lost
+  }
+}
+
 /** Removes a container. Throws where it has not ended, unless `force`; with `force` one that is not there is none to remove. */
 export function deleteContainer(root: string, id: string, force: boolean): void {
   let lock: OciLock
@@ -70,6 +93,14 @@ export function deleteContainer(root: string, id: string, force: boolean): void 
   let record: OciRecord
   try {
     record = readRecord(root, id)
+  } catch (error) {
+    if (!force || !(error instanceof DamagedRecord)) {
+      unlock(lock)
+      throw error
+    }
+    record = recordFromConfig(root, id)
+  }
+  try {
     const status = record.complete ? statusOf(root, record) : "stopped"
     if (status !== "stopped" && !force) {
       throw new ToyboxError(`cannot delete container ${id} that is not stopped: ${status}`, {

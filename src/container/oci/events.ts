@@ -1,7 +1,7 @@
 /** What `events` tells of a container, in runc's form. */
 import type { CgroupStats } from "../../cgroup/stats.ts"
 import { cgroupOf } from "./kill.ts"
-import type { OciRecord } from "./state.ts"
+import type { OciRecord } from "./record.ts"
 
 // What a limit of none is in v1's files, and in runc's output.
 const UNLIMITED = 2 ** 63 - 4096

@@ -17,7 +17,8 @@ import { supervise } from "../supervise.ts"
 import { launchFailure } from "./command-error.ts"
 import { connectSocket } from "./console.ts"
 import { writePidFile } from "./pid-file.ts"
-import { type OciRecord, readConfig, readRecord, statusOf } from "./state.ts"
+import type { OciRecord } from "./record.ts"
+import { readConfig, readRecord, statusOf } from "./state.ts"
 import { checkLabels } from "./supported.ts"
 
 export interface ExecRequest {

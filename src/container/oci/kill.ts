@@ -5,7 +5,8 @@ import { close } from "../../../ffi/fs.ts"
 import { kill } from "../../../ffi/signal.ts"
 import { openCgroup } from "../../cgroup/manager.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
-import { isAlive, type OciRecord, readConfig, readRecord, statusOf } from "./state.ts"
+import type { OciRecord } from "./record.ts"
+import { isAlive, readConfig, readRecord, statusOf } from "./state.ts"
 
 const LAST_SIGNAL = 64
 

@@ -11,7 +11,8 @@ import { compileFilter } from "../../security/seccomp/filter.ts"
 import { enter } from "../enter.ts"
 import { launchFailure } from "./command-error.ts"
 import { checkHook, memoryFile, readOutput, timeoutOf, waitUntil } from "./hooks.ts"
-import { type OciRecord, ociState } from "./state.ts"
+import type { OciRecord } from "./record.ts"
+import { ociState } from "./state.ts"
 
 /** As what the hook runs: as the command, in its place. */
 const withHook = (spec: Spec, { path, args, env }: Hook): Spec => ({

@@ -11,9 +11,9 @@ import type { Spec } from "../../oci/runtime.ts"
 import { commandError } from "./command-error.ts"
 import { endProcesses } from "./delete.ts"
 import { runHooks } from "./hooks.ts"
+import type { OciRecord } from "./record.ts"
 import {
   lockContainer,
-  type OciRecord,
   ociState,
   openStart,
   readConfig,

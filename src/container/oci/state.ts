@@ -21,32 +21,14 @@ import {
 } from "../../../ffi/fs.ts"
 import { removeTree } from "../../../ffi/remove-tree.ts"
 import { openCgroup } from "../../cgroup/manager.ts"
-import type { CgroupHandle } from "../../cgroup/plan.ts"
-import { ToyboxError, UsageError } from "../../errors.ts"
+import { errorChain, ToyboxError, UsageError } from "../../errors.ts"
+import { notice } from "../../log.ts"
 import { readSpec } from "../../oci/read.ts"
 import type { Spec } from "../../oci/runtime.ts"
 import { startTime } from "../state.ts"
+import { decodeRecord, type OciRecord } from "./record.ts"
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped"
-
-/** state.json. */
-export interface OciRecord {
-  ociVersion: string
-  id: string
-  bundle: string
-  rootfs: string
-  /** ISO 8601. */
-  created: string
-  owner: string
-  /** The container's first process, 0 before there is one. */
-  pid: number
-  /** Field 22 of /proc/PID/stat: with the pid it names one process for ever. */
-  startTime: string
-  /** The container waits for `start`, or is beyond it. */
-  complete: boolean
-  cgroup: CgroupHandle | null
-  annotations: Record<string, string>
-}
 
 /** The state that the specification defines, with what runc tells besides: runtime.md "State". */
 export interface OciState {
@@ -161,23 +143,28 @@ function isLocked(root: string, id: string): boolean {
 /** In the words that docker, containerd and podman look for. */
 export class NoSuchContainer extends ToyboxError {}
 
+/** What state.json says cannot be relied upon. */
+export class DamagedRecord extends ToyboxError {}
+
 const noSuchContainer = (id: string) => new NoSuchContainer(`container does not exist: ${id}`)
 
 export function writeRecord(root: string, record: OciRecord): void {
   replaceFile(`${containerDirectory(root, record.id)}/state.json`, JSON.stringify(record))
 }
 
-/** A container's record. Throws ToyboxError where there is none. */
+/** A container's record. Throws NoSuchContainer where there is none, DamagedRecord where it cannot be read. */
 export function readRecord(root: string, id: string): OciRecord {
   checkId(id)
   const text = tryReadText(`${containerDirectory(root, id)}/state.json`)
   if (text === null) throw noSuchContainer(id)
   try {
-    return JSON.parse(text) as OciRecord
+    const record = decodeRecord(text)
+    if (record.id === id) return record
+    throw new ToyboxError(`it is that of container ${JSON.stringify(record.id)}`)
   } catch (cause) {
-    throw new ToyboxError(`the state of container ${id} cannot be read`, {
+    throw new DamagedRecord(`the state of container ${id} is damaged`, {
       cause,
-      hint: `delete it: delete --force ${id}`,
+      hint: `remove it: delete --force ${id}`,
     })
   }
 }
@@ -229,16 +216,17 @@ export function ociState(record: OciRecord, status: Status): OciState {
   return { ociVersion, id, pid: shown, status, bundle, rootfs, created, annotations, owner }
 }
 
-/** Every container below a root, as far as it can be read. */
+/** Every container below a root; one whose record is damaged is told of and left out. */
 export function listRecords(root: string): OciRecord[] {
   return listDir(root).flatMap((id) => {
     if (id.startsWith(".")) return []
     try {
       return [readRecord(root, id)]
     } catch (error) {
-      // Just being removed, or a directory that is none of ours.
-      if (error instanceof ToyboxError) return []
-      throw error
+      if (!(error instanceof ToyboxError)) throw error
+      // What else there is: just being removed, or a directory that is none of ours.
+      if (error instanceof DamagedRecord) notice(`${errorChain(error)} (${error.hint})`)
+      return []
     }
   })
 }

@@ -1,6 +1,7 @@
 /** What a profile comes to for one container: the parts that its capabilities, processor and kernel call for. */
 import { ToyboxError } from "../../errors.ts"
-import { type LinuxSeccomp, readList, readObject, readText, type SeccompSyscall } from "../../oci/seccomp.ts"
+import { list, onlyFields, text } from "../../oci/decode.ts"
+import type { LinuxSeccomp, SeccompSyscall } from "../../oci/seccomp.ts"
 
 /** What a part of a profile may depend on. */
 export interface Condition {
@@ -35,16 +36,16 @@ const OWN_ARCH = { x64: "SCMP_ARCH_X86_64", arm64: "SCMP_ARCH_AARCH64" } as cons
 
 /** A condition of a JSON text. Throws ToyboxError. */
 export function readCondition(value: unknown, where: string): Condition {
-  const { caps, arches, minKernel } = readObject(value, where, ["caps", "arches", "minKernel"])
+  const { caps, arches, minKernel } = onlyFields(value, where, ["caps", "arches", "minKernel"])
   return {
-    caps: readList(caps, `${where}.caps`, readText),
-    arches: readList(arches, `${where}.arches`, readText),
+    caps: list(text)(caps ?? [], `${where}.caps`),
+    arches: list(text)(arches ?? [], `${where}.arches`),
     ...(minKernel === undefined || minKernel === "" ? {} : { minKernel: readKernel(minKernel, `${where}.minKernel`) }),
   }
 }
 
 function readKernel(value: unknown, where: string): readonly [number, number] {
-  const match = /^(\d+)\.(\d+)$/.exec(readText(value, where))
+  const match = /^(\d+)\.(\d+)$/.exec(text(value, where))
   if (!match) throw new ToyboxError(`${where}: ${JSON.stringify(value)} is no kernel version (use 4.8)`)
   return [Number(match[1]), Number(match[2])]
 }

@@ -1,7 +1,8 @@
 /** Profiles in docker's format: read, and resolved for one container. */
 import { describe, expect, test } from "bun:test"
 import { existsSync } from "node:fs"
-import { parseSeccompJson, readSeccomp, stringifyExact } from "../../../../src/oci/seccomp.ts"
+import { parseJson } from "../../../../src/oci/decode.ts"
+import { readSeccomp, stringifyExact } from "../../../../src/oci/seccomp.ts"
 import { compileSeccomp } from "../../../../src/security/seccomp/compile.ts"
 import { defaultProfile, defaultSeccomp } from "../../../../src/security/seccomp/default-profile.ts"
 import { readProfile } from "../../../../src/security/seccomp/profile.ts"
@@ -45,13 +46,13 @@ test("architectures come from the map, by the processor", () => {
 
 test("a resolved profile is one the OCI reader takes, and comes through JSON unchanged", () => {
   const resolved = defaultSeccomp({ ...PLACE, capabilities: ["CAP_SYS_ADMIN"] }, true)
-  const read = readSeccomp(JSON.parse(JSON.stringify(resolved)))
+  const read = readSeccomp(JSON.parse(JSON.stringify(resolved)), "linux.seccomp")
   expect(compileSeccomp(read, "x64")).toEqual(compileSeccomp(resolved, "x64"))
 })
 
 const PODMAN = "/usr/share/containers/seccomp.json"
 test.skipIf(!existsSync(PODMAN))("podman's profile is read and compiled", async () => {
-  const profile = readProfile(parseSeccompJson(await Bun.file(PODMAN).text()), PODMAN)
+  const profile = readProfile(parseJson(await Bun.file(PODMAN).text()), PODMAN)
   expect(profile.defaultErrnoRet).toBe(38)
   for (const machine of ["x64", "arm64"] as const) {
     const filter = compileSeccomp(resolveProfile(profile, { ...PLACE, machine }), machine)
@@ -59,21 +60,52 @@ test.skipIf(!existsSync(PODMAN))("podman's profile is read and compiled", async 
   }
 })
 
+test("what the OCI reader does not know is left out, as the specification demands", () => {
+  const known = {
+    defaultAction: "SCMP_ACT_ALLOW",
+    syscalls: [{ names: ["read"], action: "SCMP_ACT_LOG", args: [{ index: 0, value: 1, op: "SCMP_CMP_EQ" }] }],
+  } as const
+  const [syscall] = known.syscalls
+  const value = {
+    ...known,
+    tomorrow: {},
+    syscalls: [{ ...syscall, comment: "c", args: [{ ...syscall.args[0], valueThree: 3 }] }],
+  }
+  expect(readSeccomp(value, "linux.seccomp")).toEqual(known)
+})
+
+test.each([
+  [{}, "linux.seccomp.defaultAction: is missing"],
+  [
+    { defaultAction: "SCMP_ACT_ERRNO", defaultErrnoRet: 4096 },
+    "linux.seccomp.defaultErrnoRet: must be an errno (0 to 4095), is 4096",
+  ],
+  [{ defaultAction: "SCMP_ACT_NO" }, "linux.seccomp.defaultAction: must be one of SCMP_ACT_KILL, "],
+  [
+    { defaultAction: "SCMP_ACT_ALLOW", flags: ["F"] },
+    "linux.seccomp.flags[0]: must be one of SECCOMP_FILTER_FLAG_TSYNC, ",
+  ],
+])("the OCI reader refuses %j", (value, why) => {
+  expect(() => readSeccomp(value, "linux.seccomp")).toThrow(why)
+})
+
 describe("numbers beyond 2^53", () => {
   const text = `{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["read"],"action":"SCMP_ACT_LOG","args":[{"index":0,"value":18446744073709551615,"valueTwo":9007199254740993,"op":"SCMP_CMP_EQ"}]}]}`
 
   test("are read exactly, and written as they were", () => {
-    const seccomp = readSeccomp(parseSeccompJson(text))
+    const seccomp = readSeccomp(parseJson(text), "linux.seccomp")
     const [argument] = seccomp.syscalls?.[0]?.args ?? []
     expect(argument).toMatchObject({ value: 18446744073709551615n, valueTwo: 9007199254740993n })
     const written = stringifyExact({ deep: { seccomp } }, seccomp)
     expect(written).toContain(`"value":18446744073709551615,"valueTwo":9007199254740993`)
-    expect(readSeccomp((parseSeccompJson(written) as { deep: { seccomp: unknown } }).deep.seccomp)).toEqual(seccomp)
+    expect(readSeccomp((parseJson(written) as { deep: { seccomp: unknown } }).deep.seccomp, "linux.seccomp")).toEqual(
+      seccomp,
+    )
   })
 
   test.each(["-1", "1.5", "1e30", "18446744073709551616", '"1"'])("%s is refused", (value) => {
-    const bad = parseSeccompJson(text.replace("18446744073709551615", value))
-    expect(() => readSeccomp(bad)).toThrow("linux.seccomp.syscalls[0].args[0].value")
+    const bad = parseJson(text.replace("18446744073709551615", value))
+    expect(() => readSeccomp(bad, "linux.seccomp")).toThrow("linux.seccomp.syscalls[0].args[0].value")
   })
 })
 
@@ -106,7 +138,7 @@ test("any JSON gives a profile or one error that names the place (seed 7)", () =
     try {
       compileSeccomp(resolveProfile(readProfile(json, "profile"), PLACE), "x64")
     } catch (error) {
-      expect((error as Error).name).toBe("ToyboxError")
+      expect((error as Error).name).toBe("UsageError")
       refused++
     }
   }
