@@ -2,7 +2,7 @@ import { afterAll, describe, expect, test } from "bun:test"
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseMounts } from "../helpers/container.ts"
-import { type Config, insideBundle, refusal, sharedRoot } from "../helpers/oci-bundle.ts"
+import { type Config, config, insideBundle, refusal, runConfig, sharedRoot } from "../helpers/oci-bundle.ts"
 import { ownLeftovers } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
@@ -95,8 +95,13 @@ describe("options", () => {
     }
   })
 
-  test("a bind mount with options of a file system is refused", async () => {
-    expect(await refusal(bind("/volume", volume(), "bind", "size=5m"))).toContain("mounts[8].options: ")
+  test("a bind mount with options of a file system keeps those of its source, and says so", async () => {
+    const value = config("cat /volume/file; grep ' /volume ' /proc/self/mountinfo")
+    bind("/volume", volume(), "bind", "nosuid", "size=5m", "mode=700")(value)
+    const { stdout, stderr, exitCode } = await runConfig(value)
+    expect(stderr).toContain("mounts[8].options: size is of a file system")
+    expect(stdout).toMatch(/^content\n.* \/volume .*nosuid/)
+    expect(exitCode).toBe(0)
   })
 
   test("an option that the file system does not have is an error that names the mount", async () => {

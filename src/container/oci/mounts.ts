@@ -29,6 +29,7 @@ import { kill, waitChild } from "../../../ffi/signal.ts"
 import { MOUNT_ATTR_SIZE, mountAttr } from "../../../ffi/structs.ts"
 import { ToyboxError } from "../../errors.ts"
 import { launch } from "../../launch/index.ts"
+import { notice } from "../../log.ts"
 import type { IDMapping, Mount, Spec } from "../../oci/runtime.ts"
 import { copyTree } from "../../overlay/copy.ts"
 import type { Source } from "../../plan/facts.ts"
@@ -151,8 +152,8 @@ const HARMLESS = new Set(["async", "nomand", "nolazytime", "noiversion"])
 function checkOptions({ type }: Mount, { data, ways }: MountOptions, where: string): void {
   if (type === "bind") {
     const [foreign] = data.filter(([key]) => !HARMLESS.has(key))
-    if (foreign)
-      throw new ToyboxError(`${where}.options: ${foreign[0]} is an option of a file system, not of a bind mount`)
+    // As mount(8), runc and crun have it: the kernel takes such options of a bind mount and does nothing with them.
+    if (foreign) notice(`${where}.options: ${foreign[0]} is of a file system: a bind mount keeps that of its source`)
     return
   }
   const bindOnly = [...ways].find((way) => way !== "remount" && way !== "tmpcopyup" && way !== "dest-nofollow")
