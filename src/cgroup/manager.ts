@@ -1,5 +1,6 @@
 import { ToyboxError } from "../errors.ts"
 import type { Cgroups } from "./detect.ts"
+import { type DeviceStats, readDeviceStats } from "./device-stats.ts"
 import { executePlan, ParentGone, removeIfEmpty, type StepTrace } from "./execute.ts"
 import { type CgroupIo, hostIo } from "./io.ts"
 import { freeze, isFrozen, killAll, listPids, thaw } from "./kill.ts"
@@ -18,6 +19,7 @@ export interface CgroupManager {
   readonly handle: CgroupHandle
   readonly join: JoinTarget
   stats(): CgroupStats
+  deviceStats(): DeviceStats
   finalUsage(): FinalUsage
   oomKills(): number
   /** Bytes; null for none. */
@@ -125,6 +127,7 @@ export function openCgroup(handle: CgroupHandle, io: CgroupIo = hostIo): CgroupM
     handle,
     join: joinOf(handle),
     stats: () => readStats(handle, io),
+    deviceStats: () => readDeviceStats(handle, io),
     finalUsage: () => readFinalUsage(handle, io),
     oomKills: () => readOomKills(handle, io),
     memoryLimit: () => readMemoryLimit(handle, io),

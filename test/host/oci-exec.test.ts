@@ -157,6 +157,7 @@ describe.skipIf(!isRoot)("in a running OCI container", () => {
     expect({ type, id, limit: data.memory.usage.limit }).toEqual({ type: "stats", id: "a", limit: 32 << 20 })
     expect(data.cpu.usage.total).toBeGreaterThan(0)
     expect(data.pids.current).toBeGreaterThanOrEqual(1)
+    expect(data).toMatchObject({ blkio: {}, hugetlb: {} })
   })
 
   test("is listed", () => {

@@ -1,5 +1,5 @@
 /** toybox oci events. */
-import { readContainerStats, statsEvent } from "../../container/oci/events.ts"
+import { readContainerStats, readOomKills, statsEvent } from "../../container/oci/events.ts"
 import { isAlive, readRecord, statusOf } from "../../container/oci/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
@@ -31,13 +31,12 @@ export async function eventsCommand(words: readonly string[], { root }: OciConte
     tell(statsEvent(record.id, readContainerStats(record)))
     return 0
   }
-  let kills = readContainerStats(record).oomKills ?? 0
+  let kills = readOomKills(record)
   for (let next = Date.now() + pause; isAlive(record); await Bun.sleep(Math.min(OOM_PAUSE, pause))) {
-    const stats = readContainerStats(record)
-    const now = stats.oomKills ?? 0
+    const now = readOomKills(record)
     for (; kills < now; kills++) tell({ type: "oom", id: record.id })
     if (Date.now() < next) continue
-    tell(statsEvent(record.id, stats))
+    tell(statsEvent(record.id, readContainerStats(record)))
     next += pause
   }
   return 0

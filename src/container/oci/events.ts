@@ -1,4 +1,5 @@
 /** What `events` tells of a container, in runc's form. */
+import type { BlockCounter, DeviceStats } from "../../cgroup/device-stats.ts"
 import type { CgroupStats } from "../../cgroup/stats.ts"
 import { cgroupOf } from "./kill.ts"
 import type { OciRecord } from "./record.ts"
@@ -6,10 +7,30 @@ import type { OciRecord } from "./record.ts"
 // What a limit of none is in v1's files, and in runc's output.
 const UNLIMITED = 2 ** 63 - 4096
 
+export interface ContainerStats {
+  readonly stats: CgroupStats
+  readonly devices: DeviceStats
+}
+
 const nanoseconds = (microseconds: number | null) => (microseconds ?? 0) * 1000
 
+// Go leaves out what is 0 or empty, and so does everyone who reads it.
+const present = (entries: Record<string, unknown>) =>
+  Object.fromEntries(Object.entries(entries).filter(([, value]) => value !== 0 && value !== undefined))
+
+const counters = (found: readonly BlockCounter[]) =>
+  found.length === 0 ? undefined : found.map(({ major, minor, op, value }) => present({ major, minor, op, value }))
+
+const hugetlb = ({ hugePages }: DeviceStats) =>
+  Object.fromEntries(
+    Object.entries(hugePages).map(([size, { usageBytes, maxBytes, failures }]) => [
+      size,
+      { ...present({ usage: usageBytes, max: maxBytes }), failcnt: failures },
+    ]),
+  )
+
 /** One event of the type "stats"; runc's types/events.go has the names. Times in nanoseconds, sizes in bytes. */
-export function statsEvent(id: string, stats: CgroupStats) {
+export function statsEvent(id: string, { stats, devices }: ContainerStats) {
   return {
     type: "stats",
     id,
@@ -31,13 +52,24 @@ export function statsEvent(id: string, stats: CgroupStats) {
           limit: stats.memoryLimitBytes ?? UNLIMITED,
           usage: stats.memoryCurrentBytes ?? 0,
           max: stats.memoryPeakBytes ?? 0,
-          failcnt: 0,
+          failcnt: devices.memoryFailures,
         },
       },
       pids: { current: stats.pidsCurrent ?? 0 },
+      blkio: present({
+        ioServiceBytesRecursive: counters(devices.ioBytes),
+        ioServicedRecursive: counters(devices.ioOperations),
+      }),
+      hugetlb: hugetlb(devices),
     },
   }
 }
 
 /** The counters of a container now. Throws where it has no cgroup. */
-export const readContainerStats = (record: OciRecord): CgroupStats => cgroupOf(record).stats()
+export function readContainerStats(record: OciRecord): ContainerStats {
+  const cgroup = cgroupOf(record)
+  return { stats: cgroup.stats(), devices: cgroup.deviceStats() }
+}
+
+/** How many of its processes were killed for want of memory. Throws where it has no cgroup. */
+export const readOomKills = (record: OciRecord): number => cgroupOf(record).oomKills()
