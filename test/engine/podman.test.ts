@@ -117,12 +117,23 @@ describe.skipIf(reason !== undefined)("podman", () => {
     succeed(words("rm", "--force", "--time", "0", "health"))
   })
 
-  test("runs twenty at once", async () => {
-    const numbers = Array.from({ length: 20 }, (_, i) => String(i))
+  test("starts again what fails, as often as it is told to", async () => {
+    succeed(
+      words("run", "-d", "--name", "again", "--restart", "on-failure:2", ...OWN, "image", "sh", "-c", "echo x; exit 3"),
+    )
+    const state = () =>
+      podman("inspect", "-f", "{{.RestartCount}} {{.State.Status}} {{.State.ExitCode}}", "again").stdout
+    await until(() => state() === "2 exited 3\n", 30)
+    expect(podman("logs", "again").stdout).toBe("x\nx\nx\n")
+    succeed(words("rm", "again"))
+  }, 60_000)
+
+  test("runs a hundred at once", async () => {
+    const numbers = Array.from({ length: 100 }, (_, i) => String(i))
     const outputs = numbers.map((n) => {
-      const all = ["timeout", "-k", "2", "60", ...words("run", "--rm", ...OWN, "image", "echo", n)]
+      const all = ["timeout", "-k", "2", "170", ...words("run", "--rm", ...OWN, "image", "echo", n)]
       return new Response(Bun.spawn(all, { stdout: "pipe", stderr: "ignore", stdin: "ignore" }).stdout).text()
     })
     expect(await Promise.all(outputs)).toEqual(numbers.map((n) => `${n}\n`))
-  }, 90_000)
+  }, 180_000)
 })
