@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync } from "node:fs"
+import { existsSync, mkdirSync, symlinkSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { makeBundle } from "./bundle.ts"
@@ -40,14 +40,16 @@ function bubblewrap(root: string): Contender {
   return { name: "bubblewrap", cmd }
 }
 
-function podman(workspace: string, root: string): Contender {
+/** podman with its own OCI runtime, or with another. */
+function podman(workspace: string, root: string, runtime?: string): Contender {
   const dir = join(workspace, "podman")
   mkdirSync(dir, { recursive: true })
   const store = ["--root", join(dir, "root"), "--runroot", join(dir, "run"), "--tmpdir", join(dir, "tmp")]
   const limits = ["--cpus", String(LIMITS.cpuQuota / LIMITS.cpuPeriod), "--memory", String(LIMITS.memory)]
     .concat(["--pids-limit", String(LIMITS.pids), "--ulimit", "nofile=1024:1024", "--ulimit", "nproc=4096:4096"])
     .concat(["--cgroup-parent", `/${benchCgroup(workspace)}`])
-  const cmd = ["podman", ...store, "--cgroup-manager", "cgroupfs", "run", "--rm", "--network", "none", ...limits]
+  const engine = ["podman", ...store, "--cgroup-manager", "cgroupfs", ...(runtime ? ["--runtime", runtime] : [])]
+  const cmd = [...engine, "run", "--rm", "--network", "none", ...limits]
   return { name: "podman", cmd: [...cmd, "--rootfs", `${root}:O`, "/bin/true"], settle: SETTLE }
 }
 
@@ -63,6 +65,19 @@ function docker(workspace: string, root: string): Contender | string {
     cmd: ["docker", "run", "--rm", "--network", "none", ...limits, image, "/bin/true"],
     settle: SETTLE,
   }
+}
+
+/** podman with crun, and with toybox in its place. */
+export function podmanRuntimes(workspace: string, root: string): [Contender, Contender] | string {
+  const crun = Bun.which("crun")
+  if (crun === null || Bun.which("podman") === null) return "podman and crun are needed"
+  const link = join(workspace, "toybox-oci")
+  symlinkSync(toyboxBinary(), link)
+  const pair: [Contender, Contender] = [
+    { ...podman(workspace, root, crun), name: "podman with crun" },
+    { ...podman(workspace, root, link), name: "podman with toybox" },
+  ]
+  return pair.map(attempt).find((said) => said !== undefined) ?? pair
 }
 
 /** Removes what docker keeps outside the workspace. */

@@ -3,8 +3,8 @@ import { parseArgs } from "node:util"
 import { isIsolated, isolate } from "./isolate.ts"
 import { logs } from "./logs.ts"
 import { attempt, measure } from "./measure.ts"
-import { findPeers, removeDockerImage, toyboxRun } from "./peers.ts"
-import { CACHED_TARGET, growth, table, targets } from "./report.ts"
+import { findPeers, podmanRuntimes, removeDockerImage, toyboxRun } from "./peers.ts"
+import { CACHED_TARGET, ENGINE_TARGET, growth, table, targets } from "./report.ts"
 import { idle, recentlyUsed, type Settle } from "./settle.ts"
 import { unpack } from "./unpack.ts"
 import { makeBenchRoot, makeWorkspace, mountNewFilesystem, removeWorkspace } from "./workspace.ts"
@@ -76,6 +76,14 @@ const archive: Scenario = async (workspace, method) => {
   return compare("archive: a root from a cached archive", contenders, method, CACHED_TARGET)
 }
 
+/** What toybox costs an engine that calls it in place of crun. */
+const engine: Scenario = async (workspace, method) => {
+  const pair = podmanRuntimes(workspace, makeBenchRoot(join(workspace, "engine-root")))
+  if (typeof pair !== "string") return compare("engine: podman run", pair, method, ENGINE_TARGET)
+  console.log(`\nengine: skipped: ${pair}`)
+  return false
+}
+
 async function compare(
   title: string,
   contenders: Parameters<typeof measure>[0],
@@ -97,6 +105,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   kept,
   bigroot,
   archive,
+  engine,
   logs: async (workspace, { rounds }) => logs(workspace, Math.min(rounds, LOG_ROUNDS)),
   unpack: async (workspace, { rounds }) => unpack(workspace, Math.min(rounds, UNPACK_ROUNDS)),
 }
