@@ -33,6 +33,12 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   pause: ["toybox pause web"],
   unpause: ["toybox unpause paused"],
   cache: ["toybox cache ls", "toybox cache prune"],
+  network: [
+    "toybox network create --subnet 10.20.0.0/24 backend",
+    "toybox network ls",
+    "toybox network inspect backend",
+    "toybox network rm backend",
+  ],
   pull: ["toybox pull registry.example/team/app:1"],
   load: ["toybox load -i image.tar"],
   save: ["toybox save -o alpine.tar alpine", "toybox save alpine | gzip > alpine.tar.gz"],

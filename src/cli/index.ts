@@ -31,6 +31,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   pause: async (words) => (await import("./commands/stop.ts")).pauseCommand(words, true),
   unpause: async (words) => (await import("./commands/stop.ts")).pauseCommand(words, false),
   cache: async (words) => (await import("./commands/cache.ts")).cacheCommand(words),
+  network: async (words) => (await import("./commands/network.ts")).networkCommand(words),
   pull: async (words) => (await import("./commands/pull.ts")).pullCommand(words),
   load: async (words) => (await import("./commands/load.ts")).loadCommand(words),
   save: async (words) => (await import("./commands/save.ts")).saveCommand(words),

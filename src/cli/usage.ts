@@ -17,6 +17,7 @@ import { INFO_OPTIONS, VERSION_OPTIONS } from "./commands/info-options.ts"
 import { HISTORY_OPTIONS, INSPECT_OPTIONS } from "./commands/inspect-options.ts"
 import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
 import { LOGS_OPTIONS } from "./commands/logs-options.ts"
+import { NETWORK_OPTIONS } from "./commands/network-options.ts"
 import { DIFF_OPTIONS, STATS_OPTIONS, TOP_OPTIONS, WHY_OPTIONS } from "./commands/observe-options.ts"
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
@@ -136,6 +137,13 @@ export const COMMANDS: Record<string, CommandDef> = {
     args: args(CACHE_OPTIONS, {
       action: { type: "positional", required: true, description: "ls, rm or prune" },
       reference: { type: "positional", required: false, description: "rm: id, address or path" },
+    }),
+  }),
+  network: defineCommand({
+    meta: { name: "network", description: "Make, list, show or remove networks of containers" },
+    args: args(NETWORK_OPTIONS, {
+      action: { type: "positional", required: true, description: "create, ls, inspect, rm or prune" },
+      network: { type: "positional", required: false, description: "Name, or beginning of the id" },
     }),
   }),
   pull: defineCommand({

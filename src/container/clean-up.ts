@@ -6,6 +6,7 @@ import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { Live } from "./bring-up.ts"
 import { recordEvents } from "./events.ts"
+import { tellNeighbours } from "./neighbours.ts"
 import { type ContainerResult, forget, leaveRunning, readHead, writeResult } from "./state.ts"
 
 function recordEnd(paths: Paths, { actor, outcome }: Live, result: ContainerResult | null): void {
@@ -44,5 +45,6 @@ export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null
   // Before others may go on with it: what they do to it comes after.
   attempt(() => recordEnd(paths, live, result))
   attempt(() => leaveRunning(live.lock))
+  attempt(() => tellNeighbours(paths, networks))
   if (errors.length > 0) throw errors[0]
 }

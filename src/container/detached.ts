@@ -16,6 +16,7 @@ import { attachPath } from "./attach-protocol.ts"
 import { bringUp, type Live, rememberExec, rememberPid } from "./bring-up.ts"
 import { cleanUp } from "./clean-up.ts"
 import { writeContainerFiles } from "./files.ts"
+import { tellNeighbours } from "./neighbours.ts"
 import { enter } from "./new-container.ts"
 import { effectiveHostname, makeSpec } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
@@ -133,6 +134,7 @@ export async function startEntered(
       networks: live.places.map(({ endpoint }) => endpoint),
       names: request.names,
     })
+    tellNeighbours(paths, live.record.networks ?? [])
     const root = await newRoot(request, live.directory)
     live.root = root
     await launchSupervised(request, paths, live, root, makeSpec(request, live.id, live.directory), listening)

@@ -9,6 +9,7 @@ import type { Paths } from "../paths.ts"
 import { bootId } from "../state-file.ts"
 import { attachPath } from "./attach-protocol.ts"
 import { recordEvents } from "./events.ts"
+import { tellNeighbours } from "./neighbours.ts"
 import {
   allIds,
   discard,
@@ -62,6 +63,7 @@ function recoverOne(paths: Paths, id: string): void {
     recordEvents(paths, head, ...died, ...(record?.autoRemove ? [["destroy"] as const] : []))
   }
   leaveRunning(lock)
+  tellNeighbours(paths, record?.networks ?? [])
 }
 
 /** One that cannot be put in order (a process that does not die, say) is told, and keeps nobody from his own container. */

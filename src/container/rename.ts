@@ -2,6 +2,7 @@
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { recordEvents } from "./events.ts"
+import { tellNeighbours } from "./neighbours.ts"
 import { enterAgain } from "./new-container.ts"
 import { recover } from "./recover.ts"
 import {
@@ -40,6 +41,7 @@ export function renameContainer(paths: Paths, reference: string, name: string): 
         writeHead(paths, { ...head, name })
         releaseName(paths, head.name, id)
         recordEvents(paths, { ...head, name }, ["rename", { oldName: head.name }])
+        if (isUp) tellNeighbours(paths, running.networks ?? [])
       }
     } finally {
       if (lock) leaveRunning(lock)

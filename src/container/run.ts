@@ -5,6 +5,7 @@ import type { Paths } from "../paths.ts"
 import { hasOwnPids } from "./bring-up.ts"
 import { cleanUp } from "./clean-up.ts"
 import { writeContainerFiles } from "./files.ts"
+import { tellNeighbours } from "./neighbours.ts"
 import { enter } from "./new-container.ts"
 import { effectiveHostname, makeSpec } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
@@ -30,6 +31,7 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
       networks: live.places.map(({ endpoint }) => endpoint),
       names: request.names,
     })
+    tellNeighbours(paths, live.record.networks ?? [])
     const root = await newRoot(request, live.directory)
     live.root = root
     const spec = makeSpec(request, live.id, live.directory)

@@ -10,6 +10,7 @@ import type { Paths } from "../paths.ts"
 import { readJson, writeAtOnce } from "../state-file.ts"
 import { ensureNetwork, type FirewallNetwork, hasNfTables, removeNetwork as removeRules } from "./firewall/index.ts"
 import { describeLink, formatCidr, type LinkStep, linkMessage } from "./links.ts"
+import { withNetworksLocked } from "./lock.ts"
 import {
   addressOf,
   cidrOf,
@@ -19,7 +20,6 @@ import {
   type Network,
   settleSubnet,
   subnetsOf,
-  withNetworksLocked,
 } from "./network.ts"
 import { defaultMtu, type Link, linkNamed, routes } from "./read.ts"
 

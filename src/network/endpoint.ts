@@ -119,8 +119,10 @@ export function takePlace(
       hint: "toybox network create --ipv6 makes one that has",
     })
   const followed = subnet6 === null ? "" : sixthOf(cidrOf(subnet6), subnet, ip)
-  const ip6 =
-    subnet6 === null ? null : take(paths, network, wish.ip6 ?? (followed === "" ? null : followed), true, id, others)
+  const directory = leasesOf(paths, network)
+  // The address of an ended container may not be given back wholly yet.
+  const follows = wish.ip6 === null && followed !== "" && takeAddress(directory, addressOf(followed), id)
+  const ip6 = subnet6 === null ? null : follows ? addressOf(followed) : take(paths, network, wish.ip6, true, id, others)
   return {
     network: network.name,
     networkId: network.id,

@@ -72,7 +72,7 @@ export function leavePlaces(
   places: readonly { networkId: string; ip: string; ip6?: string }[],
 ): void {
   for (const { networkId, ip, ip6 } of places) {
-    for (const text of ip6 === undefined ? [ip] : [ip, ip6]) {
+    for (const text of ip6 === undefined ? [ip] : [ip6, ip]) {
       const address = parseIp(text)
       if (address) releaseAddress(`${networks}/${networkId}`, address, id)
     }

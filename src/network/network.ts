@@ -2,14 +2,15 @@
 
 import { callResult, scratch } from "../../ffi/call.ts"
 import { NETLINK_ROUTE } from "../../ffi/constants/netlink.ts"
-import { exists, listDir, mkdir, unlink } from "../../ffi/fs.ts"
+import { exists, listDir, unlink } from "../../ffi/fs.ts"
 import { closeNetlink, openNetlink } from "../../ffi/netlink/socket.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
-import { type FileLock, readJson, releaseLock, tryLockFile, writeDurably } from "../state-file.ts"
+import { readJson, writeDurably } from "../state-file.ts"
 import { DEFAULT_NETWORK } from "./default.ts"
 import { formatIp, parseIp } from "./ip.ts"
 import { type Cidr, formatCidr } from "./links.ts"
+import { withNetworksLocked } from "./lock.ts"
 import { routes } from "./read.ts"
 import { addressAt, freeSubnet, offsetIn, overlap } from "./subnets.ts"
 
@@ -46,7 +47,6 @@ export type NetworkWish = Partial<Omit<Network, "name" | "id" | "created" | "bri
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}$/
 const RESERVED = ["none", "host", "default", "private"]
-const PATIENCE = 20_000
 
 const pathOf = (paths: Paths, name: string) => `${paths.networks}/${name}.json`
 
@@ -101,23 +101,6 @@ export function networkNamed(paths: Paths, reference: string): Network {
   throw new ToyboxError(`there is no network "${reference}"`, {
     hint: `toybox network create ${reference} makes one; toybox network ls lists them`,
   })
-}
-
-/** Has one process at a time change networks. */
-export function withNetworksLocked<T>(paths: Paths, action: () => T): T {
-  for (const path of [paths.networks, paths.networkRun]) mkdir(path, 0o700)
-  const deadline = Date.now() + PATIENCE
-  const tryLock = () => tryLockFile(`${paths.networkRun}/lock`)
-  let lock: FileLock | null
-  for (lock = tryLock(); lock === null; lock = tryLock()) {
-    if (Date.now() > deadline) throw new ToyboxError("another toybox has been changing networks for 20 s")
-    Bun.sleepSync(2)
-  }
-  try {
-    return action()
-  } finally {
-    releaseLock(lock)
-  }
 }
 
 function randomBytes(size: number): Uint8Array {

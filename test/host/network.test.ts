@@ -149,19 +149,80 @@ test("a namespace that is there can be had by its path", async () => {
   ).toContain("172.17.5.2/24")
 }, 60_000)
 
-test("what is asked of no network is told", async () => {
-  expect(run("run", "--rm", "--net", "nowhere", "base", "true")).rejects.toThrow('there is no network "nowhere"')
-  expect(run("run", "--rm", "--net", "none", "--ip", "10.0.0.1", "base", "true")).rejects.toThrow(
-    "--ip needs a network",
-  )
-}, 60_000)
-
 test("--explain shows the lines of ip and nft, and makes nothing", async () => {
-  const before = await sh(host, "ip -o link; nft list ruleset")
+  const before = await sh(host, "ip -o link show type bridge; nft list ruleset")
   const text = await run("run", "--explain", "--rm", "base", "true")
   expect(text).toContain("type bridge\n")
   expect(text).toMatch(/ip link add veth\w+ mtu 1500 master tb-\w+ up type veth peer name eth0 .* netns \$PID/)
   expect(text).toContain("nsenter -t $PID -n ip route add default via 172.18.0.1 dev eth0")
   expect(text).toContain("nft add element inet toybox masquerade4 '{ 172.18.0.0/16 }'")
-  expect(await sh(host, "ip -o link; nft list ruleset")).toBe(before)
+  expect(await sh(host, "ip -o link show type bridge; nft list ruleset")).toBe(before)
+}, 60_000)
+
+test("networks that are made: names for neighbours, kept apart from others, gone with all that was theirs", async () => {
+  const made = await run(
+    "network",
+    "create",
+    "--subnet=10.61.0.0/24",
+    "--ip-range=10.61.0.128/25",
+    "--label",
+    "of=test",
+    "blue",
+  )
+  expect(made).toMatch(/^[0-9a-f]{64}\n$/)
+  await run("network", "create", "--internal", "dark")
+  expect(run("network", "create", "blue")).rejects.toThrow('there is a network "blue" already')
+  expect(run("network", "create", "--subnet", "10.61.0.0/16", "red")).rejects.toThrow("overlaps the network blue")
+  expect(run("network", "create", "--subnet", "172.17.0.0/16", "red")).rejects.toThrow(
+    "overlaps the route to 172.17.5.0/24",
+  )
+  await run("run", "-d", "--name=db", "--net=blue", "--net-alias=store", "base", "sleep", "1000")
+  await run("run", "-d", "--name=app", "--net=blue", "--net=dark", "base", "sleep", "1000")
+  const hosts = (name: string) => run("exec", name, "cat", "/etc/hosts")
+  expect(await hosts("app")).toMatch(/^10\.61\.0\.128\tdb store [0-9a-f]{12}$/m)
+  expect(await hosts("db")).toMatch(/^10\.61\.0\.129\tapp [0-9a-f]{12}$/m)
+  expect(await run("exec", "app", "ip", "-o", "-4", "address")).toMatch(
+    /eth0 .*10\.61\.0\.129[\s\S]*eth1 .*172\.19\.0\.2/,
+  )
+  expect(await run("exec", "db", "nc", "172.17.5.2", "80")).toBe("172.17.5.1")
+  await run("rename", "app", "front")
+  expect(await hosts("db")).toContain("\tfront ")
+  const [{ Containers, IPAM, Labels }] = JSON.parse(await run("network", "inspect", "blue"))
+  expect(IPAM.Config[0]).toEqual({ Subnet: "10.61.0.0/24", Gateway: "10.61.0.1", IPRange: "10.61.0.128/25" })
+  expect(Labels).toEqual({ of: "test" })
+  expect(
+    Object.values(Containers)
+      .map((one) => (one as { Name: string }).Name)
+      .sort(),
+  ).toEqual(["db", "front"])
+  expect((await run("network", "ls", "--filter", "label=of=test", "-q", "--no-trunc")).trim()).toBe(made.trim())
+  expect(run("network", "rm", "blue")).rejects.toThrow(/in use by (db, front|front, db)/)
+  const alone = (...words: string[]) =>
+    run("run", "--rm", ...words, "base", "sh", "-c", "nc -w 2 172.17.5.2 80 || echo none")
+  expect(await alone("--net", "dark")).toContain("none")
+  expect(await run("run", "--rm", "base", "sh", "-c", "ping -c1 -W1 10.61.0.128 >/dev/null || echo none")).toBe(
+    "none\n",
+  )
+  await run("rm", "-f", "front")
+  expect(await hosts("db")).not.toContain("front")
+  await run("rm", "-f", "db")
+  await run("network", "rm", "blue", "dark")
+  expect(await run("network", "ls", "--json")).toContain('"name":"bridge"')
+  await run("network", "prune")
+  expect(await run("network", "ls", "-q")).toBe("")
+  expect((await json(host, "link")).map(({ ifname }) => ifname).sort()).toEqual(["lo", "out"])
+  expect(await sh(host, "nft list ruleset")).toBe("")
+  expect(
+    await sh(
+      host,
+      "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding /proc/sys/net/ipv6/conf/out/accept_ra",
+    ),
+  ).toBe("0\n0\n1\n")
+}, 90_000)
+
+test("what is asked of no network is told", async () => {
+  expect(run("run", "--rm", "--net", "nowhere", "base", "true")).rejects.toThrow('there is no network "nowhere"')
+  expect(run("run", "--rm", "--net", "none", "--ip", "10.0.0.1", "base", "true")).rejects.toThrow(
+    "--ip needs a network",
+  )
 }, 60_000)

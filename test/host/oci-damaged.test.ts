@@ -29,7 +29,7 @@ describe.skipIf(!isRoot)("an OCI container whose state is damaged", () => {
   function startDamaged(damage: (text: string) => string): number {
     const bundle = oci.bundle("a", { args: ["sleep", "600"], linux: { cgroupsPath: CGROUP } })
     expect(oci.run("run", "--detach", "-b", bundle, "a").exitCode).toBe(0)
-    const { pid } = oci.state("a")
+    const pid = Number(oci.state("a").pid)
     writeFileSync(stateFile(), damage(readFileSync(stateFile(), "utf8")))
     return pid
   }

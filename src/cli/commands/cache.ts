@@ -7,7 +7,8 @@ import { withoutUserinfo } from "../../image/fetch/address.ts"
 import { formatBytes } from "../../image/progress.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
-import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { actionOf, parseAction } from "../actions.ts"
+import type { ParsedArgv } from "../argv.ts"
 import { each } from "../each.ts"
 import { normalPath } from "../flags/path.ts"
 import { ago, shown, table } from "../table.ts"
@@ -71,23 +72,10 @@ function prune(paths: Paths, { rest }: ParsedArgv): number {
 }
 
 export async function cacheCommand(words: readonly string[]): Promise<number> {
-  // Options may come before and after the word that says what to do.
-  const first = parseArgv(words, CACHE_OPTIONS)
-  const second = parseArgv(first.rest.slice(1), CACHE_OPTIONS)
-  const argv: ParsedArgv = {
-    strings: new Map([...first.strings, ...second.strings]),
-    lists: first.lists,
-    booleans: new Map([...first.booleans, ...second.booleans]),
-    typed: first.typed,
-    rest: [...first.rest.slice(0, 1), ...second.rest],
-  }
+  const argv = parseAction(words, CACHE_OPTIONS)
   if (argv.booleans.get("help")) return (await import("../usage.ts")).printUsage("cache")
   const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)
-  const [action] = argv.rest
-  if (action !== "ls" && action !== "rm" && action !== "prune")
-    throw new UsageError(
-      action === undefined ? "cache needs ls, rm or prune" : `cache: "${action}" is not ls, rm or prune`,
-    )
+  const action = actionOf("cache", argv.rest, ["ls", "rm", "prune"])
   ensurePaths(paths)
   recoverAll(paths)
   if (action === "ls") return list(paths, argv)

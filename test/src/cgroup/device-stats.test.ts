@@ -40,7 +40,10 @@ test("v1: counters of each device, pages of each size, as runc prints them", () 
       { major: 8, op: "Total", value: 1 },
     ],
   })
-  expect(data.hugetlb).toEqual({ "2MB": { usage: 2097152, max: 4194304, failcnt: 5 }, "1GB": { failcnt: 0 } })
+  expect(data.hugetlb as unknown).toEqual({
+    "2MB": { usage: 2097152, max: 4194304, failcnt: 5 },
+    "1GB": { failcnt: 0 },
+  })
   expect(data.memory.usage).toMatchObject({ limit: 1024, failcnt: 3 })
 })
 

@@ -1,0 +1,74 @@
+/**
+ * Containers of a network that somebody has made know one another by name and alias: through their hosts(5) files, which are
+ * kept up to date in place, because the containers have them mounted.
+ */
+import { callResult } from "../../ffi/call.ts"
+import { O_WRONLY } from "../../ffi/constants/fcntl.ts"
+import { close, open, tryReadText, writeAll } from "../../ffi/fs.ts"
+import { DEFAULT_NETWORK } from "../network/default.ts"
+import type { Endpoint } from "../network/endpoint.ts"
+import { withNetworksLocked } from "../network/lock.ts"
+import type { Paths } from "../paths.ts"
+import { containerPath, type RunningRecord, readHead, readRunning, runningIds } from "./state.ts"
+
+const MARK = "# Neighbours in networks, kept up to date by toybox. Lines below this one do not last.\n"
+
+interface Member {
+  id: string
+  name: string
+  record: RunningRecord
+}
+
+const named = (record: RunningRecord | null): readonly Endpoint[] =>
+  (record?.networks ?? []).filter(({ network }) => network !== DEFAULT_NETWORK)
+
+/** The lines of one container's neighbours. */
+function linesFor({ id, record }: Member, members: readonly Member[]): string {
+  const lines = named(record).flatMap(({ networkId }) =>
+    members.flatMap((other) =>
+      other.id === id
+        ? []
+        : named(other.record)
+            .filter((endpoint) => endpoint.networkId === networkId)
+            .flatMap(({ ip, ip6, aliases = [] }) => {
+              const names = [...new Set([other.name, ...aliases, other.id.slice(0, 12)])].join(" ")
+              return [ip, ip6].flatMap((address) => (address === undefined ? [] : [`${address}\t${names}\n`]))
+            }),
+    ),
+  )
+  return lines.length === 0 ? "" : `${MARK}${lines.join("")}`
+}
+
+function rewrite(path: string, lines: string): void {
+  const text = tryReadText(path)
+  // Just being made, or removed.
+  if (text === null) return
+  const mark = text.indexOf(MARK)
+  const own = mark < 0 ? text : text.slice(0, mark)
+  const wanted = `${own}${own === "" || own.endsWith("\n") || lines === "" ? "" : "\n"}${lines}`
+  if (wanted === text) return
+  const bytes = new TextEncoder().encode(wanted)
+  const fd = open(path, O_WRONLY)
+  try {
+    writeAll(fd, bytes)
+    // Last, so that a reader meanwhile finds lines that were true a moment ago.
+    callResult("ftruncate", fd, bytes.length)
+  } finally {
+    close(fd)
+  }
+}
+
+/** After a container with these places has come, gone, or been renamed. Does nothing where all are in the default network. */
+export function tellNeighbours(paths: Paths, endpoints: readonly Endpoint[]): void {
+  const changed = new Set(endpoints.filter(({ network }) => network !== DEFAULT_NETWORK).map((one) => one.networkId))
+  if (changed.size === 0) return
+  withNetworksLocked(paths, () => {
+    const members = runningIds(paths).flatMap((id): Member[] => {
+      const record = readRunning(paths, id)
+      return record && named(record).length > 0 ? [{ id, name: readHead(paths, id)?.name ?? record.name, record }] : []
+    })
+    for (const member of members)
+      if (named(member.record).some(({ networkId }) => changed.has(networkId)))
+        rewrite(`${containerPath(paths, member.id)}/hosts`, linesFor(member, members))
+  })
+}
