@@ -133,10 +133,29 @@ function isTrue(text: string, field: string, value = "false"): boolean {
   throw new UsageError(`--mount: "${text}": ${field}=${value} is neither true nor false`)
 }
 
+/**
+ * The fields of a line of comma-separated values, as docker's --mount has it (RFC 4180): a field in quotes may have commas in
+ * it, and a quote is written twice there.
+ */
+function csvFields(text: string): string[] {
+  const fields: string[] = []
+  const field = /(?:"((?:[^"]|"")*)"|([^",]*))(,|$)/y
+  for (;;) {
+    const [, quoted, plain = "", end] = field.exec(text) ?? []
+    if (end === undefined) {
+      throw new UsageError(`--mount: '${text}': a quote is not closed, or is inside a field`, {
+        hint: `put the whole field in quotes: --mount 'type=bind,"source=/a,b",target=/c'`,
+      })
+    }
+    fields.push(quoted?.replaceAll('""', '"') ?? plain)
+    if (end === "") return fields
+  }
+}
+
 /** --mount type=bind|tmpfs,source=…,target=…[,readonly][,bind-propagation=…][,tmpfs-size=…][,tmpfs-mode=…]. */
 export function parseMount(text: string): Mount {
   const fields = new Map<string, string>()
-  for (const word of text.split(",")) {
+  for (const word of csvFields(text)) {
     const equals = word.indexOf("=")
     const key = equals < 0 ? word : word.slice(0, equals)
     fields.set(ALIASES[key] ?? key, equals < 0 ? "true" : word.slice(equals + 1))

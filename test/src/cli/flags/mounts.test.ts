@@ -10,6 +10,7 @@ cleanUpAfterAll()
 
 const dir = temporaryDirectory()
 mkdirSync(`${dir}/a:b`)
+mkdirSync(`${dir}/a,b`)
 const volume = (text: string) => parseVolume("-v", text)
 
 describe("-v", () => {
@@ -66,11 +67,17 @@ describe("--mount", () => {
       "type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=1777,readonly",
       { options: ["nosuid", "nodev", "noexec", "ro", "size=1048576", "mode=1777"] },
     ],
+    [`type=bind,"source=${dir}/a,b",target=/x`, { source: `${dir}/a,b`, destination: "/x" }],
+    [`"source=${dir}","target=/x ""y""",ro`, { source: dir, destination: '/x "y"', options: ["rbind", "rro"] }],
   ])("%s", (text, expected) => {
     expect(parseMount(text)).toMatchObject(expected)
   })
 
   test.each([
+    [`"source=${dir},target=/x`, "a quote is not closed"],
+    [`source="${dir}",target=/x`, "inside a field"],
+    [`"source=${dir}"x,target=/x`, "inside a field"],
+    [`source=${dir},,target=/x`, 'unknown field ""'],
     ["", "no target"],
     ["target=/x", "no source"],
     [`source=${dir}`, "no target"],
