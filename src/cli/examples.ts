@@ -37,6 +37,8 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "toybox network create --subnet 10.20.0.0/24 backend",
     "toybox network ls",
     "toybox network inspect backend",
+    "toybox network connect backend web",
+    "toybox network disconnect backend web",
     "toybox network rm backend",
   ],
   pull: ["toybox pull registry.example/team/app:1"],

@@ -142,8 +142,13 @@ export const COMMANDS: Record<string, CommandDef> = {
   network: defineCommand({
     meta: { name: "network", description: "Make, list, show or remove networks of containers" },
     args: args(NETWORK_OPTIONS, {
-      action: { type: "positional", required: true, description: "create, ls, inspect, rm or prune" },
+      action: {
+        type: "positional",
+        required: true,
+        description: "create, ls, inspect, rm, prune, connect or disconnect",
+      },
       network: { type: "positional", required: false, description: "Name, or beginning of the id" },
+      container: { type: "positional", required: false, description: "connect, disconnect: name or id" },
     }),
   }),
   pull: defineCommand({

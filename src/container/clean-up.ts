@@ -7,7 +7,7 @@ import type { Paths } from "../paths.ts"
 import type { Live } from "./bring-up.ts"
 import { recordEvents } from "./events.ts"
 import { tellNeighbours } from "./neighbours.ts"
-import { type ContainerResult, forget, leaveRunning, readHead, writeResult } from "./state.ts"
+import { type ContainerResult, forget, leaveRunning, readHead, readRunning, writeResult } from "./state.ts"
 
 function recordEnd(paths: Paths, { actor, outcome }: Live, result: ContainerResult | null): void {
   if (actor === null) return
@@ -37,7 +37,8 @@ export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null
     if (!live.ended) attempt(() => manager.kill())
     attempt(() => manager.remove())
   }
-  const { networks = [] } = live.record
+  // Not as toybox remembers it: it may have been connected to others since.
+  const networks = (live.record.networks && readRunning(paths, live.id)?.networks) ?? []
   if (networks.length > 0) attempt(() => leavePlaces(paths.networkRun, live.id, networks))
   if (live.root) close(live.root.fd)
   if (!result) attempt(() => forget(paths, live.id, readHead(paths, live.id)?.name ?? live.record.name))

@@ -1,6 +1,6 @@
 /** --explain: what a run would do to networks. Changes nothing. */
-import { describeBridge } from "../network/bridge.ts"
-import { describeEndpoint, type Endpoint } from "../network/endpoint.ts"
+import { DEFAULT_MTU, describeBridge } from "../network/bridge.ts"
+import { describeEndpoint, type Endpoint, leadingOut, type Place } from "../network/endpoint.ts"
 import { describeNetwork } from "../network/firewall/index.ts"
 import { formatIp } from "../network/ip.ts"
 import { formatMac } from "../network/links.ts"
@@ -34,23 +34,25 @@ export function explainNetworks(
   paths: Paths,
   id: string,
 ): { endpoints: Endpoint[]; lines: string[] } {
-  const places = request.networks.map((wish, position) => {
+  const places = request.networks.map((wish, position): Place => {
     const network = networkFor(paths, wish.network)
-    return { network, endpoint: shown(network, wish, position, id) }
+    return {
+      endpoint: shown(network, wish, position, id),
+      bridge: { network, index: 0, mtu: network.mtu ?? DEFAULT_MTU },
+    }
   })
+  const leading = leadingOut(places)
   return {
     endpoints: places.map(({ endpoint }) => endpoint),
     lines: [
       "# Networks that are not there yet",
-      ...places.flatMap(({ network }) => [
+      ...places.flatMap(({ bridge: { network } }) => [
         ...describeBridge(network),
         ...describeNetwork({ ...network, subnets: subnetsOf(network) }),
       ]),
       "",
       "# While the container's process ($PID) makes itself ready",
-      ...places.flatMap(({ network, endpoint }) =>
-        describeEndpoint(endpoint, { network, index: 0, mtu: network.mtu ?? 1500 }),
-      ),
+      ...places.flatMap((place) => describeEndpoint(place, place.endpoint === leading)),
       "",
     ],
   }

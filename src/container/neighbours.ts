@@ -13,6 +13,8 @@ import { containerPath, type RunningRecord, readHead, readRunning, runningIds } 
 
 const MARK = "# Neighbours in networks, kept up to date by toybox. Lines below this one do not last.\n"
 
+const NONE: ReadonlySet<string> = new Set()
+
 interface Member {
   id: string
   name: string
@@ -39,12 +41,16 @@ function linesFor({ id, record }: Member, members: readonly Member[]): string {
   return lines.length === 0 ? "" : `${MARK}${lines.join("")}`
 }
 
-function rewrite(path: string, lines: string): void {
+/** `gone`: addresses that the container itself does not have any more. */
+function rewrite(path: string, lines: string, gone: ReadonlySet<string>): void {
   const text = tryReadText(path)
   // Just being made, or removed.
   if (text === null) return
   const mark = text.indexOf(MARK)
-  const own = mark < 0 ? text : text.slice(0, mark)
+  const own = (mark < 0 ? text : text.slice(0, mark))
+    .split("\n")
+    .filter((line) => !gone.has(line.split("\t")[0] ?? ""))
+    .join("\n")
   const wanted = `${own}${own === "" || own.endsWith("\n") || lines === "" ? "" : "\n"}${lines}`
   if (wanted === text) return
   const bytes = new TextEncoder().encode(wanted)
@@ -58,17 +64,23 @@ function rewrite(path: string, lines: string): void {
   }
 }
 
-/** After a container with these places has come, gone, or been renamed. Does nothing where all are in the default network. */
-export function tellNeighbours(paths: Paths, endpoints: readonly Endpoint[]): void {
+/**
+ * After a container with these places has come, gone, or been renamed. Does nothing where all are in the default network.
+ * `left`: one that runs, and has left these places.
+ */
+export function tellNeighbours(paths: Paths, endpoints: readonly Endpoint[], left?: string): void {
   const changed = new Set(endpoints.filter(({ network }) => network !== DEFAULT_NETWORK).map((one) => one.networkId))
   if (changed.size === 0) return
+  const gone = new Set(endpoints.flatMap(({ ip, ip6 }) => (ip6 === undefined ? [ip] : [ip, ip6])))
   withNetworksLocked(paths, () => {
     const members = runningIds(paths).flatMap((id): Member[] => {
       const record = readRunning(paths, id)
-      return record && named(record).length > 0 ? [{ id, name: readHead(paths, id)?.name ?? record.name, record }] : []
+      return record && (named(record).length > 0 || id === left)
+        ? [{ id, name: readHead(paths, id)?.name ?? record.name, record }]
+        : []
     })
     for (const member of members)
-      if (named(member.record).some(({ networkId }) => changed.has(networkId)))
-        rewrite(`${containerPath(paths, member.id)}/hosts`, linesFor(member, members))
+      if (member.id === left || named(member.record).some(({ networkId }) => changed.has(networkId)))
+        rewrite(`${containerPath(paths, member.id)}/hosts`, linesFor(member, members), member.id === left ? gone : NONE)
   })
 }

@@ -5,13 +5,26 @@ import { poll } from "../../ffi/poll.ts"
 import { type Reports, readReports } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import { ensureBridge, NoBridges, withRoutes } from "../network/bridge.ts"
-import { connect, type Endpoint, newLinkName, type Place, takePlace } from "../network/endpoint.ts"
+import {
+  type Containers,
+  connect,
+  type Endpoint,
+  leadingOut,
+  newLinkName,
+  type Place,
+  takePlace,
+} from "../network/endpoint.ts"
 import { obtainNetwork } from "../network/network.ts"
 import type { Paths } from "../paths.ts"
 import { MOMENT_NETWORK } from "../plan/facts.ts"
 import type { FileLock } from "../state-file.ts"
 import type { ContainerRequest } from "./request.ts"
-import { type RunningRecord, readHead, readRunning, updateRunning } from "./state.ts"
+import { type RunningRecord, readRunning, updateRunning } from "./state.ts"
+
+/** Who else there is. */
+export const otherContainers = (paths: Paths): Containers => ({
+  runs: (id) => readRunning(paths, id) !== null,
+})
 
 const withoutNetwork = (error: NoBridges) =>
   notice(`${error.message}: the container has no network (--net none says so, --net host gives it the machine's)`)
@@ -25,17 +38,13 @@ export function takePlaces(
   paths: Paths,
   { id, record, lock }: { id: string; record: RunningRecord; lock: FileLock },
 ): Place[] {
-  const others = {
-    runs: (id: string) => readRunning(paths, id) !== null,
-    nameOf: (id: string) => readHead(paths, id)?.name ?? id.slice(0, 12),
-  }
   const endpoints: Endpoint[] = []
   record.networks = endpoints
   try {
     return withRoutes((socket) =>
       request.networks.map((wish, position): Place => {
         const bridge = ensureBridge(paths, obtainNetwork(paths, wish.network), socket, request.quiet)
-        const endpoint = takePlace(paths, bridge.network, wish, { id, position, others })
+        const endpoint = takePlace(paths, bridge.network, wish, { id, position, others: otherContainers(paths) })
         endpoints.push(endpoint)
         return { endpoint, bridge }
       }),
@@ -82,7 +91,7 @@ export function connectPlaces(
   if (pid === null) return
   for (const { endpoint } of places) endpoint.link = newLinkName()
   try {
-    withRoutes((socket) => connect(pid, places, socket))
+    withRoutes((socket) => connect(pid, places, leadingOut(places), socket))
   } catch (error) {
     if (!(error instanceof NoBridges) || !request.networks.every(({ byDefault }) => byDefault)) throw error
     if (!request.quiet) withoutNetwork(error)

@@ -1,8 +1,7 @@
 /** Containers that are made before they are started, or started again. */
-import { close, readText, tryReadText, unlink } from "../../ffi/fs.ts"
+import { close, readText, unlink } from "../../ffi/fs.ts"
 import { detectCgroups } from "../cgroup/detect.ts"
 import { ToyboxError } from "../errors.ts"
-import { parseJson } from "../oci/decode.ts"
 import type { Rlimit } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import type { NamespaceMode } from "../spec/request.ts"
@@ -27,7 +26,7 @@ import {
   resolveId,
   resultPath,
 } from "./state.ts"
-import type { StoredRequest } from "./stored-request.ts"
+import { readStored } from "./stored-request.ts"
 
 const PATIENCE = 10_000
 
@@ -55,14 +54,7 @@ const modeOf = (paths: Paths, mode: NamespaceMode): NamespaceMode =>
 
 /** With what a container was made, and what this machine is now. Throws ToyboxError where that is damaged. */
 function requestOf(paths: Paths, { id, name, detached }: ContainerHead): ContainerRequest {
-  const text = tryReadText(`${containerPath(paths, id)}/config.json`)
-  let stored: StoredRequest
-  try {
-    stored = (parseJson(text ?? "") as { request: StoredRequest }).request
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    throw new ToyboxError(`what container ${name} was made with is damaged or gone`, { hint: `toybox rm ${name}` })
-  }
+  const stored = readStored(paths, id, name)
   const { process } = stored
   const mountinfo = readText("/proc/self/mountinfo")
   const namespaces = Object.entries(process.namespaces).map(([type, mode]) => [type, modeOf(paths, mode)])

@@ -1,4 +1,8 @@
 /** What a container can be started again with: its request, as config.json keeps it. */
+import { tryReadText } from "../../ffi/fs.ts"
+import { ToyboxError } from "../errors.ts"
+import { parseJson } from "../oci/decode.ts"
+import type { Paths } from "../paths.ts"
 import type { ContainerRequest } from "./request.ts"
 
 /** Without what is of the machine's and of the moment. */
@@ -26,4 +30,14 @@ export function storedRequest(request: ContainerRequest): StoredRequest {
   const { init, detachKeys, stopSignal, cgroupParent, requested, process, commandLine } = request
   const what = { image, lower, below, name, names, networks, autoRemove, interactive, init }
   return { ...what, detachKeys, stopSignal, cgroupParent, requested, process, commandLine }
+}
+
+/** What config.json keeps of a container that people call `name`. Throws ToyboxError where that is damaged. */
+export function readStored(paths: Paths, id: string, name: string): StoredRequest {
+  try {
+    return (parseJson(tryReadText(`${paths.containers}/${id}/config.json`) ?? "") as { request: StoredRequest }).request
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    throw new ToyboxError(`what container ${name} was made with is damaged or gone`, { hint: `toybox rm ${name}` })
+  }
 }

@@ -31,7 +31,8 @@ export interface Bridge {
   mtu: number
 }
 
-const DEFAULT_MTU = 1500
+/** In bytes, where no default route tells: Ethernet's. */
+export const DEFAULT_MTU = 1500
 const OURS = "toybox network "
 
 const aliasOf = ({ id }: Network) => `${OURS}${id}`

@@ -40,10 +40,9 @@ export interface Place {
   bridge: Bridge
 }
 
-/** Whether a container runs; `nameOf` is what people call it. */
+/** Whether a container runs. */
 export interface Containers {
   runs(id: string): boolean
-  nameOf(id: string): string
 }
 
 function poolOf({ range }: Network, subnet: Cidr, gateway: Uint8Array): Pool {
@@ -160,29 +159,36 @@ export function outsideSteps({ link, mac, interface: name }: Endpoint, bridge: B
   ]
 }
 
-/** What is done in the container: addresses, and the ways out, which only the first of several networks gives. */
-export function insideSteps(endpoint: Endpoint, index: number, internal: boolean): LinkStep[] {
+/** What is done in the container: addresses, and where it `leads` out, the default routes. */
+export function insideSteps(endpoint: Endpoint, index: number, leads: boolean): LinkStep[] {
   const link = { name: endpoint.interface, index }
-  const { ip, prefix, gateway, ip6, prefix6, gateway6 } = endpoint
+  const { ip, prefix, ip6, prefix6 } = endpoint
   const address = (text: string, length: number): LinkStep => ({
     kind: "address",
     link,
     address: { ip: addressOf(text), prefix: length },
   })
-  const way = (text: string): LinkStep => ({ kind: "default-route", link, gateway: addressOf(text) })
-  const leads = endpoint.interface === "eth0" && !internal
   return [
     { kind: "up", name: endpoint.interface },
     address(ip, prefix),
     ...(ip6 !== undefined && prefix6 !== undefined ? [address(ip6, prefix6)] : []),
-    ...(leads ? [way(gateway)] : []),
-    ...(leads && gateway6 !== undefined ? [way(gateway6)] : []),
+    ...(leads ? waysOut(endpoint, index) : []),
   ]
 }
 
+function waysOut({ interface: name, gateway, gateway6 }: Endpoint, index: number): LinkStep[] {
+  return [gateway, gateway6].flatMap((text): LinkStep[] =>
+    text === undefined ? [] : [{ kind: "default-route", link: { name, index }, gateway: addressOf(text) }],
+  )
+}
+
+/** Which of the places of a container leads out: the first that is not internal. */
+export const leadingOut = (places: readonly Place[]): Endpoint | undefined =>
+  places.find(({ bridge }) => !bridge.network.internal)?.endpoint
+
 /** The lines of ip(8) that connect a container. */
-export function describeEndpoint(endpoint: Endpoint, bridge: Bridge): string[] {
-  const inside = insideSteps(endpoint, 0, bridge.network.internal)
+export function describeEndpoint({ endpoint, bridge }: Place, leads: boolean): string[] {
+  const inside = insideSteps(endpoint, 0, leads)
   return [
     ...outsideSteps(endpoint, bridge, 0).map((step) => describeLink(step).replace("netns 0", "netns $PID")),
     ...inside.map((step) => `nsenter -t $PID -n ${describeLink(step)}`),
@@ -206,8 +212,16 @@ function inNetworkOf<T>(pid: number, use: (socket: NetlinkSocket) => T): T {
   }
 }
 
-/** Connects a process, which has a network namespace of its own, to its networks. Throws SyscallError, NoBridges. */
-export function connect(pid: number, places: readonly Place[], socket: NetlinkSocket): void {
+/**
+ * Connects a process, which has a network namespace of its own, to networks, of which one may lead out. Throws SyscallError,
+ * NoBridges.
+ */
+export function connect(
+  pid: number,
+  places: readonly Place[],
+  leading: Endpoint | undefined,
+  socket: NetlinkSocket,
+): void {
   try {
     request(socket, ...places.flatMap(({ endpoint, bridge }) => outsideSteps(endpoint, bridge, pid)).map(linkMessage))
   } catch (error) {
@@ -215,9 +229,26 @@ export function connect(pid: number, places: readonly Place[], socket: NetlinkSo
     throw new NoBridges("the kernel has no veth links (CONFIG_VETH)", { hint: "use --net none or --net host" })
   }
   inNetworkOf(pid, (inside) => {
-    const steps = places.flatMap(({ endpoint, bridge }) =>
-      insideSteps(endpoint, linkNamed(inside, endpoint.interface)?.index ?? 0, bridge.network.internal),
+    const steps = places.flatMap(({ endpoint }) =>
+      insideSteps(endpoint, linkNamed(inside, endpoint.interface)?.index ?? 0, endpoint === leading),
     )
     request(inside, ...steps.map(linkMessage))
+  })
+}
+
+/** Takes a process out of a network; `next` leads out from then on, where what did has gone. Throws SyscallError. */
+export function disconnect(pid: number, endpoint: Endpoint, next: Endpoint | undefined, socket: NetlinkSocket): void {
+  if (linkNamed(socket, endpoint.link)) request(socket, linkMessage({ kind: "delete", name: endpoint.link }))
+  if (!next) return
+  inNetworkOf(pid, (inside) => {
+    const steps = waysOut(next, linkNamed(inside, next.interface)?.index ?? 0)
+    for (const step of steps) {
+      try {
+        request(inside, linkMessage(step))
+      } catch (error) {
+        // It is the one that leads out already.
+        if (!isErrno(error, "EEXIST")) throw error
+      }
+    }
   })
 }

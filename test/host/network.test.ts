@@ -203,6 +203,22 @@ test("networks that are made: names for neighbours, kept apart from others, gone
   expect(await run("run", "--rm", "base", "sh", "-c", "ping -c1 -W1 10.61.0.128 >/dev/null || echo none")).toBe(
     "none\n",
   )
+  await run("network", "connect", "--alias", "vault", "dark", "db")
+  expect(await hosts("front")).toMatch(/^172\.19\.0\.3\tdb vault /m)
+  expect(await run("exec", "db", "ip", "-o", "-4", "address", "show", "eth1")).toContain("172.19.0.3/16")
+  expect(run("network", "connect", "dark", "db")).rejects.toThrow("db is in the network dark already")
+  await run("network", "disconnect", "blue", "db")
+  expect(await hosts("front")).not.toContain("10.61.0.128")
+  expect(await hosts("db")).not.toContain("10.61.0.")
+  expect(await run("exec", "db", "ip", "route")).toBe("172.19.0.0/16 dev eth1 scope link  src 172.19.0.3 \n")
+  expect(run("network", "disconnect", "blue", "db")).rejects.toThrow("db is not in the network blue")
+  await run("network", "connect", "blue", "db")
+  // There is a way out again.
+  expect(await run("exec", "db", "nc", "172.17.5.2", "80")).toBe("172.17.5.1")
+  // What was changed lasts.
+  await run("network", "disconnect", "dark", "db")
+  await run("restart", "-t", "0", "db")
+  expect(Object.keys(JSON.parse(await run("inspect", "db"))[0].NetworkSettings.Networks)).toEqual(["blue"])
   await run("rm", "-f", "front")
   expect(await hosts("db")).not.toContain("front")
   await run("rm", "-f", "db")

@@ -28,7 +28,11 @@ export const NETWORK_OPTIONS = {
     description: "create: mtu, enable_ip_masquerade or enable_icc, also by docker's long names",
   },
   label: { type: "string", repeated: true, valueHint: "KEY=VALUE", description: "create: label" },
-  force: { type: "boolean", alias: "f", description: "rm: what is not there is no error" },
+  ip: { type: "string", valueHint: "ADDRESS", description: "connect: IPv4 address in the network" },
+  ip6: { type: "string", valueHint: "ADDRESS", description: "connect: IPv6 address in the network" },
+  "mac-address": { type: "string", alias: "mac", valueHint: "MAC", description: "connect: link address" },
+  alias: { type: "string", repeated: true, valueHint: "NAME", description: "connect: further name in the network" },
+  force: { type: "boolean", alias: "f", description: "rm, disconnect: what is not there is no error" },
   quiet: { type: "boolean", alias: "q", description: "ls: ids only" },
   "no-trunc": { type: "boolean", description: "ls: full ids" },
   filter: {

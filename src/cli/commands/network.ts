@@ -1,4 +1,4 @@
-/** toybox network create, ls, inspect, rm, prune. */
+/** toybox network create, ls, inspect, rm, prune, connect, disconnect. */
 import { recoverAll } from "../../container/recover.ts"
 import { readHead, readRunning, runningIds } from "../../container/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
@@ -11,6 +11,7 @@ import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { actionOf, parseAction } from "../actions.ts"
 import type { ParsedArgv } from "../argv.ts"
 import { each } from "../each.ts"
+import { placesIn } from "../flags/networks.ts"
 import { table } from "../table.ts"
 import { NETWORK_OPTIONS } from "./network-options.ts"
 
@@ -231,12 +232,34 @@ function prune(paths: Paths, { rest, lists }: ParsedArgv): number {
   return 0
 }
 
-const ACTIONS = { create, ls: list, inspect, rm: remove, prune }
+function twoOf(action: string, [, network, container, more]: readonly string[]): [string, string] {
+  if (network === undefined || container === undefined || more !== undefined)
+    throw new UsageError(`network ${action} needs a network and a container`, {
+      hint: `toybox network ${action} NETWORK CONTAINER`,
+    })
+  return [network, container]
+}
+
+async function plug(paths: Paths, argv: ParsedArgv): Promise<number> {
+  const [network, container] = twoOf("connect", argv.rest)
+  const [wish] = placesIn(argv, [network], "alias")
+  if (wish) (await import("../../container/reconnect.ts")).connectContainer(paths, wish, container)
+  return 0
+}
+
+async function unplug(paths: Paths, { rest, booleans }: ParsedArgv): Promise<number> {
+  const [network, container] = twoOf("disconnect", rest)
+  const { disconnectContainer } = await import("../../container/reconnect.ts")
+  disconnectContainer(paths, network, container, booleans.get("force") ?? false)
+  return 0
+}
+
+const ACTIONS = { create, ls: list, inspect, rm: remove, prune, connect: plug, disconnect: unplug }
 
 export async function networkCommand(words: readonly string[]): Promise<number> {
   const argv = parseAction(words, NETWORK_OPTIONS)
   if (argv.booleans.get("help")) return (await import("../usage.ts")).printUsage("network")
-  const action = actionOf("network", argv.rest, ["create", "ls", "inspect", "rm", "prune"])
+  const action = actionOf("network", argv.rest, ["create", "ls", "inspect", "rm", "prune", "connect", "disconnect"])
   const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   recoverAll(paths)

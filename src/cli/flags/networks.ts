@@ -29,10 +29,9 @@ function macAddress(text: string | undefined): string | null {
 
 const HOST_NAME = /^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,61}[A-Za-z0-9_])?$/
 
-function aliasNames(argv: ParsedArgv): readonly string[] {
-  const names = argv.lists.get("network-alias") ?? []
-  for (const name of names)
-    if (!HOST_NAME.test(name)) throw new UsageError(`--network-alias: "${name}" is not a host name`)
+function aliasNames(argv: ParsedArgv, option: string): readonly string[] {
+  const names = argv.lists.get(option) ?? []
+  for (const name of names) if (!HOST_NAME.test(name)) throw new UsageError(`--${option}: "${name}" is not a host name`)
   return names
 }
 
@@ -50,17 +49,18 @@ function namespaceOf(text: string, running: (reference: string) => RunningContai
   return { mode: "path", path }
 }
 
-function wishes(argv: ParsedArgv, names: readonly string[]): EndpointWish[] {
+/** Places in these networks, as --ip, --ip6, --mac-address and the option of aliases ask for. Throws UsageError. */
+export function placesIn(argv: ParsedArgv, names: readonly string[], aliasOption: string): EndpointWish[] {
   const own = {
     ip: address(argv, "ip", 4),
     ip6: address(argv, "ip6", 16),
     mac: macAddress(argv.strings.get("mac-address")),
   }
-  const aliases = aliasNames(argv)
-  const given = ["ip", "ip6", "mac-address", "network-alias"].find((option) => argv.typed.has(option))
+  const aliases = aliasNames(argv, aliasOption)
+  const given = ["ip", "ip6", "mac-address", aliasOption].find((option) => argv.typed.has(option))
   if (given !== undefined && names.length === 0)
     throw new UsageError(`--${given} needs a network: it does not go with --net none, host or container:ID`)
-  if (given !== undefined && given !== "network-alias" && names.length > 1)
+  if (given !== undefined && given !== aliasOption && names.length > 1)
     throw new UsageError(`--${given} goes with one network, and there are ${names.length}: ${names.join(", ")}`)
   return names.map((network) => ({ network, ...own, aliases }))
 }
@@ -89,7 +89,7 @@ export function networkMode(
     throw new UsageError(
       `--net: "${unnamed}" is not known (use none, host, bridge, container:ID, ns:PATH or a network)`,
     )
-  const networks = wishes(argv, names)
+  const networks = placesIn(argv, names, "network-alias")
   return {
     mode: modes[0] ?? { mode: "private" },
     networks: given.length > 0 ? networks : networks.map((wish) => ({ ...wish, byDefault: true })),

@@ -1,0 +1,165 @@
+/** Networks of containers that are there already: `network connect` and `disconnect`. */
+import { O_RDWR } from "../../ffi/constants/fcntl.ts"
+import { close, open } from "../../ffi/fs.ts"
+import { ToyboxError } from "../errors.ts"
+import { ensureBridge, withRoutes } from "../network/bridge.ts"
+import type { EndpointWish } from "../network/default.ts"
+import { connect, disconnect, type Endpoint, newLinkName, takePlace } from "../network/endpoint.ts"
+import { leavePlaces } from "../network/leases.ts"
+import { findNetwork, type Network, networkNamed } from "../network/network.ts"
+import type { Paths } from "../paths.ts"
+import { tellNeighbours } from "./neighbours.ts"
+import { otherContainers } from "./network.ts"
+import { enterAgain } from "./new-container.ts"
+import { recover } from "./recover.ts"
+import {
+  isAlive,
+  leaveRunning,
+  NoSuchContainer,
+  type RunningRecord,
+  readRecord,
+  readRunning,
+  resolveId,
+  runningPath,
+  updateRunning,
+  writeRecord,
+} from "./state.ts"
+import { readStored } from "./stored-request.ts"
+
+const PATIENCE = 10_000
+
+/** Writes down in which networks a container is to be from its next start on. */
+function keepWishes(paths: Paths, id: string, change: (wishes: readonly EndpointWish[]) => EndpointWish[]): void {
+  const record = readRecord(paths, id)
+  if (record === null) throw new NoSuchContainer(id)
+  const stored = readStored(paths, id, record.name)
+  writeRecord(paths, record, { ...stored, networks: change(stored.networks) })
+}
+
+function keepEndpoints(paths: Paths, id: string, record: RunningRecord, networks: readonly Endpoint[]): void {
+  const path = runningPath(paths, id)
+  const fd = open(path, O_RDWR)
+  try {
+    updateRunning({ fd, path }, { ...record, networks })
+  } finally {
+    close(fd)
+  }
+}
+
+/** Does the one or the other, with nobody starting, ending or removing it meanwhile. Throws ToyboxError. */
+function withContainer(
+  paths: Paths,
+  reference: string,
+  { up, down }: { up: (id: string, record: RunningRecord) => void; down: (id: string) => void },
+): void {
+  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
+    recover(paths)
+    const id = resolveId(paths, reference)
+    const head = readRecord(paths, id)
+    const running = readRunning(paths, id)
+    // The record of one whose command runs is written by nobody else.
+    if (running && isAlive(running) && running.executed !== undefined) {
+      up(id, running)
+      return
+    }
+    const lock = head && !running ? enterAgain(paths, head)?.lock : undefined
+    if (lock) {
+      try {
+        down(id)
+      } finally {
+        leaveRunning(lock)
+      }
+      return
+    }
+    if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
+  }
+}
+
+/** Throws where a container has no network namespace of its own. */
+function checkOwn(paths: Paths, id: string, reference: string): void {
+  const namespace = readRecord(paths, id)?.spec.linux.namespaces.find(({ type }) => type === "network")
+  if (!namespace || namespace.path !== undefined)
+    throw new ToyboxError(`container ${reference} shares the network of ${namespace ? "another" : "the machine"}`)
+}
+
+const firstFree = (endpoints: readonly Endpoint[]): number => {
+  const taken = new Set(endpoints.map((endpoint) => endpoint.interface))
+  let position = 0
+  while (taken.has(`eth${position}`)) position++
+  return position
+}
+
+const isInternal = (paths: Paths, { network }: Endpoint) => findNetwork(paths, network)?.internal ?? false
+
+function plug(paths: Paths, network: Network, wish: EndpointWish, id: string, record: RunningRecord): void {
+  const { networks = [] } = record
+  withRoutes((socket) => {
+    const bridge = ensureBridge(paths, network, socket, false)
+    const taking = { id, position: firstFree(networks), others: otherContainers(paths) }
+    const endpoint = { ...takePlace(paths, bridge.network, wish, taking), link: newLinkName() }
+    const leads = !bridge.network.internal && networks.every((other) => isInternal(paths, other))
+    try {
+      connect(record.pid, [{ endpoint, bridge }], leads ? endpoint : undefined, socket)
+    } catch (error) {
+      leavePlaces(paths.networkRun, id, [endpoint])
+      throw error
+    }
+    keepEndpoints(paths, id, record, [...networks, endpoint])
+    tellNeighbours(paths, [endpoint])
+  })
+}
+
+/** Connects a container, which may run, to one more network. Throws ToyboxError. */
+export function connectContainer(paths: Paths, wish: EndpointWish, reference: string): void {
+  const network = networkNamed(paths, wish.network)
+  const named = { ...wish, network: network.name }
+  const keep = (id: string) => {
+    checkOwn(paths, id, reference)
+    keepWishes(paths, id, (wishes) => {
+      if (wishes.some((other) => other.network === network.name))
+        throw new ToyboxError(`container ${reference} is in the network ${network.name} already`)
+      return [...wishes, named]
+    })
+  }
+  withContainer(paths, reference, {
+    up: (id, record) => {
+      keep(id)
+      try {
+        plug(paths, network, named, id, record)
+      } catch (error) {
+        keepWishes(paths, id, (wishes) => wishes.filter((other) => other.network !== network.name))
+        throw error
+      }
+    },
+    down: keep,
+  })
+}
+
+/** Takes a container, which may run, out of a network. Throws ToyboxError where it is not in it, unless `force`. */
+export function disconnectContainer(paths: Paths, name: string, reference: string, force: boolean): void {
+  const network = networkNamed(paths, name)
+  const keep = (id: string) => {
+    keepWishes(paths, id, (wishes) => {
+      const left = wishes.filter((other) => other.network !== network.name)
+      if (left.length === wishes.length && !force)
+        throw new ToyboxError(`container ${reference} is not in the network ${network.name}`)
+      return left
+    })
+  }
+  withContainer(paths, reference, {
+    up: (id, record) => {
+      keep(id)
+      const { networks = [] } = record
+      const gone = networks.filter((endpoint) => endpoint.networkId === network.id)
+      const left = networks.filter((endpoint) => endpoint.networkId !== network.id)
+      const next = left.find((endpoint) => !isInternal(paths, endpoint))
+      withRoutes((socket) => {
+        for (const endpoint of gone) disconnect(record.pid, endpoint, next, socket)
+      })
+      keepEndpoints(paths, id, record, left)
+      leavePlaces(paths.networkRun, id, gone)
+      tellNeighbours(paths, gone, id)
+    },
+    down: keep,
+  })
+}
