@@ -21,7 +21,7 @@ interface Writer {
 }
 
 function writers(workspace: string, io: string, root: string): Writer[] {
-  const env = { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root" }
+  const env = { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", TOYBOX_NETWORK: "none" }
   const run = ["run", "-d", "--name", "writer", ...ROTATION, "-v", `${io}:/io`]
   const toybox = {
     name: "toybox",

@@ -31,7 +31,12 @@ function seededShuffle<T>(items: readonly T[], seed: number): T[] {
 }
 
 function environment(contender: Contender): Record<string, string> {
-  return { PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin", HOME: "/root", ...contender.env }
+  return {
+    PATH: process.env.PATH ?? "/usr/sbin:/usr/bin:/sbin:/bin",
+    HOME: "/root",
+    TOYBOX_NETWORK: "none",
+    ...contender.env,
+  }
 }
 
 /** Runs `contender` once; returns undefined when it exits with 0, and what it said otherwise. */

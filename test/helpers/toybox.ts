@@ -57,7 +57,7 @@ export function stateRoot(): string {
 }
 
 function environment(env: ToyboxOptions["env"]): Record<string, string> {
-  const merged = { ...process.env, TOYBOX_ROOT: stateRoot(), TOYBOX_NETWORK: "none", ...env }
+  const merged = { ...process.env, TOYBOX_ROOT: stateRoot(), ...env }
   return Object.fromEntries(Object.entries(merged).flatMap(([k, v]) => (v === undefined ? [] : [[k, v]])))
 }
 

@@ -6,6 +6,7 @@ import type { ArgDef } from "citty"
 import { EXAMPLES } from "../../src/cli/examples.ts"
 import { COMMANDS } from "../../src/cli/usage.ts"
 import { toyboxBinary } from "../helpers/binary.ts"
+import { makeNamespace, type Namespace } from "../helpers/network.ts"
 import { TestLayout, tarOf } from "../helpers/oci-layout.ts"
 import { skopeoCopy, startRegistry, type TestRegistry } from "../helpers/registry.ts"
 import { makeRoot } from "../helpers/root.ts"
@@ -39,16 +40,23 @@ test("toybox --help lists every command", async () => {
 
 describe.skipIf(!isRoot)("the examples", () => {
   let registry: TestRegistry
+  /** Plays the machine for what makes links and rules. */
+  let namespace: Namespace
   let env: Record<string, string>
   let directory: string
 
-  const shell = (line: string) => {
-    const { exitCode, stdout, stderr } = Bun.spawnSync(["bash", "-c", line], { env, cwd: directory, timeout: 60_000 })
+  const shell = (line: string, within: (...command: string[]) => string[] = (...command) => command) => {
+    const { exitCode, stdout, stderr } = Bun.spawnSync(within("bash", "-c", line), {
+      env,
+      cwd: directory,
+      timeout: 60_000,
+    })
     return { exitCode, stdout: stdout.toString(), stderr: stderr.toString() }
   }
 
   beforeAll(async () => {
     registry = await startRegistry()
+    namespace = await makeNamespace()
     directory = temporaryDirectory("examples")
     const [bin, state] = [temporaryDirectory("bin"), temporaryDirectory("state")]
     chmodSync(state, 0o700)
@@ -57,6 +65,7 @@ describe.skipIf(!isRoot)("the examples", () => {
     env = {
       PATH: `${bin}:${process.env.PATH}`,
       TOYBOX_ROOT: state,
+      TOYBOX_NETWORK: "none",
       HOME: nowhere,
       XDG_RUNTIME_DIR: nowhere,
       TOKEN: "x",
@@ -71,6 +80,7 @@ describe.skipIf(!isRoot)("the examples", () => {
 
   afterAll(async () => {
     shell("toybox rm --all --force")
+    await namespace.close()
     await registry.stop()
   })
 
@@ -81,7 +91,10 @@ describe.skipIf(!isRoot)("the examples", () => {
       expect(shell(`toybox ${made}`)).toMatchObject({ exitCode: 0 })
     expect(shell("toybox pause paused; toybox run --name job base sh -c 'exit 3'")).toMatchObject({ exitCode: 3 })
     for (const line of lines) {
-      const { exitCode, stderr } = shell(`set -o pipefail; ${line.replaceAll("registry.example", registry.host)}`)
+      const { exitCode, stderr } = shell(
+        `set -o pipefail; ${line.replaceAll("registry.example", registry.host)}`,
+        name === "network" ? namespace.within : undefined,
+      )
       expect({ line, exitCode, stderr: exitCode === 0 ? "" : stderr }).toEqual({ line, exitCode: 0, stderr: "" })
     }
     if (name === "load") expect(shell("toybox images -q").stdout).not.toBe("")

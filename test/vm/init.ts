@@ -67,7 +67,7 @@ export function initScript(options: InitOptions): string {
 /** `/vm/main`: the rest of the set-up in the final root, then the script, its exit code, and power off. */
 export function mainScript(options: InitOptions): string {
   return [
-    "export PATH=/bin:/sbin HOME=/root TERM=linux",
+    "export PATH=/bin:/sbin HOME=/root TERM=linux TOYBOX_NETWORK=none",
     "mkdir -p /tmp /run /var/lib /root /dev/pts /dev/shm /dev/mqueue /srv/root/bin",
     "chmod 1777 /tmp",
     "[ -e /bin/sh ] || /bin/busybox --install -s /bin",
