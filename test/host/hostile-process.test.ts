@@ -12,7 +12,7 @@ cleanUpAfterAll()
 
 const isRoot = process.getuid?.() === 0
 
-describe.skipIf(!isRoot)("/etc/passwd and /etc/group", () => {
+describe.skipIf(!isRoot)("/etc/passwd and /etc/group: CVE-2024-9676", () => {
   /** A root of which both are `make`'s. */
   function rootWith(make: (path: string) => void): string {
     const root = makeRoot()

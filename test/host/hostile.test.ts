@@ -104,7 +104,7 @@ describe.skipIf(!isRoot)("a link in the place of", () => {
     }
   })
 
-  test("/proc, /dev and /sys is refused, and the message says why", async () => {
+  test("/proc, /dev and /sys is refused, and the message says why: CVE-2023-27561, CVE-2026-41579, CVE-2026-47766", async () => {
     for (const path of ["/proc", "/dev", "/sys"]) {
       await planted(path, "/inner/dir", async () => {
         const { exitCode, stderr } = await sh("true", { image: root })
@@ -159,7 +159,7 @@ describe.skipIf(!isRoot)("a link in the place of", () => {
     }
   })
 
-  test("/dev/null does not change what hides paths", async () => {
+  test("/dev/null does not change what hides paths: CVE-2025-31133", async () => {
     await planted("/dev/null", join(victim, "null"), async () => {
       const { stdout } = await sh("cat /proc/keys /proc/timer_list; stat -c %t:%T /dev/null", { image: root })
       expect(stdout).toBe("1:3\n")

@@ -180,7 +180,7 @@ describe.skipIf(!isRoot)("/dev", () => {
 })
 
 describe.skipIf(!isRoot)("hidden and read-only", () => {
-  test("masked paths are empty, and stay so for root", async () => {
+  test("masked paths are empty, and stay so for root: GHSA-6fw5-f8r9-fgfm, GHSA-jq35-85cj-fj4p", async () => {
     expect(masked.length).toBeGreaterThan(2)
     for (const path of masked) {
       const script = isDirectory(path)

@@ -35,7 +35,7 @@ const ofRoot = (all: bigint) => ({ CapInh: 0n, CapPrm: all, CapEff: all, CapBnd:
 const without = (...names: Name[]) => mask(ELEVEN) & ~mask(names)
 
 describe.skipIf(!isRoot)("capabilities", () => {
-  test("of root are eleven; inheritable and ambient ones none", async () => {
+  test("of root are eleven; inheritable and ambient ones none: CVE-2022-29162, CVE-2022-27650", async () => {
     expect(await inContainer()).toEqual(ofRoot(mask(ELEVEN)))
     expect(await inContainer("--user", "0:5")).toEqual(ofRoot(mask(ELEVEN)))
   })

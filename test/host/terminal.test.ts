@@ -44,7 +44,7 @@ describe.skipIf(!isRoot || terminalUnavailable() !== undefined)("a container on 
     expect(await ownLeftovers()).toEqual([])
   })
 
-  test("-it: a terminal of its own, with job control, as its only terminal", async () => {
+  test("-it: a terminal of its own, with job control, as its only terminal: CVE-2017-5226", async () => {
     const shown = await show("-it", "base", "sh")
     await shown.waitFor("/ #")
     expect(shown.screen()).not.toMatch(/can't access tty|job control turned off/)

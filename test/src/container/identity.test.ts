@@ -69,7 +69,7 @@ describe("--user", () => {
 })
 
 describe("parsing", () => {
-  test("ids are exact", () => {
+  test("ids are exact: CVE-2024-40635, CVE-2026-30892", () => {
     expect(["0", "007", "2147483647"].map(parseId)).toEqual([0, 7, 2147483647])
     expect(["", "-0", "1_000", "2147483648", "00000000001", "٣", "1\n"].map(parseId)).toEqual(Array(7).fill(null))
   })

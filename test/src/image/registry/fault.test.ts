@@ -283,7 +283,7 @@ describe("who asks", () => {
     await expect(got(repository)).rejects.toThrow(why)
   })
 
-  test("is redirected by the token server: that is no token, and the password stays", async () => {
+  test("is redirected by the token server: that is no token, and the password stays: CVE-2020-15157", async () => {
     const thief = nastyServer(() => reply({ token: "t1" }))
     const tokens = tokenServer(() => ({ status: 302, headers: { location: thief.url.href } }))
     const { repository } = open(() => bearer(`http://127.0.0.1:${tokens.port}/token`), ALICE)
