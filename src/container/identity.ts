@@ -85,8 +85,11 @@ export function parseGroup(text: string): GroupEntry[] {
   })
 }
 
+// As docker and podman have it: what a file of the image names so must not decide over an id that was given.
+const isNumber = (text: string) => /^\d+$/.test(text)
+
 function findGroup(option: string, text: string, groups: readonly GroupEntry[]): number {
-  const gid = groups.find((group) => group.name === text)?.gid ?? parseId(text)
+  const gid = isNumber(text) ? parseId(text) : (groups.find((group) => group.name === text)?.gid ?? null)
   if (gid === null) {
     throw new UsageError(`${option}: the container has no group "${text}"`, {
       hint: "use a name of its /etc/group, or a number from 0 to 2147483647",
@@ -108,7 +111,7 @@ export function resolveUser(
   if (userText === "" || groupText === "")
     throw new UsageError(`--user: "${user}" is no user (use NAME, UID, NAME:GROUP or UID:GID)`)
   const numeric = parseId(userText)
-  const entry = passwd.find(({ name }) => name === userText) ?? passwd.find(({ uid }) => uid === numeric)
+  const entry = passwd.find(({ name, uid }) => (isNumber(userText) ? uid === numeric : name === userText))
   const uid = entry?.uid ?? numeric
   if (uid === null) {
     throw new UsageError(`--user: the container has no user "${userText}"`, {

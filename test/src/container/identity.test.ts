@@ -34,7 +34,10 @@ describe("--user", () => {
     ["4242", { uid: 4242, gid: 0, additionalGids: [], home: "/" }],
     ["4242:4343", { uid: 4242, gid: 4343, additionalGids: [], home: "/" }],
     ["2147483647", { uid: 2147483647, gid: 0, additionalGids: [], home: "/" }],
-    ["0:99", { uid: 0, gid: 98, additionalGids: [], home: "/root" }],
+    // A number is an id, whatever has it for a name.
+    ["0:99", { uid: 0, gid: 99, additionalGids: [], home: "/root" }],
+    ["12", { uid: 12, gid: 0, additionalGids: [], home: "/" }],
+    ["77", { uid: 77, gid: 78, additionalGids: [], home: "/twelve" }],
   ])("%s", (user, expected) => {
     expect(resolve(user) as object).toEqual(expected)
   })
