@@ -23,6 +23,7 @@ function dockerStatus({ status, exitCode, started, finished }: Summary): string 
   const since = started ? ` ${ago(started).replace(/ ago$/, "")}` : ""
   if (status === "running") return `Up${since}`
   if (status === "paused") return `Up${since} (Paused)`
+  if (status === "restarting") return `Restarting (${exitCode})${finished ? ` ${ago(finished)}` : ""}`
   if (status === "exited") return `Exited (${exitCode})${finished ? ` ${ago(finished)}` : ""}`
   return `${String(status).slice(0, 1).toUpperCase()}${String(status).slice(1)}`
 }

@@ -53,7 +53,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   rmi: ["toybox rmi alpine"],
   login: ['echo "$TOKEN" | toybox login -u me --password-stdin registry.example'],
   logout: ["toybox logout registry.example"],
-  generate: ["toybox generate systemd web > web.service", "toybox generate openrc --time 30 web > web"],
+  generate: [
+    "toybox generate systemd web > web.service",
+    "toybox generate systemd > toybox-boot.service",
+    "toybox generate openrc --time 30 web > web",
+  ],
   doctor: ["toybox doctor"],
   completion: ["source <(toybox completion bash)"],
   info: ["toybox info"],

@@ -7,7 +7,7 @@ export interface Filter {
   value: string
 }
 
-const STATUSES = ["created", "running", "paused", "exited"]
+const STATUSES = ["created", "running", "paused", "restarting", "exited"]
 
 const TESTS = {
   id: ({ id }: Summary, value: string) => id.startsWith(value),

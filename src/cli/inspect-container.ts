@@ -3,6 +3,7 @@
 import { isUp, summaryOf } from "../container/list.ts"
 import { logPath } from "../container/log-files.ts"
 import type { LogLimits } from "../container/log-limits.ts"
+import type { RestartPolicy } from "../container/restart-policy.ts"
 import { containerPath, readRecord, readResult, readRunning } from "../container/state.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Endpoint } from "../network/endpoint.ts"
@@ -19,6 +20,11 @@ const mountPoint = ({ type, source, destination, options }: Mount) => ({
   Source: type === "tmpfs" ? "" : source,
   Destination: destination,
   RW: !options.includes("ro") && !options.includes("rro"),
+})
+
+const restartPolicy = (policy: RestartPolicy | undefined) => ({
+  Name: policy?.name ?? "no",
+  MaximumRetryCount: policy?.name === "on-failure" ? (policy.most ?? 0) : 0,
 })
 
 const logConfig = (log: LogLimits | null | undefined) =>
@@ -70,6 +76,7 @@ export function inspectContainer(paths: Paths, id: string): object {
       Status: summary.status,
       Running: isUp(summary),
       Paused: summary.status === "paused",
+      Restarting: summary.status === "restarting",
       OOMKilled: summary.oomKilled ?? false,
       Pid: summary.pid ?? 0,
       ExitCode: summary.exitCode ?? 0,
@@ -79,11 +86,13 @@ export function inspectContainer(paths: Paths, id: string): object {
     },
     // Ours: what toybox why tells of.
     Result: summary.status === "exited" ? readResult(paths, id) : null,
+    RestartCount: readRunning(paths, id)?.restarts ?? readResult(paths, id)?.restarts ?? 0,
     Image: record.image,
     LogPath: detached?.log ? logPath(directory, 0) : "",
     Name: `/${record.name}`,
     HostConfig: {
       AutoRemove: record.autoRemove,
+      RestartPolicy: restartPolicy(detached?.restart),
       LogConfig: logConfig(detached?.log),
       Memory: memory?.limit ?? 0,
       CpuQuota: cpu?.quota ?? 0,

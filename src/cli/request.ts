@@ -53,7 +53,7 @@ export function workingDirectory(text: string | undefined): string {
 
 /** Options that need nothing of flags/rare.ts. */
 const COMMON = new Set(
-  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name replace detach rm cidfile result-fd checksum pull ca platform insecure quiet explain trace help root debug".split(
+  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name replace detach restart rm cidfile result-fd checksum pull ca platform insecure quiet explain trace help root debug".split(
     " ",
   ),
 )
@@ -119,6 +119,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
   const size = terminal ? (windowSize(1) ?? windowSize(0)) : null
   const parent = strings.get("cgroup-parent")
   const log = await readLog(argv)
+  const restart = strings.has("restart") ? (await import("./flags/restart.ts")).restartPolicy(argv) : {}
   // Last, because all that can be wrong otherwise should be told before gigabytes are fetched.
   const { image, lower, archive, fromStore } = await chooseRoot(argv, word, paths)
   return {
@@ -144,7 +145,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     mountinfo,
     requested,
     cidfile: strings.get("cidfile"),
-    detached: booleans.get("detach") ? { log } : null,
+    detached: booleans.get("detach") ? { log, ...restart } : null,
     quiet: booleans.get("quiet") ?? false,
     trace: booleans.get("trace") ?? false,
     process: {

@@ -208,10 +208,10 @@ export const COMMANDS: Record<string, CommandDef> = {
     }),
   }),
   generate: defineCommand({
-    meta: { name: "generate", description: "Print a service of the machine that runs a container" },
+    meta: { name: "generate", description: "Print a service of the machine that runs containers" },
     args: args(GENERATE_OPTIONS, {
       kind: { type: "positional", required: true, description: "systemd or openrc" },
-      container: { type: "positional", required: true, description: "Name or id of one made by toybox run" },
+      container: { type: "positional", required: false, description: "Name or id; none: all with a restart policy" },
     }),
   }),
   doctor: defineCommand({

@@ -19,9 +19,9 @@ function recordEnd(paths: Paths, { actor, outcome }: Live, result: ContainerResu
 
 /**
  * Ends all that is left of a container and gives back what it held; with a result it is kept. Every part is tried; the first
- * error is thrown.
+ * error is thrown. With `stays` it stays among the running ones: it is about to be started again.
  */
-export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null): void {
+export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null, stays = false): void {
   const errors: unknown[] = []
   const attempt = (part: () => void) => {
     try {
@@ -45,7 +45,7 @@ export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null
   else attempt(() => removeTree(overlayLayout(live.directory).work))
   // Before others may go on with it: what they do to it comes after.
   attempt(() => recordEnd(paths, live, result))
-  attempt(() => leaveRunning(live.lock))
+  if (!stays) attempt(() => leaveRunning(live.lock))
   attempt(() => tellNeighbours(paths, networks))
   if (errors.length > 0) throw errors[0]
 }

@@ -1,21 +1,56 @@
 /** The end of a detached container, as its supervisor sees it. */
 
+import { SIGKILL } from "../../ffi/constants/signal.ts"
 import { unlink } from "../../ffi/fs.ts"
 import type { WaitStatus } from "../../ffi/signal.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import type { Paths } from "../paths.ts"
+import { readAsked } from "./asked.ts"
 import { attachPath } from "./attach-protocol.ts"
 import { cleanUp } from "./clean-up.ts"
+import { backOff, restartsAfter } from "./restart-policy.ts"
 import { describeEnding, resultOf } from "./result.ts"
-import { containerPath, readHead, readRunning, runningPath } from "./state.ts"
+import {
+  type ContainerHead,
+  containerPath,
+  type RunningRecord,
+  readHead,
+  readRunning,
+  runningPath,
+  updateRunning,
+} from "./state.ts"
 
-/** Records how it ended and gives back what it held, or removes it (--rm); returns the exit code. */
-export function finish(paths: Paths, id: string, lockFd: number, status: WaitStatus): number {
+/** Whether its policy starts it again; then after how many milliseconds, else null. */
+function restartIn(
+  paths: Paths,
+  { id, detached, stopSignal }: ContainerHead,
+  { started, executed, restarts = 0, backOff: before }: RunningRecord,
+  exitCode: number,
+): number | null {
+  const policy = detached?.restart
+  if (policy === undefined) return null
+  const told = readAsked(paths, id, started)
+  const asked = told !== null && (told.command === "stop" || [SIGKILL, stopSignal].includes(told.signal))
+  if (!restartsAfter(policy, { exitCode, asked, restarts })) return null
+  return backOff(before, Date.now() - Date.parse(executed ?? started))
+}
+
+/**
+ * Records how it ended and gives back what it held, or removes it (--rm). Returns the exit code, and where it is to be started
+ * again, in how many milliseconds: it stays among the running ones then.
+ */
+export function finish(
+  paths: Paths,
+  id: string,
+  lockFd: number,
+  status: WaitStatus,
+): { exitCode: number; restartIn: number | null } {
   const record = readRunning(paths, id)
   if (record === null) throw new Error(`container ${id} has no record of its run`)
   const manager = record.cgroup ? openCgroup(record.cgroup) : null
   const ending = { status, reports: { failures: [] }, executed: true }
   const description = describeEnding(ending, manager)
+  const head = readHead(paths, id)
   const live = {
     id,
     directory: containerPath(paths, id),
@@ -27,11 +62,17 @@ export function finish(paths: Paths, id: string, lockFd: number, status: WaitSta
     places: [],
     manager,
     ended: false,
-    actor: readHead(paths, id),
+    actor: head,
     outcome: description,
   }
   const result = record.autoRemove ? null : resultOf(ending, record, manager, description)
   unlink(attachPath(paths, id))
-  cleanUp(paths, live, result)
-  return description.exitCode
+  const { exitCode } = description
+  const milliseconds = head && result ? restartIn(paths, head, record, exitCode) : null
+  cleanUp(paths, live, result, milliseconds !== null)
+  if (milliseconds !== null) {
+    const { cgroup: _, networks: __, executed: ___, ...kept } = record
+    updateRunning(live.lock, { ...kept, pid: 0, startTime: "", cgroup: null, restarting: true, backOff: milliseconds })
+  }
+  return { exitCode, restartIn: milliseconds }
 }

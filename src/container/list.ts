@@ -11,7 +11,7 @@ export interface Summary {
   command: string[]
   /** ISO 8601. */
   created: string
-  status: "created" | "running" | "paused" | "exited"
+  status: "created" | "running" | "paused" | "restarting" | "exited"
   pid?: number
   exitCode?: number
   oomKilled?: boolean
@@ -33,8 +33,15 @@ export function summaryOf(paths: Paths, id: string): Summary | null {
   const base = { id, name, image, command, created, labels }
   const running = readRunning(paths, id)
   if (running) {
-    const { pid, started } = running
-    return isAlive(running) ? { ...base, status: lifeOf(running), pid, started } : null
+    const { pid, started, restarting, restarts, removing } = running
+    if (removing) return null
+    if (restarting || (pid === 0 && restarts)) {
+      const { exitCode = 0, finished } = readResult(paths, id) ?? {}
+      return { ...base, status: "restarting", started, exitCode, ...(finished ? { finished } : {}) }
+    }
+    if (isAlive(running)) return { ...base, status: lifeOf(running), pid, started }
+    // About to be started; or ended, and its supervisor has not come to say so yet.
+    return { ...base, status: pid === 0 ? "created" : "running", ...(pid === 0 ? {} : { pid }), started }
   }
   const result = readResult(paths, id)
   if (!result) return record.unstarted ? { ...base, status: "created" } : null
@@ -43,8 +50,8 @@ export function summaryOf(paths: Paths, id: string): Summary | null {
   return { ...base, status: "exited", exitCode, oomKilled, ...times, ...(error ? { error } : {}) }
 }
 
-/** It runs, be it paused. */
-export const isUp = ({ status }: Summary): boolean => status === "running" || status === "paused"
+/** It runs, be it paused or about to be started again. */
+export const isUp = ({ status }: Summary): boolean => ["running", "paused", "restarting"].includes(status)
 
 /** Those that run, or with `all` every one; the newest first. Puts in order what killed runs have left. */
 export function listContainers(paths: Paths, all: boolean): Summary[] {

@@ -1,4 +1,5 @@
 /** What a container of its own supervisor has besides those of the foreground. */
+import type { RestartPolicy } from "./restart-policy.ts"
 
 /** Where output is kept: bytes of a file, and how many files. */
 export interface LogLimits {
@@ -10,4 +11,6 @@ export interface LogLimits {
 export interface Detached {
   /** Null: nothing is kept. */
   log: LogLimits | null
+  /** Not given: it is not started again. */
+  restart?: RestartPolicy
 }

@@ -1,6 +1,7 @@
 /** A container's place among the others: its id, name, directory and lock. */
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
+import type { FileLock } from "../state-file.ts"
 import type { Live } from "./bring-up.ts"
 import { proposeName } from "./names.ts"
 import type { ContainerRequest } from "./request.ts"
@@ -23,13 +24,22 @@ const proposal = (attempt: number) =>
 
 const fresh = { places: [], recorded: false, root: null, manager: null, ended: false, actor: null, outcome: null }
 
+const recordAgain = ({ name, autoRemove }: ContainerHead): RunningRecord => {
+  const started = new Date().toISOString()
+  return { pid: 0, startTime: "", started, autoRemove, name, cgroup: null }
+}
+
+/** One that is there already, and entered among those that run. */
+export function liveAgain(paths: Paths, head: ContainerHead, lock: FileLock): Live {
+  const { id } = head
+  const record = recordAgain(head)
+  return { ...fresh, recorded: true, id, directory: containerPath(paths, id), lock, record, head, actor: head }
+}
+
 /** Enters one that is there already among those that run; null where it is among them. */
 export function enterAgain(paths: Paths, head: ContainerHead): Live | null {
-  const { id, name, autoRemove } = head
-  const started = new Date().toISOString()
-  const record: RunningRecord = { pid: 0, startTime: "", started, autoRemove, name, cgroup: null }
-  const lock = enterRunning(paths, id, record)
-  return lock && { ...fresh, recorded: true, id, directory: containerPath(paths, id), lock, record, head, actor: head }
+  const lock = enterRunning(paths, head.id, recordAgain(head))
+  return lock && liveAgain(paths, head, lock)
 }
 
 /** Enters a new container among those that run. Throws where its name is taken. */

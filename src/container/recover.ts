@@ -59,7 +59,7 @@ function recoverOne(paths: Paths, id: string): void {
   }
   if (head) {
     const code = String(readResult(paths, id)?.exitCode ?? 137)
-    const died = record?.removing || head.unstarted ? [] : [["die", { exitCode: code }] as const]
+    const died = record?.removing || record?.restarting || head.unstarted ? [] : [["die", { exitCode: code }] as const]
     recordEvents(paths, head, ...died, ...(record?.autoRemove ? [["destroy"] as const] : []))
   }
   leaveRunning(lock)

@@ -18,6 +18,7 @@ import {
   readRunning,
   resolveId,
 } from "./state.ts"
+import { endRestarting } from "./stop.ts"
 
 const PATIENCE = 10_000
 
@@ -27,7 +28,8 @@ function end(paths: Paths, id: string): void {
   for (;;) {
     const running = readRunning(paths, id)
     if (!running) return
-    if (running.cgroup) openCgroup(running.cgroup).kill()
+    if (running.restarting) endRestarting(running)
+    else if (running.cgroup) openCgroup(running.cgroup).kill()
     else if (isAlive(running)) kill(running.pid, SIGKILL)
     if (Date.now() > deadline) throw new ToyboxError(`container ${id.slice(0, 12)} does not end`)
     Bun.sleepSync(5)

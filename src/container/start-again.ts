@@ -53,7 +53,7 @@ const modeOf = (paths: Paths, mode: NamespaceMode): NamespaceMode =>
   mode.mode === "container" ? { ...mode, pid: findRunning(paths, mode.id).running.pid } : mode
 
 /** With what a container was made, and what this machine is now. Throws ToyboxError where that is damaged. */
-function requestOf(paths: Paths, { id, name, detached }: ContainerHead): ContainerRequest {
+export function requestOf(paths: Paths, { id, name, detached }: ContainerHead): ContainerRequest {
   const stored = readStored(paths, id, name)
   const { process } = stored
   const mountinfo = readText("/proc/self/mountinfo")
@@ -91,7 +91,8 @@ export async function startContainer(
     recover(paths)
     const id = resolveId(paths, reference)
     const running = readRunning(paths, id)
-    if (running && isAlive(running)) return false
+    // One that its policy starts again runs, as docker has it.
+    if (running && (isAlive(running) || running.restarting)) return false
     const head = readHead(paths, id)
     const live = head && enterAgain(paths, head)
     if (!live) {

@@ -32,6 +32,7 @@ import { stringifyExact } from "../oci/seccomp.ts"
 import type { Paths } from "../paths.ts"
 import { type FileLock, lockOpened, readJson, releaseLock } from "../state-file.ts"
 import type { Detached } from "./log-limits.ts"
+import type { RestartState } from "./restart-policy.ts"
 import type { StoredRequest } from "./stored-request.ts"
 
 /** containers/ID/container.json: what listings need, and so without the spec. */
@@ -71,6 +72,8 @@ export interface ContainerResult {
   /** The command's execve(2). */
   executed?: string
   finished: string
+  /** How often its policy had started it again. */
+  restarts?: number
   /** Milliseconds that it took to bring the root here before it was started: pull and unpack, which go together. */
   obtainedMs?: number
   /** The last signal to end that the toybox in the foreground passed on. */
@@ -79,7 +82,7 @@ export interface ContainerResult {
 }
 
 /** running/ID, while it lives. */
-export interface RunningRecord {
+export interface RunningRecord extends RestartState {
   /** The container's first process, 0 before there is one. */
   pid: number
   /** Field 22 of /proc/PID/stat: with the pid it names one process for ever. */

@@ -11,7 +11,7 @@ import type { Paths } from "../paths.ts"
 import { noteAsked } from "./asked.ts"
 import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
-import { isAlive, type RunningRecord, readHead, readResult, readRunning, resolveId } from "./state.ts"
+import { isAlive, type RunningRecord, readHead, readResult, readRunning, resolveId, startTime } from "./state.ts"
 import { unhandled } from "./supervise.ts"
 
 const ESRCH = -3
@@ -19,8 +19,11 @@ const ESRCH = -3
 const LOOK_EVERY = 50
 const PATIENCE = 10_000
 
-/** Waits until a container runs no more and is cleaned up; false after `milliseconds` (null: never). inotify(7), pidfd_open(2). */
-function waitEnd(paths: Paths, id: string, milliseconds: number | null): boolean {
+/**
+ * Waits until a container runs no more and is cleaned up; false after `milliseconds` (null: never), and where the run that was
+ * `started` then has ended, and its policy starts another. inotify(7), pidfd_open(2).
+ */
+function waitEnd(paths: Paths, id: string, milliseconds: number | null, started?: string): boolean {
   const deadline = milliseconds === null ? Number.POSITIVE_INFINITY : performance.now() + milliseconds
   const changes = call("inotify_init1", IN_CLOEXEC | IN_NONBLOCK)
   let pidFd = -1
@@ -29,6 +32,7 @@ function waitEnd(paths: Paths, id: string, milliseconds: number | null): boolean
     for (let dead = false; ; ) {
       const running = readRunning(paths, id)
       if (!running) return true
+      if (started !== undefined && isOther(running, started)) return false
       if (pidFd < 0 && !dead) pidFd = running.pid > 0 ? callResult("pidfd_open", running.pid, 0) : -1
       // Ended, or not there yet: who has it in hand may have been killed.
       if (dead || pidFd < 0) recover(paths)
@@ -45,6 +49,8 @@ function waitEnd(paths: Paths, id: string, milliseconds: number | null): boolean
   }
 }
 
+const isOther = (running: RunningRecord, started: string) => running.restarting || running.started !== started
+
 /** Signals the very process that the record means, even should it end meanwhile; false where it has: pidfd_send_signal(2). */
 function signal(running: RunningRecord, number: number): boolean {
   const pidFd = callResult("pidfd_open", running.pid, 0)
@@ -54,6 +60,20 @@ function signal(running: RunningRecord, number: number): boolean {
     const result = callResult("pidfd_send_signal", pidFd, number, null, 0)
     if (result < 0 && result !== ESRCH) throw failure("pidfd_send_signal", result, running.pid, number)
     return result === 0
+  } finally {
+    close(pidFd)
+  }
+}
+
+/** Ends the supervisor of a container that waits to be started again. */
+export function endRestarting({ supervisor }: RunningRecord): void {
+  if (!supervisor) return
+  const pidFd = callResult("pidfd_open", supervisor.pid, 0)
+  if (pidFd < 0) return
+  try {
+    if (startTime(supervisor.pid) !== supervisor.startTime) return
+    callResult("pidfd_send_signal", pidFd, SIGKILL, null, 0)
+    poll([{ fd: pidFd, events: POLLIN }], PATIENCE)
   } finally {
     close(pidFd)
   }
@@ -84,6 +104,13 @@ export function stopContainer(
 ): { unheeded: number; unhandled: boolean } | null {
   const { id, running } = find(paths, reference)
   if (!running) return null
+  if (running.restarting) {
+    noteAsked(paths, id, running, { command: "stop", signal: SIGKILL })
+    endRestarting(running)
+    recover(paths)
+    // It may have been about to start it.
+    return readRunning(paths, id) ? stopContainer(paths, reference, seconds, number) : null
+  }
   const manager = running.cgroup ? openCgroup(running.cgroup) : null
   const head = readHead(paths, id)
   const first = number ?? head?.stopSignal ?? SIGKILL
@@ -96,11 +123,12 @@ export function stopContainer(
   const stopped = () => {
     if (head) recordEvents(paths, head, ["stop"])
   }
-  if (waitEnd(paths, id, seconds * 1000)) {
+  if (waitEnd(paths, id, seconds * 1000, running.started)) {
     stopped()
     return null
   }
   const last = readRunning(paths, id)
+  if (last && isOther(last, running.started)) return stopContainer(paths, reference, seconds, number)
   if (last) noteAsked(paths, id, last, { ...asked, killedAfter: seconds })
   if (last?.cgroup) openCgroup(last.cgroup).kill()
   else if (last) signal(last, SIGKILL)

@@ -8,11 +8,20 @@ import { ensurePaths, pathsFor } from "../../paths.ts"
 import { readJson } from "../../state-file.ts"
 import { parseArgv } from "../argv.ts"
 import { parseRestart, type Service, serviceWords } from "../service/command.ts"
-import { openrcScript } from "../service/openrc.ts"
-import { systemdUnit } from "../service/systemd.ts"
+import { openrcBootScript, openrcScript } from "../service/openrc.ts"
+import { systemdBootUnit, systemdUnit } from "../service/systemd.ts"
 import { GENERATE_OPTIONS } from "./generate-options.ts"
 
-const KINDS: Readonly<Record<string, (service: Service) => string>> = { systemd: systemdUnit, openrc: openrcScript }
+interface Kind {
+  one: (service: Service) => string
+  /** For all that have a restart policy. */
+  boot: (executable: string, global: readonly string[]) => string
+}
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  systemd: { one: systemdUnit, boot: systemdBootUnit },
+  openrc: { one: openrcScript, boot: openrcBootScript },
+}
 
 const DEFAULT_SECONDS = "10"
 
@@ -23,14 +32,21 @@ export async function generateCommand(words: readonly string[]): Promise<number>
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("generate")
   const [reference, ...more] = rest
   const generate = isKind ? KINDS[kind] : undefined
-  if (generate === undefined || reference === undefined || more.length > 0)
-    throw new UsageError("generate needs what to make, and a container", {
-      hint: "toybox generate systemd NAME, or toybox generate openrc NAME",
+  if (generate === undefined || more.length > 0)
+    throw new UsageError("generate needs what to make, and a container or none", {
+      hint: "toybox generate systemd|openrc NAME; without NAME for all that have a restart policy",
     })
   const time = strings.get("time") ?? DEFAULT_SECONDS
   if (!/^\d{1,6}$/.test(time)) throw new UsageError(`--time: "${time}" is no number of seconds`)
   const root = strings.get("root") ?? process.env.TOYBOX_ROOT
   const paths = pathsFor(root)
+  const global = root === undefined ? [] : [`--root=${paths.state}`]
+  if (reference === undefined) {
+    const given = ["restart-policy", "time"].find((name) => strings.has(name))
+    if (given !== undefined) throw new UsageError(`--${given} needs a container`)
+    print([generate.boot(process.execPath, global).trimEnd()])
+    return 0
+  }
   ensurePaths(paths)
   recover(paths)
   const id = resolveId(paths, reference)
@@ -39,10 +55,10 @@ export async function generateCommand(words: readonly string[]): Promise<number>
   const line = config?.request.commandLine ?? null
   if (head === null || line === null)
     throw new ToyboxError(`how container ${reference} was made is not known`, { hint: "make it with toybox run" })
-  const text = generate({
+  const text = generate.one({
     name: head.name,
     executable: process.execPath,
-    global: root === undefined ? [] : [`--root=${paths.state}`],
+    global,
     run: serviceWords(line.words),
     directory: line.directory,
     stopSeconds: Number(time),

@@ -156,6 +156,11 @@ export const RUN_OPTIONS = {
   replace: { type: "boolean", description: "Remove the container that has the name of this one" },
   label: { type: "string", alias: "l", repeated: true, valueHint: "KEY=VALUE", description: "Label" },
   detach: { type: "boolean", alias: "d", description: "Run in the background, and print the id" },
+  restart: {
+    type: "string",
+    valueHint: "POLICY",
+    description: "With --detach: no, on-failure[:N], always or unless-stopped (default: no)",
+  },
   "log-driver": {
     type: "string",
     valueHint: "k8s-file|none",

@@ -11,6 +11,10 @@ export const CREATE_OPTIONS = made satisfies OptionDefinitions
 export const START_OPTIONS = {
   attach: { type: "boolean", alias: "a", description: "Stay with it: output, signals and exit code" },
   interactive: { type: "boolean", alias: "i", description: "Stay with it, and pass standard input on" },
+  boot: {
+    type: "boolean",
+    description: "After the machine was started: all containers whose --restart says so",
+  },
   "detach-keys": RUN_OPTIONS["detach-keys"],
   help: { type: "boolean", description: "Show this text" },
   ...GLOBAL_OPTIONS,

@@ -1,18 +1,20 @@
 /** toybox create, start, restart and rename. */
 import { call } from "../../../ffi/call.ts"
+import { readAsked } from "../../container/asked.ts"
 import { connectTo, stayWith } from "../../container/attach.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../../container/detach-keys.ts"
-import { DEFAULT_LOG } from "../../container/log-files.ts"
+import { listContainers } from "../../container/list.ts"
 import { renameContainer } from "../../container/rename.ts"
+import { startsAtBoot } from "../../container/restart-policy.ts"
 import { createContainer, startContainer } from "../../container/start-again.ts"
-import { readHead, resolveId } from "../../container/state.ts"
+import { readHead, readResult, resolveId } from "../../container/state.ts"
 import { stopContainer } from "../../container/stop.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type OptionDefinitions, type ParsedArgv, parseArgv } from "../argv.ts"
-import { eachContainer } from "../each.ts"
+import { each, eachContainer } from "../each.ts"
 import { obtainRequest } from "./run.ts"
 import { CREATE_OPTIONS, RESTART_OPTIONS, START_OPTIONS } from "./start-options.ts"
 import { announceStop, stopSeconds, stopSignal } from "./stop.ts"
@@ -35,8 +37,9 @@ export async function createCommand(words: readonly string[]): Promise<number> {
   if (argv.booleans.get("help")) return help("create")
   needRoot("create")
   call("umask", 0o022)
-  const request = await obtainRequest(words, argv, paths, signalFd)
-  print([createContainer({ ...request, detached: { log: DEFAULT_LOG } }, paths)])
+  // What it is made for is not the terminal of this command.
+  const detached = { ...argv, booleans: new Map([...argv.booleans, ["detach", true] as const]) }
+  print([createContainer(await obtainRequest(words, detached, paths, signalFd), paths)])
   return 0
 }
 
@@ -63,6 +66,7 @@ export async function startCommand(words: readonly string[]): Promise<number> {
   if (argv.booleans.get("help")) return help("start")
   needRoot("start")
   ensurePaths(paths)
+  if (argv.booleans.get("boot")) return startAtBoot(paths, argv)
   const [container, ...others] = argv.rest
   if (argv.booleans.get("attach") || argv.booleans.get("interactive")) {
     if (container === undefined || others.length > 0)
@@ -73,6 +77,29 @@ export async function startCommand(words: readonly string[]): Promise<number> {
     await startContainer(paths, reference)
     return reference
   })
+}
+
+/** Those that their policy starts with the machine; one that fails does not keep the others. */
+function startAtBoot(paths: Paths, { rest, booleans }: ParsedArgv): Promise<number> {
+  if (rest.length > 0 || booleans.get("attach") || booleans.get("interactive"))
+    throw new UsageError("start --boot takes no containers and no other options")
+  return each(
+    listContainers(paths, true)
+      .filter(({ id, status }) => status === "exited" && isForBoot(paths, id))
+      .map(({ name }) => name),
+    async (name) => {
+      await startContainer(paths, name)
+      print([name])
+    },
+  )
+}
+
+function isForBoot(paths: Paths, id: string): boolean {
+  const policy = readHead(paths, id)?.detached?.restart
+  const result = readResult(paths, id)
+  if (!policy || !result) return false
+  const asked = readAsked(paths, id, result.started)?.command === "stop"
+  return startsAtBoot(policy, { exitCode: result.exitCode, asked })
 }
 
 /** Stops a container, if it runs, and starts it again. */

@@ -1,7 +1,7 @@
 /** The command lines of a service that runs a container: made anew at each start, as it was made the first time. */
-import { UsageError } from "../../errors.ts"
 import { parseArgv } from "../argv.ts"
 import { RUN_OPTIONS } from "../commands/run-options.ts"
+import { parseRestartPolicy } from "../flags/restart.ts"
 
 export interface Service {
   name: string
@@ -48,20 +48,17 @@ export interface Restart {
   most: number | null
 }
 
-/** Reads docker's restart policies. Throws UsageError. */
+/** Reads docker's restart policies, for a service. Throws UsageError. */
 export function parseRestart(option: string, text: string): Restart {
-  const [, when = "", , most] = /^(no|on-failure|always|unless-stopped)(:(\d{1,6}))?$/.exec(text) ?? []
-  if (when === "" || (most !== undefined && when !== "on-failure"))
-    throw new UsageError(`${option}: "${text}" is no restart policy`, {
-      hint: "no, on-failure, on-failure:N, always or unless-stopped",
-    })
+  const policy = parseRestartPolicy(option, text)
+  if (policy === undefined) return { when: "no", most: null }
   // Who stops a service has stopped it.
-  const kind = when === "unless-stopped" ? "always" : (when as Restart["when"])
-  return { when: kind, most: most === undefined ? null : Number(most) }
+  return policy.name === "on-failure" ? { when: policy.name, most: policy.most } : { when: "always", most: null }
 }
 
 // What is the service's, or of one run only.
 const DROPPED = new Set([
+  "restart",
   "name",
   "rm",
   "detach",

@@ -4,6 +4,23 @@ import { shellWord } from "./quote.ts"
 
 const line = (words: readonly string[]) => words.map(shellWord).join(" ")
 
+/** The script that starts what has a restart policy with the machine. */
+export const openrcBootScript = (executable: string, global: readonly string[]): string => `#!/sbin/openrc-run
+# Made by: toybox generate openrc
+description="Containers with a restart policy (toybox)"
+
+depend() {
+	need localmount
+	after net firewall
+}
+
+start() {
+	ebegin "Starting containers"
+	${line([executable, "start", ...global, "--boot"])} >/dev/null
+	eend $?
+}
+`
+
 /** The text of a script for /etc/init.d. OpenRC has no restart policy for what is no daemon of its own. */
 export function openrcScript(service: Service): string {
   const { name, directory } = service

@@ -7,6 +7,30 @@ const GRACE = 20
 
 const line = (words: readonly string[]) => words.map(systemdWord).join(" ")
 
+/** The unit that starts what has a restart policy with the machine, and stops it with that, so that it ends in its own way. */
+export function systemdBootUnit(executable: string, global: readonly string[]): string {
+  const command = (...words: readonly string[]) => line([executable, ...words])
+  return [
+    "# Made by: toybox generate systemd",
+    "[Unit]",
+    "Description=Containers with a restart policy (toybox)",
+    "Wants=network-online.target",
+    "After=network-online.target local-fs.target",
+    "",
+    "[Service]",
+    "Type=oneshot",
+    "RemainAfterExit=yes",
+    // One that fails is told, and the others run.
+    `ExecStart=-${command("start", ...global, "--boot")}`,
+    // Their supervisors are not this unit's to kill.
+    "KillMode=none",
+    "",
+    "[Install]",
+    "WantedBy=multi-user.target",
+    "",
+  ].join("\n")
+}
+
 /** The text of a unit. Whoever reads it finds there what is run, and needs nothing else of toybox. */
 export function systemdUnit(service: Service): string {
   const { name, directory, stopSeconds, stopSignal, restart } = service

@@ -1,0 +1,35 @@
+/** What a supervisor does when its container has ended, and is to be started again. */
+import { poll } from "../../ffi/poll.ts"
+import type { Paths } from "../paths.ts"
+import { readAsked } from "./asked.ts"
+import { startEntered } from "./detached.ts"
+import { liveAgain } from "./new-container.ts"
+import { requestOf } from "./start-again.ts"
+import { leaveRunning, readHead, readRunning, runningPath, updateRunning } from "./state.ts"
+
+/**
+ * Waits, and starts the container under a supervisor of its own, which gets the lock of the entry among the running ones.
+ * Whoever wants it otherwise meanwhile kills this process.
+ */
+export async function restartLater(paths: Paths, id: string, lockFd: number, milliseconds: number): Promise<void> {
+  for (const until = performance.now() + milliseconds; performance.now() < until; )
+    poll([], Math.ceil(until - performance.now()))
+  const lock = { fd: lockFd, path: runningPath(paths, id) }
+  const head = readHead(paths, id)
+  const { restarts = 0, backOff, started } = readRunning(paths, id) ?? {}
+  // Who has asked for it, just when it ended by itself, could not know.
+  if (head === null || readAsked(paths, id, started)?.command === "stop") {
+    leaveRunning(lock)
+    return
+  }
+  const live = liveAgain(paths, head, lock)
+  Object.assign(live.record, { restarts: restarts + 1, backOff })
+  updateRunning(lock, live.record)
+  try {
+    await startEntered(requestOf(paths, head), paths, live)
+  } catch (error) {
+    // Of a start that failed the end is recorded; of a request that cannot be read it is not.
+    if (readRunning(paths, id)?.pid === 0) leaveRunning(lock)
+    throw error
+  }
+}

@@ -1,0 +1,119 @@
+/** --restart: who is started again, and who is not, by whoever asks for what meanwhile. */
+import { afterEach, describe, expect, test } from "bun:test"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { stateRoot, toybox } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+const ok = async (...words: string[]) => {
+  const { stdout, stderr, exitCode } = await toybox(words)
+  expect({ words, stderr, exitCode }).toEqual({ words, stderr: "", exitCode: 0 })
+  return stdout
+}
+const run = async (name: string, policy: string, script: string) =>
+  (await ok(...ownRun("-d", "--name", name, "--restart", policy, "base", "sh", "-c", script))).trim()
+const inspect = async (name: string) => JSON.parse(await ok("inspect", name))[0]
+const until = async (what: () => Promise<boolean>) => {
+  for (const deadline = Date.now() + 30_000; !(await what()); await Bun.sleep(20))
+    if (Date.now() > deadline) throw new Error("not within 30 s")
+}
+const runs = async (name: string) => (await ok("logs", name)).split("\n").filter(Boolean).length
+const running = (id: string) => join(stateRoot(), "run/running", id)
+
+describe.skipIf(!isRoot)("--restart", () => {
+  afterEach(async () => {
+    await toybox(["rm", "--all", "--force"])
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("on-failure:2 starts it twice again, and wait is for the last end; a success ends it", async () => {
+    await run("fails", "on-failure:2", "echo run; exit 3")
+    expect(await ok("wait", "fails")).toBe("3\n")
+    expect(await ok("logs", "fails")).toBe("run\nrun\nrun\n")
+    expect(await inspect("fails")).toMatchObject({
+      RestartCount: 2,
+      State: { Status: "exited", Restarting: false, ExitCode: 3 },
+      HostConfig: { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 2 } },
+    })
+    await run("mends", "on-failure", "test -e /n && exit 0; touch /n; exit 1")
+    expect(await ok("wait", "mends")).toBe("0\n")
+    expect((await inspect("mends")).RestartCount).toBe(1)
+  }, 60_000)
+
+  test("always goes on until it is stopped; start begins anew", async () => {
+    const id = await run("stays", "always", "echo run; sleep 0.05")
+    await until(async () => (await runs("stays")) >= 3)
+    expect(await ok("ps", "-q", "--no-trunc")).toBe(`${id}\n`)
+    await ok("stop", "-t", "1", "stays")
+    const count = await runs("stays")
+    expect((await inspect("stays")).State).toMatchObject({ Status: "exited", Running: false })
+    expect(existsSync(running(id))).toBe(false)
+    await ok("start", "stays")
+    await until(async () => (await runs("stays")) > count + 1)
+    await ok("rm", "-f", "stays")
+  }, 60_000)
+
+  test("one that waits is shown, and stopped or removed at once", async () => {
+    for (const command of [["stop"], ["rm", "-f"]]) {
+      const id = await run("waits", "always", "exit 1")
+      await until(async () => (await inspect("waits")).RestartCount >= 4)
+      await until(async () => (await inspect("waits")).State.Restarting)
+      expect(await ok("ps", "--format", "{{.Status}}")).toStartWith("Restarting (1) ")
+      expect((await toybox(["exec", "waits", "true"])).stderr).toContain("is not running")
+      const before = performance.now()
+      await ok(...command, "waits")
+      expect(performance.now() - before).toBeLessThan(8000)
+      expect(existsSync(running(id))).toBe(false)
+      await toybox(["rm", "-f", "waits"])
+    }
+  }, 60_000)
+
+  test("killed with its supervisor it is ended, and the next command says so", async () => {
+    const id = await run("gone", "always", "exec sleep 1000")
+    const { supervisor } = JSON.parse(readFileSync(running(id), "utf8"))
+    process.kill(supervisor.pid, "SIGKILL")
+    await until(async () => (await inspect("gone")).State.Status === "exited")
+    expect((await inspect("gone")).State.ExitCode).toBe(137)
+  }, 60_000)
+
+  test("with the machine are started those that ran, and with always also what was stopped", async () => {
+    for (const [name, policy] of [
+      ["one", "unless-stopped"],
+      ["two", "unless-stopped"],
+      ["three", "always"],
+      ["four", "on-failure"],
+    ] as const)
+      await run(name, policy, "trap 'exit 0' TERM; sleep 1000 & wait")
+    await ok(...ownRun("-d", "--name", "none", "base", "sleep", "1000"))
+    await ok("stop", "two", "three")
+    const boot = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+    for (const name of ["one", "four", "none"]) {
+      const path = running((await inspect(name)).Id)
+      const text = readFileSync(path, "utf8")
+      const { supervisor } = JSON.parse(text)
+      writeFileSync(path, text.replace(boot, "b".repeat(boot.length)))
+      process.kill(supervisor.pid, "SIGKILL")
+    }
+    await until(async () => (await ok("ps", "-q")) === "")
+    expect((await ok("start", "--boot")).split("\n").sort()).toEqual(["", "four", "one", "three"])
+    expect((await ok("ps", "--format", "{{.Names}}")).split("\n").sort()).toEqual(["", "four", "one", "three"])
+    expect(await ok("start", "--boot")).toBe("")
+    const unit = await ok("generate", "systemd")
+    expect(unit).toMatch(/^ExecStart=-\S*toybox.* start .*--boot$/m)
+    expect(Bun.spawnSync(["sh", "-n"], { stdin: Buffer.from(await ok("generate", "openrc")) }).exitCode).toBe(0)
+  }, 60_000)
+
+  test.each([
+    [["--restart", "sometimes", "-d"], '"sometimes" is no restart policy'],
+    [["--restart", "always:3", "-d"], "is no restart policy"],
+    [["--restart", "always"], "--restart needs --detach"],
+    [["--restart", "always", "-d", "--rm"], "does not go with --rm"],
+  ])("refuses %j", async (words, message) => {
+    const { stderr, exitCode } = await toybox(["run", ...words, "base", "true"])
+    expect({ told: stderr.includes(message), exitCode }).toEqual({ told: true, exitCode: 125 })
+  })
+})
