@@ -146,7 +146,8 @@ describe.skipIf(!isRoot)("where overlayfs is refused", () => {
 
   test("toybox in a privileged container runs containers", async () => {
     const binds = ["-v", `${toyboxBinary()}:/toybox:ro`, "-v", "/lib:/lib:ro", "-v", "/lib64:/lib64:ro"]
-    const inner = "/toybox run --rm base sh -c 'echo inner $$; hostname'; echo $?; ls -A /var/lib/toybox/containers"
+    const inner =
+      "/toybox run --rm --net none base sh -c 'echo inner $$; hostname'; echo $?; ls -A /var/lib/toybox/containers"
     const { stdout, stderr } = await toybox(ownRun("--rm", "--privileged", ...binds, "base", "sh", "-c", inner))
     expect(stderr).toMatch(WARNING)
     expect(stdout).toMatch(/^inner 1\n[0-9a-f]{12}\n0\n$/)

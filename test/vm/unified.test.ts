@@ -106,7 +106,7 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
       section delegated
       toybox run --rm --privileged --mem 300M ${INNER} base sh -c '
         cat /proc/self/cgroup
-        toybox run --rm --mem 50M --cpu 20% base sh -c "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max; ls / | wc -l" 2>&1; echo $?
+        toybox run --rm --net none --mem 50M --cpu 20% base sh -c "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/cpu.max; ls / | wc -l" 2>&1; echo $?
         cat /proc/self/cgroup /sys/fs/cgroup/cgroup.subtree_control; find /sys/fs/cgroup -type d | xargs
         ls /var/lib/toybox/containers /run/toybox/running; wc -l < /proc/mounts'
       section left-delegated; left
