@@ -25,6 +25,7 @@ export const IFLA_INFO_KIND = 1
 export const IFLA_INFO_DATA = 2
 export const IFLA_INFO_SLAVE_KIND = 4
 export const IFLA_INFO_SLAVE_DATA = 5
+export const IFLA_BRPORT_MODE = 4
 export const IFLA_BRPORT_GUARD = 5
 export const IFLA_BRPORT_PROTECT = 6
 export const IFLA_BRPORT_ISOLATED = 33

@@ -80,7 +80,7 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
             : network.path === undefined
               ? "none"
               : "container",
-      Ports: "",
+      Ports: summary.ports ?? "",
       RunningFor: ago(created),
       Size: sizes ? formatBytes(writtenBytes(paths, id)) : "",
       State: status,

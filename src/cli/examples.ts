@@ -17,6 +17,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
     "toybox ps --filter status=exited --quiet",
     "toybox ps --format 'table {{.Names}}\\t{{.Status}}\\t{{.Label \"tier\"}}'",
   ],
+  port: ["toybox port web", "toybox port --json web"],
   top: ["toybox top web", "toybox top web -o pid,user,args"],
   cp: ["toybox cp notes.txt web:/tmp/", "toybox cp -a web:/etc/. ./etc-of-web", "toybox cp web:/etc - | tar -t"],
   diff: ["toybox diff web"],

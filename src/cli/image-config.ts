@@ -2,6 +2,7 @@
 import { windowSize } from "../../ffi/tty.ts"
 import { ToyboxError } from "../errors.ts"
 import type { StoredImage } from "../image/store/open.ts"
+import { parseExposed } from "../network/ports.ts"
 import type { ParsedArgv } from "./argv.ts"
 import { normalPath } from "./flags/path.ts"
 import { signalNumber } from "./flags/process.ts"
@@ -35,6 +36,11 @@ export function applyImage(request: RunCommandRequest, image: StoredImage, argv:
   request.interactive = interactive
   if (config.StopSignal !== undefined && !strings.has("stop-signal"))
     request.stopSignal = signalNumber(`the stop signal of ${request.image}`, config.StopSignal)
+  // -P is known of only now.
+  if (request.ports?.all) {
+    const own = config.ExposedPorts.map((text) => parseExposed(`the ports of ${request.image}`, text))
+    request.ports = { ...request.ports, exposed: [...request.ports.exposed, ...own] }
+  }
   request.process = {
     ...process,
     args,

@@ -17,6 +17,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   logs: async (words) => (await import("./commands/logs.ts")).logsCommand(words),
   ps: async (words) => (await import("./commands/ps.ts")).psCommand(words),
   top: async (words) => (await import("./commands/top.ts")).topCommand(words),
+  port: async (words) => (await import("./commands/port.ts")).portCommand(words),
   cp: async (words) => (await import("./commands/copy.ts")).copyCommand(words),
   diff: async (words) => (await import("./commands/diff.ts")).diffCommand(words),
   stats: async (words) => (await import("./commands/stats.ts")).statsCommand(words),

@@ -4,9 +4,10 @@ import { isUp, summaryOf } from "../container/list.ts"
 import { logPath } from "../container/log-files.ts"
 import type { LogLimits } from "../container/log-limits.ts"
 import type { RestartPolicy } from "../container/restart-policy.ts"
-import { containerPath, readRecord, readResult, readRunning } from "../container/state.ts"
+import { containerPath, type RunningRecord, readRecord, readResult, readRunning } from "../container/state.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Endpoint } from "../network/endpoint.ts"
+import { type PortBinding, portBindings } from "../network/show-ports.ts"
 import type { Mount } from "../oci/runtime.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
@@ -44,11 +45,22 @@ const placeSettings = ({ networkId, mac, ip, prefix, gateway, ip6, prefix6, gate
   Aliases: aliases ?? [],
 })
 
+const hostBinding = ({ address, host }: PortBinding) => ({ HostIp: address, HostPort: String(host) })
+
+const mapValues = <One, Other>(lists: Partial<Record<string, One[]>>, change: (one: One) => Other) =>
+  Object.fromEntries(Object.entries(lists).map(([key, list = []]) => [key, list.map(change)]))
+
 /** With the first network's in front, as docker has it. */
-function networkSettings(endpoints: readonly Endpoint[]) {
+function networkSettings({ networks: endpoints = [], ports = [] }: Partial<RunningRecord>) {
   const [first] = endpoints
   const { NetworkID: _id, Aliases: _names, ...front } = first ? placeSettings(first) : NOWHERE
-  return { ...front, Networks: Object.fromEntries(endpoints.map((one) => [one.network, placeSettings(one)])) }
+  const hasIpv6 = endpoints.some(({ ip6 }) => ip6 !== undefined)
+  const Ports = Object.groupBy(portBindings(ports, hasIpv6), ({ port }) => port)
+  return {
+    ...front,
+    Ports: mapValues(Ports, hostBinding),
+    Networks: Object.fromEntries(endpoints.map((one) => [one.network, placeSettings(one)])),
+  }
 }
 
 const NOWHERE = {
@@ -110,7 +122,7 @@ export function inspectContainer(paths: Paths, id: string): object {
         MergedDir: merged,
       },
     },
-    NetworkSettings: networkSettings(readRunning(paths, id)?.networks ?? []),
+    NetworkSettings: networkSettings(readRunning(paths, id) ?? {}),
     Mounts: spec.mounts.filter(isOwn).map(mountPoint),
     Config: {
       Hostname: spec.hostname ?? "",

@@ -137,6 +137,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     stopSignal: rare.stopSignal,
     names: rare.names,
     networks: rare.networks,
+    ports: rare.ports,
     commandLine: null,
     obtainedMs: 0,
     resultFd: resultFd(strings.get("result-fd"), booleans.get("detach") ?? false),

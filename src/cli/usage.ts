@@ -18,7 +18,7 @@ import { HISTORY_OPTIONS, INSPECT_OPTIONS } from "./commands/inspect-options.ts"
 import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
 import { LOGS_OPTIONS } from "./commands/logs-options.ts"
 import { NETWORK_OPTIONS } from "./commands/network-options.ts"
-import { DIFF_OPTIONS, STATS_OPTIONS, TOP_OPTIONS, WHY_OPTIONS } from "./commands/observe-options.ts"
+import { DIFF_OPTIONS, PORT_OPTIONS, STATS_OPTIONS, TOP_OPTIONS, WHY_OPTIONS } from "./commands/observe-options.ts"
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
@@ -87,6 +87,13 @@ export const COMMANDS: Record<string, CommandDef> = {
     args: args(TOP_OPTIONS, {
       container: { type: "positional", required: true, description: "Name or id" },
       options: { type: "positional", required: false, description: "Of ps: -ef (the default), aux, -o pid,user,args" },
+    }),
+  }),
+  port: defineCommand({
+    meta: { name: "port", description: "Show where the ports of a container are reached" },
+    args: args(PORT_OPTIONS, {
+      container: { type: "positional", required: true, description: "Name or id" },
+      port: { type: "positional", required: false, description: "Of the container: 80, 53/udp (default: all)" },
     }),
   }),
   cp: defineCommand({

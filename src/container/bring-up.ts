@@ -185,6 +185,7 @@ export async function bringUp(
       const { connectPlaces } = await import("./network.ts")
       const helped = one.steps.some((step) => step.kind === "clone" && step.helper)
       connectPlaces(request, live.places, { pid, reported: helped || supervisor !== undefined, reportFd }, reports)
+      if (request.ports) await (await import("./ports.ts")).publishForContainer(request, paths, live)
     }
     if (supervisor) pid = reportedPid(reportFd, reports) ?? 0
     const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd: held.listenerFd })

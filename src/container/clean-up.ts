@@ -2,6 +2,7 @@
 import { close } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { leavePlaces } from "../network/leases.ts"
+import { closePorts, unpublishPorts } from "../network/published.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { Live } from "./bring-up.ts"
@@ -39,6 +40,11 @@ export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null
   }
   // Not as toybox remembers it: it may have been connected to others since.
   const networks = (live.record.networks && readRunning(paths, live.id)?.networks) ?? []
+  const { ports = [] } = live.record
+  if (ports.length > 0) {
+    attempt(() => unpublishPorts(live.id, ports, networks))
+    attempt(() => closePorts(ports))
+  }
   if (networks.length > 0) attempt(() => leavePlaces(paths.networkRun, live.id, networks))
   if (live.root) close(live.root.fd)
   if (!result) attempt(() => forget(paths, live.id, readHead(paths, live.id)?.name ?? live.record.name))

@@ -82,7 +82,8 @@ async function launchSupervised(
   const supervisor = {
     args: ["toybox", "supervise", live.id, ...words],
     env: environment(paths),
-    fds: Object.values(own),
+    // Ports stay claimed as long as it lives.
+    fds: [...Object.values(own), ...(live.record.ports ?? []).flatMap(({ fd }) => fd ?? [])],
   }
   const reports: Reports = { failures: [] }
   const begun = await bringUp(request, paths, live, { root, spec, stdio, supervisor, reports })
@@ -95,6 +96,7 @@ async function launchSupervised(
     rememberPid(live, reports.pid ?? begun.pid)
     call("write", control, new Uint8Array(1), 1)
     close(control)
+    if (live.record.ports) (await import("../network/published.ts")).closePorts(live.record.ports)
     return
   }
   // Without a word the supervisor ends the container, and itself.
@@ -126,6 +128,7 @@ export async function startEntered(
   listening: (id: string) => void = () => {},
 ): Promise<void> {
   try {
+    if (request.ports) (await import("./ports.ts")).claimForContainer(request.ports, paths, live.record)
     if (request.networks.length > 0) live.places = (await import("./network.ts")).takePlaces(request, paths, live)
     await writeContainerFiles({
       directory: live.directory,

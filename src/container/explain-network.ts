@@ -1,12 +1,15 @@
 /** --explain: what a run would do to networks. Changes nothing. */
 import { DEFAULT_MTU, describeBridge } from "../network/bridge.ts"
 import { describeEndpoint, type Endpoint, leadingOut, type Place } from "../network/endpoint.ts"
-import { describeNetwork } from "../network/firewall/index.ts"
-import { formatIp } from "../network/ip.ts"
+import { describeNetwork, describePublish } from "../network/firewall/index.ts"
+import { formatIp, parseIp } from "../network/ip.ts"
 import { formatMac } from "../network/links.ts"
 import { addressOf, cidrOf, type Network, networkFor, subnetsOf } from "../network/network.ts"
+import { type PortWish, rangeLength } from "../network/ports.ts"
+import { reachedAt } from "../network/published.ts"
 import { addressAt } from "../network/subnets.ts"
 import type { Paths } from "../paths.ts"
+import { wantedPorts } from "./ports.ts"
 import type { ContainerRequest } from "./request.ts"
 
 // The first address that is not the gateway's: which is free is seen when one is taken.
@@ -36,10 +39,8 @@ export function explainNetworks(
 ): { endpoints: Endpoint[]; lines: string[] } {
   const places = request.networks.map((wish, position): Place => {
     const network = networkFor(paths, wish.network)
-    return {
-      endpoint: shown(network, wish, position, id),
-      bridge: { network, index: 0, mtu: network.mtu ?? DEFAULT_MTU },
-    }
+    const bridge = { network, index: 0, mtu: network.mtu ?? DEFAULT_MTU }
+    return { endpoint: shown(network, wish, position, id), bridge, hairpin: request.ports !== null }
   })
   const leading = leadingOut(places)
   return {
@@ -53,7 +54,22 @@ export function explainNetworks(
       "",
       "# While the container's process ($PID) makes itself ready",
       ...places.flatMap((place) => describeEndpoint(place, place.endpoint === leading)),
+      ...(request.ports ? describePorts(request.ports, id, leading) : []),
       "",
     ],
   }
+}
+
+// A port that any will do for is shown as 0: which it is is seen when it is claimed.
+function describePorts(wish: PortWish, id: string, endpoint: Endpoint | undefined): string[] {
+  if (endpoint === undefined) return []
+  const ports = wantedPorts(wish).flatMap(({ address, host, container, protocol }) =>
+    Array.from({ length: rangeLength(container) }, (_, i) => ({
+      protocol,
+      address: address === null ? null : parseIp(address),
+      host: host === null ? 0 : Math.min(host.first + i, host.last),
+      container: container.first + i,
+    })),
+  )
+  return describePublish(id, ports, reachedAt(endpoint))
 }

@@ -1,5 +1,6 @@
 /** Containers as `ps` shows them. */
 import { openCgroup } from "../cgroup/manager.ts"
+import { portsColumn } from "../network/show-ports.ts"
 import type { Paths } from "../paths.ts"
 import { recoverAll } from "./recover.ts"
 import { allIds, isAlive, type RunningRecord, readHead, readResult, readRunning } from "./state.ts"
@@ -20,6 +21,8 @@ export interface Summary {
   finished?: string
   error?: string
   labels: Record<string, string>
+  /** What is published, as docker ps shows it. */
+  ports?: string
 }
 
 const lifeOf = ({ cgroup }: RunningRecord): "running" | "paused" =>
@@ -33,13 +36,15 @@ export function summaryOf(paths: Paths, id: string): Summary | null {
   const base = { id, name, image, command, created, labels }
   const running = readRunning(paths, id)
   if (running) {
-    const { pid, started, restarting, restarts, removing } = running
+    const { pid, started, restarting, restarts, removing, ports, networks = [] } = running
     if (removing) return null
     if (restarting || (pid === 0 && restarts)) {
       const { exitCode = 0, finished } = readResult(paths, id) ?? {}
       return { ...base, status: "restarting", started, exitCode, ...(finished ? { finished } : {}) }
     }
-    if (isAlive(running)) return { ...base, status: lifeOf(running), pid, started }
+    const hasIpv6 = networks.some(({ ip6 }) => ip6 !== undefined)
+    const published = ports ? { ports: portsColumn(ports, hasIpv6) } : {}
+    if (isAlive(running)) return { ...base, status: lifeOf(running), pid, started, ...published }
     // About to be started; or ended, and its supervisor has not come to say so yet.
     return { ...base, status: pid === 0 ? "created" : "running", ...(pid === 0 ? {} : { pid }), started }
   }

@@ -46,11 +46,12 @@ export function takePlaces(
         const bridge = ensureBridge(paths, obtainNetwork(paths, wish.network), socket, request.quiet)
         const endpoint = takePlace(paths, bridge.network, wish, { id, position, others: otherContainers(paths) })
         endpoints.push(endpoint)
-        return { endpoint, bridge }
+        return { endpoint, bridge, hairpin: Boolean(request.ports) }
       }),
     )
   } catch (error) {
-    if (!(error instanceof NoBridges) || !request.networks.every(({ byDefault }) => byDefault)) throw error
+    if (!(error instanceof NoBridges) || request.ports || !request.networks.every(({ byDefault }) => byDefault))
+      throw error
     if (!request.quiet) withoutNetwork(error)
     return []
   } finally {
@@ -93,7 +94,8 @@ export function connectPlaces(
   try {
     withRoutes((socket) => connect(pid, places, leadingOut(places), socket))
   } catch (error) {
-    if (!(error instanceof NoBridges) || !request.networks.every(({ byDefault }) => byDefault)) throw error
+    if (!(error instanceof NoBridges) || request.ports || !request.networks.every(({ byDefault }) => byDefault))
+      throw error
     if (!request.quiet) withoutNetwork(error)
   }
 }

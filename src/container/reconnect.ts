@@ -7,6 +7,7 @@ import type { EndpointWish } from "../network/default.ts"
 import { connect, disconnect, type Endpoint, newLinkName, takePlace } from "../network/endpoint.ts"
 import { leavePlaces } from "../network/leases.ts"
 import { findNetwork, type Network, networkNamed } from "../network/network.ts"
+import { unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { otherContainers } from "./network.ts"
@@ -99,7 +100,12 @@ function plug(paths: Paths, network: Network, wish: EndpointWish, id: string, re
     const endpoint = { ...takePlace(paths, bridge.network, wish, taking), link: newLinkName() }
     const leads = !bridge.network.internal && networks.every((other) => isInternal(paths, other))
     try {
-      connect(record.pid, [{ endpoint, bridge }], leads ? endpoint : undefined, socket)
+      connect(
+        record.pid,
+        [{ endpoint, bridge, hairpin: record.ports !== undefined }],
+        leads ? endpoint : undefined,
+        socket,
+      )
     } catch (error) {
       leavePlaces(paths.networkRun, id, [endpoint])
       throw error
@@ -156,6 +162,7 @@ export function disconnectContainer(paths: Paths, name: string, reference: strin
       withRoutes((socket) => {
         for (const endpoint of gone) disconnect(record.pid, endpoint, next, socket)
       })
+      if (record.ports) unpublishPorts(id, record.ports, gone)
       keepEndpoints(paths, id, record, left)
       leavePlaces(paths.networkRun, id, gone)
       tellNeighbours(paths, gone, id)

@@ -5,6 +5,7 @@ import type { FinalUsage } from "../cgroup/stats.ts"
 import { errorChain } from "../errors.ts"
 import { notice } from "../log.ts"
 import { leavePlaces } from "../network/leases.ts"
+import { unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { bootId } from "../state-file.ts"
 import { attachPath } from "./attach-protocol.ts"
@@ -37,6 +38,7 @@ function recoverOne(paths: Paths, id: string): void {
     manager.kill()
     manager.remove()
   }
+  if (record?.ports) unpublishPorts(id, record.ports, record.networks ?? [])
   if (record?.networks) leavePlaces(paths.networkRun, id, record.networks)
   if (record?.supervisor) unlink(attachPath(paths, id))
   const head = readHead(paths, id)

@@ -4,6 +4,7 @@ import type { Cgroups } from "../cgroup/detect.ts"
 import type { RequestedResources } from "../cgroup/flags.ts"
 import type { EndpointWish } from "../network/default.ts"
 import type { NameOptions } from "../network/names.ts"
+import type { PortWish } from "../network/ports.ts"
 import type { RunRequest } from "../spec/request.ts"
 import type { Detached } from "./log-limits.ts"
 
@@ -24,6 +25,8 @@ export interface ContainerRequest {
   names: NameOptions | null
   /** Empty: none; the namespace then has a loopback only, or is another's. */
   networks: readonly EndpointWish[]
+  /** Null: nothing is published. */
+  ports: PortWish | null
   /** Null: toybox's own place. */
   cgroupParent: string | null
   cgroups: Cgroups

@@ -23,6 +23,7 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
   let exitCode: number
   let result: ContainerResult | null = null
   try {
+    if (request.ports) (await import("./ports.ts")).claimForContainer(request.ports, paths, live.record)
     if (request.networks.length > 0) live.places = (await import("./network.ts")).takePlaces(request, paths, live)
     await writeContainerFiles({
       directory: live.directory,

@@ -26,7 +26,7 @@ import { removeTree } from "../../ffi/remove-tree.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
 import type { FinalUsage } from "../cgroup/stats.ts"
 import { ToyboxError } from "../errors.ts"
-import type { Endpoint } from "../network/endpoint.ts"
+import type { Connected } from "../network/published.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { stringifyExact } from "../oci/seccomp.ts"
 import type { Paths } from "../paths.ts"
@@ -82,7 +82,7 @@ export interface ContainerResult {
 }
 
 /** running/ID, while it lives. */
-export interface RunningRecord extends RestartState {
+export interface RunningRecord extends RestartState, Connected {
   /** The container's first process, 0 before there is one. */
   pid: number
   /** Field 22 of /proc/PID/stat: with the pid it names one process for ever. */
@@ -98,8 +98,6 @@ export interface RunningRecord extends RestartState {
   removing?: true
   name: string
   cgroup: CgroupHandle | null
-  /** Its places in networks. */
-  networks?: readonly Endpoint[]
   /** Who supervises it, where that is not the toybox that started it. */
   supervisor?: { pid: number; startTime: string }
 }

@@ -14,6 +14,7 @@ export type StoredRequest = Pick<
   | "name"
   | "names"
   | "networks"
+  | "ports"
   | "autoRemove"
   | "interactive"
   | "init"
@@ -26,9 +27,9 @@ export type StoredRequest = Pick<
 >
 
 export function storedRequest(request: ContainerRequest): StoredRequest {
-  const { image, lower, below, name, names, networks, autoRemove, interactive } = request
-  const { init, detachKeys, stopSignal, cgroupParent, requested, process, commandLine } = request
-  const what = { image, lower, below, name, names, networks, autoRemove, interactive, init }
+  const { image, lower, below, name, names, networks, ports, autoRemove } = request
+  const { interactive, init, detachKeys, stopSignal, cgroupParent, requested, process, commandLine } = request
+  const what = { image, lower, below, name, names, networks, ports, autoRemove, interactive, init }
   return { ...what, detachKeys, stopSignal, cgroupParent, requested, process, commandLine }
 }
 

@@ -38,6 +38,8 @@ export interface Endpoint {
 export interface Place {
   endpoint: Endpoint
   bridge: Bridge
+  /** It may reach itself by a published port: what it sends comes back to where it came from. */
+  hairpin: boolean
 }
 
 /** Whether a container runs. */
@@ -145,7 +147,8 @@ export function newLinkName(): string {
 const macBytes = (text: string) => Uint8Array.from(text.split(":"), (byte) => Number.parseInt(byte, 16))
 
 /** What connects a process to a bridge, out here. */
-export function outsideSteps({ link, mac, interface: name }: Endpoint, bridge: Bridge, pid: number): LinkStep[] {
+export function outsideSteps({ endpoint, bridge, hairpin }: Place, pid: number): LinkStep[] {
+  const { link, mac, interface: name } = endpoint
   const { network, index, mtu } = bridge
   return [
     {
@@ -155,7 +158,7 @@ export function outsideSteps({ link, mac, interface: name }: Endpoint, bridge: B
       bridge: { name: network.bridge, index },
       peer: { name, mac: macBytes(mac), pid },
     },
-    { kind: "port", name: link, isolated: network.isolated },
+    { kind: "port", name: link, isolated: network.isolated, hairpin },
   ]
 }
 
@@ -187,10 +190,10 @@ export const leadingOut = (places: readonly Place[]): Endpoint | undefined =>
   places.find(({ bridge }) => !bridge.network.internal)?.endpoint
 
 /** The lines of ip(8) that connect a container. */
-export function describeEndpoint({ endpoint, bridge }: Place, leads: boolean): string[] {
-  const inside = insideSteps(endpoint, 0, leads)
+export function describeEndpoint(place: Place, leads: boolean): string[] {
+  const inside = insideSteps(place.endpoint, 0, leads)
   return [
-    ...outsideSteps(endpoint, bridge, 0).map((step) => describeLink(step).replace("netns 0", "netns $PID")),
+    ...outsideSteps(place, 0).map((step) => describeLink(step).replace("netns 0", "netns $PID")),
     ...inside.map((step) => `nsenter -t $PID -n ${describeLink(step)}`),
   ]
 }
@@ -223,7 +226,7 @@ export function connect(
   socket: NetlinkSocket,
 ): void {
   try {
-    request(socket, ...places.flatMap(({ endpoint, bridge }) => outsideSteps(endpoint, bridge, pid)).map(linkMessage))
+    request(socket, ...places.flatMap((place) => outsideSteps(place, pid)).map(linkMessage))
   } catch (error) {
     if (!isErrno(error, "EOPNOTSUPP")) throw error
     throw new NoBridges("the kernel has no veth links (CONFIG_VETH)", { hint: "use --net none or --net host" })

@@ -28,7 +28,7 @@ export type LinkStep =
       peer: { name: string; mac: Uint8Array; pid: number }
     }
   /** A port that can change nothing about its bridge; `isolated` ports do not reach one another: bridge(8). */
-  | { kind: "port"; name: string; isolated: boolean }
+  | { kind: "port"; name: string; isolated: boolean; hairpin: boolean }
   | { kind: "up"; name: string }
   | { kind: "address"; link: { name: string; index: number }; address: Cidr }
   | { kind: "default-route"; link: { name: string; index: number }; gateway: Uint8Array }
@@ -59,7 +59,7 @@ export function describeLink(step: LinkStep): string {
     case "alias":
       return `ip link set ${step.name} alias "${step.alias}"`
     case "port":
-      return `ip link set ${step.name} type bridge_slave isolated ${step.isolated ? "on" : "off"} guard on root_block on`
+      return `ip link set ${step.name} type bridge_slave isolated ${step.isolated ? "on" : "off"} hairpin ${step.hairpin ? "on" : "off"} guard on root_block on`
     case "up":
       return `ip link set ${step.name} up`
     case "address": {
@@ -152,6 +152,7 @@ function body(step: LinkStep): Body {
     case "port": {
       const data = nested(rt.IFLA_INFO_SLAVE_DATA, [
         u8(rt.IFLA_BRPORT_ISOLATED, step.isolated ? 1 : 0),
+        u8(rt.IFLA_BRPORT_MODE, step.hairpin ? 1 : 0),
         u8(rt.IFLA_BRPORT_GUARD, 1),
         u8(rt.IFLA_BRPORT_PROTECT, 1),
       ])

@@ -24,6 +24,32 @@ export interface PortMapping {
   protocol: Protocol
 }
 
+/** Ports that a container serves, as --expose or its image tells. */
+export interface ExposedPorts {
+  ports: PortRange
+  protocol: Protocol
+}
+
+/** What a run asks to be published. */
+export interface PortWish {
+  /** -p. */
+  published: readonly PortMapping[]
+  /** -P: what is exposed, too. */
+  all: boolean
+  exposed: readonly ExposedPorts[]
+}
+
+/** A port of a container that runs, as its record has it. */
+export interface HeldPort {
+  protocol: Protocol
+  /** Of the host; null for every one. */
+  address: string | null
+  host: number
+  container: number
+  /** The socket that holds it, in the process that supervises the container; null of SCTP. */
+  fd: number | null
+}
+
 const FORMS =
   "[IP:][HOST:]CONTAINER[/tcp|udp|sctp], e.g. 8080:80, 127.0.0.1:8080:80, 53:53/udp, [::1]:8000-8009:8000-8009"
 const MOST = 65535
@@ -85,7 +111,7 @@ export function parsePublish(option: string, whole: string): PortMapping {
 }
 
 /** Reads one --expose, or one of an image's ExposedPorts. Throws UsageError. */
-export function parseExposed(option: string, whole: string): { ports: PortRange; protocol: Protocol } {
+export function parseExposed(option: string, whole: string): ExposedPorts {
   const [ports = "", protocol, ...more] = whole.split("/")
   if (more.length > 0) throw new UsageError(`${option}: "${whole}" is no port (use PORT[-PORT][/tcp|udp|sctp])`)
   return { ports: range(option, whole, ports, "container"), protocol: protocolOf(option, whole, protocol) }
@@ -94,10 +120,7 @@ export function parseExposed(option: string, whole: string): { ports: PortRange;
 const overlap = (a: PortRange, b: PortRange) => a.first <= b.last && b.first <= a.last
 
 /** What -P adds: each exposed port that no -p publishes already, on a free port of the host. */
-export function publishAll(
-  exposed: readonly { ports: PortRange; protocol: Protocol }[],
-  published: readonly PortMapping[],
-): PortMapping[] {
+export function publishAll(exposed: readonly ExposedPorts[], published: readonly PortMapping[]): PortMapping[] {
   return exposed
     .filter(
       ({ ports, protocol }) => !published.some((one) => one.protocol === protocol && overlap(one.container, ports)),

@@ -62,7 +62,7 @@ const hostSteps = (pid: number): LinkStep[] => [
     bridge: { name: "tbx0", index: 0 },
     peer: { name: "eth0", mac: Uint8Array.fromHex("0242ac110002"), pid },
   },
-  { kind: "port", name: "tbxv0", isolated: true },
+  { kind: "port", name: "tbxv0", isolated: true, hairpin: true },
 ]
 const containerSteps: LinkStep[] = [
   { kind: "up", name: "lo" },

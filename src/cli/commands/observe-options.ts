@@ -7,6 +7,13 @@ export const TOP_OPTIONS = {
   ...GLOBAL_OPTIONS,
 } as const satisfies OptionDefinitions
 
+/** The options of `toybox port`. */
+export const PORT_OPTIONS = {
+  json: { type: "boolean", description: "One JSON object a line" },
+  help: { type: "boolean", description: "Show this text" },
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions
+
 /** The options of `toybox diff`. */
 export const DIFF_OPTIONS = {
   json: { type: "boolean", description: "One JSON object a line" },

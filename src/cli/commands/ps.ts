@@ -54,13 +54,33 @@ export async function psCommand(words: readonly string[]): Promise<number> {
     printFormatted(format, fields, CONTAINER_TITLES)
     return 0
   } else {
+    const anyPorts = containers.some((summary) => summary.ports !== undefined)
     const rows = containers.map((summary) => {
       const command = shown(summary.command.join(" "))
       const cut = full || command.length <= 30 ? command : `${command.slice(0, 29)}…`
+      const ports = anyPorts ? [summary.ports ?? ""] : []
       const size = sizes ? [formatBytes(writtenBytes(paths, summary.id))] : []
-      return [id(summary), shown(summary.image), cut, ago(summary.created), statusText(summary), ...size, summary.name]
+      return [
+        id(summary),
+        shown(summary.image),
+        cut,
+        ago(summary.created),
+        statusText(summary),
+        ...ports,
+        ...size,
+        summary.name,
+      ]
     })
-    const head = ["CONTAINER ID", "ROOT", "COMMAND", "CREATED", "STATUS", ...(sizes ? ["SIZE"] : []), "NAME"]
+    const head = [
+      "CONTAINER ID",
+      "ROOT",
+      "COMMAND",
+      "CREATED",
+      "STATUS",
+      ...(anyPorts ? ["PORTS"] : []),
+      ...(sizes ? ["SIZE"] : []),
+      "NAME",
+    ]
     lines.push(table([head, ...rows]))
   }
   print(lines)

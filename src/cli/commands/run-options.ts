@@ -105,6 +105,15 @@ export const RUN_OPTIONS = {
     valueHint: "NAME",
     description: "Further name in the network",
   },
+  publish: {
+    type: "string",
+    alias: "p",
+    repeated: true,
+    valueHint: "[IP:][HOST:]PORT[/PROTO]",
+    description: "Port of the machine that leads to one of the container; ranges too",
+  },
+  "publish-all": { type: "boolean", alias: "P", description: "Publish all exposed ports, on free ports" },
+  expose: { type: "string", repeated: true, valueHint: "PORT[/PROTO]", description: "Port that the container serves" },
   dns: { type: "string", repeated: true, valueHint: "ADDRESS", description: "Name server, instead of the host's" },
   "dns-search": {
     type: "string",

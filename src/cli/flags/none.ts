@@ -3,6 +3,7 @@ import { SIGTERM } from "../../../ffi/constants/signal.ts"
 import type { EndpointWish } from "../../network/default.ts"
 import { USUAL_PLACES, usualNetwork } from "../../network/default.ts"
 import type { NameOptions } from "../../network/names.ts"
+import type { PortWish } from "../../network/ports.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
 import { DEFAULT_SHM_SIZE } from "../../spec/defaults.ts"
 import type { RunRequest } from "../../spec/request.ts"
@@ -12,6 +13,7 @@ export interface RareOptions {
   stopSignal: number
   names: NameOptions | null
   networks: readonly EndpointWish[]
+  ports: PortWish | null
   process: Omit<RunRequest, "args" | "user" | "workdir" | "terminal" | "consoleSize" | "readonlyRoot" | "resources">
 }
 
@@ -20,6 +22,7 @@ export const noRareOptions = (limits: readonly Rlimit[]): RareOptions => ({
   stopSignal: SIGTERM,
   names: null,
   networks: usualNetwork() === "none" ? [] : USUAL_PLACES,
+  ports: null,
   process: {
     env: [],
     groupAdd: [],

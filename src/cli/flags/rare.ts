@@ -11,6 +11,7 @@ import { mountOptions, shmSize } from "./mounts.ts"
 import { namespaceModes } from "./namespaces.ts"
 import { networkMode } from "./networks.ts"
 import type { RareOptions } from "./none.ts"
+import { portWish } from "./ports.ts"
 import { environment, signalNumber, ulimits } from "./process.ts"
 import { seccomp } from "./seccomp.ts"
 import { capabilities, devices, noNewPrivileges, sysctls } from "./security.ts"
@@ -68,6 +69,7 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
     stopSignal: stopSignal === undefined ? SIGTERM : signalNumber("--stop-signal", stopSignal),
     names: nameOptions(lists),
     networks,
+    ports: portWish(argv, networks.length > 0),
     process: {
       env: environment(argv),
       groupAdd: lists.get("group-add") ?? [],

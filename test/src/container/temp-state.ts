@@ -54,6 +54,7 @@ const STORED: StoredRequest = {
   commandLine: null,
   names: null,
   networks: [],
+  ports: null,
 }
 
 /** A container on disk; returns its record. */

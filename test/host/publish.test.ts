@@ -1,0 +1,175 @@
+/** Published ports: in a network namespace that plays the machine, beside one that plays the outside. */
+import { afterAll, beforeAll, expect, test } from "bun:test"
+import { toyboxBinary } from "../helpers/binary.ts"
+import { makeNamespace, type Namespace } from "../helpers/network.ts"
+import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { stateRoot } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const PEER = [process.execPath, `${import.meta.dir}/firewall-peer.ts`]
+const WITHIN = "20000"
+const BRIEFLY = "1500"
+let host: Namespace
+let outside: Namespace
+
+const toybox = (...words: string[]) => [
+  "timeout",
+  "-k",
+  "5",
+  "60",
+  ...["env", `TOYBOX_ROOT=${stateRoot()}`, "TOYBOX_NETWORK=", toyboxBinary(), ...words],
+]
+const run = (...words: string[]) => host.run(toybox(...words))
+const sh = (where: Namespace, script: string) => where.run(["sh", "-ec", script])
+const ask = async (where: Namespace, protocol: string, address: string, port: number, milliseconds = WITHIN) =>
+  (await where.run([...PEER, "ask", protocol, address, String(port), milliseconds])).trim()
+/** A server in a container that says who it is. */
+const serve = async (name: string, ...options: string[]) => {
+  const server = `nc -ll -p 80 -e echo ${name} & nc -ll -p 81 -e echo ${name}-81 & wait`
+  const id = (await run("run", "-d", "--name", name, ...options, "base", "sh", "-c", server)).trim()
+  await run("exec", name, "sh", "-c", "until nc -w 2 127.0.0.1 80 && nc -w 2 127.0.0.1 81; do sleep 0.1; done")
+  return id
+}
+const elements = () => sh(host, "nft list table inet toybox | grep -c ' comment ' || true")
+
+beforeAll(async () => {
+  host = await makeNamespace()
+  outside = await makeNamespace()
+  await sh(
+    host,
+    `ip link add out type veth peer name out netns ${outside.pid}
+     ip address add 172.17.5.1/24 dev out; ip address add fd00:99::1/64 dev out nodad; ip link set out up
+     ip route add default via 172.17.5.2`,
+  )
+  await sh(
+    outside,
+    "ip address add 172.17.5.2/24 dev out; ip address add fd00:99::2/64 dev out nodad; ip link set out up",
+  )
+}, 60_000)
+
+afterAll(async () => {
+  await run("rm", "--force", "--all")
+  await host?.close()
+  await outside?.close()
+})
+
+test("a port is reached from outside, from this machine, from another container and from its own", async () => {
+  await serve("web", "-p", "8080:80", "-p", "127.0.0.1:8081:81")
+  for (const address of ["172.17.5.1", "fd00:99::1"]) {
+    expect(await ask(outside, "tcp", address, 8080)).toBe("web")
+    expect(await ask(outside, "tcp", address, 8081, BRIEFLY)).toBe("")
+  }
+  for (const address of ["127.0.0.1", "172.17.5.1", "fd00:99::1"])
+    expect(await ask(host, "tcp", address, 8080)).toBe("web")
+  expect(await ask(host, "tcp", "127.0.0.1", 8081)).toBe("web-81")
+  const nc = "nc -w 10 172.17.5.1 8080"
+  expect(await run("run", "--rm", "base", "sh", "-c", nc)).toBe("web\n")
+  expect(await run("exec", "web", "sh", "-c", nc)).toBe("web\n")
+
+  expect(await run("port", "web")).toBe("80/tcp -> 0.0.0.0:8080\n80/tcp -> [::]:8080\n81/tcp -> 127.0.0.1:8081\n")
+  expect(await run("port", "web", "80")).toBe("0.0.0.0:8080\n[::]:8080\n")
+  expect(run("port", "web", "80/udp")).rejects.toThrow("80/udp of container web is not published")
+  expect(await run("ps")).toContain("0.0.0.0:8080->80/tcp, [::]:8080->80/tcp, 127.0.0.1:8081->81/tcp")
+  expect(JSON.parse(await run("inspect", "web"))[0].NetworkSettings.Ports["80/tcp"]).toEqual([
+    { HostIp: "0.0.0.0", HostPort: "8080" },
+    { HostIp: "::", HostPort: "8080" },
+  ])
+
+  await run("restart", "-t", "0", "web")
+  await run("exec", "web", "sh", "-c", "until nc -w 2 127.0.0.1 80; do sleep 0.1; done")
+  expect(await ask(outside, "tcp", "172.17.5.1", 8080)).toBe("web")
+  await run("rm", "-f", "web")
+  expect(await elements()).toBe("0\n")
+}, 120_000)
+
+test("a port that is taken is told with who has it, before anything is started; then it is free again", async () => {
+  await serve("first", "-p", "8090:80")
+  const second = () => run("run", "-d", "--name", "second", "-p", "8090:80", "base", "sleep", "1000")
+  expect(second()).rejects.toThrow("port 8090/tcp of the host is in use by the container first")
+  expect(await run("ps", "-a", "--format", "{{.Names}}")).toBe("first\n")
+  await run("stop", "-t", "0", "first")
+  await second()
+  expect(run("start", "first")).rejects.toThrow("port 8090/tcp of the host is in use by the container second")
+  await run("rm", "-f", "first", "second")
+  expect(await elements()).toBe("0\n")
+}, 120_000)
+
+test("UDP, ranges, and free ports for what is exposed", async () => {
+  const ports = ["-p", "5353:53/udp", "-p", "7000-7002:80-82", "-P", "--expose", "99"]
+  await run("run", "-d", "--name", "dns", ...ports, "base", "sleep", "1000")
+  const { Pid } = JSON.parse(await run("inspect", "dns"))[0].State
+  // The base has no server of UDP.
+  const server = Bun.spawn(["nsenter", "--net", "--target", String(Pid), ...PEER, "serve", "53", "dns"], {
+    stdin: "ignore",
+    stdout: "ignore",
+  })
+  expect(await ask(outside, "udp", "172.17.5.1", 5353)).toBe("dns")
+  expect(await ask(outside, "udp", "fd00:99::1", 5353)).toBe("dns")
+  expect(await ask(host, "udp", "127.0.0.1", 5353)).toBe("dns")
+  server.kill("SIGKILL")
+  await server.exited
+  const shown = await run("ps", "--format", "{{.Ports}}")
+  expect(shown).toContain("0.0.0.0:5353->53/udp")
+  expect(shown).toContain("0.0.0.0:7000-7002->80-82/tcp")
+  expect(shown).toMatch(/0\.0\.0\.0:\d+->99\/tcp/)
+  await run("rm", "-f", "dns")
+}, 120_000)
+
+test("after kill -9 nothing is led anywhere any more, and the port is free", async () => {
+  const killed = Bun.spawn(
+    host.within(...toybox("run", "--rm", "--name=dies", "-p", "8100:80", "base", "sleep", "1000").slice(4)),
+    { stdin: "ignore", stdout: "ignore" },
+  )
+  const deadline = Date.now() + 30_000
+  while (!(await run("ps", "--format", "{{.Names}}")).includes("dies") && Date.now() < deadline) await Bun.sleep(20)
+  expect(await elements()).not.toBe("0\n")
+  killed.kill("SIGKILL")
+  await killed.exited
+  await serve("heir", "-p", "8100:80")
+  expect(await ask(outside, "tcp", "172.17.5.1", 8100)).toBe("heir")
+  await run("rm", "-f", "heir")
+  expect(await elements()).toBe("0\n")
+}, 120_000)
+
+test("a firewall that drops what is forwarded is told of, with the rules that let others in", async () => {
+  await sh(
+    host,
+    "nft add table ip theirs; nft 'add chain ip theirs judge { type filter hook forward priority 0; policy drop; }'",
+  )
+  try {
+    const started = toybox(
+      "run",
+      "-d",
+      "--name",
+      "behind",
+      "-p",
+      "8110:80",
+      "base",
+      "nc",
+      "-ll",
+      "-p",
+      "80",
+      "-e",
+      "echo",
+      "in",
+    )
+    const said = await sh(host, `${started.map((word) => `'${word}'`).join(" ")} 2>&1 >/dev/null`)
+    expect(said).toContain("drops what is forwarded")
+    expect(await ask(outside, "tcp", "172.17.5.1", 8110, BRIEFLY)).toBe("")
+    const rules = said.split("\n").filter((line) => line.includes("nft insert rule"))
+    expect(rules).toHaveLength(2)
+    await sh(host, rules.join("\n"))
+    expect(await ask(outside, "tcp", "172.17.5.1", 8110)).toBe("in")
+  } finally {
+    await sh(host, "nft delete table ip theirs")
+  }
+  await run("rm", "-f", "behind")
+}, 120_000)
+
+test("--explain has the lines of nft, and what there is no network for is told", async () => {
+  const text = await run("run", "--explain", "--rm", "-p", "8120:80", "base", "true")
+  expect(text).toMatch(/nft add element inet toybox ports4 '\{ tcp \. 8120 comment "\w+" : 172\.18\.0\.2 \. 80 \}'/)
+  expect(run("run", "--rm", "--net=none", "-p", "80:80", "base", "true")).rejects.toThrow("-p needs a network")
+  expect(run("run", "--rm", "-p", "[::1]:80:80", "base", "true")).rejects.toThrow("ports of ::1 are not published")
+}, 60_000)
