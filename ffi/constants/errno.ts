@@ -19,3 +19,4 @@ export const ENAMETOOLONG = 36
 export const ENOSYS = 38
 export const ELOOP = 40
 export const ELIBBAD = 80
+export const EOPNOTSUPP = 95

@@ -9,6 +9,7 @@ import { ToyboxError } from "../errors.ts"
 import type { Endpoint } from "../network/endpoint.ts"
 import { type PortBinding, portBindings } from "../network/show-ports.ts"
 import type { Mount } from "../oci/runtime.ts"
+import { copyOf } from "../overlay/copied.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import { signalName } from "./flags/process.ts"
@@ -68,6 +69,17 @@ const NOWHERE = {
   ...{ GlobalIPv6Address: "", GlobalIPv6PrefixLen: 0, IPv6Gateway: "", Aliases: [] },
 }
 
+/** How the root came to be: "vfs" is a copy of the layers, which is all that there is. */
+function graphDriver(directory: string, layers: readonly string[]) {
+  const copy = copyOf(directory)
+  if (copy !== null) return { Name: "vfs", Data: { UpperDir: copy } }
+  const { upper, work, merged } = overlayLayout(directory)
+  return {
+    Name: "overlay2",
+    Data: { LowerDir: layers.join(":"), UpperDir: upper, WorkDir: work, MergedDir: merged },
+  }
+}
+
 /** Throws ToyboxError where it is just being made or removed. */
 export function inspectContainer(paths: Paths, id: string): object {
   const record = readRecord(paths, id)
@@ -77,7 +89,6 @@ export function inspectContainer(paths: Paths, id: string): object {
   const { user, cwd, env, terminal, args } = spec.process
   const { memory, cpu, pids } = spec.linux.resources
   const directory = containerPath(paths, id)
-  const { upper, work, merged } = overlayLayout(directory)
   const isOwn = ({ type, source }: Mount) => (type === "bind" || type === "none") && !source.startsWith(`${directory}/`)
   return {
     Id: id,
@@ -113,15 +124,7 @@ export function inspectContainer(paths: Paths, id: string): object {
       PidsLimit: pids?.limit ?? 0,
       ReadonlyRootfs: spec.root.readonly ?? false,
     },
-    GraphDriver: {
-      Name: "overlay2",
-      Data: {
-        LowerDir: [lower, ...below].join(":"),
-        UpperDir: upper,
-        WorkDir: work,
-        MergedDir: merged,
-      },
-    },
+    GraphDriver: graphDriver(directory, lower === undefined ? [] : [lower, ...below]),
     NetworkSettings: networkSettings(readRunning(paths, id) ?? {}),
     Mounts: spec.mounts.filter(isOwn).map(mountPoint),
     Config: {

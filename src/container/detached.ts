@@ -105,7 +105,9 @@ async function launchSupervised(
   live.ended = true
   const refusal = overlayRefusal(one, reports)
   if (refusal === null) throw (await import("./launch-error.ts")).launchError(one, two, reports, root.fd)
-  const copy = await copiedRoot(request, live.directory, root, refusal)
+  const copy = await copiedRoot(request, live.directory, refusal)
+  close(root.fd)
+  live.root = copy
   return launchSupervised(request, paths, live, copy, spec, listening)
 }
 

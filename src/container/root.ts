@@ -1,11 +1,12 @@
 /** The root file system of a container: made by its own process, looked into by toybox beforehand. */
-import { call } from "../../ffi/call.ts"
+import { call, callResult } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { errnoName } from "../../ffi/errno.ts"
-import { close, exists, mkdir, stat, writeFile } from "../../ffi/fs.ts"
+import { exists, stat } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
-import { type Encoded, mountRoot, type Reports } from "../launch/index.ts"
+import { type Encoded, ListFailure, mountRoot, type Reports } from "../launch/index.ts"
 import { notice } from "../log.ts"
+import { copyLayers, copyOf, settleCopy } from "../overlay/copied.ts"
 import { copySteps, type OverlayLayout, overlayLayout, overlaySteps } from "../overlay/layout.ts"
 import type { Step } from "../plan/steps.ts"
 import type { ContainerRequest } from "./request.ts"
@@ -25,15 +26,25 @@ const FREE_FDS = 64
 const ownerOf = (lower: string, { upper }: OverlayLayout) => (exists(upper) ? null : stat(lower))
 
 /** Mounts the layers of an image, which only together tell what is in it. */
-async function layeredRoot({ lower, below, autoRemove }: ContainerRequest, directory: string): Promise<Root> {
+async function layeredRoot(request: ContainerRequest, directory: string): Promise<Root> {
+  const { lower, below, autoRemove } = request
   const { inDirectory, linkLayers, lowerNames } = await import("../overlay/links.ts")
   const links = `${directory}/layers`
   linkLayers(links, [lower, ...below])
   const layout = overlayLayout(directory)
   const layers = { below, links: lowerNames(below.length + 1) }
   const steps = overlaySteps(lower, layout, autoRemove, ownerOf(lower, layout), layers)
-  const fd = inDirectory(links, () => mountRoot(steps, FREE_FDS))
-  for (const taken of [0, 1, 2]) close(FREE_FDS + taken)
+  let fd: number
+  try {
+    fd = inDirectory(links, () => mountRoot(steps, FREE_FDS))
+  } catch (error) {
+    const refusal = error instanceof ListFailure ? refusalOf(error, error) : null
+    if (refusal === null) throw error
+    return copiedRoot(request, directory, refusal)
+  } finally {
+    // Not all are there when it fails.
+    for (const taken of [0, 1, 2]) callResult("close", FREE_FDS + taken)
+  }
   return { fd, steps: [] }
 }
 
@@ -43,6 +54,7 @@ export async function newRoot(request: ContainerRequest, directory: string): Pro
     throw new ToyboxError(`the root file system of ${request.image} is gone: ${request.lower}`, {
       hint: "bring it back, or make a new container",
     })
+  if (copyOf(directory) !== null) return copiedBefore(directory)
   if (request.below.length > 0) return layeredRoot(request, directory)
   const layout = overlayLayout(directory)
   return {
@@ -54,30 +66,36 @@ export async function newRoot(request: ContainerRequest, directory: string): Pro
 // overlayfs is not there (ENODEV), or will not take these directories (EINVAL: e.g. an upper directory on an overlay).
 const OVERLAY_REFUSED = ["ENODEV", "EINVAL", "EOPNOTSUPP", "EPERM"]
 
-/** What refused the overlay, where that is why the container's process ended: `fsopen: ENODEV`. */
-export function overlayRefusal({ steps, calls }: Encoded, { failures }: Reports): string | null {
-  const [failure] = failures
-  const failed = failure && calls[failure.index]
+function refusalOf({ steps, calls }: Encoded, { index, errno }: { index: number; errno: number }): string | null {
+  const failed = calls[index]
   if (!failed || failed.step === undefined || steps[failed.step]?.kind !== "overlay") return null
-  const errno = errnoName(failure.errno)
-  return OVERLAY_REFUSED.includes(errno) && failed.name.startsWith("fs") ? `${failed.name}: ${errno}` : null
+  const name = errnoName(errno)
+  return OVERLAY_REFUSED.includes(name) && failed.name.startsWith("fs") ? `${failed.name}: ${name}` : null
 }
 
-/** Instead of an overlay: copies the image for this container, with a warning, unless it was when it ran before. */
+/** What refused the overlay, where that is why the container's process ended: `fsopen: ENODEV`. */
+export function overlayRefusal(encoded: Encoded, { failures }: Reports): string | null {
+  const [failure] = failures
+  return failure ? refusalOf(encoded, failure) : null
+}
+
+/** A root that was copied before. */
+function copiedBefore(directory: string): Root {
+  settleCopy(directory)
+  const layout = overlayLayout(directory)
+  return {
+    fd: call("openat", AT_FDCWD, layout.upper, O_PATH | O_DIRECTORY | O_CLOEXEC, 0),
+    steps: copySteps(layout.upper, layout),
+  }
+}
+
+/** Instead of an overlay: copies the image's layers for this container, with a warning. Throws ToyboxError. */
 export async function copiedRoot(
-  request: ContainerRequest,
+  { lower, below }: ContainerRequest,
   directory: string,
-  root: Root,
   refusal: string,
 ): Promise<Root> {
-  const layout = overlayLayout(directory)
-  const mark = `${directory}/copied`
-  const copied = { fd: root.fd, steps: copySteps(layout.upper, layout) }
-  if (exists(mark)) return copied
   notice(`overlayfs is refused here (${refusal}): the root is copied, which takes time and space`)
-  const { copyTree } = await import("../overlay/copy.ts")
-  mkdir(layout.upper, 0o755)
-  copyTree(request.lower, layout.upper)
-  writeFile(mark, "")
-  return copied
+  await copyLayers(directory, [lower, ...below])
+  return copiedBefore(directory)
 }

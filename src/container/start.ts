@@ -1,4 +1,5 @@
 /** From a prepared container to the end of its command, in the foreground. */
+import { close } from "../../ffi/fs.ts"
 import type { CgroupManager } from "../cgroup/manager.ts"
 import type { Reports } from "../launch/index.ts"
 import { notice } from "../log.ts"
@@ -66,7 +67,9 @@ export async function start(
   if (!ending.executed) {
     const refusal = overlayRefusal(one, ending.reports)
     if (refusal !== null) {
-      const copy = await copiedRoot(request, live.directory, root, refusal)
+      const copy = await copiedRoot(request, live.directory, refusal)
+      close(root.fd)
+      live.root = copy
       return start(request, paths, live, copy, spec, signalFd)
     }
     const { launchError } = await import("./launch-error.ts")

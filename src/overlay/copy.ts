@@ -1,5 +1,5 @@
-/** A full copy of a root, for where overlayfs is refused: every kind of file, owners, modes, times, xattrs, hard links, holes. */
-import { call, callResult, failure, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
+/** A full copy of a root, for where overlayfs is refused: every kind of file, owners, modes, times, xattrs, hard links, holes; layers as an overlay shows them. */
+import { call, callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
 import { struct } from "../../ffi/calls.ts"
 import {
   AT_FDCWD,
@@ -18,17 +18,17 @@ import {
 import { OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "../../ffi/constants/mount.ts"
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts"
 import { close, listEntries, lstat, type Stat } from "../../ffi/fs.ts"
+import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError } from "../errors.ts"
+import { isOpaque, isOverlayAttribute, isWhiteoutAt } from "./whiteouts.ts"
 
 /** Names need not be UTF-8: bytes, with the closing NUL. */
 type Path = Uint8Array
 
 const ENXIO = -6
-const EEXIST = -17
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const toPath = (text: string): Path => encoder.encode(`${text}\0`)
-const shown = (path: Path) => decoder.decode(path.subarray(0, -1))
 
 function join(directory: Path, name: Path): Path {
   const path = new Uint8Array(directory.length + name.length)
@@ -44,7 +44,7 @@ function copyXattrs(from: Path, to: Path): void {
   const names = decoder.decode(scratch.bytes.subarray(0, size)).split("\0")
   for (const name of names) {
     // What an overlay keeps for itself must not speak to the next one.
-    if (name === "" || name.startsWith("trusted.overlay.")) continue
+    if (name === "" || isOverlayAttribute(name)) continue
     const length = callResult("lgetxattr", from, name, scratch.address, SCRATCH_SIZE)
     if (length < 0) continue
     const value = scratch.bytes.slice(0, length)
@@ -102,22 +102,69 @@ function entriesOf(path: Path): Path[] {
 const makedev = ({ rdevMajor: major, rdevMinor: minor }: Stat) =>
   (minor & 0xff) + (major & 0xfff) * 256 + Math.floor(minor / 256) * 2 ** 20
 
-function setMetadata(from: Path, to: Path, stat: Stat): void {
+function setMetadata(from: Path, to: Path, stat: TimedStat): void {
   call("fchownat", AT_FDCWD, to, stat.uid, stat.gid, AT_SYMLINK_NOFOLLOW)
   const isLink = (stat.mode & S_IFMT) === S_IFLNK
   // After the owner: chown(2) clears the setuid bit and file capabilities.
   if (!isLink) call("fchmodat", AT_FDCWD, to, stat.mode & 0o7777, 0)
   copyXattrs(from, to)
-  const seconds = Math.floor(stat.mtime / 1000)
-  const time = [[8, seconds] as const, [8, (stat.mtime - seconds * 1000) * 1e6] as const]
+  const time = [[8, stat.seconds] as const, [8, stat.nanoseconds] as const]
   call("utimensat", AT_FDCWD, to, struct(...time, ...time), AT_SYMLINK_NOFOLLOW)
 }
 
-function copyEntry(from: Path, to: Path, seen: Map<string, Path>): void {
-  const stat = lstat(from)
+interface TimedStat extends Stat {
+  seconds: number
+  nanoseconds: number
+}
+
+function statOf(path: Path): TimedStat | null {
+  const stat = lstat(path)
+  // The memory still holds what the call has left: struct statx, stx_mtime; as a float it would lose the last digits.
+  return stat && { ...stat, seconds: scratch.word(112), nanoseconds: scratch.u32(120) }
+}
+
+function remove(path: Path, { mode }: Stat): void {
+  if ((mode & S_IFMT) === S_IFDIR) removeTree(path)
+  else call("unlinkat", AT_FDCWD, path, 0)
+}
+
+function removeXattrs(path: Path): void {
+  const size = callResult("llistxattr", path, scratch.address, SCRATCH_SIZE)
+  const names = size > 0 ? decoder.decode(scratch.bytes.subarray(0, size)).split("\0") : []
+  for (const name of names) if (name !== "") callResult("lremovexattr", path, name)
+}
+
+/** The directory that a copy goes to; true where it has files of the layers below. */
+function enterDirectory(from: Path, to: Path, there: Stat | null): boolean {
+  const merges = there !== null && (there.mode & S_IFMT) === S_IFDIR && !isOpaque(from)
+  if (merges) {
+    // An overlay shows those of the uppermost directory only.
+    removeXattrs(to)
+    return true
+  }
+  if (there) remove(to, there)
+  call("mkdirat", AT_FDCWD, to, 0o700)
+  return false
+}
+
+/** `seen`: where files with several names were copied to. `onLayers`: there may be something at `to`, of layers below. */
+function copyEntry(from: Path, to: Path, seen: Map<string, Path>, onLayers: boolean): void {
+  const stat = statOf(from)
   if (!stat) return // Gone since it was listed.
+  const there = onLayers ? lstat(to) : null
+  if (isWhiteoutAt(from, stat)) {
+    if (there) remove(to, there)
+    return
+  }
   const kind = stat.mode & S_IFMT
-  if (kind !== S_IFDIR && stat.nlink > 1) {
+  if (kind === S_IFDIR) {
+    const merges = enterDirectory(from, to, there)
+    for (const name of entriesOf(from)) copyEntry(join(from, name), join(to, name), seen, merges)
+    setMetadata(from, to, stat)
+    return
+  }
+  if (there) remove(to, there)
+  if (stat.nlink > 1) {
     const key = `${stat.dev}/${stat.ino}`
     const first = seen.get(key)
     if (first !== undefined) {
@@ -126,23 +173,19 @@ function copyEntry(from: Path, to: Path, seen: Map<string, Path>): void {
     }
     seen.set(key, to)
   }
-  if (kind === S_IFDIR) {
-    const made = callResult("mkdirat", AT_FDCWD, to, 0o700)
-    if (made < 0 && made !== EEXIST) throw failure("mkdirat", made, AT_FDCWD, shown(to), 0o700)
-    for (const name of entriesOf(from)) copyEntry(join(from, name), join(to, name), seen)
-  } else if (kind === S_IFREG) copyFile(from, to, stat.size)
+  if (kind === S_IFREG) copyFile(from, to, stat.size)
   else if (kind === S_IFLNK) copyLink(from, to)
   else call("mknodat", AT_FDCWD, to, stat.mode, kind === S_IFBLK || kind === S_IFCHR ? makedev(stat) : 0)
   setMetadata(from, to, stat)
 }
 
-/** Copies the tree `from` to `to`, which may exist and must be empty. Throws ToyboxError. */
+/** Copies the tree `from` to `to`, which may exist: what is there stays unless it has the name of what is copied, or `from` hides it. Throws ToyboxError. */
 export function copyTree(from: string, to: string): void {
   let tree = -1
   try {
     // Alone, as an overlay has it: what is mounted on directories of the root is no part of it.
     tree = call("open_tree", AT_FDCWD, from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
-    copyEntry(toPath(`/proc/self/fd/${tree}/.`), toPath(to), new Map())
+    copyEntry(toPath(`/proc/self/fd/${tree}/.`), toPath(to), new Map(), true)
   } catch (error) {
     throw new ToyboxError(`cannot copy ${from} to ${to}`, { cause: error })
   } finally {

@@ -6,6 +6,7 @@ import {
   linkSync,
   mkdirSync,
   readdirSync,
+  renameSync,
   symlinkSync,
   truncateSync,
   utimesSync,
@@ -13,11 +14,18 @@ import {
 } from "node:fs"
 import { join } from "node:path"
 import { call, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
+import { close } from "../../ffi/fs.ts"
+import { errorChain } from "../../src/errors.ts"
+import { copyLayers, copyOf, settleCopy } from "../../src/overlay/copied.ts"
+import { mountView } from "../../src/overlay/view.ts"
 import { toyboxBinary } from "../helpers/binary.ts"
+import { listing } from "../helpers/listing.ts"
+import { TestLayout, tarOf } from "../helpers/oci-layout.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { toybox } from "../helpers/toybox.ts"
+import { unpackBytes } from "../helpers/unpack.ts"
 
 cleanUpAfterAll()
 
@@ -74,8 +82,35 @@ const LIST = [
   "md5sum sparse /bin/busybox",
 ].join("\n")
 
+/** Layers, the lowest first, that hide, replace and bring back what those below have. */
+function layersOf(root: string): Uint8Array[] {
+  const layer = (script: string) => {
+    const dir = temporaryDirectory("layer")
+    chmodSync(dir, 0o755)
+    command(["sh", "-c", `set -e; mkdir ${dir}/srv ${dir}/opt; cd ${dir}\n${script}`])
+    return tarOf(dir, "--xattrs", "--xattrs-include=*")
+  }
+  return [
+    tarOf(root, "--xattrs", "--xattrs-include=*"),
+    layer(`mkdir -p srv/gone/deep srv/hidden/a srv/replaced opt/x; echo 1 > srv/gone/deep/f; echo 1 > srv/hidden/old
+      echo 1 > srv/replaced/f; echo 1 > srv/file2; ln srv/file2 srv/file3; ln -s /etc srv/way; mkdir srv/back; echo 1 > srv/back/f
+      python3 -c 'import os; os.setxattr("srv/hidden", "user.below", b"1"); os.setxattr("srv/back", "user.below", b"1")'`),
+    layer(`touch srv/.wh.gone srv/.wh.back srv/.wh.setuid srv/.wh.nothing srv/.wh.nothing2; mkdir srv/hidden srv/way
+      touch srv/hidden/.wh..wh..opq; echo 2 > srv/hidden/new; echo 2 > srv/replaced; echo 2 > srv/way/passwd
+      echo 2 > srv/file2; ln srv/file2 srv/file4; chmod 700 opt; touch -d @1000000000.123456789 opt`),
+    layer(`mkdir -p srv/back srv/gone srv/way; echo 3 > srv/back/g; touch srv/way/.wh.passwd srv/.wh.file3; chmod 1777 srv/gone
+      printf '' > srv/empty; chmod 0 srv/empty; ln -s nowhere srv/hidden2; echo 3 > srv/setuid; mkdir srv/.wh.x.d`),
+  ]
+}
+
+function imageOf(layers: readonly Uint8Array[]): string {
+  const layout = new TestLayout()
+  layout.tags({ latest: layout.image({ layers }) })
+  return `oci:${layout.dir}`
+}
+
 /** A command of toybox in a mount namespace where the state directory `$state` lies on an overlay. */
-async function onOverlay(words: readonly string[], before = "") {
+async function onOverlay(words: readonly string[], before = "", after = "") {
   const dir = temporaryDirectory("overlay")
   const state = `${dir}/merged/state`
   const script = [
@@ -84,6 +119,7 @@ async function onOverlay(words: readonly string[], before = "") {
     before,
     `export TOYBOX_ROOT=${state}`,
     `timeout -k 2 20 '${toyboxBinary()}' "$@"; code=$?`,
+    after,
     `find ${state}/containers ${state}/run/running -mindepth 1 -maxdepth 1 -printf "left: %p\\n"`,
     "exit $code",
   ]
@@ -111,6 +147,85 @@ describe.skipIf(!isRoot)("where overlayfs is refused", () => {
     expect(copy.stderr).toMatch(WARNING)
     expect({ stdout: copy.stdout, exitCode: copy.exitCode }).toEqual({ stdout: overlay.stdout, exitCode: 0 })
     expect(overlay.stdout).toContain("latin-\u{fffd}|")
+  }, 60_000)
+
+  test("the copy of many layers is what the overlay shows of them, file by file", async () => {
+    const dir = temporaryDirectory("layers")
+    const topmost: string[] = []
+    for (const [i, tar] of layersOf(richRoot()).entries()) {
+      const path = join(dir, `${i}`)
+      mkdirSync(path)
+      await unpackBytes(tar, path, { whiteouts: "overlay" })
+      topmost.unshift(path)
+    }
+    const container = join(dir, "container")
+    mkdirSync(container)
+    await copyLayers(container, topmost)
+    const view = mountView(topmost, join(dir, "links"))
+    try {
+      const shown = listing(`/proc/self/fd/${view}/.`)
+      expect(shown.length).toBeGreaterThan(30)
+      expect(shown.filter((line) => /way|gone|hidden/.test(line)).length).toBeGreaterThan(4)
+      expect(listing(copyOf(container) ?? "")).toEqual(shown)
+    } finally {
+      close(view)
+    }
+  })
+
+  test("a copy that was cut short is made anew; one that was whole takes its place, with what the container wrote", async () => {
+    const container = temporaryDirectory("container")
+    const lower = makeRoot({ files: { "/srv/file": "old", "/srv/removed": "" } })
+    for (const path of ["upper/srv", "copying/srv"]) mkdirSync(join(container, path), { recursive: true })
+    writeFileSync(join(container, "upper/srv/written"), "")
+    command(["mknod", join(container, "upper/srv/removed"), "c", "0", "0"])
+    writeFileSync(join(container, "copying/srv/half"), "")
+    expect(copyOf(container)).toBeNull()
+    await copyLayers(container, [lower])
+    expect(copyOf(container)).toBe(join(container, "upper"))
+    expect(readdirSync(join(container, "upper/srv")).sort()).toEqual(["file", "written"])
+    // As after a kill between the mark and the exchange.
+    renameSync(join(container, "upper"), join(container, "copying"))
+    mkdirSync(join(container, "upper/half"), { recursive: true })
+    expect(copyOf(container)).toBe(join(container, "copying"))
+    settleCopy(container)
+    expect(readdirSync(join(container, "upper/srv")).sort()).toEqual(["file", "written"])
+    expect(readdirSync(container).sort()).toEqual(["copied", "upper"])
+  })
+
+  test("a disk that is full is told, and leaves no half of a copy", async () => {
+    const container = temporaryDirectory("small")
+    command(["mount", "-t", "tmpfs", "-o", "size=64k", "none", container])
+    try {
+      const root = makeRoot()
+      const error = await copyLayers(container, [root]).catch((e: unknown) => e)
+      expect(errorChain(error)).toMatch(/^cannot copy .*: ENOSPC/s)
+      expect(readdirSync(container)).toEqual([])
+    } finally {
+      command(["umount", container])
+    }
+  })
+
+  test("an image of several layers is loaded on an overlay, and its container has what it has elsewhere", async () => {
+    const image = imageOf(layersOf(richRoot()))
+    const list = `cd /; find srv opt -print0 | sort -z | xargs -0 -n 1 sh -c 'stat -c "%n|%u:%g|%a|%F|%t:%T" "$0"; [ ! -f "$0" ] || { stat -c %h "$0"; md5sum < "$0"; }'`
+    const words = ownRun("--rm", "-q", image, "/bin/sh", "-c", list)
+    const overlay = await toybox(words)
+    expect(overlay).toMatchObject({ exitCode: 0 })
+    expect(overlay.stdout).toContain("srv/back/g|")
+    expect(overlay.stdout).not.toContain("srv/back/f|")
+    const copy = await onOverlay(words)
+    expect({ stdout: copy.stdout, exitCode: copy.exitCode }).toEqual({ stdout: overlay.stdout, exitCode: 0 })
+  }, 60_000)
+
+  test("inspect tells of a copy, and start goes on with it", async () => {
+    const image = imageOf(layersOf(makeRoot()))
+    const words = ownRun("-q", "--name", "copied", image, "/bin/sh", "-c", "ls /srv; echo more > /srv/more")
+    const after = `'${toyboxBinary()}' start -a copied >&2; '${toyboxBinary()}' inspect copied`
+    const { stdout, stderr } = await onOverlay(words, "", after)
+    const driver = JSON.parse(stdout.slice(stdout.indexOf("["), stdout.lastIndexOf("]") + 1))[0].GraphDriver
+    expect(driver.Name).toBe("vfs")
+    expect(driver.Data.UpperDir).toEndWith("/upper")
+    expect(stderr).toContain("more\n")
   }, 60_000)
 
   test("file capabilities and other attributes are there", async () => {

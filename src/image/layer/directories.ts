@@ -15,10 +15,10 @@ import {
 import { close, lstat } from "../../../ffi/fs.ts"
 import { removeTree } from "../../../ffi/remove-tree.ts"
 import { OPEN_HOW_SIZE, openHow } from "../../../ffi/structs.ts"
+import { isWhiteout, setOpaque } from "../../overlay/whiteouts.ts"
 import { fromBytes, shownName, toName } from "./binary.ts"
 import { EntryError } from "./errors.ts"
 import type { Metadata } from "./metadata.ts"
-import { isWhiteout, setOpaque } from "./whiteouts.ts"
 
 const ENOENT = -2
 const EEXIST = -17
@@ -160,7 +160,7 @@ export function createDirectories(rootFd: number, whiteouts: boolean, setAside?:
     const result = callResult("mkdirat", open(parent), toName(name), 0o700)
     if (result === 0) return add(parent, name)
     if (result !== EEXIST) throw failure("mkdirat", result, shownName(name))
-    if (!whiteouts || !isWhiteout(open(parent), name)) return resolve(parent, name)
+    if (!whiteouts || !isWhiteout(open(parent), toName(name))) return resolve(parent, name)
     call("unlinkat", open(parent), toName(name), 0)
     call("mkdirat", open(parent), toName(name), 0o700)
     const made = add(parent, name)

@@ -4,6 +4,7 @@ import type { Struct } from "../../../ffi/calls.ts"
 import { struct } from "../../../ffi/calls.ts"
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW, O_CLOEXEC, O_NOFOLLOW, O_PATH } from "../../../ffi/constants/fcntl.ts"
 import { close } from "../../../ffi/fs.ts"
+import { isOverlayAttribute } from "../../overlay/whiteouts.ts"
 import { shownName, toBytes, toName } from "./binary.ts"
 import { EntryError } from "./errors.ts"
 import type { TarEntry } from "./tar/entry.ts"
@@ -29,12 +30,12 @@ const EOPNOTSUPP = -95
  * Attributes that are this machine's: what overlayfs keeps for itself would let an archive speak to the overlay above it,
  * and labels and hashes belong to the policy of the machine where they were made.
  */
-const REFUSED_XATTRS = ["trusted.overlay.", "user.overlay.", "security.selinux", "security.evm", "security.ima"]
+const REFUSED_XATTRS = ["security.selinux", "security.evm", "security.ima"]
 
 /** The attributes an archive may set. */
 function* wanted(xattrs: Metadata["xattrs"]): Generator<[name: string, value: string]> {
   for (const [name, value] of xattrs ?? []) {
-    if (!REFUSED_XATTRS.some((prefix) => name.startsWith(prefix))) yield [name, value]
+    if (!isOverlayAttribute(name) && !REFUSED_XATTRS.some((prefix) => name.startsWith(prefix))) yield [name, value]
   }
 }
 

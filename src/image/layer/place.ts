@@ -13,6 +13,7 @@
 import { call, callResult, failure } from "../../../ffi/call.ts"
 import { S_IFBLK, S_IFCHR, S_IFIFO } from "../../../ffi/constants/stat.ts"
 import { lstat } from "../../../ffi/fs.ts"
+import { isWhiteout, makeWhiteout, setOpaque } from "../../overlay/whiteouts.ts"
 import { shownName, toName } from "./binary.ts"
 import { createDirectories, type Directory, IMPLIED_MODE, pathIn } from "./directories.ts"
 import { EntryError } from "./errors.ts"
@@ -20,7 +21,7 @@ import { makeFile, type OpenFile, openFile } from "./files.ts"
 import { applyToName, applyToOpen, metadataOf } from "./metadata.ts"
 import type { SkeletonWriter } from "./skeleton.ts"
 import type { TarEntry, TarSink } from "./tar/entry.ts"
-import { isWhiteout, makeWhiteout, meaningOf, setOpaque } from "./whiteouts.ts"
+import { meaningOf } from "./whiteouts.ts"
 
 const ENOENT = -2
 const EEXIST = -17
@@ -83,7 +84,7 @@ export function createPlacer(rootFd: number, whiteouts: boolean, skeleton: Skele
   function makeDirectory(parent: Directory, name: string, entry: TarEntry): void {
     let directory = parent.children?.get(name)
     if (directory === undefined) {
-      const hides = whiteouts && isWhiteout(open(parent), name)
+      const hides = whiteouts && isWhiteout(open(parent), toName(name))
       make(parent, name, "mkdirat", () => callResult("mkdirat", open(parent), toName(name), 0o700))
       directory = directories.add(parent, name)
       if (hides) setOpaque(open(directory))
@@ -155,7 +156,7 @@ export function createPlacer(rootFd: number, whiteouts: boolean, skeleton: Skele
     }
     const { hidden } = meaning
     if (hidden === "" || hidden === "." || hidden === "..") throw new EntryError("it is a whiteout of no name")
-    if (!makeWhiteout(open(parent), hidden)) {
+    if (!makeWhiteout(open(parent), toName(hidden))) {
       const directory = parent.children?.get(hidden)
       if (directory !== undefined) setOpaque(open(directory))
     }

@@ -20,11 +20,11 @@ import { close, listEntries } from "../../../ffi/fs.ts"
 import { addressOf } from "../../../ffi/prepared.ts"
 import { ToyboxError } from "../../errors.ts"
 import { notice } from "../../log.ts"
+import { isOpaque, isOverlayAttribute, isWhiteoutStat } from "../../overlay/whiteouts.ts"
 import { fromBytes, shownName, toName } from "./binary.ts"
 import { type ExactStat, exactStat } from "./exact-stat.ts"
 import type { EntryType, SparseMap } from "./tar/entry.ts"
 import { END_OF_ARCHIVE, paddingFor, type WrittenEntry, writeHeader } from "./tar/write-header.ts"
-import { isWhiteoutStat, OPAQUE_XATTR } from "./whiteouts.ts"
 
 export interface WalkOptions {
   /** "overlay": an overlay's upper directory; whiteouts and opaque directories become the .wh. entries of image layers. */
@@ -77,18 +77,13 @@ function xattrsOf(dirFd: number, name: string): [string, string][] {
   const names = fromBytes(scratch.bytes, 0, size).split("\0").slice(0, -1).sort()
   const found: [string, string][] = []
   for (const attribute of names) {
-    if (/^(trusted|user)\.overlay\./.test(attribute)) continue
+    if (isOverlayAttribute(attribute)) continue
     const length = callResult(get, path, toName(attribute), scratch.address, SCRATCH_SIZE)
     if (length === ENODATA) continue
     if (length < 0) throw failure(get, length, shownName(name), shownName(attribute))
     found.push([attribute, fromBytes(scratch.bytes, 0, length)])
   }
   return found
-}
-
-function isOpaque(fd: number): boolean {
-  const length = callResult("fgetxattr", fd, OPAQUE_XATTR, scratch.address, SCRATCH_SIZE)
-  return length > 0 && fromBytes(scratch.bytes, 0, length) === "y"
 }
 
 function linkTarget(dirFd: number, name: string): string {
