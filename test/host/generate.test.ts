@@ -130,7 +130,13 @@ describe.skipIf(!isRoot)("a service", () => {
   })
 
   test("what cannot be made is told", async () => {
-    for (const words of [[], ["systemd", "--time", "3"], ["upstart", "x"], ["systemd", "a", "b"], ["--", "systemd", "a"]])
+    for (const words of [
+      [],
+      ["systemd", "--time", "3"],
+      ["upstart", "x"],
+      ["systemd", "a", "b"],
+      ["--", "systemd", "a"],
+    ])
       expect(await toybox(["generate", ...words])).toMatchObject({ exitCode: 125 })
     expect((await toybox(["generate", "systemd", "nobody"])).stderr).toContain("no such container: nobody")
     expect((await toybox(["generate", "systemd", "--restart-policy", "x", "y"])).exitCode).toBe(125)
