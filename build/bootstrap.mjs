@@ -118,3 +118,9 @@ function listDirectory(path) {
     return []
   }
 }
+
+/**
+ * Containers of tests have no network unless they ask for one: the machine's own links and rules stay as they are. From outside,
+ * because what a program of Bun sets itself does not reach all that it starts.
+ */
+export const TEST_ENVIRONMENT = { ...process.env, TOYBOX_NETWORK: "none" }

@@ -3,7 +3,7 @@
 import { spawnSync } from "node:child_process"
 import { mkdirSync, readFileSync, rmSync } from "node:fs"
 import { dirname, join } from "node:path"
-import { ensureBinary, ensureModules, findBun, ROOT } from "./bootstrap.mjs"
+import { ensureBinary, ensureModules, findBun, ROOT, TEST_ENVIRONMENT } from "./bootstrap.mjs"
 import { CHECKS } from "./checks.mjs"
 import { ensurePackages, TEST_PACKAGES } from "./packages.mjs"
 
@@ -31,6 +31,7 @@ mkdirSync(dirname(REPORT), { recursive: true })
 const options = ["--timeout=30000", "--reporter=junit", `--reporter-outfile=${REPORT}`]
 const { status } = spawnSync(findBun(), ["test", ...options, ...filters], {
   cwd: ROOT,
+  env: TEST_ENVIRONMENT,
   stdio: ["ignore", "inherit", "inherit"],
 })
 addReport()
