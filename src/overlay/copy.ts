@@ -17,6 +17,7 @@ import {
 } from "../../ffi/constants/fcntl.ts"
 import { OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "../../ffi/constants/mount.ts"
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts"
+import { isErrno } from "../../ffi/errno.ts"
 import { close, listEntries, lstat, type Stat } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError } from "../errors.ts"
@@ -179,12 +180,22 @@ function copyEntry(from: Path, to: Path, seen: Map<string, Path>, onLayers: bool
   setMetadata(from, to, stat)
 }
 
+/** `path` as an overlay has it: what is mounted on directories of the root is no part of it. */
+function openAlone(path: string): number {
+  try {
+    return call("open_tree", AT_FDCWD, path, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
+  } catch (error) {
+    // Before Linux 6.15 a mount that is not attached anywhere cannot be cloned.
+    if (!isErrno(error, "EINVAL")) throw error
+    return call("open_tree", AT_FDCWD, path, OPEN_TREE_CLOEXEC)
+  }
+}
+
 /** Copies the tree `from` to `to`, which may exist: what is there stays unless it has the name of what is copied, or `from` hides it. Throws ToyboxError. */
 export function copyTree(from: string, to: string): void {
   let tree = -1
   try {
-    // Alone, as an overlay has it: what is mounted on directories of the root is no part of it.
-    tree = call("open_tree", AT_FDCWD, from, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
+    tree = openAlone(from)
     copyEntry(toPath(`/proc/self/fd/${tree}/.`), toPath(to), new Map(), true)
   } catch (error) {
     throw new ToyboxError(`cannot copy ${from} to ${to}`, { cause: error })

@@ -70,7 +70,7 @@ export function mainScript(options: InitOptions): string {
     "export PATH=/bin:/sbin HOME=/root TERM=linux TOYBOX_NETWORK=none",
     "mkdir -p /tmp /run /var/lib /root /dev/pts /dev/shm /dev/mqueue /srv/root/bin",
     "chmod 1777 /tmp",
-    "[ -e /bin/sh ] || /bin/busybox --install -s /bin",
+    "[ -e /bin/poweroff ] || /bin/busybox --install -s /bin",
     "ln /bin/busybox /srv/root/bin/busybox",
     "cp -a /bin/sh /srv/root/bin/sh",
     "busybox --install -s /srv/root/bin",

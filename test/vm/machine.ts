@@ -5,7 +5,7 @@ import { toyboxBinary } from "../helpers/binary.ts"
 import { writeCpio } from "./cpio.ts"
 import { type CgroupLayout, FUNCTIONS, initScript, mainScript, type RootKind } from "./init.ts"
 import { type Arch, kernel, moduleClosure } from "./kernel.ts"
-import { bootEntries, type GuestFile, modulePath, payloadEntries, writeDisk } from "./payload.ts"
+import { bootEntries, type GuestFile, modulePath, payloadEntries, unpackPackages, writeDisk } from "./payload.ts"
 
 /** What to boot and what to run there. */
 export interface MachineOptions {
@@ -22,6 +22,8 @@ export interface MachineOptions {
   cmdline?: string
   cgroup?: CgroupLayout
   root?: RootKind
+  /** Debian packages to have in a root on a disk, with all they depend on, unpacked but not configured. */
+  packages?: readonly string[]
   arch?: Arch
   /** The program put at `/bin/toybox`; dist/toybox when not given. */
   binary?: string
@@ -132,7 +134,11 @@ export async function bootAndRun(options: MachineOptions): Promise<MachineResult
   const dir = mkdtempSync(join(tmpdir(), "toybox-vm-"))
   try {
     const busybox = boot.filter((entry) => entry.path === "/bin/busybox")
-    if (root === "disk") writeDisk(join(dir, "disk.img"), [...busybox, ...payload], DISK_MEGABYTES)
+    if (root === "disk") {
+      const disk = join(dir, "disk.img")
+      if (options.packages !== undefined) unpackPackages(`${disk}.d`, options.packages)
+      writeDisk(disk, [...busybox, ...payload], DISK_MEGABYTES)
+    }
     writeCpio(join(dir, "initrd"), root === "disk" ? boot : [...boot, ...payload])
     const start = performance.now()
     const child = Bun.spawn(qemuCommand(options, arch, found.image, dir, nonce), {

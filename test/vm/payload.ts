@@ -92,7 +92,19 @@ function stage(dir: string, entry: CpioEntry): void {
   chmodSync(path, entry.mode)
 }
 
-/** Makes the ext4 image `image` of `entries`, by way of a directory beside it. */
+/** Unpacks Debian packages and all they depend on into `dir`, without running any of their scripts. */
+export function unpackPackages(dir: string, packages: readonly string[]): void {
+  const { stderr, exitCode } = Bun.spawnSync(
+    ["timeout", "-k", "5", "240", "mmdebstrap", "--quiet", "--variant=extract", "--format=directory"].concat(
+      `--include=${packages.join(",")}`,
+      "bookworm",
+      dir,
+    ),
+  )
+  if (exitCode !== 0) throw new Error(`mmdebstrap of ${packages.join(", ")}: exit ${exitCode}: ${stderr}`)
+}
+
+/** Makes the ext4 image `image` of `entries`, by way of the directory `${image}.d`, which may hold more. */
 export function writeDisk(image: string, entries: readonly CpioEntry[], megabytes: number): void {
   const dir = `${image}.d`
   for (const entry of entries) stage(dir, entry)
