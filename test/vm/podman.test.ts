@@ -40,14 +40,14 @@ describe.skipIf(missing !== undefined)("podman on cgroup v2", () => {
       podman run --rm image sh -c 'echo hello; exit 7'; echo $?
       podman run --rm image nothere >/dev/null 2>&1; echo $?
       section identity
-      podman run --rm --user 1000:50 --read-only image sh -c 'id -u; id -g; touch /x; grep -E "Seccomp:|NoNewPrivs|CapEff" /proc/self/status'
+      podman run --rm --user 1000:50 --read-only image sh -c 'exec 2>&1; id -u; id -g; touch /x; grep -E "Seccomp:|NoNewPrivs|CapEff" /proc/self/status'
       section limits
       podman run --rm --memory 64m --cpus 0.5 --pids-limit 33 --cpuset-cpus 1 image sh -c \\
         'cd /sys/fs/cgroup; cat memory.max cpu.max pids.max cpuset.cpus; cat /proc/self/cgroup'
       podman run --rm --memory 32m image tail /dev/zero; echo $?
       section devices
-      podman run --rm --cap-add MKNOD image sh -c 'mknod /kmsg c 1 11 && echo x >/kmsg; echo lost >/dev/null && echo null'
-      podman run --rm --device /dev/vda:/dev/disk:r image sh -c 'head -c 1 /dev/disk >/dev/null && echo read; echo x >/dev/disk'
+      podman run --rm --cap-add MKNOD image sh -c 'exec 2>&1; mknod /kmsg c 1 11 && echo x >/kmsg; echo lost >/dev/null && echo null'
+      podman run --rm --device /dev/vda:/dev/disk:r image sh -c 'exec 2>&1; head -c 1 /dev/disk >/dev/null && echo read; echo x >/dev/disk'
       section life
       podman run -d --name box --memory 64m --init image sh -c 'trap "echo bye; exit 3" TERM; echo ready; while :; do sleep 0.1; done' >/dev/null
       n=0; until podman logs box | grep -q ready || [ $n = 20 ]; do n=$((n + 1)); done
