@@ -19,7 +19,7 @@ export function goTime(iso: string): string {
 }
 
 /** "Up 5 minutes", "Exited (0) 2 hours ago": docker's words. */
-function dockerStatus({ status, exitCode, started, finished }: Summary): string {
+export function dockerStatus({ status, exitCode, started, finished }: Summary): string {
   const since = started ? ` ${ago(started).replace(/ ago$/, "")}` : ""
   if (status === "running") return `Up${since}`
   if (status === "paused") return `Up${since} (Paused)`

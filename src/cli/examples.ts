@@ -52,6 +52,8 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   inspect: ["toybox inspect web", "toybox inspect -f '{{.State.Pid}}' web"],
   history: ["toybox history alpine"],
   rmi: ["toybox rmi alpine"],
+  df: ["toybox df", "toybox df --verbose"],
+  prune: ["toybox prune --force", "toybox prune --all --force --filter until=24h"],
   login: ['echo "$TOKEN" | toybox login -u me --password-stdin registry.example'],
   logout: ["toybox logout registry.example"],
   generate: [

@@ -19,6 +19,7 @@ import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
 import { LOGS_OPTIONS } from "./commands/logs-options.ts"
 import { NETWORK_OPTIONS } from "./commands/network-options.ts"
 import { DIFF_OPTIONS, PORT_OPTIONS, STATS_OPTIONS, TOP_OPTIONS, WHY_OPTIONS } from "./commands/observe-options.ts"
+import { DF_OPTIONS, PRUNE_OPTIONS } from "./commands/prune-options.ts"
 import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
@@ -201,6 +202,11 @@ export const COMMANDS: Record<string, CommandDef> = {
   rmi: defineCommand({
     meta: { name: "rmi", description: "Remove images" },
     args: args(RMI_OPTIONS, { image: { type: "positional", required: false, description: "Name or id" } }),
+  }),
+  df: defineCommand({ meta: { name: "df", description: "Show what takes room on the disk" }, args: args(DF_OPTIONS) }),
+  prune: defineCommand({
+    meta: { name: "prune", description: "Remove what is not used: containers, networks, images" },
+    args: args(PRUNE_OPTIONS),
   }),
   login: defineCommand({
     meta: { name: "login", description: "Keep a password for a registry" },

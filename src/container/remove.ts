@@ -22,6 +22,13 @@ import { endRestarting } from "./stop.ts"
 
 const PATIENCE = 10_000
 
+/** It runs, and was not to be ended. */
+export class IsRunning extends ToyboxError {
+  constructor(reference: string) {
+    super(`container ${reference} is running`, { hint: "end it first, or use rm --force" })
+  }
+}
+
 /** Kills what runs in it and waits until its own toybox has cleaned up after it. */
 function end(paths: Paths, id: string): void {
   const deadline = Date.now() + PATIENCE
@@ -66,7 +73,7 @@ export function removeContainer(paths: Paths, reference: string, force: boolean)
     if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
     if (!running || running.removing) recover(paths)
     else if (force) end(paths, id)
-    else throw new ToyboxError(`container ${reference} is running`, { hint: "end it first, or use rm --force" })
+    else throw new IsRunning(reference)
   }
 }
 

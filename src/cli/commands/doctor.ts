@@ -1,10 +1,11 @@
 /** toybox doctor. */
-import { read, writeText } from "../../../ffi/fs.ts"
+import { writeText } from "../../../ffi/fs.ts"
 import { type Check, examine, thisMachine } from "../../container/doctor.ts"
 import { UsageError } from "../../errors.ts"
 import { notice, print } from "../../log.ts"
 import { pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
+import { agrees } from "../ask.ts"
 import { DOCTOR_OPTIONS } from "./doctor-options.ts"
 
 const MARKS: Readonly<Record<Check["state"], string>> = { ok: "ok", limited: "LIMITED", missing: "MISSING" }
@@ -12,12 +13,6 @@ const MARKS: Readonly<Record<Check["state"], string>> = { ok: "ok", limited: "LI
 function lines({ name, state, found, cost, mend }: Check): string[] {
   const first = `${MARKS[state].padEnd(8)} ${name.padEnd(16)} ${found}`
   return [first, ...(cost ? [`${" ".repeat(26)}${cost}`] : []), ...(mend ? [`${" ".repeat(26)}mend: ${mend}`] : [])]
-}
-
-/** Asks on the terminal; "y" is yes. */
-function agrees(question: string): boolean {
-  process.stderr.write(`${question} [y/N] `)
-  return /^y(es)?\s*$/i.test(new TextDecoder().decode(read(0)))
 }
 
 function fix(checks: readonly Check[], yes: boolean): void {

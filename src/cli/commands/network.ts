@@ -1,11 +1,9 @@
 /** toybox network create, ls, inspect, rm, prune, connect, disconnect. */
+import { networkUsers, pruneNetworks } from "../../container/network-users.ts"
 import { recoverAll } from "../../container/recover.ts"
-import { readHead, readRunning, runningIds } from "../../container/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { removeNetwork } from "../../network/bridge.ts"
-import { DEFAULT_NETWORK } from "../../network/default.ts"
-import type { Endpoint } from "../../network/endpoint.ts"
 import { createNetwork, listNetworks, type Network, type NetworkWish, networkNamed } from "../../network/network.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { actionOf, parseAction } from "../actions.ts"
@@ -14,20 +12,6 @@ import { each } from "../each.ts"
 import { placesIn } from "../flags/networks.ts"
 import { table } from "../table.ts"
 import { NETWORK_OPTIONS } from "./network-options.ts"
-
-interface User {
-  id: string
-  name: string
-  endpoint: Endpoint
-}
-
-/** The running containers of a network. */
-const usersOf = (paths: Paths, { id: networkId }: Network): User[] =>
-  runningIds(paths).flatMap((id) =>
-    (readRunning(paths, id)?.networks ?? [])
-      .filter((endpoint) => endpoint.networkId === networkId)
-      .map((endpoint) => ({ id, name: readHead(paths, id)?.name ?? id.slice(0, 12), endpoint })),
-  )
 
 function labelsOf(texts: readonly string[]): Record<string, string> {
   return Object.fromEntries(
@@ -104,7 +88,8 @@ const FILTERS: Readonly<Record<string, (network: Network, value: string, paths: 
   name: ({ name }, value) => name.includes(value),
   id: ({ id }, value) => id.startsWith(value),
   driver: (_, value) => value === "bridge",
-  dangling: (network, value, paths) => (usersOf(paths, network).length === 0) === (value === "true" || value === "1"),
+  dangling: (network, value, paths) =>
+    (networkUsers(paths, network).length === 0) === (value === "true" || value === "1"),
   label: ({ labels }, value) => {
     const [key = "", ...rest] = value.split("=")
     return Object.hasOwn(labels, key) && (rest.length === 0 || labels[key] === rest.join("="))
@@ -137,7 +122,7 @@ function list(paths: Paths, { booleans, lists, rest }: ParsedArgv): number {
       network.bridge,
       network.subnet,
       network.subnet6 ?? "",
-      String(usersOf(paths, network).length),
+      String(networkUsers(paths, network).length),
     ])
     print([table([["NETWORK ID", "NAME", "LINK", "IPV4", "IPV6", "CONTAINERS"], ...rows])])
   }
@@ -169,7 +154,7 @@ function described(paths: Paths, network: Network): object {
     },
     Internal: network.internal,
     Containers: Object.fromEntries(
-      usersOf(paths, network).map(({ id, name, endpoint }) => [
+      networkUsers(paths, network).map(({ id, name, endpoint }) => [
         id,
         {
           Name: name,
@@ -202,7 +187,7 @@ function inspect(paths: Paths, { rest }: ParsedArgv): Promise<number> {
 }
 
 function removeUnused(paths: Paths, network: Network): void {
-  const users = usersOf(paths, network)
+  const users = networkUsers(paths, network)
   if (users.length > 0)
     throw new ToyboxError(`the network ${network.name} is in use by ${users.map(({ name }) => name).join(", ")}`, {
       hint: "end these containers first",
@@ -224,11 +209,8 @@ function remove(paths: Paths, { rest, booleans }: ParsedArgv): Promise<number> {
 /** Those that nobody uses; the default network, too, comes back when it is needed. */
 function prune(paths: Paths, { rest, lists }: ParsedArgv): number {
   if (rest.length > 1) throw new UsageError(`network prune takes no arguments, but got "${rest[1]}"`)
-  const unused = chosen(paths, lists.get("filter") ?? []).filter((network) => usersOf(paths, network).length === 0)
-  for (const network of unused) {
-    removeNetwork(paths, network)
-    if (network.name !== DEFAULT_NETWORK) print([network.name])
-  }
+  const names = new Set(chosen(paths, lists.get("filter") ?? []).map(({ name }) => name))
+  print(pruneNetworks(paths, ({ name }) => names.has(name)))
   return 0
 }
 

@@ -85,9 +85,13 @@ function removeSources(paths: Paths, chosen: (source: UsedSource) => boolean): v
   for (const { kind, name } of listSources(paths).filter(chosen)) removeSource(paths, kind, name)
 }
 
-/** Removes every layer that no container uses, and records that lead nowhere. Returns what was removed. */
-export function pruneCache(paths: Paths, users: () => Users): CachedLayer[] {
-  const layers = listCache(paths, users())
+/** Removes every layer that no container uses, of those that are chosen, and records that lead nowhere. Returns what was removed. */
+export function pruneCache(
+  paths: Paths,
+  users: () => Users,
+  isChosen: (layer: CachedLayer) => boolean = () => true,
+): CachedLayer[] {
+  const layers = listCache(paths, users()).filter(isChosen)
   const removed = layers.filter(({ digest }) => {
     const root = layerRoot(layerPath(paths, digest))
     return removeLayer(paths, digest, () => users().has(root))

@@ -1,0 +1,99 @@
+/** toybox prune. */
+import { containersByRoot } from "../../container/list.ts"
+import { pruneNetworks } from "../../container/network-users.ts"
+import { pruneContainers } from "../../container/prune.ts"
+import { recoverAll } from "../../container/recover.ts"
+import { emptyTrash } from "../../container/state.ts"
+import { ToyboxError, UsageError } from "../../errors.ts"
+import { removeAbandonedBases } from "../../image/base.ts"
+import { pruneCache } from "../../image/cache/inventory.ts"
+import { readConfig } from "../../image/config.ts"
+import { formatBytes } from "../../image/progress.ts"
+import { pruneImages } from "../../image/store/prune.ts"
+import { type ImageRecord, readBlobFile } from "../../image/store/records.ts"
+import { print } from "../../log.ts"
+import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
+import { parseArgv } from "../argv.ts"
+import { agrees } from "../ask.ts"
+import { type Prunable, pruneFilter } from "../prune-filter.ts"
+import { PRUNE_OPTIONS } from "./prune-options.ts"
+
+interface Pruned {
+  containers: string[]
+  networks: string[]
+  /** Names, or ids of those without one. */
+  images: string[]
+  /** Chain ids. */
+  layers: string[]
+  /** Digests of what archives were unpacked to. */
+  cache: string[]
+  /** Bytes, of the tar streams where layers went. */
+  reclaimed: number
+}
+
+const question = (all: boolean) =>
+  [
+    "This removes:",
+    "  - all containers that do not run",
+    "  - all networks that no running container is on",
+    all ? "  - all images that no container stands on" : "  - all images without a name that no container stands on",
+    ...(all ? ["  - all that archives were unpacked to and no container stands on"] : []),
+    "Go on?",
+  ].join("\n")
+
+function prunable(paths: Paths, image: ImageRecord): Prunable {
+  const bytes = readBlobFile(paths, image.id)
+  const labels = bytes === null ? {} : readConfig(bytes, `the config of ${image.name}`).config.Labels
+  return { created: image.created ?? image.pulled, labels }
+}
+
+async function prune(paths: Paths, all: boolean, isChosen: (what: Prunable) => boolean): Promise<Pruned> {
+  const users = () => containersByRoot(paths)
+  removeAbandonedBases(paths.bases)
+  emptyTrash(paths)
+  const containers = pruneContainers(paths, isChosen)
+  const networks = pruneNetworks(paths, isChosen)
+  const images = await pruneImages(paths, users, all, (image) => isChosen(prunable(paths, image)))
+  const cache = all ? pruneCache(paths, users, ({ lastUsed }) => isChosen({ created: lastUsed, labels: {} })) : []
+  return {
+    containers: containers.ids,
+    networks,
+    images: images.names,
+    layers: images.layers,
+    cache: cache.map(({ digest }) => digest),
+    reclaimed: containers.bytes + images.bytes + cache.reduce((sum, { size }) => sum + size, 0),
+  }
+}
+
+function lines({ containers, networks, images, layers, cache, reclaimed }: Pruned): string[] {
+  const part = (title: string, found: readonly string[]) => (found.length === 0 ? [] : [`${title}:`, ...found, ""])
+  return [
+    ...part("Deleted Containers", containers),
+    ...part("Deleted Networks", networks),
+    ...part("Deleted Images", [
+      ...images.map((name) => `untagged: ${name}`),
+      ...layers.map((chainId) => `deleted: ${chainId}`),
+    ]),
+    ...part("Deleted cache", cache),
+    `Total reclaimed space: ${formatBytes(reclaimed)}`,
+  ]
+}
+
+export async function pruneCommand(words: readonly string[]): Promise<number> {
+  const { booleans, strings, lists, rest } = parseArgv(words, PRUNE_OPTIONS)
+  if (booleans.get("help")) return (await import("../usage.ts")).printUsage("prune")
+  if (rest.length > 0) throw new UsageError(`prune takes no arguments, but got "${rest[0]}"`)
+  const isChosen = pruneFilter(lists.get("filter") ?? [], Date.now())
+  const all = booleans.get("all") ?? false
+  if (!booleans.get("force")) {
+    if (!process.stdin.isTTY)
+      throw new ToyboxError("prune removes things, and nobody can be asked", { hint: "toybox prune --force" })
+    if (!agrees(question(all))) return 1
+  }
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  ensurePaths(paths)
+  recoverAll(paths)
+  const pruned = await prune(paths, all, isChosen)
+  print(booleans.get("json") ? [JSON.stringify(pruned)] : lines(pruned))
+  return 0
+}

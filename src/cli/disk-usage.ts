@@ -1,0 +1,105 @@
+/** What toybox's things take on the disk, as docker system df counts it: bytes of tar streams, and of written files. */
+import { containersByRoot, isUp, listContainers, type Summary } from "../container/list.ts"
+import { writtenBytes } from "../container/observe/size.ts"
+import { type CachedLayer, listCache } from "../image/cache/inventory.ts"
+import { layerPath, layerRoot } from "../image/cache/layers.ts"
+import { layerSizes } from "../image/store/prune.ts"
+import { type ImageRecord, listImages, storePaths } from "../image/store/records.ts"
+import { type Users, usersOf } from "../image/store/remove.ts"
+import type { Paths } from "../paths.ts"
+
+/** One image with all its names. */
+export interface ImageUsage {
+  image: ImageRecord
+  names: string[]
+  size: number
+  /** Of the layers that other images have, too. */
+  shared: number
+  /** Ids. */
+  containers: string[]
+}
+
+export interface DiskUsage {
+  images: ImageUsage[]
+  containers: { summary: Summary; size: number }[]
+  cache: CachedLayer[]
+  /** Bytes of the image store's layers. */
+  layers: number
+  /** Of these, of layers that no container stands on. */
+  idleLayers: number
+}
+
+const sum = (numbers: Iterable<number>): number => Iterator.from(numbers).reduce((total, number) => total + number, 0)
+
+function imageUsage(paths: Paths, sizes: ReadonlyMap<string, number>, users: Users): ImageUsage[] {
+  const byId = Map.groupBy(listImages(paths), ({ id }) => id)
+  const firsts = [...byId.values()].flatMap(([image]) => image ?? [])
+  const holders = Map.groupBy(
+    firsts.flatMap(({ layers }) => [...new Set(layers)]),
+    (id) => id,
+  )
+  return firsts.map((image) => {
+    const sizeOf = (layers: readonly string[]) => sum(layers.map((id) => sizes.get(id) ?? 0))
+    return {
+      image,
+      names: (byId.get(image.id) ?? []).map(({ name }) => name),
+      size: sizeOf(image.layers),
+      shared: sizeOf(image.layers.filter((id) => (holders.get(id)?.length ?? 0) > 1)),
+      containers: usersOf(paths, image, users),
+    }
+  })
+}
+
+/** Everything, with its sizes. Sets in order what killed runs have left, as `ps` does. */
+export function diskUsage(paths: Paths): DiskUsage {
+  const containers = listContainers(paths, true).map((summary) => ({ summary, size: writtenBytes(paths, summary.id) }))
+  const users = containersByRoot(paths)
+  const sizes = layerSizes(paths)
+  const idle = [...sizes].filter(([id]) => !users.has(layerRoot(layerPath(storePaths(paths), id))))
+  return {
+    images: imageUsage(paths, sizes, () => users),
+    containers,
+    cache: listCache(paths, users),
+    layers: sum(sizes.values()),
+    idleLayers: sum(idle.map(([, size]) => size)),
+  }
+}
+
+/** A line of the summary. Sizes in bytes. */
+export interface UsageRow {
+  type: string
+  total: number
+  active: number
+  size: number
+  reclaimable: number
+}
+
+/** As docker's table has it. */
+export function usageRows({ images, containers, cache, layers, idleLayers }: DiskUsage): UsageRow[] {
+  const ended = containers.filter(({ summary }) => !isUp(summary))
+  const unused = cache.filter(({ usedBy }) => usedBy.length === 0)
+  const sizes = (found: readonly { size: number }[]) => sum(found.map(({ size }) => size))
+  return [
+    {
+      type: "Images",
+      total: images.length,
+      active: images.filter((image) => image.containers.length > 0).length,
+      size: layers,
+      reclaimable: idleLayers,
+    },
+    {
+      type: "Containers",
+      total: containers.length,
+      active: containers.length - ended.length,
+      size: sizes(containers),
+      reclaimable: sizes(ended),
+    },
+    {
+      type: "Archive Cache",
+      total: cache.length,
+      active: cache.length - unused.length,
+      size: sizes(cache),
+      reclaimable: sizes(unused),
+    },
+  ]
+}

@@ -1,0 +1,30 @@
+/** `prune --filter`, as docker system prune has it. */
+import { UsageError } from "../errors.ts"
+import { logTime } from "./commands/logs.ts"
+
+/** What something is chosen by. */
+export interface Prunable {
+  /** ISO 8601. */
+  created: string
+  labels: Readonly<Record<string, string>>
+}
+
+/** A test of all the filters together: older than every until, with every label, without every label!. Throws UsageError. */
+export function pruneFilter(texts: readonly string[], now: number): (what: Prunable) => boolean {
+  const tests = texts.map((text): ((what: Prunable) => boolean) => {
+    const [, key, , value = ""] = /^(until|label(!?))=(.+)$/.exec(text) ?? []
+    if (key === undefined)
+      throw new UsageError(`--filter: "${text}" is not understood`, {
+        hint: "until=TIME|24h, label=KEY[=VALUE] or label!=KEY[=VALUE]",
+      })
+    if (key === "until") {
+      const time = Date.parse(logTime("--filter until", value, now) ?? "")
+      return ({ created }) => Date.parse(created) < time
+    }
+    const [name = "", ...rest] = value.split("=")
+    const has = ({ labels }: Prunable) =>
+      Object.hasOwn(labels, name) && (rest.length === 0 || labels[name] === rest.join("="))
+    return key === "label" ? has : (what) => !has(what)
+  })
+  return (what) => tests.every((test) => test(what))
+}

@@ -1,0 +1,31 @@
+/** Who is on a network. */
+import { removeNetwork } from "../network/bridge.ts"
+import { DEFAULT_NETWORK } from "../network/default.ts"
+import type { Endpoint } from "../network/endpoint.ts"
+import { listNetworks, type Network } from "../network/network.ts"
+import type { Paths } from "../paths.ts"
+import { readHead, readRunning, runningIds } from "./state.ts"
+
+export interface NetworkUser {
+  id: string
+  name: string
+  endpoint: Endpoint
+}
+
+/** The running containers of a network. */
+export const networkUsers = (paths: Paths, { id: networkId }: Network): NetworkUser[] =>
+  runningIds(paths).flatMap((id) =>
+    (readRunning(paths, id)?.networks ?? [])
+      .filter((endpoint) => endpoint.networkId === networkId)
+      .map((endpoint) => ({ id, name: readHead(paths, id)?.name ?? id.slice(0, 12), endpoint })),
+  )
+
+/**
+ * Removes the networks that no running container is on, of those that are chosen. Returns their names, without the default
+ * one's, which comes back when it is needed.
+ */
+export function pruneNetworks(paths: Paths, isChosen: (network: Network) => boolean): string[] {
+  const unused = listNetworks(paths).filter((network) => isChosen(network) && networkUsers(paths, network).length === 0)
+  for (const network of unused) removeNetwork(paths, network)
+  return unused.map(({ name }) => name).filter((name) => name !== DEFAULT_NETWORK)
+}

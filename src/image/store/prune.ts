@@ -1,0 +1,43 @@
+/** Removing the images that nobody asks for any more. */
+import type { Paths } from "../../paths.ts"
+import { layerFacts, listLayers } from "../cache/layers.ts"
+import { type ImageRecord, isNameless, listImages, storePaths } from "./records.ts"
+import { collect, removeImage, type Users, usersOf } from "./remove.ts"
+
+/** What went. */
+export interface PrunedImages {
+  /** Names, or ids of those without one. */
+  names: string[]
+  /** Chain ids. */
+  layers: string[]
+  /** Of the tar streams of the layers. */
+  bytes: number
+}
+
+/** Bytes of the layers of the store, by chain id. */
+export const layerSizes = (paths: Paths): Map<string, number> =>
+  new Map(listLayers(storePaths(paths)).map((id) => [id, layerFacts(storePaths(paths), id)?.bytes ?? 0]))
+
+/**
+ * Removes the images without a name, and with `all` the others, too, that no container stands on, of those that are chosen;
+ * and every layer that no name leads to then.
+ */
+export async function pruneImages(
+  paths: Paths,
+  users: Users,
+  all: boolean,
+  isChosen: (image: ImageRecord) => boolean,
+): Promise<PrunedImages> {
+  const sizes = layerSizes(paths)
+  const unused = listImages(paths).filter(
+    (image) => (all || isNameless(image)) && usersOf(paths, image, users).length === 0 && isChosen(image),
+  )
+  // With force: who has begun to stand on one since holds its layers.
+  for (const image of unused) removeImage(paths, image, users, true)
+  const layers = await collect(paths, users)
+  return {
+    names: unused.map(({ name }) => name),
+    layers,
+    bytes: layers.reduce((sum, id) => sum + (sizes.get(id) ?? 0), 0),
+  }
+}
