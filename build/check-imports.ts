@@ -25,8 +25,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "src/overlay": ["src/plan/steps.ts", "src/errors.ts", "ffi", "src/log.ts"],
   "src/network": ["src/oci", "ffi", "src/log.ts", "src/paths.ts", "src/state-file.ts"],
   "src/image": ["src/oci", "src/overlay", "src/paths.ts", "src/state-file.ts"],
+  "src/volume": ["src/overlay", "src/paths.ts", "src/state-file.ts"],
   "src/container": [
-    ..."launch cgroup overlay network security spec rootless".split(" ").map((area) => `src/${area}`),
+    ..."launch cgroup overlay network volume security spec rootless".split(" ").map((area) => `src/${area}`),
     "src/paths.ts",
     "src/state-file.ts",
   ],

@@ -17,6 +17,7 @@ export interface Paths {
   networks: string
   /** What of networks is of this boot: addresses in use, the lock. */
   networkRun: string
+  volumes: string
   /** Unpacked layers by digest, and what is being unpacked. */
   layers: string
   /** Which layer an archive or address was unpacked to. */
@@ -38,6 +39,7 @@ export function pathsFor(root: string | undefined): Paths {
     attach: `${run}/attach`,
     networks: `${state}/networks`,
     networkRun: `${run}/networks`,
+    volumes: `${state}/volumes`,
     layers: `${state}/layers`,
     sources: `${state}/sources`,
   }
@@ -63,8 +65,8 @@ export function ensurePaths(paths: Paths): void {
     }
   }
   // Nothing is put into a directory that was refused.
-  const { containers, names, bases, running, attach, networks, networkRun, layers, sources } = paths
+  const { containers, names, bases, running, attach, networks, networkRun, volumes, layers, sources } = paths
   if (fresh)
-    for (const path of [containers, names, bases, running, attach, networks, networkRun, layers, sources])
+    for (const path of [containers, names, bases, running, attach, networks, networkRun, volumes, layers, sources])
       mkdir(path, 0o700)
 }

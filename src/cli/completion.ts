@@ -30,6 +30,7 @@ function optionOf(args: Args, word: string): { wantsValue: boolean } | null {
 function names(kind: string, paths: Paths): string[] {
   if (kind === "container") return listDir(paths.names)
   if (kind === "image") return listImages(paths).map(({ name }) => name.replace(/^docker\.io\/(library\/)?/, ""))
+  if (kind === "volume") return listDir(paths.volumes).filter((name) => !name.startsWith("."))
   return kind === "rootfs" ? ["base", ...names("image", paths)] : []
 }
 

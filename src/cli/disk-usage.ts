@@ -1,12 +1,14 @@
 /** What toybox's things take on the disk, as docker system df counts it: bytes of tar streams, and of written files. */
 import { containersByRoot, isUp, listContainers, type Summary } from "../container/list.ts"
-import { writtenBytes } from "../container/observe/size.ts"
+import { bytesBelow, writtenBytes } from "../container/observe/size.ts"
+import { containersByVolume } from "../container/volume-users.ts"
 import { type CachedLayer, listCache } from "../image/cache/inventory.ts"
 import { layerPath, layerRoot } from "../image/cache/layers.ts"
 import { layerSizes } from "../image/store/prune.ts"
 import { type ImageRecord, listImages, storePaths } from "../image/store/records.ts"
 import { type Users, usersOf } from "../image/store/remove.ts"
 import type { Paths } from "../paths.ts"
+import { listVolumes, type Volume, volumeData } from "../volume/volume.ts"
 
 /** One image with all its names. */
 export interface ImageUsage {
@@ -22,6 +24,7 @@ export interface ImageUsage {
 export interface DiskUsage {
   images: ImageUsage[]
   containers: { summary: Summary; size: number }[]
+  volumes: { volume: Volume; size: number; containers: string[] }[]
   cache: CachedLayer[]
   /** Bytes of the image store's layers. */
   layers: number
@@ -54,11 +57,17 @@ function imageUsage(paths: Paths, sizes: ReadonlyMap<string, number>, users: Use
 export function diskUsage(paths: Paths): DiskUsage {
   const containers = listContainers(paths, true).map((summary) => ({ summary, size: writtenBytes(paths, summary.id) }))
   const users = containersByRoot(paths)
+  const ofVolumes = containersByVolume(paths)
   const sizes = layerSizes(paths)
   const idle = [...sizes].filter(([id]) => !users.has(layerRoot(layerPath(storePaths(paths), id))))
   return {
     images: imageUsage(paths, sizes, () => users),
     containers,
+    volumes: listVolumes(paths).map((volume) => ({
+      volume,
+      size: bytesBelow(volumeData(paths, volume.name)),
+      containers: ofVolumes.get(volume.name) ?? [],
+    })),
     cache: listCache(paths, users),
     layers: sum(sizes.values()),
     idleLayers: sum(idle.map(([, size]) => size)),
@@ -75,8 +84,9 @@ export interface UsageRow {
 }
 
 /** As docker's table has it. */
-export function usageRows({ images, containers, cache, layers, idleLayers }: DiskUsage): UsageRow[] {
+export function usageRows({ images, containers, volumes, cache, layers, idleLayers }: DiskUsage): UsageRow[] {
   const ended = containers.filter(({ summary }) => !isUp(summary))
+  const idle = volumes.filter((volume) => volume.containers.length === 0)
   const unused = cache.filter(({ usedBy }) => usedBy.length === 0)
   const sizes = (found: readonly { size: number }[]) => sum(found.map(({ size }) => size))
   return [
@@ -93,6 +103,13 @@ export function usageRows({ images, containers, cache, layers, idleLayers }: Dis
       active: containers.length - ended.length,
       size: sizes(containers),
       reclaimable: sizes(ended),
+    },
+    {
+      type: "Local Volumes",
+      total: volumes.length,
+      active: volumes.length - idle.length,
+      size: sizes(volumes),
+      reclaimable: sizes(idle),
     },
     {
       type: "Archive Cache",

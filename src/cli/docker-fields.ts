@@ -7,6 +7,7 @@ import { type ImageRecord, isNameless } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
 import { familiarName, isReference } from "./image.ts"
 import { ago, shown } from "./table.ts"
+import { volumeName } from "./volume-fields.ts"
 
 const two = (value: number) => String(value).padStart(2, "0")
 
@@ -52,7 +53,7 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
   const mounts = () =>
     (spec?.mounts ?? []).flatMap(({ type, source, destination }) =>
       (type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)
-        ? [{ source, destination }]
+        ? [{ source: volumeName(paths, source) ?? source, destination }]
         : [],
     )
   const hidden = (Label: (key: string) => string) => Object.defineProperty({}, "Label", { value: Label })
@@ -64,6 +65,7 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
       CreatedAt: goTime(created),
       ID: full ? id : id.slice(0, 12),
       Image: shown(image),
+      LocalVolumes: String(new Set(summary.volumes?.map(({ name }) => name)).size),
       Labels: Object.entries(labels)
         .map(([key, value]) => shown(`${key}=${value}`))
         .join(","),

@@ -15,6 +15,8 @@ const TESTS = {
   status: ({ status }: Summary, value: string) => status === value,
   exited: ({ exitCode }: Summary, value: string) => String(exitCode) === value,
   ancestor: ({ image }: Summary, value: string) => image === value,
+  volume: ({ volumes = [] }: Summary, value: string) =>
+    volumes.some(({ name, destination }) => name === value || destination === value),
   label: ({ labels }: Summary, value: string) => {
     const [name = "", ...rest] = value.split("=")
     return Object.hasOwn(labels, name) && (rest.length === 0 || labels[name] === rest.join("="))

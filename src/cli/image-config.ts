@@ -3,6 +3,8 @@ import { windowSize } from "../../ffi/tty.ts"
 import { ToyboxError } from "../errors.ts"
 import type { StoredImage } from "../image/store/open.ts"
 import { parseExposed } from "../network/ports.ts"
+import type { Mount } from "../oci/runtime.ts"
+import type { Paths } from "../paths.ts"
 import type { ParsedArgv } from "./argv.ts"
 import { normalPath } from "./flags/path.ts"
 import { signalNumber } from "./flags/process.ts"
@@ -19,8 +21,31 @@ export function commandOf(entrypoint: string | undefined, words: readonly string
 /** A NAME without a value is nobody's wish. */
 const assignments = (env: readonly string[]) => env.filter((entry) => entry.indexOf("=") > 0)
 
+/** The mounts, and where none is at the place of a volume of the image, one of a volume without a name. */
+async function withVolumes(
+  request: RunCommandRequest,
+  places: readonly string[],
+  paths: Paths,
+): Promise<readonly Mount[]> {
+  const { mounts } = request.process
+  const missing = [...new Set(places.map((place) => normalPath(`/${place}`)))].filter(
+    (place) => place !== "/" && mounts.every(({ destination }) => destination !== place),
+  )
+  if (missing.length === 0) return mounts
+  const { settleVolumes } = await import("./flags/volumes.ts")
+  const wanted = missing.map((destination) => ({ destination, type: "volume", source: "", options: ["rbind"] }))
+  const own = settleVolumes(paths, wanted)
+  request.volumes = [...request.volumes, ...own.volumes]
+  return [...mounts, ...own.mounts]
+}
+
 /** Lays what the command line asks for over what the image does. Throws ToyboxError where there is no command. */
-export function applyImage(request: RunCommandRequest, image: StoredImage, argv: ParsedArgv): void {
+export async function applyImage(
+  request: RunCommandRequest,
+  image: StoredImage,
+  argv: ParsedArgv,
+  paths: Paths,
+): Promise<void> {
   const { config } = image.config
   const { strings } = argv
   const args = commandOf(strings.get("entrypoint"), argv.rest.slice(1), image)
@@ -41,8 +66,10 @@ export function applyImage(request: RunCommandRequest, image: StoredImage, argv:
     const own = config.ExposedPorts.map((text) => parseExposed(`the ports of ${request.image}`, text))
     request.ports = { ...request.ports, exposed: [...request.ports.exposed, ...own] }
   }
+  const mounts = await withVolumes(request, config.Volumes, paths)
   request.process = {
     ...process,
+    mounts,
     args,
     env: [...assignments(config.Env), ...process.env],
     user: strings.get("user") ?? (config.User || "0"),

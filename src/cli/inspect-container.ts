@@ -13,16 +13,21 @@ import { copyOf } from "../overlay/copied.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import { signalName } from "./flags/process.ts"
+import { volumeName } from "./volume-fields.ts"
 
 // A time that has not come, as docker writes it.
 const NEVER = "0001-01-01T00:00:00Z"
 
-const mountPoint = ({ type, source, destination, options }: Mount) => ({
-  Type: type === "tmpfs" ? "tmpfs" : "bind",
-  Source: type === "tmpfs" ? "" : source,
-  Destination: destination,
-  RW: !options.includes("ro") && !options.includes("rro"),
-})
+function mountPoint({ type, source, destination, options }: Mount, paths: Paths) {
+  const Name = volumeName(paths, source)
+  return {
+    Type: Name === undefined ? (type === "tmpfs" ? "tmpfs" : "bind") : "volume",
+    ...(Name === undefined ? {} : { Name, Driver: "local" }),
+    Source: type === "tmpfs" ? "" : source,
+    Destination: destination,
+    RW: !options.includes("ro") && !options.includes("rro"),
+  }
+}
 
 const restartPolicy = (policy: RestartPolicy | undefined) => ({
   Name: policy?.name ?? "no",
@@ -126,7 +131,7 @@ export function inspectContainer(paths: Paths, id: string): object {
     },
     GraphDriver: graphDriver(directory, lower === undefined ? [] : [lower, ...below]),
     NetworkSettings: networkSettings(readRunning(paths, id) ?? {}),
-    Mounts: spec.mounts.filter(isOwn).map(mountPoint),
+    Mounts: spec.mounts.filter(isOwn).map((mount) => mountPoint(mount, paths)),
     Config: {
       Hostname: spec.hostname ?? "",
       User: `${user.uid}:${user.gid}`,

@@ -138,6 +138,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     names: rare.names,
     networks: rare.networks,
     ports: rare.ports,
+    volumes: rare.volumes,
     commandLine: null,
     obtainedMs: 0,
     resultFd: resultFd(strings.get("result-fd"), booleans.get("detach") ?? false),

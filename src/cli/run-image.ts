@@ -23,7 +23,7 @@ export async function applyStored(request: RunCommandRequest, argv: ParsedArgv, 
     throw new ToyboxError(`${image.shown} is not here, and so its config is not known`, {
       hint: `toybox pull ${image.shown}`,
     })
-  applyImage(request, stored, argv)
+  await applyImage(request, stored, argv, paths)
 }
 
 /** Completes a request; the image is pulled as --pull has it. `signalFd` is of takeSignals. Throws ToyboxError. */
@@ -46,5 +46,5 @@ export async function applyObtained(
       const { obtainImage } = await import("./obtain.ts")
       return obtainImage(image, argv, paths, policy, signal)
     }))
-  applyImage(request, stored, argv)
+  await applyImage(request, stored, argv, paths)
 }

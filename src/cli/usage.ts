@@ -25,6 +25,7 @@ import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
 import { CREATE_OPTIONS, RESTART_OPTIONS, START_OPTIONS } from "./commands/start-options.ts"
 import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS } from "./commands/stop-options.ts"
+import { VOLUME_OPTIONS } from "./commands/volume-options.ts"
 import { EXAMPLES } from "./examples.ts"
 
 export const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): ArgsDef => ({
@@ -157,6 +158,13 @@ export const COMMANDS: Record<string, CommandDef> = {
       },
       network: { type: "positional", required: false, description: "Name, or beginning of the id" },
       container: { type: "positional", required: false, description: "connect, disconnect: name or id" },
+    }),
+  }),
+  volume: defineCommand({
+    meta: { name: "volume", description: "Make, list, show or remove volumes" },
+    args: args(VOLUME_OPTIONS, {
+      action: { type: "positional", required: true, description: "create, ls, inspect, rm or prune" },
+      volume: { type: "positional", required: false, description: "Name" },
     }),
   }),
   pull: defineCommand({

@@ -49,6 +49,8 @@ export interface Live {
   root: Root | null
   /** In networks; what is to be given back is told by the record. */
   places: readonly Place[]
+  /** Descriptors that keep its volumes from being removed. */
+  held: readonly number[]
   manager: CgroupManager | null
   /** Every process of it has ended. */
   ended: boolean
@@ -73,6 +75,7 @@ export function keepRecord(request: ContainerRequest, paths: Paths, live: Live, 
     stopSignal: request.stopSignal,
     labels: { ...request.process.labels },
     ...(request.detached ? { detached: request.detached } : {}),
+    ...(live.record.volumes ? { volumes: live.record.volumes } : {}),
     ...(unstarted ? ({ unstarted: true } as const) : {}),
   }
   writeRecord(paths, { ...head, spec }, storedRequest(request))
@@ -147,6 +150,7 @@ export async function bringUp(
   live: Live,
   { root, spec, stdio, supervisor, reports }: BringUp,
 ): Promise<Begun> {
+  if (request.volumes.length > 0) await (await import("./volumes.ts")).fillVolumes(request, paths, root.fd)
   const [reportFd, reportEnd] = pipe()
   const [goEnd, goFd] = pipe()
   const memfd = executableMemfd()

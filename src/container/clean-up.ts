@@ -9,6 +9,7 @@ import type { Live } from "./bring-up.ts"
 import { recordEvents } from "./events.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { type ContainerResult, forget, leaveRunning, readHead, readRunning, writeResult } from "./state.ts"
+import { removeAnonymous } from "./volume-users.ts"
 
 function recordEnd(paths: Paths, { actor, outcome }: Live, result: ContainerResult | null): void {
   if (actor === null) return
@@ -47,6 +48,8 @@ export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null
   }
   if (networks.length > 0) attempt(() => leavePlaces(paths.networkRun, live.id, networks))
   if (live.root) close(live.root.fd)
+  for (const fd of live.held) close(fd)
+  if (!result) attempt(() => removeAnonymous(paths, live.id, live.record.volumes))
   if (!result) attempt(() => forget(paths, live.id, readHead(paths, live.id)?.name ?? live.record.name))
   else attempt(() => removeTree(overlayLayout(live.directory).work))
   // Before others may go on with it: what they do to it comes after.

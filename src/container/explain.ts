@@ -9,6 +9,7 @@ import { shellForm } from "../cgroup/plan.ts"
 import { UsageError } from "../errors.ts"
 import { encodeChild, encodeSealed, encodeSteps } from "../launch/encode/index.ts"
 import { print } from "../log.ts"
+import type { Mount } from "../oci/runtime.ts"
 import { overlayLayout, overlaySteps } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import { shellLines } from "../plan/describe.ts"
@@ -63,6 +64,14 @@ export async function explainRun(
   })
   const host: Step[] = [
     { kind: "mkdir", path: directory, mode: 0o700 },
+    ...request.volumes.flatMap(({ name }): Step[] =>
+      exists(`${paths.volumes}/${name}`)
+        ? []
+        : [
+            { kind: "mkdir", path: `${paths.volumes}/${name}`, mode: 0o700 },
+            { kind: "mkdir", path: `${paths.volumes}/${name}/data`, mode: 0o755 },
+          ],
+    ),
     ...files.map(
       ([name, content]): Step => ({ kind: "create-file", path: `${directory}/${name}`, content, mode: 0o644 }),
     ),
@@ -96,14 +105,18 @@ export async function explainRun(
     mountedRoot: undefined,
     listenerFd: undefined,
   }
-  // Bind sources that only a run makes are files.
-  const facts = gatherFacts(
+  const isVolume = ({ source }: Mount) => source.startsWith(`${paths.volumes}/`)
+  // Bind sources that only a run makes are files, or directories of volumes.
+  const gathered = gatherFacts(
     request,
-    { ...spec, mounts: spec.mounts.filter(({ source }) => !source.startsWith(directory)) },
+    { ...spec, mounts: spec.mounts.filter((mount) => !mount.source.startsWith(directory) && !isVolume(mount)) },
     directory,
     held,
     unpivotableMounts(request.mountinfo),
   )
+  const sources = new Map(gathered.sources)
+  for (const { source } of spec.mounts.filter(isVolume)) sources.set(source, { directory: true })
+  const facts = { ...gathered, sources }
   const filter = await seccompFacts(request, spec, { id, pid: 0, compat, listenerFd: undefined })
   const whole = { host, child: childSteps(spec, facts), sealed: sealedSteps(spec, { ...facts, ...filter }) }
   const lines =

@@ -60,6 +60,7 @@ export function finish(
     head: null,
     root: null,
     places: [],
+    held: [],
     manager,
     ended: false,
     actor: head,

@@ -2,10 +2,11 @@
 import { openCgroup } from "../cgroup/manager.ts"
 import { portsColumn } from "../network/show-ports.ts"
 import type { Paths } from "../paths.ts"
+import type { UsesVolumes } from "../volume/volume.ts"
 import { recoverAll } from "./recover.ts"
 import { allIds, isAlive, type RunningRecord, readHead, readResult, readRunning } from "./state.ts"
 
-export interface Summary {
+export interface Summary extends UsesVolumes {
   id: string
   name: string
   image: string
@@ -32,8 +33,8 @@ const lifeOf = ({ cgroup }: RunningRecord): "running" | "paused" =>
 export function summaryOf(paths: Paths, id: string): Summary | null {
   const record = readHead(paths, id)
   if (!record) return null
-  const { name, image, command, created, labels } = record
-  const base = { id, name, image, command, created, labels }
+  const { name, image, command, created, labels, volumes } = record
+  const base = { id, name, image, command, created, labels, ...(volumes ? { volumes } : {}) }
   const running = readRunning(paths, id)
   if (running) {
     const { pid, started, restarting, restarts, removing, ports, networks = [] } = running

@@ -22,7 +22,16 @@ import {
 const proposal = (attempt: number) =>
   attempt < 5 ? proposeName(newId()) : `${proposeName(newId())}_${newId().slice(0, 6)}`
 
-const fresh = { places: [], recorded: false, root: null, manager: null, ended: false, actor: null, outcome: null }
+const fresh = {
+  places: [],
+  held: [],
+  recorded: false,
+  root: null,
+  manager: null,
+  ended: false,
+  actor: null,
+  outcome: null,
+}
 
 const recordAgain = ({ name, autoRemove }: ContainerHead): RunningRecord => {
   const started = new Date().toISOString()

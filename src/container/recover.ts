@@ -24,6 +24,7 @@ import {
   runningIds,
   writeResult,
 } from "./state.ts"
+import { removeAnonymous } from "./volume-users.ts"
 
 /** Ends what is left of one container whose toybox is dead: processes, cgroup, and with --rm its files. */
 function recoverOne(paths: Paths, id: string): void {
@@ -42,6 +43,8 @@ function recoverOne(paths: Paths, id: string): void {
   if (record?.networks) leavePlaces(paths.networkRun, id, record.networks)
   if (record?.supervisor) unlink(attachPath(paths, id))
   const head = readHead(paths, id)
+  // A removal that was under way has had its own idea of volumes.
+  if (record && !record.removing && (record.autoRemove || head === null)) removeAnonymous(paths, id, record.volumes)
   if (record?.autoRemove) {
     forget(paths, id, head?.name ?? record.name)
   } else if (head === null) {
@@ -111,8 +114,10 @@ export function recoverAll(paths: Paths): void {
     if (running.has(id) || readResult(paths, id) !== null) continue
     const head = readHead(paths, id)
     if (head?.unstarted) continue
-    if (head === null || head.autoRemove) discard(paths, id, head?.name ?? "")
-    else
+    if (head === null || head.autoRemove) {
+      removeAnonymous(paths, id, head?.volumes)
+      discard(paths, id, head?.name ?? "")
+    } else
       writeResult(paths, id, {
         exitCode: 255,
         oomKilled: false,

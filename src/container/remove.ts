@@ -19,6 +19,7 @@ import {
   resolveId,
 } from "./state.ts"
 import { endRestarting } from "./stop.ts"
+import { removeAnonymous } from "./volume-users.ts"
 
 const PATIENCE = 10_000
 
@@ -56,14 +57,15 @@ export function removeNamed(paths: Paths, name: string | undefined): void {
   }
 }
 
-/** Removes one container by name or id; returns the id. Throws where it runs, unless `force`. */
-export function removeContainer(paths: Paths, reference: string, force: boolean): string {
+/** Removes one container by name or id, with `volumes` those of its that have no names; returns the id. Throws where it runs, unless `force`. */
+export function removeContainer(paths: Paths, reference: string, force: boolean, volumes = false): string {
   recover(paths)
   const id = resolveId(paths, reference)
   for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
     const lock = enterRunning(paths, id, removal(paths, id))
     if (lock) {
       const head = readHead(paths, id)
+      if (volumes) removeAnonymous(paths, id, head?.volumes)
       discard(paths, id, head?.name ?? "")
       if (head) recordEvents(paths, head, ["destroy"])
       leaveRunning(lock)

@@ -6,6 +6,7 @@ import type { EndpointWish } from "../network/default.ts"
 import type { NameOptions } from "../network/names.ts"
 import type { PortWish } from "../network/ports.ts"
 import type { RunRequest } from "../spec/request.ts"
+import type { VolumeWish } from "../volume/volume.ts"
 import type { Detached } from "./log-limits.ts"
 
 export interface ContainerRequest {
@@ -27,6 +28,8 @@ export interface ContainerRequest {
   networks: readonly EndpointWish[]
   /** Null: nothing is published. */
   ports: PortWish | null
+  /** Their mounts are among those of `process`. */
+  volumes: readonly VolumeWish[]
   /** Null: toybox's own place. */
   cgroupParent: string | null
   cgroups: Cgroups

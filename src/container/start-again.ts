@@ -31,9 +31,10 @@ import { readStored } from "./stored-request.ts"
 const PATIENCE = 10_000
 
 /** Makes a container that is not started; returns its id. */
-export function createContainer(request: ContainerRequest, paths: Paths): string {
+export async function createContainer(request: ContainerRequest, paths: Paths): Promise<string> {
   const live = enter(request, paths)
   try {
+    if (request.volumes.length > 0) live.held = (await import("./volumes.ts")).takeVolumes(request, paths, live)
     keepRecord(request, paths, live, makeSpec(request, live.id, live.directory), true)
   } catch (error) {
     cleanUp(paths, live, null)

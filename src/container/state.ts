@@ -31,12 +31,13 @@ import type { Spec } from "../oci/runtime.ts"
 import { stringifyExact } from "../oci/seccomp.ts"
 import type { Paths } from "../paths.ts"
 import { type FileLock, lockOpened, readJson, releaseLock } from "../state-file.ts"
+import type { UsesVolumes } from "../volume/volume.ts"
 import type { Detached } from "./log-limits.ts"
 import type { RestartState } from "./restart-policy.ts"
 import type { StoredRequest } from "./stored-request.ts"
 
 /** containers/ID/container.json: what listings need, and so without the spec. */
-export interface ContainerHead {
+export interface ContainerHead extends UsesVolumes {
   id: string
   name: string
   /** ISO 8601. */
@@ -82,7 +83,7 @@ export interface ContainerResult {
 }
 
 /** running/ID, while it lives. */
-export interface RunningRecord extends RestartState, Connected {
+export interface RunningRecord extends RestartState, Connected, UsesVolumes {
   /** The container's first process, 0 before there is one. */
   pid: number
   /** Field 22 of /proc/PID/stat: with the pid it names one process for ever. */

@@ -15,6 +15,7 @@ export type StoredRequest = Pick<
   | "names"
   | "networks"
   | "ports"
+  | "volumes"
   | "autoRemove"
   | "interactive"
   | "init"
@@ -27,9 +28,9 @@ export type StoredRequest = Pick<
 >
 
 export function storedRequest(request: ContainerRequest): StoredRequest {
-  const { image, lower, below, name, names, networks, ports, autoRemove } = request
+  const { image, lower, below, name, names, networks, ports, volumes, autoRemove } = request
   const { interactive, init, detachKeys, stopSignal, cgroupParent, requested, process, commandLine } = request
-  const what = { image, lower, below, name, names, networks, ports, autoRemove, interactive, init }
+  const what = { image, lower, below, name, names, networks, ports, volumes, autoRemove, interactive, init }
   return { ...what, detachKeys, stopSignal, cgroupParent, requested, process, commandLine }
 }
 

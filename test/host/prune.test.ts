@@ -62,6 +62,7 @@ describe.skipIf(!isRoot)("toybox df and prune", () => {
     expect(await rows()).toEqual({
       Images: { total: 0, active: 0, size: 0, reclaimable: 0 },
       Containers: { total: 0, active: 0, size: 0, reclaimable: 0 },
+      "Local Volumes": { total: 0, active: 0, size: 0, reclaimable: 0 },
       "Archive Cache": { total: 0, active: 0, size: 0, reclaimable: 0 },
     })
     await load("low", [base])
@@ -76,13 +77,14 @@ describe.skipIf(!isRoot)("toybox df and prune", () => {
     expect(await rows()).toEqual({
       Images: { total: 2, active: 1, size, reclaimable: top.length },
       Containers: { total: 2, active: 1, size: 8, reclaimable: 5 },
+      "Local Volumes": { total: 0, active: 0, size: 0, reclaimable: 0 },
       "Archive Cache": { total: 1, active: 0, size: cached, reclaimable: cached },
     })
     expect(await succeed("df")).toMatch(
       /^TYPE +TOTAL +ACTIVE +SIZE +RECLAIMABLE\nImages +2 +1 +[\d.]+ MB +[\d.]+ MB \(\d+%\)\n/,
     )
     expect(await succeed("df", "--format", "{{.Type}}={{.TotalCount}}/{{.Active}}")).toBe(
-      "Images=2/1\nContainers=2/1\nArchive Cache=1/0",
+      "Images=2/1\nContainers=2/1\nLocal Volumes=0/0\nArchive Cache=1/0",
     )
     const details = await succeed("df", "-v")
     expect(details).toMatch(/^low:latest +[0-9a-f]{12} +[\d.]+ MB +[\d.]+ MB +0 B +2$/m)
@@ -115,7 +117,8 @@ describe.skipIf(!isRoot)("toybox df and prune", () => {
     expect([pruned.containers.length, pruned.images.length, pruned.layers.length]).toEqual([1, 1, 1])
     expect(await succeed("ps", "-a", "--format", "{{.Names}}")).toBe("lives")
     expect((await succeed("images", "--format", "{{.Repository}}")).split("\n").sort()).toEqual(["high", "low"])
-    expect(await prune()).toEqual({ containers: [], networks: [], images: [], layers: [], cache: [], reclaimed: 0 })
+    const nothing = { containers: [], networks: [], volumes: [], images: [], layers: [], cache: [], reclaimed: 0 }
+    expect(await prune()).toEqual(nothing)
   })
 
   test("with --all removes images and archives that no container stands on", async () => {

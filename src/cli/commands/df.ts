@@ -23,7 +23,7 @@ const fields = ({ type, total, active, size, reclaimable }: UsageRow) => ({
   Type: type,
 })
 
-function details({ images, containers, cache }: DiskUsage): string[] {
+function details({ images, containers, volumes, cache }: DiskUsage): string[] {
   const imageRows = images.map(({ image, size, shared, containers }) => [
     shown(isNameless(image) ? "<none>" : familiarName(image)),
     image.id.slice(7, 19),
@@ -39,6 +39,11 @@ function details({ images, containers, cache }: DiskUsage): string[] {
     dockerStatus(summary),
     summary.name,
   ])
+  const volumeRows = volumes.map(({ volume, size, containers }) => [
+    volume.name,
+    String(containers.length),
+    formatBytes(size),
+  ])
   const cacheRows = cache.map(({ digest, size, lastUsed, usedBy }) => [
     digest.slice(7, 19),
     formatBytes(size),
@@ -53,6 +58,10 @@ function details({ images, containers, cache }: DiskUsage): string[] {
     "Containers space usage:",
     "",
     table([["CONTAINER ID", "IMAGE", "SIZE", "STATUS", "NAMES"], ...containerRows]),
+    "",
+    "Local Volumes space usage:",
+    "",
+    table([["VOLUME NAME", "CONTAINERS", "SIZE"], ...volumeRows]),
     "",
     "Archive cache usage:",
     "",

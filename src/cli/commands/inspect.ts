@@ -4,17 +4,20 @@ import { NoSuchContainer, resolveId } from "../../container/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
+import { findVolume, volumeNamed } from "../../volume/volume.ts"
 import { parseArgv } from "../argv.ts"
 import { each } from "../each.ts"
 import { inspectContainer } from "../inspect-container.ts"
 import { imageOf, inspectImage } from "../inspect-image.ts"
 import { ago, shown, table } from "../table.ts"
+import { dockerVolume } from "../volume-fields.ts"
 import { HISTORY_OPTIONS, INSPECT_OPTIONS } from "./inspect-options.ts"
 
-const TYPES = ["container", "image"]
+const TYPES = ["container", "image", "volume"]
 
 function inspectOne(paths: Paths, word: string, type: string | undefined): object {
   if (type === "image") return inspectImage(paths, word)
+  if (type === "volume") return dockerVolume(paths, volumeNamed(paths, word))
   try {
     return inspectContainer(paths, resolveId(paths, word))
   } catch (error) {
@@ -24,7 +27,11 @@ function inspectOne(paths: Paths, word: string, type: string | undefined): objec
     return inspectImage(paths, word)
   } catch (error) {
     if (!(error instanceof ToyboxError && error.message.startsWith("no such image"))) throw error
-    throw new ToyboxError(`no such container or image: ${word}`, { hint: "toybox ps -a and toybox images list them" })
+    const volume = findVolume(paths, word)
+    if (volume) return dockerVolume(paths, volume)
+    throw new ToyboxError(`no such container, image or volume: ${word}`, {
+      hint: "toybox ps -a, toybox images and toybox volume ls list them",
+    })
   }
 }
 
@@ -33,7 +40,7 @@ export async function inspectCommand(words: readonly string[]): Promise<number> 
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("inspect")
   const type = strings.get("type")
   if (type !== undefined && !TYPES.includes(type))
-    throw new UsageError(`--type: "${type}" is neither ${TYPES.join(" nor ")}`)
+    throw new UsageError(`--type: "${type}" is none of ${TYPES.join(", ")}`)
   if (rest.length === 0) throw new UsageError("inspect needs a container or an image")
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)

@@ -10,18 +10,9 @@ import { actionOf, parseAction } from "../actions.ts"
 import type { ParsedArgv } from "../argv.ts"
 import { each } from "../each.ts"
 import { placesIn } from "../flags/networks.ts"
+import { labelsOf } from "../labels.ts"
 import { table } from "../table.ts"
 import { NETWORK_OPTIONS } from "./network-options.ts"
-
-function labelsOf(texts: readonly string[]): Record<string, string> {
-  return Object.fromEntries(
-    texts.map((text) => {
-      const [key = "", ...value] = text.split("=")
-      if (key === "") throw new UsageError(`--label: "${text}" is no label (use KEY=VALUE)`)
-      return [key, value.join("=")]
-    }),
-  )
-}
 
 const SWITCHES: Readonly<Record<string, boolean>> = { true: true, "1": true, false: false, "0": false }
 

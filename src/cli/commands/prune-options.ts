@@ -8,6 +8,7 @@ export const PRUNE_OPTIONS = {
     alias: "a",
     description: "Also images with names that no container stands on, and what archives were unpacked to",
   },
+  volumes: { type: "boolean", description: "Also volumes without names that no container has" },
   filter: {
     type: "string",
     repeated: true,

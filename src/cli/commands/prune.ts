@@ -2,6 +2,7 @@
 import { containersByRoot } from "../../container/list.ts"
 import { pruneNetworks } from "../../container/network-users.ts"
 import { pruneContainers } from "../../container/prune.ts"
+import { pruneVolumes } from "../../container/prune-volumes.ts"
 import { recoverAll } from "../../container/recover.ts"
 import { emptyTrash } from "../../container/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
@@ -25,18 +26,20 @@ interface Pruned {
   images: string[]
   /** Chain ids. */
   layers: string[]
+  volumes: string[]
   /** Digests of what archives were unpacked to. */
   cache: string[]
   /** Bytes, of the tar streams where layers went. */
   reclaimed: number
 }
 
-const question = (all: boolean) =>
+const question = (all: boolean, volumes: boolean) =>
   [
     "This removes:",
     "  - all containers that do not run",
     "  - all networks that no running container is on",
     all ? "  - all images that no container stands on" : "  - all images without a name that no container stands on",
+    ...(volumes ? ["  - all volumes without names that no container has"] : []),
     ...(all ? ["  - all that archives were unpacked to and no container stands on"] : []),
     "Go on?",
   ].join("\n")
@@ -47,12 +50,19 @@ function prunable(paths: Paths, image: ImageRecord): Prunable {
   return { created: image.created ?? image.pulled, labels }
 }
 
-async function prune(paths: Paths, all: boolean, isChosen: (what: Prunable) => boolean): Promise<Pruned> {
+async function prune(
+  paths: Paths,
+  { all, volumes }: { all: boolean; volumes: boolean },
+  isChosen: (what: Prunable) => boolean,
+): Promise<Pruned> {
   const users = () => containersByRoot(paths)
   removeAbandonedBases(paths.bases)
   emptyTrash(paths)
   const containers = pruneContainers(paths, isChosen)
   const networks = pruneNetworks(paths, isChosen)
+  const pruned = volumes
+    ? pruneVolumes(paths, (volume) => volume.anonymous === true && isChosen(volume))
+    : { names: [], bytes: 0 }
   const images = await pruneImages(paths, users, all, (image) => isChosen(prunable(paths, image)))
   const cache = all ? pruneCache(paths, users, ({ lastUsed }) => isChosen({ created: lastUsed, labels: {} })) : []
   return {
@@ -60,16 +70,18 @@ async function prune(paths: Paths, all: boolean, isChosen: (what: Prunable) => b
     networks,
     images: images.names,
     layers: images.layers,
+    volumes: pruned.names,
     cache: cache.map(({ digest }) => digest),
-    reclaimed: containers.bytes + images.bytes + cache.reduce((sum, { size }) => sum + size, 0),
+    reclaimed: containers.bytes + pruned.bytes + images.bytes + cache.reduce((sum, { size }) => sum + size, 0),
   }
 }
 
-function lines({ containers, networks, images, layers, cache, reclaimed }: Pruned): string[] {
+function lines({ containers, networks, volumes, images, layers, cache, reclaimed }: Pruned): string[] {
   const part = (title: string, found: readonly string[]) => (found.length === 0 ? [] : [`${title}:`, ...found, ""])
   return [
     ...part("Deleted Containers", containers),
     ...part("Deleted Networks", networks),
+    ...part("Deleted Volumes", volumes),
     ...part("Deleted Images", [
       ...images.map((name) => `untagged: ${name}`),
       ...layers.map((chainId) => `deleted: ${chainId}`),
@@ -84,16 +96,16 @@ export async function pruneCommand(words: readonly string[]): Promise<number> {
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("prune")
   if (rest.length > 0) throw new UsageError(`prune takes no arguments, but got "${rest[0]}"`)
   const isChosen = pruneFilter(lists.get("filter") ?? [], Date.now())
-  const all = booleans.get("all") ?? false
+  const which = { all: booleans.get("all") ?? false, volumes: booleans.get("volumes") ?? false }
   if (!booleans.get("force")) {
     if (!process.stdin.isTTY)
       throw new ToyboxError("prune removes things, and nobody can be asked", { hint: "toybox prune --force" })
-    if (!agrees(question(all))) return 1
+    if (!agrees(question(which.all, which.volumes))) return 1
   }
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   recoverAll(paths)
-  const pruned = await prune(paths, all, isChosen)
+  const pruned = await prune(paths, which, isChosen)
   print(booleans.get("json") ? [JSON.stringify(pruned)] : lines(pruned))
   return 0
 }

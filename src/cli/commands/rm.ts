@@ -32,7 +32,7 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
   const ifExists = booleans.get("if-exists") ?? false
   return eachContainer("rm", chosen, (reference) => {
     try {
-      removeContainer(paths, reference, force)
+      removeContainer(paths, reference, force, booleans.get("volumes") ?? false)
     } catch (error) {
       if (!(ifExists && error instanceof NoSuchContainer)) throw error
     }

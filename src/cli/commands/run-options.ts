@@ -137,8 +137,20 @@ export const RUN_OPTIONS = {
   cgroupns: { type: "string", valueHint: "MODE", description: "private, host or container:ID" },
   time: { type: "string", valueHint: "MODE", description: "host, private or container:ID" },
   // Files.
-  volume: { type: "string", alias: "v", repeated: true, valueHint: "SRC:DST[:ro]", description: "Bind mount" },
-  mount: { type: "string", repeated: true, valueHint: "type=bind|tmpfs,…", description: "Mount" },
+  volume: {
+    type: "string",
+    alias: "v",
+    repeated: true,
+    valueHint: "[SRC:]DST[:ro]",
+    description: "Bind mount of a path, or volume: by name, or one that goes with the container",
+  },
+  "volumes-from": {
+    type: "string",
+    repeated: true,
+    valueHint: "CONTAINER[:ro]",
+    description: "The volumes and bind mounts of another container",
+  },
+  mount: { type: "string", repeated: true, valueHint: "type=bind|volume|tmpfs,…", description: "Mount" },
   tmpfs: { type: "string", repeated: true, valueHint: "DST[:OPTIONS]", description: "Mount a tmpfs" },
   "read-only": { type: "boolean", description: "Mount the root read-only" },
   "shm-size": { type: "string", valueHint: "SIZE", description: "Size of /dev/shm (default: 64M)" },

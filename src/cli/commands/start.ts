@@ -39,7 +39,7 @@ export async function createCommand(words: readonly string[]): Promise<number> {
   call("umask", 0o022)
   // What it is made for is not the terminal of this command.
   const detached = { ...argv, booleans: new Map([...argv.booleans, ["detach", true] as const]) }
-  print([createContainer(await obtainRequest(words, detached, paths, signalFd), paths)])
+  print([await createContainer(await obtainRequest(words, detached, paths, signalFd), paths)])
   return 0
 }
 

@@ -3,10 +3,13 @@ import { stat } from "../../../ffi/fs.ts"
 import { parseSize } from "../../cgroup/units.ts"
 import { UsageError } from "../../errors.ts"
 import type { Mount } from "../../oci/runtime.ts"
+import type { Paths } from "../../paths.ts"
 import { isMountOption, propagationFlag } from "../../plan/mount-options.ts"
 import { DEFAULT_SHM_SIZE } from "../../spec/defaults.ts"
+import { isVolumeName } from "../../volume/volume.ts"
 import type { ParsedArgv } from "../argv.ts"
 import { normalPath } from "./path.ts"
+import { type MountWishes, settleVolumes, volumesFrom } from "./volumes.ts"
 
 function destination(option: string, text: string, path: string): string {
   if (!path.startsWith("/")) {
@@ -22,10 +25,21 @@ function destination(option: string, text: string, path: string): string {
   return normal
 }
 
+/** Whether a source is a path, not the name of a volume. */
+const isPath = (source: string) => /^(\.{0,2}\/|\.{1,2}$)/.test(source)
+
+/** The name of a volume. */
+function volumeName(option: string, text: string, name: string): string {
+  if (isVolumeName(name)) return name
+  throw new UsageError(`${option}: "${text}": "${name}" is neither a path of the host nor a name for a volume`, {
+    hint: `write ./${name} for a directory here; names have letters, digits, and after the first also _ . -`,
+  })
+}
+
 function source(option: string, text: string, path: string): string {
-  if (!path.startsWith("/") && !path.startsWith("./") && !path.startsWith("../") && path !== "." && path !== "..") {
+  if (!isPath(path)) {
     throw new UsageError(`${option}: "${text}": "${path}" is no path of the host`, {
-      hint: `write ./${path} for a directory here; named volumes come with a later release`,
+      hint: `write ./${path} for a directory here; type=volume for a volume of that name`,
     })
   }
   const absolute = path.startsWith("/") ? path : `${process.cwd()}/${path}`
@@ -45,12 +59,12 @@ const bindOptions = (options: readonly string[]) => [
 
 const VOLUME_OPTIONS = new Set(["ro", "rw", "z", "Z", "nocopy", "consistent", "cached", "delegated", "bind", "rbind"])
 
-/** -v SRC:DST[:OPTIONS]. */
+/** -v [SRC:]DST[:OPTIONS]; of type "volume" where SRC is a name (then its source), or there is none (then ""). */
 export function parseVolume(option: string, text: string): Mount {
   const parts = text.split(":")
-  const [from, to, options] = parts
-  if (parts.length < 2 || parts.length > 3 || !from || !to) {
-    throw new UsageError(`${option}: "${text}" is no volume (use SRC:DST or SRC:DST:ro)`, {
+  const [from, to, options] = parts.length === 1 ? ["", text] : parts
+  if (parts.length > 3 || !to || (parts.length > 1 && !from)) {
+    throw new UsageError(`${option}: "${text}" is no volume (use SRC:DST, SRC:DST:ro or DST)`, {
       hint: parts.length > 3 ? `for a path with a colon use --mount type=bind,source=…,target=…` : undefined,
     })
   }
@@ -66,12 +80,14 @@ export function parseVolume(option: string, text: string): Mount {
     throw new UsageError(`${option}: "${text}": ro and rw exclude each other`)
   // SELinux labels and caching hints: nothing to do on a kernel without SELinux, or on Linux at all.
   const kept = words.filter((word) => isMountOption(word) && word !== "bind" && word !== "rbind")
-  return {
-    destination: destination(option, text, to),
-    type: "bind",
-    source: source(option, text, from),
-    options: bindOptions(kept),
+  const place = destination(option, text, to)
+  if (from && isPath(from)) {
+    if (words.includes("nocopy")) throw new UsageError(`${option}: "${text}": nocopy is for volumes`)
+    return { destination: place, type: "bind", source: source(option, text, from), options: bindOptions(kept) }
   }
+  const nocopy = words.includes("nocopy") ? ["nocopy"] : []
+  const name = from ? volumeName(option, text, from) : ""
+  return { destination: place, type: "volume", source: name, options: [...bindOptions(kept), ...nocopy] }
 }
 
 /** --tmpfs DST[:OPTIONS]. */
@@ -152,7 +168,16 @@ function csvFields(text: string): string[] {
   }
 }
 
-/** --mount type=bind|tmpfs,source=…,target=…[,readonly][,bind-propagation=…][,tmpfs-size=…][,tmpfs-mode=…]. */
+const MOUNT_FIELDS = {
+  bind: ["source", "readonly", "propagation", "bind-recursive"],
+  tmpfs: ["readonly", "tmpfs-size", "tmpfs-mode"],
+  volume: ["source", "readonly", "volume-nocopy"],
+}
+
+/**
+ * --mount type=bind|volume|tmpfs,source=…,target=…[,readonly][,bind-propagation=…][,volume-nocopy][,tmpfs-size=…][,tmpfs-mode=…];
+ * without a type a volume, as docker has it, or a bind where the source is a path.
+ */
 export function parseMount(text: string): Mount {
   const fields = new Map<string, string>()
   for (const word of csvFields(text)) {
@@ -160,16 +185,16 @@ export function parseMount(text: string): Mount {
     const key = equals < 0 ? word : word.slice(0, equals)
     fields.set(ALIASES[key] ?? key, equals < 0 ? "true" : word.slice(equals + 1))
   }
-  const type = fields.get("type") ?? "bind"
-  if (type !== "bind" && type !== "tmpfs")
-    throw new UsageError(`--mount: "${text}": unknown type "${type}" (use bind or tmpfs)`)
+  const from = fields.get("source")
+  const type = fields.get("type") ?? (from !== undefined && isPath(from) ? "bind" : "volume")
+  if (type !== "bind" && type !== "tmpfs" && type !== "volume")
+    throw new UsageError(`--mount: "${text}": unknown type "${type}" (use bind, volume or tmpfs)`)
   const target = fields.get("target")
   if (!target)
     throw new UsageError(
       `--mount: "${text}" has no target (use type=${type},${type === "bind" ? "source=…," : ""}target=/path)`,
     )
-  const allowed =
-    type === "bind" ? ["source", "readonly", "propagation", "bind-recursive"] : ["readonly", "tmpfs-size", "tmpfs-mode"]
+  const allowed = MOUNT_FIELDS[type]
   for (const key of fields.keys()) {
     if (key !== "type" && key !== "target" && !allowed.includes(key)) {
       throw new UsageError(`--mount: "${text}": unknown field "${key}" for type=${type} (use ${allowed.join(", ")})`)
@@ -187,7 +212,12 @@ export function parseMount(text: string): Mount {
       options: tmpfsOptions("--mount", text, options),
     }
   }
-  const from = fields.get("source")
+  if (type === "volume") {
+    const nocopy = isTrue(text, "volume-nocopy", fields.get("volume-nocopy")) ? ["nocopy"] : []
+    const name = from ? volumeName("--mount", text, from) : ""
+    const options = [...bindOptions(readonly), ...nocopy]
+    return { destination: destination("--mount", text, target), type, source: name, options }
+  }
   if (!from) throw new UsageError(`--mount: "${text}" has no source`)
   const propagation = fields.get("propagation")
   if (propagation !== undefined && propagationFlag(propagation) === undefined) {
@@ -204,8 +234,8 @@ export function parseMount(text: string): Mount {
   return { destination: destination("--mount", text, target), type, source: source("--mount", text, from), options }
 }
 
-/** All mounts asked for; two on one place are refused. */
-export function mountOptions(argv: ParsedArgv): Mount[] {
+/** All mounts asked for; two on one place are refused, but for what is taken from containers, which gives way. */
+export function mountOptions(argv: ParsedArgv, paths: Paths): MountWishes {
   const volume = argv.typed.get("volume") ?? "-v"
   const mounts = [
     ...(argv.lists.get("volume") ?? []).map((text) => parseVolume(volume, text)),
@@ -217,7 +247,15 @@ export function mountOptions(argv: ParsedArgv): Mount[] {
     if (seen.has(mount.destination)) throw new UsageError(`two mounts have the same destination ${mount.destination}`)
     seen.add(mount.destination)
   }
-  return mounts
+  const wishes = settleVolumes(paths, mounts)
+  for (const text of argv.lists.get("volumes-from") ?? []) {
+    const theirs = volumesFrom(paths, text)
+    const isFree = ({ destination }: { destination: string }) => !seen.has(destination)
+    wishes.mounts.push(...theirs.mounts.filter(isFree))
+    wishes.volumes.push(...theirs.volumes.filter(isFree))
+    for (const { destination } of theirs.mounts) seen.add(destination)
+  }
+  return wishes
 }
 
 /** --shm-size in bytes. */

@@ -7,6 +7,7 @@ import type { PortWish } from "../../network/ports.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
 import { DEFAULT_SHM_SIZE } from "../../spec/defaults.ts"
 import type { RunRequest } from "../../spec/request.ts"
+import type { VolumeWish } from "../../volume/volume.ts"
 
 /** What flags/rare.ts reads. */
 export interface RareOptions {
@@ -14,6 +15,7 @@ export interface RareOptions {
   names: NameOptions | null
   networks: readonly EndpointWish[]
   ports: PortWish | null
+  volumes: readonly VolumeWish[]
   process: Omit<RunRequest, "args" | "user" | "workdir" | "terminal" | "consoleSize" | "readonlyRoot" | "resources">
 }
 
@@ -23,6 +25,7 @@ export const noRareOptions = (limits: readonly Rlimit[]): RareOptions => ({
   names: null,
   networks: usualNetwork() === "none" ? [] : USUAL_PLACES,
   ports: null,
+  volumes: [],
   process: {
     env: [],
     groupAdd: [],

@@ -7,6 +7,7 @@ import type { Rlimit } from "../../oci/runtime.ts"
 import type { Paths } from "../../paths.ts"
 import type { RunningContainer } from "../../spec/request.ts"
 import type { ParsedArgv } from "../argv.ts"
+import { labelsOf } from "../labels.ts"
 import { mountOptions, shmSize } from "./mounts.ts"
 import { namespaceModes } from "./namespaces.ts"
 import { networkMode } from "./networks.ts"
@@ -15,17 +16,6 @@ import { portWish } from "./ports.ts"
 import { environment, signalNumber, ulimits } from "./process.ts"
 import { seccomp } from "./seccomp.ts"
 import { capabilities, devices, noNewPrivileges, sysctls } from "./security.ts"
-
-function labels(argv: ParsedArgv): Record<string, string> {
-  const result: Record<string, string> = {}
-  for (const text of argv.lists.get("label") ?? []) {
-    const equals = text.indexOf("=")
-    const key = equals < 0 ? text : text.slice(0, equals)
-    if (key === "") throw new UsageError(`--label: "${text}" is no label (use KEY=VALUE)`)
-    result[key] = equals < 0 ? "" : text.slice(equals + 1)
-  }
-  return result
-}
 
 function hostName(option: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined
@@ -65,11 +55,13 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
     )
   }
   const stopSignal = strings.get("stop-signal")
+  const { mounts, volumes } = mountOptions(argv, paths)
   return {
     stopSignal: stopSignal === undefined ? SIGTERM : signalNumber("--stop-signal", stopSignal),
     names: nameOptions(lists),
     networks,
     ports: portWish(argv, networks.length > 0),
+    volumes,
     process: {
       env: environment(argv),
       groupAdd: lists.get("group-add") ?? [],
@@ -82,12 +74,12 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
       noNewPrivileges: noNewPrivileges(argv),
       seccomp: seccomp(argv),
       privileged: booleans.get("privileged") ?? false,
-      mounts: mountOptions(argv),
+      mounts,
       shmSize: shmSize(argv),
       devices: devices(argv),
       sysctl: sysctls(argv, namespaces),
       namespaces,
-      labels: labels(argv),
+      labels: labelsOf(lists.get("label") ?? []),
     },
   }
 }

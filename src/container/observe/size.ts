@@ -25,10 +25,13 @@ function sizeBelow(fd: number, seen: Set<string>): number {
   return total
 }
 
-/** Bytes of the files that a container has written, as docker counts them: with their holes, links once. */
-export function writtenBytes(paths: Paths, id: string): number {
-  const { upper } = overlayLayout(containerPath(paths, id))
-  const fd = callResult("openat", AT_FDCWD, upper, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
+/** Bytes of the files that a container has written, as docker counts them. */
+export const writtenBytes = (paths: Paths, id: string): number =>
+  bytesBelow(overlayLayout(containerPath(paths, id)).upper)
+
+/** Bytes of the files below a directory, with their holes, links once; 0 where it is not there. */
+export function bytesBelow(path: string): number {
+  const fd = callResult("openat", AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
   if (fd < 0) return 0
   try {
     return sizeBelow(fd, new Set())

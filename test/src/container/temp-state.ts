@@ -55,6 +55,7 @@ const STORED: StoredRequest = {
   names: null,
   networks: [],
   ports: null,
+  volumes: [],
 }
 
 /** A container on disk; returns its record. */

@@ -2,12 +2,14 @@ import { describe, expect, test } from "bun:test"
 import { mkdirSync } from "node:fs"
 import { mountOptions, parseMount, parseTmpfs, parseVolume, shmSize } from "../../../../src/cli/flags/mounts.ts"
 import { normalPath } from "../../../../src/cli/flags/path.ts"
+import { pathsFor } from "../../../../src/paths.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../../helpers/scratch.ts"
 import { random } from "../../cgroup/random.ts"
 import { hintOf, run } from "../parse.ts"
 
 cleanUpAfterAll()
 
+const paths = pathsFor("/state")
 const dir = temporaryDirectory()
 mkdirSync(`${dir}/a:b`)
 mkdirSync(`${dir}/a,b`)
@@ -26,13 +28,26 @@ describe("-v", () => {
     expect(volume(`${dir}:${rest}`)).toEqual({ destination, type: "bind", source: dir, options })
   })
 
+  test.each<[string, string, string, string[]]>([
+    ["data:/x", "data", "/x", ["rbind"]],
+    ["my_Data-1.2:/x:ro,nocopy", "my_Data-1.2", "/x", ["rbind", "rro", "nocopy"]],
+    ["/x", "", "/x", ["rbind"]],
+    ["/x/../y/", "", "/y", ["rbind"]],
+  ])("%s is of a volume", (text, source, destination, options) => {
+    expect(volume(text)).toEqual({ destination, type: "volume", source, options })
+  })
+
   test("a source may be relative to here, if it says so", () => {
     expect(volume(".:/x").source).toBe(`${process.cwd()}/.`)
-    expect(hintOf(() => volume("data:/x"))).toContain("./data")
+    expect(hintOf(() => volume("data/x:/x"))).toContain("./data/x")
   })
 
   test.each([
-    ["/x", "is no volume"],
+    ["", "is no volume"],
+    ["x", "must be absolute"],
+    ["-x:/x", "neither a path of the host nor a name for a volume"],
+    ["x y:/x", "neither a path of the host nor a name for a volume"],
+    [`${dir}:/x:nocopy`, "nocopy is for volumes"],
     [":/x", "is no volume"],
     [`${dir}:`, "is no volume"],
     [`${dir}:x`, "must be absolute"],
@@ -62,6 +77,9 @@ describe("--mount", () => {
     [`source=${dir},target=/x,readonly=false`, { options: ["rbind"] }],
     [`source=${dir},target=/x,bind-propagation=rslave,readonly=1`, { options: ["rbind", "rro", "rslave"] }],
     [`source=${dir},target=/x,bind-recursive=disabled`, { options: ["bind"] }],
+    ["src=data,dst=/x", { type: "volume", source: "data", destination: "/x", options: ["rbind"] }],
+    ["target=/x", { type: "volume", source: "", destination: "/x", options: ["rbind"] }],
+    ["type=volume,target=/x,volume-nocopy,ro", { type: "volume", options: ["rbind", "rro", "nocopy"] }],
     ["type=tmpfs,target=/x", { type: "tmpfs", source: "tmpfs", options: ["nosuid", "nodev", "noexec"] }],
     [
       "type=tmpfs,dst=/x,tmpfs-size=1m,tmpfs-mode=1777,readonly",
@@ -79,10 +97,12 @@ describe("--mount", () => {
     [`"source=${dir}"x,target=/x`, "inside a field"],
     [`source=${dir},,target=/x`, 'unknown field ""'],
     ["", "no target"],
-    ["target=/x", "no source"],
+    ["type=bind,target=/x", "no source"],
     [`source=${dir}`, "no target"],
     [`source=${dir},target=`, "no target"],
-    [`type=volume,source=a,target=/x`, 'unknown type "volume"'],
+    [`type=npipe,source=a,target=/x`, 'unknown type "npipe"'],
+    [`type=volume,source=${dir},target=/x`, "neither a path of the host nor a name"],
+    ["source=a,target=/x,tmpfs-size=1", "unknown field"],
     [`source=${dir},target=/x,readonly=maybe`, "neither true nor false"],
     [`source=${dir},target=/x,reaonly`, 'unknown field "reaonly"'],
     [`source=${dir},target=/x,tmpfs-size=1`, "unknown field"],
@@ -136,11 +156,33 @@ describe("--tmpfs", () => {
 })
 
 test("all kinds together; two on one place are refused", () => {
-  const mounts = mountOptions(
+  const { mounts, volumes } = mountOptions(
     run("--tmpfs", "/c", "-v", `${dir}:/a`, "--mount", "type=tmpfs,target=/b", "-v", `${dir}:/d`),
+    paths,
   )
+  expect(volumes).toEqual([])
   expect(mounts.map(({ destination }) => destination)).toEqual(["/a", "/d", "/b", "/c"])
-  expect(() => mountOptions(run("--tmpfs", "/a/", "-v", `${dir}:/a`))).toThrow("same destination /a")
+  expect(() => mountOptions(run("--tmpfs", "/a/", "-v", `${dir}:/a`), paths)).toThrow("same destination /a")
+  expect(() => mountOptions(run("-v", "/a", "-v", "name:/a"), paths)).toThrow("same destination /a")
+})
+
+test("volumes become mounts of their directories", () => {
+  const { mounts, volumes } = mountOptions(
+    run("-v", "name:/a:ro", "-v", "/b", "--mount", "type=volume,src=other,dst=/c,volume-nocopy"),
+    paths,
+  )
+  const [, nameless] = volumes
+  expect(nameless?.name).toMatch(/^[0-9a-f]{64}$/)
+  expect(volumes).toEqual([
+    { name: "name", destination: "/a", copy: true },
+    { name: nameless?.name ?? "", destination: "/b", copy: true, anonymous: true },
+    { name: "other", destination: "/c", copy: false },
+  ])
+  expect(mounts).toEqual([
+    { destination: "/a", type: "bind", source: "/state/volumes/name/data", options: ["rbind", "rro"] },
+    { destination: "/b", type: "bind", source: `/state/volumes/${nameless?.name}/data`, options: ["rbind"] },
+    { destination: "/c", type: "bind", source: "/state/volumes/other/data", options: ["rbind"] },
+  ])
 })
 
 test("--shm-size", () => {

@@ -1,0 +1,126 @@
+/** toybox volume create, ls, inspect, rm, prune. */
+import { pruneVolumes, removeNamedVolume } from "../../container/prune-volumes.ts"
+import { recoverAll } from "../../container/recover.ts"
+import { containersByVolume } from "../../container/volume-users.ts"
+import { ToyboxError, UsageError } from "../../errors.ts"
+import { formatBytes } from "../../image/progress.ts"
+import { print } from "../../log.ts"
+import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
+import { anonymousName, createVolume, findVolume, listVolumes, type Volume, volumeNamed } from "../../volume/volume.ts"
+import { actionOf, parseAction } from "../actions.ts"
+import type { ParsedArgv } from "../argv.ts"
+import { agrees } from "../ask.ts"
+import { each } from "../each.ts"
+import { labelsOf } from "../labels.ts"
+import { pruneFilter } from "../prune-filter.ts"
+import { printFormatted } from "../template.ts"
+import { dockerVolume } from "../volume-fields.ts"
+import { VOLUME_OPTIONS } from "./volume-options.ts"
+
+function create(paths: Paths, { strings, lists, rest }: ParsedArgv): number {
+  const [, name, more] = rest
+  if (more !== undefined) throw new UsageError(`volume create: "${more}" is too much`)
+  const driver = strings.get("driver") ?? "local"
+  if (driver !== "local") throw new UsageError(`--driver: "${driver}" is not known (there is only local)`)
+  const labels = labelsOf(lists.get("label") ?? [])
+  const anonymous = name === undefined ? ({ anonymous: true } as const) : {}
+  print([createVolume(paths, name ?? anonymousName(), { labels, ...anonymous }).name])
+  return 0
+}
+
+type Test = (volume: Volume) => boolean
+
+const isTrue = (value: string) => value === "true" || value === "1"
+
+const FILTERS: Readonly<Record<string, (value: string, paths: Paths) => Test>> = {
+  name:
+    (value) =>
+    ({ name }) =>
+      name.includes(value),
+  driver: (value) => () => value === "local",
+  dangling(value, paths) {
+    const users = containersByVolume(paths)
+    return ({ name }) => users.has(name) !== isTrue(value)
+  },
+  label(value) {
+    const [key = "", ...rest] = value.split("=")
+    return ({ labels }) => Object.hasOwn(labels, key) && (rest.length === 0 || labels[key] === rest.join("="))
+  },
+}
+
+function chosen(paths: Paths, filters: readonly string[]): Volume[] {
+  const tests = filters.map((text) => {
+    const [key = "", ...value] = text.split("=")
+    const test = Object.hasOwn(FILTERS, key) ? FILTERS[key] : undefined
+    if (test === undefined || value.length === 0)
+      throw new UsageError(`--filter: "${text}" is not understood`, {
+        hint: `KEY=VALUE, with one of the keys ${Object.keys(FILTERS).join(", ")}`,
+      })
+    return test(value.join("="), paths)
+  })
+  return listVolumes(paths).filter((volume) => tests.every((test) => test(volume)))
+}
+
+function list(paths: Paths, { booleans, lists, strings, rest }: ParsedArgv): number {
+  if (rest.length > 1) throw new UsageError(`volume ls takes no arguments, but got "${rest[1]}"`)
+  const volumes = chosen(paths, lists.get("filter") ?? [])
+  if (booleans.get("json")) print(volumes.map((volume) => JSON.stringify(volume)))
+  else if (booleans.get("quiet")) print(volumes.map(({ name }) => name))
+  else {
+    const fields = volumes.map((volume) => dockerVolume(paths, volume))
+    printFormatted(strings.get("format") ?? "table {{.Driver}}\t{{.Name}}", fields, { Name: "VOLUME NAME" })
+  }
+  return 0
+}
+
+async function inspect(paths: Paths, { strings, rest }: ParsedArgv): Promise<number> {
+  const names = rest.slice(1)
+  if (names.length === 0) throw new UsageError("volume inspect needs a volume's name", { hint: "toybox volume ls" })
+  const found: object[] = []
+  const exitCode = await each(names, (name) => {
+    found.push(dockerVolume(paths, volumeNamed(paths, name)))
+  })
+  const format = strings.get("format")
+  if (format === undefined) print([JSON.stringify(found, null, 4)])
+  else printFormatted(format, found, {})
+  return exitCode
+}
+
+function remove(paths: Paths, { rest, booleans }: ParsedArgv): Promise<number> {
+  const names = rest.slice(1)
+  if (names.length === 0) throw new UsageError("volume rm needs a volume's name", { hint: "toybox volume ls" })
+  return each(names, (name) => {
+    if (!booleans.get("force") || findVolume(paths, name)) removeNamedVolume(paths, name)
+    print([name])
+  })
+}
+
+function prune(paths: Paths, { booleans, lists, rest }: ParsedArgv): number {
+  if (rest.length > 1) throw new UsageError(`volume prune takes no arguments, but got "${rest[1]}"`)
+  const isChosen = pruneFilter(lists.get("filter") ?? [], Date.now())
+  const all = booleans.get("all") ?? false
+  if (!booleans.get("force")) {
+    if (!process.stdin.isTTY)
+      throw new ToyboxError("volume prune removes things, and nobody can be asked", {
+        hint: "toybox volume prune --force",
+      })
+    const which = all ? "all volumes" : "all volumes without names"
+    if (!agrees(`This removes ${which} that no container has. Go on?`)) return 1
+  }
+  const { names, bytes } = pruneVolumes(paths, (volume) => (all || volume.anonymous === true) && isChosen(volume))
+  const removed = names.length > 0 ? ["Deleted Volumes:", ...names, ""] : []
+  print([...removed, `Total reclaimed space: ${formatBytes(bytes)}`])
+  return 0
+}
+
+const ACTIONS = { create, ls: list, inspect, rm: remove, prune }
+
+export async function volumeCommand(words: readonly string[]): Promise<number> {
+  const argv = parseAction(words, VOLUME_OPTIONS)
+  if (argv.booleans.get("help")) return (await import("../usage.ts")).printUsage("volume")
+  const action = actionOf("volume", argv.rest, ["create", "ls", "inspect", "rm", "prune"])
+  const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)
+  ensurePaths(paths)
+  recoverAll(paths)
+  return ACTIONS[action](paths, argv)
+}

@@ -1,0 +1,309 @@
+/** Named and nameless volumes: what is in them, whose they are, and when they go. */
+import { afterEach, describe, expect, test } from "bun:test"
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { tarOf } from "../helpers/oci-layout.ts"
+import { ownRun } from "../helpers/own.ts"
+import { makeRoot, type RootFile } from "../helpers/root.ts"
+import { dockerArchive } from "../helpers/saved.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+
+async function succeed(...words: string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await toybox(words)
+  if (exitCode !== 0) throw new Error(`${words.join(" ")}: exit ${exitCode}: ${stderr}`)
+  return stdout.trimEnd()
+}
+
+const run = (...words: string[]) => succeed(...ownRun("--rm", ...words))
+const volumes = async (...filters: string[]) =>
+  (await succeed("volume", "ls", "-q", ...filters.flatMap((filter) => ["--filter", filter])))
+    .split("\n")
+    .filter(Boolean)
+const dataOf = (name: string) => join(stateRoot(), "volumes", name, "data")
+
+describe.skipIf(!isRoot)("toybox volume", () => {
+  afterEach(async () => {
+    await toybox(["rm", "--all", "--force", "--volumes"])
+    await toybox(["volume", "prune", "--all", "--force"])
+    expect(readdirSync(join(stateRoot(), "volumes"))).toEqual([])
+  })
+
+  test("create, ls, inspect and rm", async () => {
+    expect(await succeed("volume", "create", "--label", "tier=db", "--label", "x", "data")).toBe("data")
+    expect(await succeed("volume", "create", "data")).toBe("data")
+    expect(await succeed("volume", "create", "other")).toBe("other")
+    const nameless = await succeed("volume", "create")
+    expect(nameless).toMatch(/^[0-9a-f]{64}$/)
+    expect(await succeed("volume", "ls")).toMatch(/^DRIVER +VOLUME NAME\nlocal +/)
+    expect((await volumes()).sort()).toEqual([nameless, "data", "other"].sort())
+    expect(await volumes("label=tier=db")).toEqual(["data"])
+    expect(await volumes("label=tier=web")).toEqual([])
+    expect(await volumes("name=the")).toEqual(["other"])
+    expect(await succeed("volume", "ls", "--filter", "name=data", "--format", "{{.Name}} {{.Mountpoint}}")).toBe(
+      `data ${dataOf("data")}`,
+    )
+    expect(JSON.parse(await succeed("volume", "inspect", "data", "other"))).toEqual([
+      {
+        CreatedAt: expect.any(String),
+        Driver: "local",
+        Labels: { tier: "db", x: "" },
+        Mountpoint: dataOf("data"),
+        Name: "data",
+        Options: {},
+        Scope: "local",
+      },
+      expect.objectContaining({ Name: "other", Labels: {} }),
+    ])
+    expect(JSON.parse(await succeed("inspect", "--type", "volume", "data"))).toMatchObject([{ Name: "data" }])
+    expect(await toybox(["volume", "inspect", "nothere"])).toMatchObject({
+      exitCode: 1,
+      stdout: "[]\n",
+      stderr: expect.stringContaining('there is no volume "nothere"'),
+    })
+    expect(await succeed("volume", "rm", "data", "other")).toBe("data\nother")
+    const gone = await toybox(["volume", "rm", "data"])
+    expect(gone).toMatchObject({ exitCode: 1, stderr: expect.stringContaining('there is no volume "data"') })
+    await succeed("volume", "rm", "--force", "data")
+    expect(await toybox(["volume", "create", "a/b"])).toMatchObject({
+      exitCode: 125,
+      stderr: expect.stringContaining('"a/b" is no name for a volume'),
+    })
+    expect(await toybox(["volume", "prune"])).toMatchObject({
+      exitCode: 125,
+      stderr: expect.stringContaining("nobody can be asked"),
+    })
+    expect(await succeed("volume", "prune", "--force")).toStartWith(`Deleted Volumes:\n${nameless}\n`)
+  })
+
+  test("a name makes a volume, whose content stays, and which is shared", async () => {
+    await run("-v", "kept:/data", "base", "sh", "-c", "echo one > /data/file")
+    expect(await run("-v", "kept:/elsewhere:ro", "base", "cat", "/elsewhere/file")).toBe("one")
+    const refused = await toybox(ownRun("--rm", "-v", "kept:/data:ro", "base", "touch", "/data/x"))
+    expect(refused.stderr).toContain("Read-only file system")
+    await succeed(
+      ...ownRun("-d", "--name", "reader", "--mount", "type=volume,src=kept,dst=/data", "base", "sleep", "1000"),
+    )
+    await run("-v", "kept:/data", "base", "sh", "-c", "echo two > /data/file")
+    expect(await succeed("exec", "reader", "cat", "/data/file")).toBe("two")
+    const mounts = JSON.parse(await succeed("inspect", "reader"))[0].Mounts
+    expect(mounts).toEqual([
+      { Type: "volume", Name: "kept", Driver: "local", Source: dataOf("kept"), Destination: "/data", RW: true },
+    ])
+    expect(await succeed("ps", "--format", "{{.Names}} {{.Mounts}} {{.LocalVolumes}}")).toBe("reader kept 1")
+    expect(await succeed("ps", "-q", "--filter", "volume=kept")).not.toBe("")
+    expect(await succeed("ps", "-q", "--filter", "volume=/data")).not.toBe("")
+    expect(await succeed("ps", "-q", "--filter", "volume=other")).toBe("")
+    expect(await volumes("dangling=false")).toEqual(["kept"])
+    for (const command of [
+      ["volume", "rm", "kept"],
+      ["volume", "rm", "--force", "kept"],
+    ])
+      expect(await toybox(command)).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining("the volume kept is in use by container reader"),
+      })
+    await succeed("stop", "--time", "0", "reader")
+    // One that has ended may be started again.
+    expect((await toybox(["volume", "rm", "kept"])).exitCode).toBe(1)
+    expect(await succeed("volume", "prune", "--all", "--force")).toBe("Total reclaimed space: 0 B")
+    await succeed("start", "reader")
+    expect(await succeed("exec", "reader", "cat", "/data/file")).toBe("two")
+    await succeed("rm", "--force", "--volumes", "reader")
+    expect(await volumes()).toEqual(["kept"])
+    await succeed("volume", "rm", "kept")
+  })
+
+  test("volumes without names go with --rm and rm -v, and only then", async () => {
+    expect(await run("-v", "/data", "base", "sh", "-c", "echo x > /data/file; cat /data/file")).toBe("x")
+    expect(await volumes()).toEqual([])
+    await succeed(...ownRun("--name", "keeps", "-v", "/data", "base", "sh", "-c", "echo y > /data/file"))
+    const [name = ""] = await volumes()
+    expect(name).toMatch(/^[0-9a-f]{64}$/)
+    expect(readFileSync(join(dataOf(name), "file"), "utf8")).toBe("y\n")
+    const shared = await run(
+      "--volumes-from",
+      "keeps:ro",
+      "base",
+      "sh",
+      "-c",
+      "cat /data/file; touch /data/x 2>&1; true",
+    )
+    expect(shared).toContain("Read-only file system")
+    // The other container has it still.
+    expect(await volumes()).toEqual([name])
+    await succeed("rm", "keeps")
+    expect(await volumes("dangling=true")).toEqual([name])
+    expect(JSON.parse(await succeed("volume", "inspect", name))[0].Labels).toEqual({
+      "com.docker.volume.anonymous": "",
+    })
+    expect(await succeed("volume", "prune", "--force")).toContain(name)
+    await succeed(...ownRun("--name", "goes", "-v", "/data", "base", "true"))
+    await succeed("rm", "-v", "goes")
+    expect(await volumes()).toEqual([])
+    // A container that could not be made leaves none.
+    expect((await toybox(ownRun("-v", "/data", "-v", "/nothere:/x", "base", "true"))).exitCode).toBe(125)
+    expect((await toybox(ownRun("-v", "/data", "--user", "nobody-there", "base", "true"))).exitCode).not.toBe(0)
+    expect(await volumes()).toEqual([])
+  })
+
+  test("create makes them, too, and rm of what was never started removes them", async () => {
+    await succeed("create", "--name", "later", "-v", "early:/data", "-v", "/other", "base", "ls", "/data")
+    expect(await volumes("dangling=false")).toHaveLength(2)
+    writeFileSync(join(dataOf("early"), "put"), "")
+    expect(await succeed("start", "--attach", "later")).toBe("put")
+    await succeed("rm", "-v", "later")
+    expect(await volumes()).toEqual(["early"])
+    await succeed("volume", "rm", "early")
+  })
+
+  describe("of an image", () => {
+    const load = async (name: string, config: object, files: Record<string, RootFile>) => {
+      const root = makeRoot({ files })
+      Bun.spawnSync([
+        "sh",
+        "-c",
+        `cd ${root} && mkdir -p data && chmod 1751 data && chown 12:34 data &&
+        echo first > data/file && chmod 4755 data/file && ln data/file data/hard && ln -s file data/soft &&
+        mkfifo data/fifo && truncate -s 1M data/sparse && mkdir -m 700 data/inner && echo x > data/inner/deep`,
+      ])
+      const file = join(temporaryDirectory("image"), "image.tar")
+      writeFileSync(
+        file,
+        dockerArchive([
+          {
+            layers: [tarOf(root, "--sparse", "--owner=:12", "--group=:34")],
+            tags: [`${name}:latest`],
+            config: { ...config },
+          },
+        ]),
+      )
+      await succeed("load", "-i", file)
+    }
+
+    test("what it has there is copied at first use", async () => {
+      await load("filled", {}, {})
+      await run("-v", "copied:/data", "filled", "true")
+      const names = ["fifo", "file", "hard", "inner", "soft", "sparse"]
+      expect(readdirSync(dataOf("copied")).sort()).toEqual(names)
+      const whole = statSync(dataOf("copied"))
+      expect([whole.mode & 0o7777, whole.uid, whole.gid]).toEqual([0o1751, 12, 34])
+      const file = statSync(join(dataOf("copied"), "file"))
+      expect([file.mode & 0o7777, file.nlink]).toEqual([0o4755, 2])
+      expect(statSync(join(dataOf("copied"), "sparse")).blocks).toBe(0)
+      // Later the volume is as it was left.
+      await run("-v", "copied:/data", "filled", "sh", "-c", "rm -r /data/*")
+      expect(await run("-v", "copied:/data", "filled", "ls", "/data")).toBe("")
+      // Nor where somebody has put something into it, or does not want it.
+      await succeed("volume", "create", "put")
+      writeFileSync(join(dataOf("put"), "mine"), "")
+      expect(await run("-v", "put:/data", "filled", "ls", "/data")).toBe("mine")
+      expect(await run("-v", "plain:/data:nocopy", "filled", "ls", "/data")).toBe("")
+      expect(await run("-v", "plain:/data", "filled", "ls", "/data")).toBe("")
+      await succeed("volume", "rm", "copied", "put", "plain")
+    })
+
+    test("several containers at once see the whole copy", async () => {
+      const runs = await Promise.all(
+        Array.from({ length: 5 }, () =>
+          startToybox(
+            ownRun("--rm", "-v", "raced:/data", "filled", "sh", "-c", "ls /data | wc -l; cat /data/inner/deep"),
+          ),
+        ),
+      )
+      for (const one of runs) expect(await one.wait()).toMatchObject({ exitCode: 0, stdout: "6\nx\n" })
+      await succeed("volume", "rm", "raced")
+    })
+
+    test("its Volumes are volumes without names, unless something else is mounted there", async () => {
+      await load("asks", { Volumes: { "/data": {}, "/var/log/": {} } }, {})
+      await succeed(...ownRun("--name", "asked", "asks", "sh", "-c", "ls /data | wc -l; touch /var/log/x"))
+      expect(await volumes()).toHaveLength(2)
+      await succeed(...ownRun("--name", "given", "-v", "given:/data", "--tmpfs", "/var/log", "asks", "true"))
+      expect(await volumes()).toHaveLength(3)
+      await succeed("rm", "-v", "asked", "given")
+      expect(await volumes()).toEqual(["given"])
+      expect(await run("asks", "sh", "-c", "ls /data | wc -l")).toBe("6")
+      expect(await volumes()).toEqual(["given"])
+      await succeed("volume", "rm", "given")
+    })
+
+    test("a symbolic link there leads to the image's own files, never the host's", async () => {
+      const secret = join(temporaryDirectory("secret"), "inner")
+      Bun.spawnSync(["mkdir", secret])
+      writeFileSync(join(secret, "key"), "host")
+      await load("hostile", {}, { linked: { symlink: secret }, up: { symlink: "../../../../../../etc" } })
+      const { stderr } = await toybox(ownRun("--rm", "-v", "linked:/linked", "hostile", "true"))
+      expect(stderr).not.toContain("host")
+      expect(existsSync(join(dataOf("linked"), "key"))).toBe(false)
+      await run("-v", "up:/up", "hostile", "true")
+      // The image's /etc, not this machine's.
+      expect(readdirSync(dataOf("up")).sort()).toEqual(
+        (await run("hostile", "ls", "/etc"))
+          .split("\n")
+          .filter((name) => existsSync(join(dataOf("up"), name)))
+          .sort(),
+      )
+      expect(existsSync(join(dataOf("up"), "fstab"))).toBe(false)
+      await succeed("volume", "rm", "--force", "linked", "up")
+    })
+  })
+
+  test("what killed commands leave is removed or gone on with", async () => {
+    // A volume half made, one half removed, and a copy that was under way.
+    const directory = join(stateRoot(), "volumes")
+    Bun.spawnSync(["sh", "-c", `mkdir -p ${directory}/.half.999999999/data ${directory}/.gone.999999998/data`])
+    await succeed("volume", "create", "begun")
+    Bun.spawnSync(["sh", "-c", `mkdir -p ${directory}/begun/data.new && echo half > ${directory}/begun/data.new/half`])
+    expect(await volumes()).toEqual(["begun"])
+    expect(readdirSync(directory)).toEqual(["begun"])
+    expect(await run("-v", "begun:/data", "filled", "ls", "/data")).toBe("fifo\nfile\nhard\ninner\nsoft\nsparse")
+    expect(readdirSync(join(directory, "begun")).sort()).toEqual(["data", "volume.json"])
+    await succeed("volume", "rm", "begun")
+  })
+
+  test("those of a run that is killed go as the container does", async () => {
+    for (const [rm, left] of [
+      [["--rm"], 0],
+      [[], 1],
+    ] as const) {
+      const running = await startToybox(
+        ownRun(...rm, "--name", "killed", "-v", "/data", "base", "sh", "-c", "echo ready; sleep 1000"),
+      )
+      await running.waitFor("ready")
+      running.kill("SIGKILL")
+      await running.wait()
+      await succeed("ps")
+      expect(await volumes()).toHaveLength(left)
+    }
+    await succeed("rm", "-v", "killed")
+    expect(await volumes()).toEqual([])
+  })
+
+  test("--explain makes none", async () => {
+    const text = await succeed("run", "--explain", "-v", "unmade:/data", "base", "true")
+    expect(text.includes(`mkdir -p -m 755 ${dataOf("unmade")}`)).toBe(true)
+    expect(text.includes(`mount --rbind ${dataOf("unmade")} `)).toBe(true)
+    expect(await volumes()).toEqual([])
+  })
+
+  test("two commands that remove and use one at once", async () => {
+    for (let round = 0; round < 5; round++) {
+      await succeed("volume", "create", "fought")
+      const using = await startToybox(ownRun("--rm", "-v", "fought:/data", "base", "touch", "/data/x"))
+      const removing = await startToybox(["volume", "rm", "fought"])
+      expect(await using.wait()).toMatchObject({ exitCode: 0, stderr: "" })
+      const { exitCode, stderr } = await removing.wait()
+      if (exitCode !== 0) expect(stderr).toContain("in use by")
+      await succeed("volume", "rm", "--force", "fought")
+    }
+  })
+})
+
+test.skipIf(!isRoot)("the tree of volumes is closed to others", () => {
+  expect(statSync(join(stateRoot(), "volumes")).mode & 0o777).toBe(0o700)
+})
