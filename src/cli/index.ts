@@ -25,6 +25,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   generate: async (words) => (await import("./commands/generate.ts")).generateCommand(words),
   doctor: async (words) => (await import("./commands/doctor.ts")).doctorCommand(words),
   completion: async (words) => (await import("./commands/completion.ts")).completionCommand(words),
+  update: async (words) => (await import("./commands/update.ts")).updateCommand(words),
   volume: async (words) => (await import("./commands/volume.ts")).volumeCommand(words),
   df: async (words) => (await import("./commands/df.ts")).dfCommand(words),
   prune: async (words) => (await import("./commands/prune.ts")).pruneCommand(words),

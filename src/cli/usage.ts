@@ -24,7 +24,8 @@ import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
 import { CREATE_OPTIONS, RESTART_OPTIONS, START_OPTIONS } from "./commands/start-options.ts"
-import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS } from "./commands/stop-options.ts"
+import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS, WAIT_OPTIONS } from "./commands/stop-options.ts"
+import { UPDATE_OPTIONS } from "./commands/update-options.ts"
 import { VOLUME_OPTIONS } from "./commands/volume-options.ts"
 import { EXAMPLES } from "./examples.ts"
 
@@ -136,9 +137,10 @@ export const COMMANDS: Record<string, CommandDef> = {
       name: { type: "positional", required: true, description: "The new name" },
     }),
   }),
+  update: onContainers("update", "Give containers other limits, now and for later", UPDATE_OPTIONS),
   stop: onContainers("stop", "End containers: their stop signal, then SIGKILL", STOP_OPTIONS),
   kill: onContainers("kill", "Send a signal to containers", KILL_OPTIONS),
-  wait: onContainers("wait", "Wait until containers end, and print their exit codes", PLAIN_OPTIONS),
+  wait: onContainers("wait", "Wait until containers end, and print their exit codes", WAIT_OPTIONS),
   pause: onContainers("pause", "Stop all processes of containers where they are", PLAIN_OPTIONS),
   unpause: onContainers("unpause", "Let paused containers go on", PLAIN_OPTIONS),
   cache: defineCommand({

@@ -19,7 +19,8 @@ import { detachFilter } from "./detach-keys.ts"
 import { recordEvents } from "./events.ts"
 import { findRunning } from "./running.ts"
 import { readHead, readResult } from "./state.ts"
-import { awaitContainer, killContainer } from "./stop.ts"
+import { killContainer } from "./stop.ts"
+import { awaitContainer } from "./wait.ts"
 
 export interface AttachOptions {
   /** Standard input is passed on. */
@@ -197,7 +198,7 @@ function step(session: Session, signalFd: number, pass: ((signal: number) => voi
 
 /** How a container ended whose supervisor has said nothing: it was killed, and the container with it. */
 function lookUp(paths: Paths, reference: string, id: string): number {
-  const exitCode = awaitContainer(paths, id)
+  const exitCode = awaitContainer(paths, id, "not-running")
   const error = readResult(paths, id)?.error
   if (error !== undefined) notice(`container ${reference}: ${error}`)
   return exitCode

@@ -1,6 +1,7 @@
 /** What the end of a container leaves to be done. */
 import { close } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
+import { openCgroup } from "../cgroup/manager.ts"
 import { leavePlaces } from "../network/leases.ts"
 import { closePorts, unpublishPorts } from "../network/published.ts"
 import { overlayLayout } from "../overlay/layout.ts"
@@ -33,14 +34,15 @@ export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null
     }
   }
   if (result) attempt(() => writeResult(paths, live.id, result))
-  const { manager } = live
+  // Not as toybox remembers it: it may have been connected to networks since, and other limits may have added to its cgroup.
+  const now = readRunning(paths, live.id)
+  const manager = live.manager && now?.cgroup ? openCgroup(now.cgroup) : live.manager
   if (manager) {
     // With its own pid namespace nobody outlives the command; and the removal waits for those on their way out.
     if (!live.ended) attempt(() => manager.kill())
     attempt(() => manager.remove())
   }
-  // Not as toybox remembers it: it may have been connected to others since.
-  const networks = (live.record.networks && readRunning(paths, live.id)?.networks) ?? []
+  const networks = (live.record.networks && now?.networks) ?? []
   const { ports = [] } = live.record
   if (ports.length > 0) {
     attempt(() => unpublishPorts(live.id, ports, networks))

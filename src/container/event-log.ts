@@ -3,7 +3,7 @@ import { call, callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { IN_CLOEXEC, IN_CREATE, IN_MODIFY, IN_MOVED_TO, IN_NONBLOCK } from "../../ffi/constants/inotify.ts"
 import { POLLIN } from "../../ffi/constants/poll.ts"
-import { close, read, stat } from "../../ffi/fs.ts"
+import { close, read, stat, tryReadText } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
 import type { Paths } from "../paths.ts"
 import { type ContainerEvent, eventsPath } from "./events.ts"
@@ -42,6 +42,14 @@ function openEvents(path: string) {
       return parseEvents(bytes.subarray(0, end).toString())
     },
   }
+}
+
+/** With what a container has ended last, as far as events of it are kept; null where none is. */
+export function lastExitCode(paths: Paths, id: string): number | null {
+  const texts = ([1, 0] as const).map((n) => tryReadText(eventsPath(paths, n)) ?? "")
+  const last = texts.flatMap(parseEvents).findLast((event) => event.id === id && event.action === "die")
+  const code = last?.attributes?.exitCode
+  return code === undefined ? null : Number(code)
 }
 
 /**

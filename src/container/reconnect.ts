@@ -1,6 +1,4 @@
 /** Networks of containers that are there already: `network connect` and `disconnect`. */
-import { O_RDWR } from "../../ffi/constants/fcntl.ts"
-import { close, open } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import { ensureBridge, withRoutes } from "../network/bridge.ts"
 import type { EndpointWish } from "../network/default.ts"
@@ -11,70 +9,12 @@ import { unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { otherContainers } from "./network.ts"
-import { enterAgain } from "./new-container.ts"
-import { recover } from "./recover.ts"
-import {
-  isAlive,
-  leaveRunning,
-  NoSuchContainer,
-  type RunningRecord,
-  readRecord,
-  readRunning,
-  resolveId,
-  runningPath,
-  updateRunning,
-  writeRecord,
-} from "./state.ts"
-import { readStored } from "./stored-request.ts"
-
-const PATIENCE = 10_000
+import { type RunningRecord, readRecord } from "./state.ts"
+import { changeRunning, changeStored, withContainer } from "./with-container.ts"
 
 /** Writes down in which networks a container is to be from its next start on. */
-function keepWishes(paths: Paths, id: string, change: (wishes: readonly EndpointWish[]) => EndpointWish[]): void {
-  const record = readRecord(paths, id)
-  if (record === null) throw new NoSuchContainer(id)
-  const stored = readStored(paths, id, record.name)
-  writeRecord(paths, record, { ...stored, networks: change(stored.networks) })
-}
-
-function keepEndpoints(paths: Paths, id: string, record: RunningRecord, networks: readonly Endpoint[]): void {
-  const path = runningPath(paths, id)
-  const fd = open(path, O_RDWR)
-  try {
-    updateRunning({ fd, path }, { ...record, networks })
-  } finally {
-    close(fd)
-  }
-}
-
-/** Does the one or the other, with nobody starting, ending or removing it meanwhile. Throws ToyboxError. */
-function withContainer(
-  paths: Paths,
-  reference: string,
-  { up, down }: { up: (id: string, record: RunningRecord) => void; down: (id: string) => void },
-): void {
-  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
-    recover(paths)
-    const id = resolveId(paths, reference)
-    const head = readRecord(paths, id)
-    const running = readRunning(paths, id)
-    // The record of one whose command runs is written by nobody else.
-    if (running && isAlive(running) && running.executed !== undefined) {
-      up(id, running)
-      return
-    }
-    const lock = head && !running ? enterAgain(paths, head)?.lock : undefined
-    if (lock) {
-      try {
-        down(id)
-      } finally {
-        leaveRunning(lock)
-      }
-      return
-    }
-    if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
-  }
-}
+const keepWishes = (paths: Paths, id: string, change: (wishes: readonly EndpointWish[]) => EndpointWish[]): void =>
+  changeStored(paths, id, (record, stored) => [record, { ...stored, networks: change(stored.networks) }])
 
 /** Throws where a container has no network namespace of its own. */
 function checkOwn(paths: Paths, id: string, reference: string): void {
@@ -110,7 +50,7 @@ function plug(paths: Paths, network: Network, wish: EndpointWish, id: string, re
       leavePlaces(paths.networkRun, id, [endpoint])
       throw error
     }
-    keepEndpoints(paths, id, record, [...networks, endpoint])
+    changeRunning(paths, id, { ...record, networks: [...networks, endpoint] })
     tellNeighbours(paths, [endpoint])
   })
 }
@@ -163,7 +103,7 @@ export function disconnectContainer(paths: Paths, name: string, reference: strin
         for (const endpoint of gone) disconnect(record.pid, endpoint, next, socket)
       })
       if (record.ports) unpublishPorts(id, record.ports, gone)
-      keepEndpoints(paths, id, record, left)
+      changeRunning(paths, id, { ...record, networks: left })
       leavePlaces(paths.networkRun, id, gone)
       tellNeighbours(paths, gone, id)
     },

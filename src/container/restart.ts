@@ -17,8 +17,9 @@ export async function restartLater(paths: Paths, id: string, lockFd: number, mil
   const lock = { fd: lockFd, path: runningPath(paths, id) }
   const head = readHead(paths, id)
   const { restarts = 0, backOff, started } = readRunning(paths, id) ?? {}
-  // Who has asked for it, just when it ended by itself, could not know.
-  if (head === null || readAsked(paths, id, started)?.command === "stop") {
+  // Who has asked for it, just when it ended by itself, could not know; and its policy may be another by now.
+  const isWanted = head?.detached?.restart !== undefined
+  if (head === null || !isWanted || readAsked(paths, id, started)?.command === "stop") {
     leaveRunning(lock)
     return
   }

@@ -8,6 +8,7 @@ import type { Paths } from "../paths.ts"
 import { bringUp, hasOwnPids, type Live, rememberExec, rememberPid } from "./bring-up.ts"
 import type { ContainerRequest } from "./request.ts"
 import { copiedRoot, overlayRefusal, type Root } from "./root.ts"
+import { updateRunning } from "./state.ts"
 import { openStdio } from "./stdio.ts"
 import { type Ending, supervise } from "./supervise.ts"
 
@@ -54,6 +55,8 @@ export async function start(
     onExec: (actual) => {
       rememberExec(paths, live)
       if (actual !== pid) rememberPid(live, actual)
+      // From here on others may change it: network connect, update.
+      else updateRunning(live.lock, live.record)
     },
     notice,
   })

@@ -11,7 +11,7 @@ import type { Paths } from "../paths.ts"
 import { noteAsked } from "./asked.ts"
 import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
-import { isAlive, type RunningRecord, readHead, readResult, readRunning, resolveId, startTime } from "./state.ts"
+import { isAlive, type RunningRecord, readHead, readRunning, resolveId, startTime } from "./state.ts"
 import { unhandled } from "./supervise.ts"
 
 const ESRCH = -3
@@ -23,7 +23,7 @@ const PATIENCE = 10_000
  * Waits until a container runs no more and is cleaned up; false after `milliseconds` (null: never), and where the run that was
  * `started` then has ended, and its policy starts another. inotify(7), pidfd_open(2).
  */
-function waitEnd(paths: Paths, id: string, milliseconds: number | null, started?: string): boolean {
+export function waitEnd(paths: Paths, id: string, milliseconds: number | null, started?: string): boolean {
   const deadline = milliseconds === null ? Number.POSITIVE_INFINITY : performance.now() + milliseconds
   const changes = call("inotify_init1", IN_CLOEXEC | IN_NONBLOCK)
   let pidFd = -1
@@ -148,17 +148,6 @@ export function killContainer(paths: Paths, reference: string, number: number): 
     const manager = openCgroup(running.cgroup)
     if (manager.isFrozen()) manager.thaw()
   }
-}
-
-/** Waits for a container's end; returns its exit code. */
-export function awaitContainer(paths: Paths, reference: string): number {
-  const { id } = find(paths, reference)
-  waitEnd(paths, id, null)
-  const result = readResult(paths, id)
-  if (result) return result.exitCode
-  // As docker has it, one that was not started yet is not waited for.
-  if (readHead(paths, id)?.unstarted) return 0
-  throw new ToyboxError(`container ${reference} is removed, and its exit code with it`)
 }
 
 /** Stops the processes of a container where they are, or lets them go on. Throws where there is nothing to do. */

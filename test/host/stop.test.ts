@@ -31,6 +31,31 @@ describe.skipIf(!isRoot)("ending containers", () => {
     expect((await toybox(["wait", "handles", "ignores"])).stdout).toBe("5\n137\n")
   })
 
+  test("wait --condition waits for what it says", async () => {
+    const waiting = async (...words: string[]) => startToybox(["wait", ...words])
+    await toybox(["create", ...ownRun("--name", "again", "base", "sh", "-c", "sleep 1; exit 4").slice(1)])
+    const running = await waiting("--condition", "running", "again")
+    const [first, removed] = [
+      await waiting("--condition", "next-exit", "again"),
+      await waiting("--condition", "removed", "again"),
+    ]
+    expect((await toybox(["wait", "again"])).stdout).toBe("0\n")
+    await toybox(["start", "again"])
+    expect(await running.wait()).toMatchObject({ stdout: "0\n", exitCode: 0 })
+    expect(await first.wait()).toMatchObject({ stdout: "4\n", exitCode: 0 })
+    const second = await waiting("--condition", "next-exit", "again")
+    await toybox(["start", "again"])
+    expect(await second.wait()).toMatchObject({ stdout: "4\n", exitCode: 0 })
+    await toybox(["rm", "again"])
+    expect(await removed.wait()).toMatchObject({ stdout: "4\n", exitCode: 0 })
+    // The exit code of one that goes with its end is known, too.
+    await toybox(ownRun("-d", "--rm", "--name", "brief", "base", "sh", "-c", "sleep 1.5; exit 6"))
+    const both = await Promise.all([waiting("brief"), waiting("--condition", "removed", "brief")])
+    for (const one of both) expect(await one.wait()).toMatchObject({ stdout: "6\n", exitCode: 0 })
+    const refused = await toybox(["wait", "--condition", "happy", "again"])
+    expect(refused).toMatchObject({ exitCode: 125, stderr: expect.stringContaining("next-exit") })
+  })
+
   test("kill sends any signal; errors of some do not hide the success of others", async () => {
     await detached("signalled", ...HANDLER)
     await ready("signalled")

@@ -7,8 +7,8 @@ export const GLOBAL_OPTIONS = {
   debug: { type: "boolean", description: "Show stack traces with errors" },
 } as const satisfies OptionDefinitions
 
-export const RUN_OPTIONS = {
-  // Limits.
+/** Limits, of `run` and `update`. */
+export const LIMIT_OPTIONS = {
   cpu: { type: "string", valueHint: "10%|100m|0.1|2", description: "CPU time, of one processor" },
   cpus: { type: "string", valueHint: "N", description: "CPU time, in processors" },
   "cpu-shares": { type: "string", alias: "c", valueHint: "N", description: "Relative CPU share, 2 to 262144" },
@@ -41,6 +41,10 @@ export const RUN_OPTIONS = {
   },
   "device-read-iops": { type: "string", repeated: true, valueHint: "DEV:RATE", description: "Reads per second" },
   "device-write-iops": { type: "string", repeated: true, valueHint: "DEV:RATE", description: "Writes per second" },
+} as const satisfies OptionDefinitions
+
+export const RUN_OPTIONS = {
+  ...LIMIT_OPTIONS,
   "cgroup-parent": { type: "string", valueHint: "PATH", description: "Cgroup to make the container's in" },
   "oom-score-adj": { type: "string", valueHint: "N", description: "Who the OOM killer prefers, -1000 to 1000" },
   // The process.

@@ -16,5 +16,15 @@ export const KILL_OPTIONS = {
   ...HELP,
 } as const satisfies OptionDefinitions
 
-/** Those of `toybox wait`, `pause` and `unpause`. */
+/** Those of `toybox wait`. */
+export const WAIT_OPTIONS = {
+  condition: {
+    type: "string",
+    valueHint: "WHAT",
+    description: "not-running (the default), next-exit, removed or running",
+  },
+  ...HELP,
+} as const satisfies OptionDefinitions
+
+/** Those of `toybox pause` and `unpause`, and of others without any of their own. */
 export const PLAIN_OPTIONS = HELP satisfies OptionDefinitions

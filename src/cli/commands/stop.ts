@@ -1,13 +1,14 @@
 /** toybox stop, kill, wait, pause and unpause. */
 import { SIGKILL } from "../../../ffi/constants/signal.ts"
-import { awaitContainer, killContainer, setPaused, stopContainer } from "../../container/stop.ts"
+import { killContainer, setPaused, stopContainer } from "../../container/stop.ts"
+import { awaitContainer, CONDITIONS } from "../../container/wait.ts"
 import { UsageError } from "../../errors.ts"
 import { notice } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { type OptionDefinitions, type ParsedArgv, parseArgv } from "../argv.ts"
 import { eachContainer } from "../each.ts"
 import { signalNumber } from "../flags/process.ts"
-import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS } from "./stop-options.ts"
+import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS, WAIT_OPTIONS } from "./stop-options.ts"
 
 const DEFAULT_SECONDS = 10
 
@@ -66,9 +67,13 @@ export async function killCommand(words: readonly string[]): Promise<number> {
 }
 
 export async function waitCommand(words: readonly string[]): Promise<number> {
-  const { argv, paths } = read(words, PLAIN_OPTIONS)
+  const { argv, paths } = read(words, WAIT_OPTIONS)
   if (await help(argv, "wait")) return 0
-  return eachContainer("wait", argv.rest, (reference) => String(awaitContainer(paths, reference)))
+  const text = argv.strings.get("condition") ?? "not-running"
+  const condition = CONDITIONS.find((name) => name === text)
+  if (condition === undefined)
+    throw new UsageError(`--condition: "${text}" is not known (use ${CONDITIONS.join(", ")})`)
+  return eachContainer("wait", argv.rest, (reference) => String(awaitContainer(paths, reference, condition)))
 }
 
 export async function pauseCommand(words: readonly string[], paused: boolean): Promise<number> {

@@ -1,0 +1,14 @@
+import type { OptionDefinitions } from "../argv.ts"
+import { GLOBAL_OPTIONS, LIMIT_OPTIONS } from "./run-options.ts"
+
+/** The options of `toybox update`. */
+export const UPDATE_OPTIONS = {
+  ...LIMIT_OPTIONS,
+  restart: {
+    type: "string",
+    valueHint: "POLICY",
+    description: "no, on-failure[:N], always or unless-stopped",
+  },
+  help: { type: "boolean", description: "Show this text" },
+  ...GLOBAL_OPTIONS,
+} as const satisfies OptionDefinitions

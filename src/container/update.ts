@@ -1,0 +1,132 @@
+/** Other limits, and another restart policy, for a container that is there. */
+import { detectCgroups } from "../cgroup/detect.ts"
+import type { RequestedResources } from "../cgroup/flags.ts"
+import { updateCgroup } from "../cgroup/update.ts"
+import { errorChain, ToyboxError } from "../errors.ts"
+import { notice } from "../log.ts"
+import type { LinuxResources } from "../oci/resources.ts"
+import type { Paths } from "../paths.ts"
+import type { RestartPolicy } from "./restart-policy.ts"
+import { type ContainerRecord, type RunningRecord, readRecord, resolveId } from "./state.ts"
+import { readStored, type StoredRequest } from "./stored-request.ts"
+import { changeRunning, changeStored, withContainer } from "./with-container.ts"
+
+/** What is to be another; limits are read with those that the container has (`wants`). */
+export interface Update {
+  limits: (current: RequestedResources) => RequestedResources | null
+  /** Undefined: as it is; null: none. */
+  restart: RestartPolicy | null | undefined
+}
+
+// What the kernel has where nobody has asked for anything.
+const UNLIMITED: LinuxResources = {
+  memory: { limit: -1, swap: -1, reservation: -1 },
+  cpu: { quota: -1, period: 100_000, shares: 1024 },
+}
+
+type Groups = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>
+
+/** Field by field, of groups like `memory` and `cpu`. */
+function merge(under: LinuxResources, over: LinuxResources): LinuxResources {
+  const [low, high] = [under as Groups, over as Groups]
+  const groups = Object.keys(high).map((group) => [group, { ...low[group], ...high[group] }])
+  return { ...under, ...Object.fromEntries(groups) }
+}
+
+/** Of `all` only what `like` has, too. */
+function only(all: LinuxResources, like: LinuxResources): LinuxResources {
+  const picked = Object.entries(like as Groups).map(([group, fields = {}]) => [
+    group,
+    Object.fromEntries(Object.entries((all as Groups)[group] ?? {}).filter(([field]) => Object.hasOwn(fields, field))),
+  ])
+  return Object.fromEntries(picked)
+}
+
+/** What is asked of a container from now on. */
+export const mergeRequested = (before: RequestedResources, change: RequestedResources): RequestedResources => ({
+  resources: merge(before.resources, change.resources),
+  options: { ...before.options, ...change.options },
+  defaults: [...new Set([...before.defaults, ...change.defaults])].filter(
+    (field) =>
+      change.options[field] === undefined && (change.defaults.includes(field) || before.options[field] === undefined),
+  ),
+})
+
+function keep(
+  paths: Paths,
+  id: string,
+  change: RequestedResources | null,
+  restart: RestartPolicy | null | undefined,
+): void {
+  const detachedOf = ({ name, autoRemove, detached }: ContainerRecord) => {
+    if (restart === undefined || !detached) {
+      if (restart)
+        throw new ToyboxError(`--restart: container ${name} runs in the foreground, and ends with its toybox`)
+      return detached ? { detached } : {}
+    }
+    if (restart && autoRemove)
+      throw new ToyboxError(`--restart: container ${name} is removed when it ends (--rm), and so never started again`)
+    const { restart: _, ...rest } = detached
+    return { detached: { ...rest, ...(restart ? { restart } : {}) } }
+  }
+  changeStored(paths, id, (record, stored): [ContainerRecord, StoredRequest] => {
+    const policy = detachedOf(record)
+    if (change === null) return [{ ...record, ...policy }, stored]
+    const requested = mergeRequested(stored.requested, change)
+    const { spec } = record
+    const resources = merge(spec.linux.resources, change.resources)
+    return [
+      { ...record, ...policy, spec: { ...spec, linux: { ...spec.linux, resources } } },
+      { ...stored, requested, process: { ...stored.process, resources: requested.resources } },
+    ]
+  })
+}
+
+/** Sets limits of a running container; where the kernel refuses one, all are as before. */
+function apply(
+  paths: Paths,
+  id: string,
+  running: RunningRecord,
+  before: RequestedResources,
+  change: RequestedResources,
+) {
+  if (!running.cgroup) throw new ToyboxError("it has no cgroup")
+  const cgroups = detectCgroups()
+  try {
+    const { handle, notices } = updateCgroup(cgroups, running.cgroup, change)
+    for (const text of notices) notice(text)
+    changeRunning(paths, id, { ...running, cgroup: handle })
+  } catch (error) {
+    const old = only(merge(UNLIMITED, before.resources), change.resources)
+    try {
+      updateCgroup(cgroups, running.cgroup, { resources: old, options: {}, defaults: ["memory.swap"] })
+    } catch (again) {
+      notice(`the limits of before could not be set again: ${errorChain(again)}`)
+    }
+    throw error
+  }
+}
+
+/** Changes a container, which may run, for now and for every start to come. Throws ToyboxError; then it is as it was. */
+export function updateContainer(paths: Paths, reference: string, { limits, restart }: Update): void {
+  const current = (id: string) => {
+    const record = readRecord(paths, id)
+    return readStored(paths, id, record?.name ?? reference).requested
+  }
+  resolveId(paths, reference)
+  withContainer(paths, reference, {
+    up: (id, running) => {
+      const before = current(id)
+      const change = limits(before)
+      if (change) {
+        try {
+          apply(paths, id, running, before, change)
+        } catch (cause) {
+          throw new ToyboxError(`cannot change the limits of ${reference}`, { cause })
+        }
+      }
+      keep(paths, id, change, restart)
+    },
+    down: (id) => keep(paths, id, limits(current(id)), restart),
+  })
+}

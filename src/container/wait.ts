@@ -1,0 +1,81 @@
+/** Waiting for what becomes of a container: inotify(7), with a look now and then for what a killed toybox has left. */
+import { call, callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
+import {
+  IN_CLOEXEC,
+  IN_CREATE,
+  IN_DELETE,
+  IN_MODIFY,
+  IN_MOVED_FROM,
+  IN_MOVED_TO,
+  IN_NONBLOCK,
+} from "../../ffi/constants/inotify.ts"
+import { POLLIN } from "../../ffi/constants/poll.ts"
+import { close, exists } from "../../ffi/fs.ts"
+import { poll } from "../../ffi/poll.ts"
+import { ToyboxError } from "../errors.ts"
+import type { Paths } from "../paths.ts"
+import { lastExitCode } from "./event-log.ts"
+import { recover } from "./recover.ts"
+import { containerPath, isAlive, readHead, readResult, readRunning, resolveId } from "./state.ts"
+import { waitEnd } from "./stop.ts"
+
+/** docker's conditions, and of podman's the one that it runs. */
+export const CONDITIONS = ["not-running", "next-exit", "removed", "running"] as const
+
+export type Condition = (typeof CONDITIONS)[number]
+
+const LOOK_EVERY = 500
+const CHANGES = IN_CREATE | IN_DELETE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO
+
+/** Waits until `done` gives something, which is asked again when anything in the directories changes. */
+function until<T>(paths: Paths, directories: readonly string[], done: () => T | null): T {
+  const changes = call("inotify_init1", IN_CLOEXEC | IN_NONBLOCK)
+  try {
+    for (const directory of directories) callResult("inotify_add_watch", changes, directory, CHANGES)
+    for (;;) {
+      const found = done()
+      if (found !== null) return found
+      poll([{ fd: changes, events: POLLIN }], LOOK_EVERY)
+      callResult("read", changes, scratch.address, SCRATCH_SIZE)
+      recover(paths)
+    }
+  } finally {
+    close(changes)
+  }
+}
+
+/** The exit code of one that has ended, though it may be removed by now. */
+function exitCodeOf(paths: Paths, id: string, reference: string): number {
+  const code = readResult(paths, id)?.exitCode ?? lastExitCode(paths, id)
+  if (code !== null) return code
+  // As docker has it, one that was not started yet is not waited for.
+  if (readHead(paths, id)?.unstarted) return 0
+  throw new ToyboxError(`container ${reference} is removed, and its exit code with it`)
+}
+
+/** Waits until a container is as `condition` says; returns its exit code, 0 where it runs. Throws ToyboxError. */
+export function awaitContainer(paths: Paths, reference: string, condition: Condition): number {
+  recover(paths)
+  const id = resolveId(paths, reference)
+  if (condition === "not-running") {
+    waitEnd(paths, id, null)
+    return exitCodeOf(paths, id, reference)
+  }
+  const places = [paths.running, paths.containers, containerPath(paths, id)]
+  const isGone = () => !exists(containerPath(paths, id)) && readRunning(paths, id) === null
+  if (condition === "running") {
+    return until(paths, places, () => {
+      const running = readRunning(paths, id)
+      if (running && isAlive(running) && running.executed !== undefined) return 0
+      if (isGone()) throw new ToyboxError(`container ${reference} was removed`)
+      return null
+    })
+  }
+  if (condition === "removed") return until(paths, places, () => (isGone() ? exitCodeOf(paths, id, reference) : null))
+  const before = readResult(paths, id)?.finished
+  return until(paths, places, () => {
+    const result = readResult(paths, id)
+    if (result && result.finished !== before) return result.exitCode
+    return isGone() ? exitCodeOf(paths, id, reference) : null
+  })
+}

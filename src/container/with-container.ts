@@ -1,0 +1,79 @@
+/** Changing what is written down of containers that are there, be they running or not. */
+import { O_RDWR } from "../../ffi/constants/fcntl.ts"
+import { close, open } from "../../ffi/fs.ts"
+import { ToyboxError } from "../errors.ts"
+import type { Paths } from "../paths.ts"
+import { enterAgain } from "./new-container.ts"
+import { recover } from "./recover.ts"
+import {
+  type ContainerRecord,
+  isAlive,
+  leaveRunning,
+  NoSuchContainer,
+  type RunningRecord,
+  readRecord,
+  readRunning,
+  resolveId,
+  runningPath,
+  updateRunning,
+  writeRecord,
+} from "./state.ts"
+import { readStored, type StoredRequest } from "./stored-request.ts"
+
+const PATIENCE = 10_000
+
+/** Changes with what a container is started again. Within withContainer. */
+export function changeStored(
+  paths: Paths,
+  id: string,
+  change: (record: ContainerRecord, stored: StoredRequest) => [ContainerRecord, StoredRequest],
+): void {
+  const record = readRecord(paths, id)
+  if (record === null) throw new NoSuchContainer(id)
+  writeRecord(paths, ...change(record, readStored(paths, id, record.name)))
+}
+
+/** Replaces the running entry of a container. Within `up` of withContainer. */
+export function changeRunning(paths: Paths, id: string, record: RunningRecord): void {
+  const path = runningPath(paths, id)
+  const fd = open(path, O_RDWR)
+  try {
+    updateRunning({ fd, path }, record)
+  } finally {
+    close(fd)
+  }
+}
+
+/** Does the one or the other, with nobody starting, ending or removing it meanwhile. Throws ToyboxError. */
+export function withContainer(
+  paths: Paths,
+  reference: string,
+  { up, down }: { up: (id: string, record: RunningRecord) => void; down: (id: string) => void },
+): void {
+  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
+    recover(paths)
+    const id = resolveId(paths, reference)
+    const head = readRecord(paths, id)
+    const running = readRunning(paths, id)
+    // The record of one whose command runs is written by nobody else.
+    if (running && isAlive(running) && running.executed !== undefined) {
+      up(id, running)
+      return
+    }
+    // Its supervisor sleeps, and reads what is written down before it starts it again.
+    if (head && running?.restarting) {
+      down(id)
+      return
+    }
+    const lock = head && !running ? enterAgain(paths, head)?.lock : undefined
+    if (lock) {
+      try {
+        down(id)
+      } finally {
+        leaveRunning(lock)
+      }
+      return
+    }
+    if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
+  }
+}

@@ -1,0 +1,117 @@
+/** toybox update: limits of containers that run and that do not, and restart policies. */
+import { afterEach, describe, expect, test } from "bun:test"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+const isV1 = existsSync("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+
+async function succeed(...words: string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await toybox(words)
+  if (exitCode !== 0) throw new Error(`${words.join(" ")}: exit ${exitCode}: ${stderr}`)
+  return stdout.trimEnd()
+}
+
+/** The value of a file of the container's own cgroup. */
+async function limit(name: string, v1: string, v2: string): Promise<string> {
+  const id = JSON.parse(await succeed("inspect", name))[0].Id
+  const { cgroup } = JSON.parse(readFileSync(join(stateRoot(), "run/running", id), "utf8"))
+  const controller = v1.split(".")[0] ?? ""
+  const dir = isV1 ? cgroup.dirs[controller] : Object.values(cgroup.dirs)[0]
+  return readFileSync(join(dir, isV1 ? v1 : v2), "utf8").trim()
+}
+
+const memory = (name: string) => limit(name, "memory.limit_in_bytes", "memory.max")
+const pids = (name: string) => limit(name, "pids.max", "pids.max")
+const hostConfig = async (name: string) => JSON.parse(await succeed("inspect", name))[0].HostConfig
+const sleeper = (name: string, ...options: string[]) =>
+  succeed(...ownRun("-d", "--name", name, ...options, "base", "sleep", "1000"))
+
+describe.skipIf(!isRoot)("toybox update", () => {
+  afterEach(async () => {
+    await toybox(["rm", "--all", "--force"])
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("sets the limits of a running container, and keeps them for its next start", async () => {
+    await sleeper("box", "--mem", "64M", "--cpu", "50%")
+    expect(await succeed("update", "--mem", "96M", "--cpu", "20%", "--pids", "77", "box")).toBe("box")
+    const now = async () => [await memory("box"), await pids("box")]
+    expect(await now()).toEqual([String(96 << 20), "77"])
+    expect(await limit("box", "cpu.cfs_quota_us", "cpu.max")).toStartWith("20000")
+    expect(await hostConfig("box")).toMatchObject({ Memory: 96 << 20, CpuQuota: 20000, PidsLimit: 77 })
+    // Lower, too; and one limit leaves the others.
+    await succeed("update", "--memory", "32m", "box")
+    expect(await now()).toEqual([String(32 << 20), "77"])
+    await succeed("stop", "--time", "0", "box")
+    await succeed("start", "box")
+    expect(await now()).toEqual([String(32 << 20), "77"])
+    expect(await limit("box", "cpu.cfs_quota_us", "cpu.max")).toStartWith("20000")
+  })
+
+  test("of one that does not run, and of several", async () => {
+    await succeed("create", ...ownRun("--name", "later", "base", "sleep", "1000").slice(1))
+    await sleeper("other")
+    expect(await succeed("update", "--mem", "48M", "later", "other")).toBe("later\nother")
+    await succeed("start", "later")
+    expect([await memory("later"), await memory("other")]).toEqual([String(48 << 20), String(48 << 20)])
+    const some = await toybox(["update", "--mem", "50M", "nothere", "other"])
+    expect(some).toMatchObject({ exitCode: 1, stdout: "other\n" })
+    expect(some.stderr).toContain("no such container: nothere")
+    expect(await memory("other")).toBe(String(50 << 20))
+  })
+
+  test("one in the foreground, in a cgroup that it was not in before", async () => {
+    const running = await startToybox(ownRun("--rm", "--name", "front", "base", "sh", "-c", "echo ready; sleep 1000"))
+    await running.waitFor("ready")
+    await succeed("rename", "front", "before")
+    await succeed("update", "--cpuset", "0", "before")
+    const allowed = await succeed("exec", "before", "grep", "Cpus_allowed_list", "/proc/1/status")
+    expect(allowed).toMatch(/:\s+0$/)
+    const restart = await toybox(["update", "--restart", "always", "before"])
+    expect(restart).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("runs in the foreground") })
+    running.kill("SIGTERM")
+    await running.wait()
+    // afterEach looks for what is left of the cgroups.
+  })
+
+  test("what the kernel refuses is told, and nothing is changed", async () => {
+    await sleeper("held", "--mem", "64M", "--pids", "50")
+    const before = await hostConfig("held")
+    // Below what a process needs to live on: on v1 the kernel says no; on v2 it would kill.
+    const refused = await toybox(["update", "--cpu", "20%", "--cpuset", "4095", "held"])
+    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("--cpuset") })
+    expect(await hostConfig("held")).toEqual(before)
+    if (isV1) {
+      await succeed("exec", "held", "sh", "-c", "head -c 20000000 /dev/zero > /dev/shm/used")
+      const low = await toybox(["update", "--cpu", "20%", "--mem", "8M", "held"])
+      expect(low).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("cannot change the limits of held") })
+      expect(await hostConfig("held")).toEqual(before)
+      expect(await limit("held", "cpu.cfs_quota_us", "cpu.max")).toBe("-1")
+      expect(await memory("held")).toBe(String(64 << 20))
+    }
+    for (const words of [["held"], ["--mem", "lots", "held"], ["--restart", "sometimes", "held"], ["--mem", "1g"]])
+      expect((await toybox(["update", ...words])).exitCode).not.toBe(0)
+    expect(await hostConfig("held")).toEqual(before)
+  })
+
+  test("--restart takes and gives a policy", async () => {
+    await sleeper("policy")
+    await succeed("update", "--restart", "on-failure:2", "policy")
+    expect((await hostConfig("policy")).RestartPolicy).toEqual({ Name: "on-failure", MaximumRetryCount: 2 })
+    await succeed("update", "--restart", "no", "--pids", "60", "policy")
+    expect((await hostConfig("policy")).RestartPolicy.Name).toBe("no")
+    // One that fails again and again comes to an end by it.
+    await succeed(...ownRun("-d", "--name", "loop", "--restart", "always", "base", "false"))
+    await succeed("update", "--restart", "no", "loop")
+    expect(await succeed("wait", "loop")).toBe("1")
+    expect(await succeed("ps", "-a", "--filter", "name=loop", "--format", "{{.State}}")).toBe("exited")
+    await sleeper("gone", "--rm")
+    expect((await toybox(["update", "--restart", "always", "gone"])).stderr).toContain("removed when it ends")
+  })
+})
