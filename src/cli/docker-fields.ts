@@ -1,4 +1,5 @@
 /** Containers and images as docker's ps and images show them: what --format can name. */
+
 import type { Summary } from "../container/list.ts"
 import { writtenBytes } from "../container/observe/size.ts"
 import { readRecord, readRunning } from "../container/state.ts"
@@ -6,7 +7,7 @@ import { formatBytes } from "../image/progress.ts"
 import { type ImageRecord, isNameless } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
 import { familiarName, isReference } from "./image.ts"
-import { ago, shown } from "./table.ts"
+import { ago, healthText, shown } from "./table.ts"
 import { volumeName } from "./volume-fields.ts"
 
 const two = (value: number) => String(value).padStart(2, "0")
@@ -20,9 +21,9 @@ export function goTime(iso: string): string {
 }
 
 /** "Up 5 minutes", "Exited (0) 2 hours ago": docker's words. */
-export function dockerStatus({ status, exitCode, started, finished }: Summary): string {
+export function dockerStatus({ status, exitCode, started, finished, health }: Summary): string {
   const since = started ? ` ${ago(started).replace(/ ago$/, "")}` : ""
-  if (status === "running") return `Up${since}`
+  if (status === "running") return `Up${since}${healthText(health)}`
   if (status === "paused") return `Up${since} (Paused)`
   if (status === "restarting") return `Restarting (${exitCode})${finished ? ` ${ago(finished)}` : ""}`
   if (status === "exited") return `Exited (${exitCode})${finished ? ` ${ago(finished)}` : ""}`

@@ -9,12 +9,15 @@ export interface Filter {
 
 const STATUSES = ["created", "running", "paused", "restarting", "exited"]
 
+const HEALTHS = ["starting", "healthy", "unhealthy", "none"]
+
 const TESTS = {
   id: ({ id }: Summary, value: string) => id.startsWith(value),
   name: ({ name }: Summary, value: string) => name.includes(value),
   status: ({ status }: Summary, value: string) => status === value,
   exited: ({ exitCode }: Summary, value: string) => String(exitCode) === value,
   ancestor: ({ image }: Summary, value: string) => image === value,
+  health: ({ health }: Summary, value: string) => (health ?? "none") === value,
   volume: ({ volumes = [] }: Summary, value: string) =>
     volumes.some(({ name, destination }) => name === value || destination === value),
   label: ({ labels }: Summary, value: string) => {
@@ -34,6 +37,8 @@ export function readFilter(text: string): Filter {
     })
   if (key === "status" && !STATUSES.includes(value))
     throw new UsageError(`--filter: "${value}" is no status`, { hint: STATUSES.join(", ") })
+  if (key === "health" && !HEALTHS.includes(value))
+    throw new UsageError(`--filter: "${value}" is no health`, { hint: HEALTHS.join(", ") })
   if (key === "exited" && !/^\d{1,3}$/.test(value)) throw new UsageError(`--filter: "${value}" is no exit code`)
   return { key, value }
 }

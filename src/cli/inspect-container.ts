@@ -1,5 +1,7 @@
 /** A container as docker inspect shows one: the fields of docker's that there is something to say in. */
 
+import { type HealthCheck, UNKNOWN_HEALTH } from "../container/health.ts"
+import { readHealth } from "../container/health-file.ts"
 import { isUp, summaryOf } from "../container/list.ts"
 import { logPath } from "../container/log-files.ts"
 import type { LogLimits } from "../container/log-limits.ts"
@@ -85,6 +87,27 @@ function graphDriver(directory: string, layers: readonly string[]) {
   }
 }
 
+function healthOf(paths: Paths, id: string) {
+  const { status, failingStreak, log } = readHealth(paths, id) ?? UNKNOWN_HEALTH
+  const Log = log.map(({ start, end, exitCode, output }) => ({
+    Start: start,
+    End: end,
+    ExitCode: exitCode,
+    Output: output,
+  }))
+  return { Status: status, FailingStreak: failingStreak, Log }
+}
+
+/** As an image has it: in nanoseconds. */
+const healthcheck = ({ command, interval, timeout, startPeriod, startInterval, retries }: HealthCheck) => ({
+  Test: ["CMD", ...command],
+  Interval: interval * 1e6,
+  Timeout: timeout * 1e6,
+  StartPeriod: startPeriod * 1e6,
+  StartInterval: startInterval * 1e6,
+  Retries: retries,
+})
+
 /** Throws ToyboxError where it is just being made or removed. */
 export function inspectContainer(paths: Paths, id: string): object {
   const record = readRecord(paths, id)
@@ -111,6 +134,7 @@ export function inspectContainer(paths: Paths, id: string): object {
       Error: summary.error ?? "",
       StartedAt: summary.started ?? NEVER,
       FinishedAt: summary.finished ?? NEVER,
+      ...(detached?.health ? { Health: healthOf(paths, id) } : {}),
     },
     // Ours: what toybox why tells of.
     Result: summary.status === "exited" ? readResult(paths, id) : null,
@@ -142,6 +166,7 @@ export function inspectContainer(paths: Paths, id: string): object {
       WorkingDir: cwd,
       Labels: record.labels,
       StopSignal: signalName(record.stopSignal),
+      ...(detached?.health ? { Healthcheck: healthcheck(detached.health) } : {}),
     },
   }
 }

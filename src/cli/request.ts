@@ -7,11 +7,13 @@ import { isTerminal, windowSize } from "../../ffi/tty.ts"
 import { detectCgroups } from "../cgroup/detect.ts"
 import { cgroupPath } from "../cgroup/path.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../container/detach-keys.ts"
+import type { HealthCheck } from "../container/health.ts"
 import { DEFAULT_LOG } from "../container/log-files.ts"
 import type { LogLimits } from "../container/log-limits.ts"
 import type { ContainerRequest } from "../container/request.ts"
 import { UsageError } from "../errors.ts"
 import { BASE } from "../image/base.ts"
+import type { Healthcheck } from "../image/config.ts"
 import type { ArchiveSource } from "../image/source.ts"
 import { DEFAULT_NETWORK, usualNetwork } from "../network/default.ts"
 import type { Rlimit } from "../oci/runtime.ts"
@@ -97,6 +99,13 @@ async function readLog(argv: ParsedArgv): Promise<LogLimits | null> {
   return (await import("./flags/log.ts")).logLimits(argv)
 }
 
+/** What is asked of its health, over what the image does. Throws UsageError. */
+export async function readHealthOptions(argv: ParsedArgv, image: Healthcheck): Promise<{ health?: HealthCheck }> {
+  const asked = argv.typed.keys().some((name) => name.startsWith("health-") || name === "no-healthcheck")
+  if (!asked && image.Test === undefined) return {}
+  return (await import("./flags/health.ts")).healthOption(argv, image)
+}
+
 /** What needs this process. */
 function refuseWithDetach(booleans: ParsedArgv["booleans"]): void {
   if (booleans.get("detach") && booleans.get("trace")) throw new UsageError("--trace does not go with --detach")
@@ -120,6 +129,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
   const parent = strings.get("cgroup-parent")
   const log = await readLog(argv)
   const restart = strings.has("restart") ? (await import("./flags/restart.ts")).restartPolicy(argv) : {}
+  const health = await readHealthOptions(argv, {})
   // Last, because all that can be wrong otherwise should be told before gigabytes are fetched.
   const { image, lower, archive, fromStore } = await chooseRoot(argv, word, paths)
   return {
@@ -147,7 +157,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     mountinfo,
     requested,
     cidfile: strings.get("cidfile"),
-    detached: booleans.get("detach") ? { log, ...restart } : null,
+    detached: booleans.get("detach") ? { log, ...restart, ...health } : null,
     quiet: booleans.get("quiet") ?? false,
     trace: booleans.get("trace") ?? false,
     process: {

@@ -1,4 +1,5 @@
 /** How listing commands show things. */
+import type { HealthStatus } from "../container/health.ts"
 
 const SPANS: readonly (readonly [number, string])[] = [
   [86_400, "day"],
@@ -30,3 +31,7 @@ export function table(rows: readonly (readonly string[])[]): string {
 
 /** Text that comes from strangers: it must not speak to the terminal. */
 export const shown = (text: string) => text.replace(/\p{Cc}/gu, "?")
+
+/** Health behind the status of what runs; nothing where nobody asks for it. */
+export const healthText = (health: HealthStatus | undefined): string =>
+  health === undefined ? "" : health === "starting" ? " (health: starting)" : ` (${health})`

@@ -76,6 +76,7 @@ async function launchSupervised(
   const own = { lock: live.lock.fd, control: controlEnd, listener, ...fds }
   const settings = {
     ...(typing ? { typing: 1 } : {}),
+    ...(request.detached?.health ? { health: 1 } : {}),
     ...(limits ? { "log-size": limits.maxSize, "log-files": limits.maxFiles } : {}),
   }
   const words = Object.entries({ ...own, ...settings }).map(([name, value]) => `${name}=${value}`)
@@ -141,6 +142,11 @@ export async function startEntered(
       names: request.names,
     })
     tellNeighbours(paths, live.record.networks ?? [])
+    if (request.detached?.health) {
+      const { UNKNOWN_HEALTH } = await import("./health.ts")
+      const { writeHealth } = await import("./health-file.ts")
+      writeHealth(paths, live.id, UNKNOWN_HEALTH)
+    }
     const root = await newRoot(request, live.directory)
     live.root = root
     await launchSupervised(request, paths, live, root, makeSpec(request, live.id, live.directory), listening)

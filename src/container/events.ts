@@ -6,6 +6,7 @@ import { callResult } from "../../ffi/call.ts"
 import { AT_FDCWD, O_APPEND, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_WRONLY, SEEK_SET } from "../../ffi/constants/fcntl.ts"
 import { close, rename, stat, tryLock } from "../../ffi/fs.ts"
 import type { Paths } from "../paths.ts"
+import type { HealthStatus } from "./health.ts"
 import type { ContainerHead } from "./state.ts"
 import { timestamp } from "./timestamp.ts"
 
@@ -26,6 +27,7 @@ export type Action =
   | "exec_create"
   | "exec_start"
   | "exec_die"
+  | `health_status: ${HealthStatus}`
 
 /** Whom it happens to. */
 export type Actor = Pick<ContainerHead, "id" | "name" | "image"> & { labels?: Record<string, string> }

@@ -3,6 +3,8 @@ import { openCgroup } from "../cgroup/manager.ts"
 import { portsColumn } from "../network/show-ports.ts"
 import type { Paths } from "../paths.ts"
 import type { UsesVolumes } from "../volume/volume.ts"
+import type { HealthStatus } from "./health.ts"
+import { readHealth } from "./health-file.ts"
 import { recoverAll } from "./recover.ts"
 import { allIds, isAlive, type RunningRecord, readHead, readResult, readRunning } from "./state.ts"
 
@@ -22,6 +24,8 @@ export interface Summary extends UsesVolumes {
   finished?: string
   error?: string
   labels: Record<string, string>
+  /** While it runs, where it is asked for. */
+  health?: HealthStatus
   /** What is published, as docker ps shows it. */
   ports?: string
 }
@@ -45,7 +49,8 @@ export function summaryOf(paths: Paths, id: string): Summary | null {
     }
     const hasIpv6 = networks.some(({ ip6 }) => ip6 !== undefined)
     const published = ports ? { ports: portsColumn(ports, hasIpv6) } : {}
-    if (isAlive(running)) return { ...base, status: lifeOf(running), pid, started, ...published }
+    const health = record.detached?.health ? { health: readHealth(paths, id)?.status ?? "starting" } : {}
+    if (isAlive(running)) return { ...base, status: lifeOf(running), pid, started, ...health, ...published }
     // About to be started; or ended, and its supervisor has not come to say so yet.
     return { ...base, status: pid === 0 ? "created" : "running", ...(pid === 0 ? {} : { pid }), started }
   }

@@ -1,4 +1,5 @@
 /** What a container of its own supervisor has besides those of the foreground. */
+import type { HealthCheck } from "./health.ts"
 import type { RestartPolicy } from "./restart-policy.ts"
 
 /** Where output is kept: bytes of a file, and how many files. */
@@ -13,4 +14,6 @@ export interface Detached {
   log: LogLimits | null
   /** Not given: it is not started again. */
   restart?: RestartPolicy
+  /** Not given: nobody asks how it is. */
+  health?: HealthCheck
 }

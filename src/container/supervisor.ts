@@ -12,6 +12,7 @@ import { poll } from "../../ffi/poll.ts"
 import { kill, openSignals, readSignals, type WaitStatus, waitAny } from "../../ffi/signal.ts"
 import type { Paths } from "../paths.ts"
 import { advance, attachFirst, type CommandFds, isFirst, isOver, openCommandIo, wantedBy } from "./command-io.ts"
+import type { HealthMonitor } from "./health-monitor.ts"
 import type { LogLimits } from "./log-limits.ts"
 import { noLog, openLog } from "./log-writer.ts"
 import { containerPath, readRunning } from "./state.ts"
@@ -21,10 +22,15 @@ export interface Inherited extends CommandFds {
   lock: number
   /** A byte comes when the command has been executed; an end without it is that of the start. */
   control: number
+  /** Somebody is to ask how it is (health-monitor.ts). */
+  health: boolean
 }
 
 // So long nothing must have come after the end of a command whose output somebody else still holds.
 const DRAIN = 100
+
+const sooner = (one: number | null, other: number | null) =>
+  one === null || other === null ? (one ?? other) : Math.min(one, other)
 
 /** Stays until the container has ended and all of it is cleaned up. Without limits nothing is kept of its output. */
 export async function superviseDetached(
@@ -39,6 +45,7 @@ export async function superviseDetached(
   const ended = new Map<number, WaitStatus>()
   let control = inherited.control
   let pid = 0
+  let monitor: HealthMonitor | null = null
   const reap = () => {
     for (let child = waitAny(WNOHANG | __WALL); child; child = waitAny(WNOHANG | __WALL)) ended.set(child.pid, child)
   }
@@ -58,7 +65,7 @@ export async function superviseDetached(
       { fd: signalFd, events: POLLIN },
       { fd: control, events: POLLIN },
     ]
-    const [signalled, told, ...events] = poll([...own, ...fds], status ? DRAIN : wait)
+    const [signalled, told, ...events] = poll([...own, ...fds], status ? DRAIN : sooner(wait, monitor?.wait() ?? null))
     if (isFirst(io, events)) {
       // Before anything is copied, which who is attached before the start has to see.
       await attachFirst(io)
@@ -76,7 +83,10 @@ export async function superviseDetached(
       const running = readRunning(paths, id)
       if (count !== 1) return abandon(running?.pid ?? 0)
       pid = running?.pid ?? 0
+      if (running && inherited.health)
+        monitor = (await import("./health-monitor.ts")).monitorOf(paths, id, running.started)
     }
+    if (!status) monitor?.advance(ended)
   }
 }
 

@@ -15,12 +15,13 @@ import { poll } from "../../ffi/poll.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { lastExitCode } from "./event-log.ts"
+import { readHealth } from "./health-file.ts"
 import { recover } from "./recover.ts"
 import { containerPath, isAlive, readHead, readResult, readRunning, resolveId } from "./state.ts"
 import { waitEnd } from "./stop.ts"
 
-/** docker's conditions, and of podman's the one that it runs. */
-export const CONDITIONS = ["not-running", "next-exit", "removed", "running"] as const
+/** docker's conditions, and of podman's that it runs, and is healthy. */
+export const CONDITIONS = ["not-running", "next-exit", "removed", "running", "healthy"] as const
 
 export type Condition = (typeof CONDITIONS)[number]
 
@@ -69,6 +70,16 @@ export function awaitContainer(paths: Paths, reference: string, condition: Condi
       if (running && isAlive(running) && running.executed !== undefined) return 0
       if (isGone()) throw new ToyboxError(`container ${reference} was removed`)
       return null
+    })
+  }
+  if (condition === "healthy") {
+    if (!readHead(paths, id)?.detached?.health)
+      throw new ToyboxError(`nobody asks for the health of container ${reference}`, {
+        hint: "run -d --health-cmd COMMAND",
+      })
+    return until(paths, places, () => {
+      if (isGone()) throw new ToyboxError(`container ${reference} was removed`)
+      return readRunning(paths, id) && readHealth(paths, id)?.status === "healthy" ? 0 : null
     })
   }
   if (condition === "removed") return until(paths, places, () => (isGone() ? exitCodeOf(paths, id, reference) : null))

@@ -104,7 +104,7 @@ describe.skipIf(!isRoot)("ps", () => {
     expect(await named("status=exited", "exited=7", "ancestor=base")).toEqual(["over"])
     expect(await named("exited=0")).toEqual([])
     expect((await rows("--filter", "status=exited")).map(({ name }) => name)).toEqual(["over"])
-    for (const wrong of ["name", "=x", "status=dead", "exited=x", "volume=x"]) {
+    for (const wrong of ["name", "=x", "status=dead", "exited=x", "network=x"]) {
       const { exitCode, stderr } = await toybox(["ps", "--filter", wrong])
       expect({ wrong, exitCode, named: stderr.includes("--filter") }).toEqual({ wrong, exitCode: 125, named: true })
     }

@@ -10,7 +10,8 @@ export const PS_OPTIONS = {
     alias: "f",
     repeated: true,
     valueHint: "KEY=VALUE",
-    description: "Only those with this id, name, label, status, exited (code) or ancestor (what they were made from)",
+    description:
+      "Only those with this id, name, label, status, health, exited (code), volume or ancestor (what they were made from)",
   },
   last: { type: "string", alias: "n", valueHint: "N", description: "The N made last, whether they run or not" },
   latest: { type: "boolean", alias: "l", description: "The one made last" },

@@ -9,11 +9,11 @@ import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { matches, readFilter } from "../filter.ts"
-import { ago, shown, table } from "../table.ts"
+import { ago, healthText, shown, table } from "../table.ts"
 import { PS_OPTIONS } from "./ps-options.ts"
 
-function statusText({ status, exitCode, finished, oomKilled }: Summary): string {
-  if (status !== "exited") return status
+function statusText({ status, exitCode, finished, oomKilled, health }: Summary): string {
+  if (status !== "exited") return `${status}${healthText(health)}`
   return `exited (${exitCode}${oomKilled ? ", out of memory" : ""}) ${finished ? ago(finished) : ""}`.trimEnd()
 }
 

@@ -186,6 +186,21 @@ export const RUN_OPTIONS = {
     valueHint: "POLICY",
     description: "With --detach: no, on-failure[:N], always or unless-stopped (default: no)",
   },
+  "health-cmd": {
+    type: "string",
+    valueHint: "COMMAND",
+    description: "With --detach: run by /bin/sh in the container now and then; it is healthy while that exits with 0",
+  },
+  "health-interval": { type: "string", valueHint: "30s", description: "Time between two of these (default: 30s)" },
+  "health-timeout": { type: "string", valueHint: "30s", description: "What takes longer has failed (default: 30s)" },
+  "health-retries": { type: "string", valueHint: "N", description: "So many failures are unhealthy (default: 3)" },
+  "health-start-period": {
+    type: "string",
+    valueHint: "0s",
+    description: "So long failures do not count (default: 0s)",
+  },
+  "health-start-interval": { type: "string", valueHint: "5s", description: "Time between two in that (default: 5s)" },
+  "no-healthcheck": { type: "boolean", description: "Nor what the image asks for" },
   "log-driver": {
     type: "string",
     valueHint: "k8s-file|none",

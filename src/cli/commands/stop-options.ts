@@ -21,7 +21,7 @@ export const WAIT_OPTIONS = {
   condition: {
     type: "string",
     valueHint: "WHAT",
-    description: "not-running (the default), next-exit, removed or running",
+    description: "not-running (the default), next-exit, removed, running or healthy",
   },
   ...HELP,
 } as const satisfies OptionDefinitions

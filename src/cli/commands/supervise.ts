@@ -18,7 +18,7 @@ export async function superviseCommand(words: readonly string[]): Promise<number
   const io = { out: given("out"), err: given("err"), terminal: given("terminal"), input: given("input") }
   const [maxSize, maxFiles] = [numbers.get("log-size"), numbers.get("log-files")]
   const limits = maxSize === undefined || maxFiles === undefined ? null : { maxSize, maxFiles }
-  const inherited = { lock, control, listener, ...io, typing: numbers.has("typing") }
+  const inherited = { lock, control, listener, ...io, typing: numbers.has("typing"), health: numbers.has("health") }
   await superviseDetached(pathsFor(process.env.TOYBOX_ROOT), id, inherited, limits)
   return 0
 }

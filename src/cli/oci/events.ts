@@ -4,16 +4,14 @@ import { isAlive, readRecord, statusOf } from "../../container/oci/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { parseArgv } from "../argv.ts"
+import { parseDuration } from "../duration.ts"
 import { type OciContext, onlyId } from "./context.ts"
 import { EVENTS_OPTIONS } from "./options.ts"
 
-const UNITS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 }
-
 /** A duration such as 5s, in milliseconds. */
 function interval(text: string): number {
-  const [, number = "", unit = ""] = /^(\d{1,6})(ms|s|m|h)$/.exec(text) ?? []
-  const milliseconds = Number(number) * (UNITS[unit] ?? 0)
-  if (milliseconds > 0) return milliseconds
+  const milliseconds = parseDuration(text)
+  if (milliseconds !== null && milliseconds > 0) return milliseconds
   throw new UsageError(`--interval: "${text}" is not a duration`, { hint: "use 5s, 500ms or 1m" })
 }
 

@@ -1,0 +1,68 @@
+/** --health-cmd and its kin, over what an image asks for: docker's HEALTHCHECK. */
+import type { HealthCheck } from "../../container/health.ts"
+import { UsageError } from "../../errors.ts"
+import type { Healthcheck } from "../../image/config.ts"
+import type { ParsedArgv } from "../argv.ts"
+import { parseDuration } from "../duration.ts"
+
+const DEFAULTS = { interval: 30_000, timeout: 30_000, startPeriod: 0, startInterval: 5000, retries: 3 }
+
+const TIMES = [
+  ["health-interval", "interval", "Interval"],
+  ["health-timeout", "timeout", "Timeout"],
+  ["health-start-period", "startPeriod", "StartPeriod"],
+  ["health-start-interval", "startInterval", "StartInterval"],
+] as const
+
+const NAMES = ["health-cmd", "health-retries", "no-healthcheck", ...TIMES.map(([option]) => option)]
+
+/** What a Test of docker's runs; null for none. */
+function commandOf([kind, ...words]: readonly string[]): string[] | null {
+  if (kind === "CMD" && words.length > 0) return words
+  return kind === "CMD-SHELL" && words[0] ? ["/bin/sh", "-c", words[0]] : null
+}
+
+function duration(option: string, text: string): number {
+  const milliseconds = parseDuration(text)
+  if (milliseconds === null || (milliseconds !== 0 && milliseconds < 1))
+    throw new UsageError(`--${option}: "${text}" is no duration of at least 1ms (use 30s, 500ms or 1m30s)`)
+  return milliseconds
+}
+
+function retriesOf(text: string): number {
+  if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--health-retries: "${text}" is no number`)
+  return Number(text)
+}
+
+/** What is to be asked of a container; null for nothing. 0 means the default, as docker has it. Throws UsageError. */
+export function healthCheck(argv: ParsedArgv, image: Healthcheck): HealthCheck | null {
+  const { strings, booleans } = argv
+  if (booleans.get("no-healthcheck")) {
+    const other = NAMES.find((name) => name !== "no-healthcheck" && argv.typed.has(name))
+    if (other !== undefined) throw new UsageError(`--no-healthcheck does not go with --${other}`)
+    return null
+  }
+  const own = strings.get("health-cmd")
+  const command = own === undefined ? commandOf(image.Test ?? []) : commandOf(own === "none" ? [] : ["CMD-SHELL", own])
+  const check: HealthCheck = { command: command ?? [], ...DEFAULTS }
+  for (const [option, key, theirs] of TIMES) {
+    const text = strings.get(option)
+    const milliseconds = text === undefined ? (image[theirs] ?? 0) / 1e6 : duration(option, text)
+    if (milliseconds > 0) check[key] = milliseconds
+  }
+  const retries = strings.get("health-retries")
+  check.retries = (retries === undefined ? image.Retries : retriesOf(retries)) || DEFAULTS.retries
+  return command === null ? null : check
+}
+
+/** The same of a run, which has to have a supervisor where the command line asks. Throws UsageError. */
+export function healthOption(argv: ParsedArgv, image: Healthcheck): { health?: HealthCheck } {
+  if (!argv.booleans.get("detach")) {
+    const asked = NAMES.find((name) => name !== "no-healthcheck" && argv.typed.has(name))
+    if (asked !== undefined)
+      throw new UsageError(`--${asked} needs --detach: it is the supervisor of a container that looks after its health`)
+    return {}
+  }
+  const health = healthCheck(argv, image)
+  return health ? { health } : {}
+}

@@ -1,0 +1,63 @@
+/** When a container's health is asked for. Its supervisor starts a toybox for each probe, and is told no more than its end. */
+import { call, callResult, scratch } from "../../ffi/call.ts"
+import { strings } from "../../ffi/calls.ts"
+import { F_SETFD, FD_CLOEXEC } from "../../ffi/constants/fcntl.ts"
+import { listDir } from "../../ffi/fs.ts"
+import type { WaitStatus } from "../../ffi/signal.ts"
+import type { Paths } from "../paths.ts"
+import { type HealthCheck, untilProbe } from "./health.ts"
+import { readHead } from "./state.ts"
+
+/** What toybox is called as by itself for one probe: `check-health ID STARTED`. */
+export const CHECK_HEALTH = "check-health"
+
+/** The exit code of a probe after which it is not known yet whether the container is healthy. */
+export const STILL_STARTING = 10
+
+export interface HealthMonitor {
+  /** Milliseconds to the next probe; null while one runs. */
+  wait(): number | null
+  /** Starts a probe when it is time for one, and looks for its end among the children that have ended. */
+  advance(ended: Map<number, WaitStatus>): void
+}
+
+/** What a supervisor has inherited is for no child of its own. */
+function closeOnExec(): void {
+  for (const fd of listDir("/proc/self/fd")) if (Number(fd) > 2) callResult("fcntl", Number(fd), F_SETFD, FD_CLOEXEC)
+}
+
+/** posix_spawn(3); 0 where there is no memory, or no process, for it. */
+function spawn(args: readonly string[], env: readonly string[]): number {
+  const error = call("posix_spawn", scratch.address, "/proc/self/exe", null, null, strings(args), strings(env))
+  return error === 0 ? scratch.i32(0) : 0
+}
+
+/** Watches a container that has just been started; `started` names that start. */
+export function monitorHealth(paths: Paths, id: string, started: string, check: HealthCheck): HealthMonitor {
+  closeOnExec()
+  const begun = performance.now()
+  const since = () => performance.now() - begun
+  const env = [`PATH=${process.env.PATH ?? ""}`, `TOYBOX_ROOT=${paths.state}`]
+  let pid = 0
+  let next = begun + untilProbe(check, true, 0)
+  return {
+    wait: () => (pid === 0 ? Math.max(0, Math.ceil(next - performance.now())) : null),
+    advance(ended) {
+      const status = pid === 0 ? undefined : ended.get(pid)
+      if (status) {
+        ended.delete(pid)
+        pid = 0
+        next = performance.now() + untilProbe(check, status.code === STILL_STARTING, since())
+      }
+      if (pid !== 0 || performance.now() < next) return
+      pid = spawn(["toybox", CHECK_HEALTH, id, started], env)
+      if (pid === 0) next = performance.now() + check.interval
+    },
+  }
+}
+
+/** That of a container whose supervisor this is; null where nothing is asked. */
+export function monitorOf(paths: Paths, id: string, started: string): HealthMonitor | null {
+  const check = readHead(paths, id)?.detached?.health
+  return check ? monitorHealth(paths, id, started, check) : null
+}

@@ -1,0 +1,87 @@
+/** One look at a container's health. */
+import { O_RDWR } from "../../ffi/constants/fcntl.ts"
+import { POLLIN } from "../../ffi/constants/poll.ts"
+import { close, open, read } from "../../ffi/fs.ts"
+import { pipe } from "../../ffi/pipe.ts"
+import { poll } from "../../ffi/poll.ts"
+import { openCgroup } from "../cgroup/manager.ts"
+import type { Paths } from "../paths.ts"
+import { recordEvents } from "./events.ts"
+import { afterProbe, type HealthCheck, type Probe, UNKNOWN_HEALTH } from "./health.ts"
+import { readHealth, writeHealth } from "./health-file.ts"
+import { STILL_STARTING } from "./health-monitor.ts"
+import { isAlive, type RunningRecord, readHead, readRunning } from "./state.ts"
+
+// As docker has it.
+const MOST_OUTPUT = 4096
+
+/** Reads what comes until the end of it, or `deadline` (performance.now); null then. */
+function readUntil(fd: number, deadline: number): Uint8Array | null {
+  const parts: Uint8Array[] = []
+  let length = 0
+  for (;;) {
+    const left = deadline - performance.now()
+    if (left <= 0) return null
+    poll([{ fd, events: POLLIN }], Math.ceil(left))
+    if (performance.now() >= deadline) return null
+    const part = read(fd)
+    if (part.length === 0) return Buffer.concat(parts).subarray(0, MOST_OUTPUT)
+    if (length < MOST_OUTPUT) parts.push(part.slice())
+    length += part.length
+  }
+}
+
+/** Runs the command by a toybox of its own, which takes it with it when it is killed. */
+async function probe(paths: Paths, id: string, { command, timeout }: HealthCheck): Promise<Probe> {
+  const start = new Date().toISOString()
+  const deadline = performance.now() + timeout
+  const [output, end] = pipe()
+  const nothing = open("/dev/null", O_RDWR)
+  const child = Bun.spawn({
+    cmd: ["/proc/self/exe", "exec", "--root", paths.state, id, ...command],
+    argv0: "toybox",
+    stdin: nothing,
+    stdout: end,
+    stderr: end,
+  })
+  for (const fd of [end, nothing]) close(fd)
+  const told = readUntil(output, deadline)
+  // Who has closed its output may still run.
+  const ended =
+    told !== null && (await Promise.race([child.exited, Bun.sleep(Math.max(0, deadline - performance.now()))]))
+  close(output)
+  if (told === null || typeof ended !== "number") {
+    child.kill("SIGKILL")
+    await child.exited
+    const text = `Health check exceeded timeout (${timeout} ms)`
+    return { start, end: new Date().toISOString(), exitCode: -1, output: text }
+  }
+  return { start, end: new Date().toISOString(), exitCode: ended, output: new TextDecoder().decode(told) }
+}
+
+const isPaused = ({ cgroup }: RunningRecord) => cgroup !== null && openCgroup(cgroup).isFrozen()
+
+/**
+ * Looks at the health of a container of which one start is meant, and writes down what was found. Of one that is paused nothing
+ * is. Returns the exit code for its supervisor.
+ */
+export async function checkHealth(paths: Paths, id: string, started: string): Promise<number> {
+  const current = () => {
+    const running = readRunning(paths, id)
+    return running && running.started === started && isAlive(running) ? running : null
+  }
+  const head = readHead(paths, id)
+  const check = head?.detached?.health
+  const running = current()
+  if (!head || !check || !running || isPaused(running)) return 0
+  const before = Date.now()
+  const found = await probe(paths, id, check)
+  // It has ended meanwhile, or is just being ended.
+  if (!current()) return 0
+  const health = readHealth(paths, id) ?? UNKNOWN_HEALTH
+  const since = before - Date.parse(running.executed ?? started)
+  const next = afterProbe(health, found, check, since)
+  writeHealth(paths, id, next)
+  if (next.status !== health.status) recordEvents(paths, head, [`health_status: ${next.status}`])
+  return next.status === "starting" ? STILL_STARTING : 0
+}

@@ -1,0 +1,118 @@
+/** Health of detached containers: probes, what they make of it, and where it is shown. */
+import { afterEach, describe, expect, test } from "bun:test"
+import { readFileSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { tarOf } from "../helpers/oci-layout.ts"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { makeRoot } from "../helpers/root.ts"
+import { dockerArchive } from "../helpers/saved.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+import { stateRoot, toybox } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+
+async function succeed(...words: string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await toybox(words)
+  if (exitCode !== 0) throw new Error(`${words.join(" ")}: exit ${exitCode}: ${stderr}`)
+  return stdout.trimEnd()
+}
+
+const QUICK = ["--health-interval", "100ms", "--health-retries", "2", "--health-timeout", "10s"]
+const start = (name: string, check: string, ...options: string[]) =>
+  succeed(...ownRun("-d", "--name", name, "--health-cmd", check, ...QUICK, ...options, "base", "sleep", "1000"))
+const inspect = async (name: string) => JSON.parse(await succeed("inspect", name))[0]
+const health = async (name: string) => (await inspect(name)).State.Health
+
+/** Waits for a health. */
+async function until(name: string, wanted: string): Promise<void> {
+  for (const end = performance.now() + 15_000; (await health(name)).Status !== wanted; await Bun.sleep(50))
+    if (performance.now() > end) throw new Error(`${name} is not ${wanted}: ${JSON.stringify(await health(name))}`)
+}
+
+describe.skipIf(!isRoot)("health", () => {
+  afterEach(async () => {
+    await toybox(["rm", "--all", "--force"])
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("is known when it has been asked for, and changes with what is found", async () => {
+    await start("box", "echo looked; echo twice >&2; test -e /tmp/well", "--health-interval", "300ms")
+    expect(await succeed("ps", "--format", "{{.Status}}")).toMatch(/^Up .* \(health: starting\)$/)
+    expect(await succeed("ps", "-q", "--filter", "health=starting")).not.toBe("")
+    await until("box", "unhealthy")
+    await succeed("exec", "box", "touch", "/tmp/well")
+    expect(await succeed("wait", "--condition", "healthy", "box")).toBe("0")
+    expect(await succeed("ps", "--format", "{{.Status}}")).toMatch(/^Up .* \(healthy\)$/)
+    expect(await succeed("ps")).toContain("running (healthy)")
+    expect(await succeed("ps", "-q", "--filter", "health=unhealthy")).toBe("")
+    expect(JSON.parse(await succeed("ps", "--json"))).toMatchObject({ health: "healthy" })
+    const { FailingStreak, Log } = await health("box")
+    expect(FailingStreak).toBe(0)
+    expect(Log.length).toBeWithin(2, 6)
+    expect(Log.at(-1)).toMatchObject({ ExitCode: 0, Output: "looked\ntwice\n" })
+    expect((await inspect("box")).Config.Healthcheck).toMatchObject({ Interval: 3e8, Retries: 2 })
+    const events = (await succeed("events", "--json", "--since", "1h", "--until", "0s", "--filter", "container=box"))
+      .split("\n")
+      .map((line) => JSON.parse(line).Action)
+    expect(events.filter((action) => action.startsWith("health_status"))).toEqual([
+      "health_status: unhealthy",
+      "health_status: healthy",
+    ])
+    // A new start is a new question.
+    await succeed("restart", "--time", "0", "box")
+    expect((await health("box")).Status).not.toBe("healthy")
+    expect((await toybox(["ps", "--filter", "health=fine"])).stderr).toContain("is no health")
+  }, 40_000)
+
+  test("what takes too long has failed, and is ended", async () => {
+    await start("slow", "echo begun; sleep 771", "--health-timeout", "300ms")
+    await until("slow", "unhealthy")
+    await succeed("pause", "slow")
+    const { Log } = await health("slow")
+    expect(Log[0]).toMatchObject({ ExitCode: -1, Output: "Health check exceeded timeout (300 ms)" })
+    // No more than the one that is under way.
+    const { stdout } = Bun.spawnSync(["pgrep", "-c", "-f", "sleep 771$"])
+    expect(Number(stdout.toString())).toBeLessThan(3)
+    await succeed("unpause", "slow")
+  }, 40_000)
+
+  test("a command that is not there, and output without end, are failures like others", async () => {
+    await start("loud", "head -c 100000 /dev/zero | tr '\\0' x; exit 3")
+    await until("loud", "unhealthy")
+    const [probe] = (await health("loud")).Log
+    expect([probe.ExitCode, probe.Output.length]).toEqual([3, 4096])
+  }, 40_000)
+
+  test("the image's is taken, and another one, or none, when asked for", async () => {
+    const layers = [tarOf(makeRoot())]
+    const file = join(temporaryDirectory("image"), "image.tar")
+    const Healthcheck = { Test: ["CMD", "test", "-e", "/etc/passwd"], Interval: 1e8, Retries: 1 }
+    writeFileSync(file, dockerArchive([{ layers, tags: ["asks:latest"], config: { Healthcheck } }]))
+    await succeed("load", "-i", file)
+    await succeed(...ownRun("-d", "--name", "own", "asks", "sleep", "1000"))
+    await until("own", "healthy")
+    await succeed(...ownRun("-d", "--name", "none", "--no-healthcheck", "asks", "sleep", "1000"))
+    expect((await inspect("none")).State.Health).toBeUndefined()
+    expect(await succeed("ps", "--filter", "health=none", "--format", "{{.Names}}")).toBe("none")
+    await succeed(...ownRun("-d", "--name", "other", "--health-cmd", "exit 1", "asks", "sleep", "1000"))
+    await until("other", "unhealthy")
+    const refused = await toybox(["wait", "--condition", "healthy", "none"])
+    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("nobody asks for the health") })
+    // In the foreground nobody asks.
+    expect((await toybox(ownRun("--rm", "asks", "true"))).exitCode).toBe(0)
+    const front = await toybox(ownRun("--rm", "--health-cmd", "true", "asks", "true"))
+    expect(front).toMatchObject({ exitCode: 125, stderr: expect.stringContaining("needs --detach") })
+  }, 40_000)
+
+  test("a supervisor that is killed takes its probe's lock with it", async () => {
+    const id = await start("killed", "sleep 5")
+    await Bun.sleep(300)
+    const { supervisor } = JSON.parse(readFileSync(join(stateRoot(), "run/running", id), "utf8"))
+    process.kill(supervisor.pid, "SIGKILL")
+    for (const end = performance.now() + 10_000; (await succeed("ps", "-q")) !== ""; await Bun.sleep(50))
+      if (performance.now() > end) throw new Error("it still runs")
+    await succeed("rm", "killed")
+  }, 40_000)
+})
