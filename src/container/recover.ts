@@ -41,7 +41,8 @@ function recoverOne(paths: Paths, id: string): void {
   }
   if (record?.ports) unpublishPorts(id, record.ports, record.networks ?? [])
   if (record?.networks) leavePlaces(paths.networkRun, id, record.networks)
-  if (record?.supervisor) unlink(attachPath(paths, id))
+  // It may have been killed before it was written down who supervises.
+  unlink(attachPath(paths, id))
   const head = readHead(paths, id)
   // A removal that was under way has had its own idea of volumes.
   if (record && !record.removing && (record.autoRemove || head === null)) removeAnonymous(paths, id, record.volumes)

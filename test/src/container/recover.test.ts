@@ -52,6 +52,14 @@ describe("recover", () => {
     expect(state.readResult(paths, now as string)).toMatchObject({ exitCode: 137, error: "toybox itself was killed" })
   })
 
+  test("where others attach to it goes, too, though nobody had written down yet who supervises", () => {
+    const paths = makeState()
+    const id = abandon(paths)
+    writeFileSync(`${paths.attach}/${id}`, "")
+    recover(paths)
+    expect(readdirSync(paths.attach)).toEqual([])
+  })
+
   test("a dead one that was to be removed is", () => {
     const paths = makeState()
     abandon(paths, { autoRemove: true })
