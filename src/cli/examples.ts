@@ -54,6 +54,11 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   pull: ["toybox pull registry.example/team/app:1"],
   load: ["toybox load -i image.tar"],
   save: ["toybox save -o alpine.tar alpine", "toybox save alpine | gzip > alpine.tar.gz"],
+  import: [
+    "toybox export web | toybox import - registry.example/team/root",
+    "toybox export -o root.tar web && toybox import --change 'CMD [\"/bin/sh\"]' root.tar base-system",
+  ],
+  commit: ["toybox commit --message 'with notes' web registry.example/team/web:1", "toybox commit job"],
   export: ["toybox export -o web.tar web", "toybox export web | tar -t"],
   tag: ["toybox tag alpine registry.example/team/alpine:1"],
   push: ["toybox push alpine registry.example/team/alpine:1"],

@@ -53,6 +53,7 @@ export async function applyImage(
     throw new ToyboxError(`${request.image} does not say what to run`, { hint: "give a command after its name" })
   const [top, ...below] = image.roots
   if (top === undefined) throw new ToyboxError(`${request.image} has no layers: there is nothing to run in it`)
+  request.imageId = image.record.id
   request.lower = top
   request.below = below
   const { process } = request

@@ -27,6 +27,8 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   doctor: async (words) => (await import("./commands/doctor.ts")).doctorCommand(words),
   completion: async (words) => (await import("./commands/completion.ts")).completionCommand(words),
   update: async (words) => (await import("./commands/update.ts")).updateCommand(words),
+  import: async (words) => (await import("./commands/import.ts")).importCommand(words),
+  commit: async (words) => (await import("./commands/commit.ts")).commitCommand(words),
   volume: async (words) => (await import("./commands/volume.ts")).volumeCommand(words),
   df: async (words) => (await import("./commands/df.ts")).dfCommand(words),
   prune: async (words) => (await import("./commands/prune.ts")).pruneCommand(words),

@@ -17,6 +17,7 @@ import { INFO_OPTIONS, VERSION_OPTIONS } from "./commands/info-options.ts"
 import { HISTORY_OPTIONS, INSPECT_OPTIONS } from "./commands/inspect-options.ts"
 import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./commands/login-options.ts"
 import { LOGS_OPTIONS } from "./commands/logs-options.ts"
+import { COMMIT_OPTIONS, IMPORT_OPTIONS } from "./commands/make-options.ts"
 import { NETWORK_OPTIONS } from "./commands/network-options.ts"
 import { DIFF_OPTIONS, PORT_OPTIONS, STATS_OPTIONS, TOP_OPTIONS, WHY_OPTIONS } from "./commands/observe-options.ts"
 import { DF_OPTIONS, PRUNE_OPTIONS } from "./commands/prune-options.ts"
@@ -183,6 +184,20 @@ export const COMMANDS: Record<string, CommandDef> = {
     meta: { name: "save", description: "Write images to an archive" },
     args: args(SAVE_OPTIONS, {
       image: { type: "positional", required: true, description: "Names or ids" },
+    }),
+  }),
+  import: defineCommand({
+    meta: { name: "import", description: "Make an image of an archive of a root file system" },
+    args: args(IMPORT_OPTIONS, {
+      archive: { type: "positional", required: true, description: "File, address, or - for standard input" },
+      name: { type: "positional", required: false, description: "[HOST/]NAME[:TAG]" },
+    }),
+  }),
+  commit: defineCommand({
+    meta: { name: "commit", description: "Make an image of a container" },
+    args: args(COMMIT_OPTIONS, {
+      container: { type: "positional", required: true, description: "Name or id" },
+      name: { type: "positional", required: false, description: "[HOST/]NAME[:TAG]" },
     }),
   }),
   export: onContainers("export", "Write a container's root file system to an archive", EXPORT_OPTIONS),

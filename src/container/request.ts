@@ -13,6 +13,8 @@ export interface ContainerRequest {
   /** The root file system: what was typed, and the directory it means. */
   image: string
   lower: string
+  /** The id of an image of the store, where it is of one. */
+  imageId?: string
   /** Layers below it, the nearest first. */
   below: readonly string[]
   name: string | undefined

@@ -10,6 +10,7 @@ export type StoredRequest = Pick<
   ContainerRequest,
   | "image"
   | "lower"
+  | "imageId"
   | "below"
   | "name"
   | "names"
@@ -28,9 +29,22 @@ export type StoredRequest = Pick<
 >
 
 export function storedRequest(request: ContainerRequest): StoredRequest {
-  const { image, lower, below, name, names, networks, ports, volumes, autoRemove } = request
+  const { image, lower, imageId, below, name, names, networks, ports, volumes, autoRemove } = request
   const { interactive, init, detachKeys, stopSignal, cgroupParent, requested, process, commandLine } = request
-  const what = { image, lower, below, name, names, networks, ports, volumes, autoRemove, interactive, init }
+  const what = {
+    image,
+    lower,
+    ...(imageId ? { imageId } : {}),
+    below,
+    name,
+    names,
+    networks,
+    ports,
+    volumes,
+    autoRemove,
+    interactive,
+    init,
+  }
   return { ...what, detachKeys, stopSignal, cgroupParent, requested, process, commandLine }
 }
 

@@ -26,9 +26,13 @@ export function assertStillThere(paths: Paths, id: string, reference: string): v
 
 /**
  * A container's root, running or not, by name or id: its layers and what it wrote on them; what is mounted in it is left
- * out, and its mount points are empty. Throws ToyboxError.
+ * out, and its mount points are empty. `latestTime` is as of WalkOptions. Throws ToyboxError.
  */
-export async function* wholeRoot(paths: Paths, reference: string): AsyncGenerator<Uint8Array> {
+export async function* wholeRoot(
+  paths: Paths,
+  reference: string,
+  latestTime: number | null = null,
+): AsyncGenerator<Uint8Array> {
   recover(paths)
   const id = resolveId(paths, reference)
   const head = readHead(paths, id)
@@ -38,7 +42,8 @@ export async function* wholeRoot(paths: Paths, reference: string): AsyncGenerato
   try {
     const fd = openView(layers, containerPath(paths, id), `${workspace.path}/layers`)
     try {
-      yield* writeTree({ dirFd: fd, name: ".", path: "." }, { whiteouts: "none" })
+      const clamp = latestTime === null ? {} : { latestTime }
+      yield* writeTree({ dirFd: fd, name: ".", path: "." }, { whiteouts: "none", ...clamp })
       assertStillThere(paths, id, reference)
     } finally {
       close(fd)

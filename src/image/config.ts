@@ -99,7 +99,8 @@ function containerConfig(field: Field): ContainerConfig {
   }
 }
 
-const EMPTY_CONTAINER_CONFIG: ContainerConfig = {
+/** Where nothing is asked for. */
+export const EMPTY_CONTAINER_CONFIG: ContainerConfig = {
   User: "",
   Env: [],
   Entrypoint: [],

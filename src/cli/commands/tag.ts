@@ -1,11 +1,10 @@
 /** toybox tag. */
 import { UsageError } from "../../errors.ts"
-import { formatReference, parseReference, withDefaultTag } from "../../image/reference.ts"
-import { loadSettings } from "../../image/registry/settings.ts"
 import { tagImage } from "../../image/store/put.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { findStored } from "../image.ts"
+import { newName } from "../new-name.ts"
 import { TAG_OPTIONS } from "./archive-options.ts"
 
 export async function tagCommand(words: readonly string[]): Promise<number> {
@@ -17,9 +16,6 @@ export async function tagCommand(words: readonly string[]): Promise<number> {
     throw new UsageError(`tag takes an image and its new name, but got ${rest.length} words`)
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
-  const reference = withDefaultTag(parseReference(target, loadSettings(paths.state).shortNames))
-  if (reference.digest !== undefined)
-    throw new UsageError(`${target}: a digest is what an image has, and cannot be given to it`)
-  await tagImage(paths, findStored(paths, source).record, formatReference(reference))
+  await tagImage(paths, findStored(paths, source).record, newName(paths, target))
   return 0
 }

@@ -1,13 +1,13 @@
 /** toybox why. */
 import { readAsked } from "../../container/asked.ts"
 import { recoverAll } from "../../container/recover.ts"
+import { signalName } from "../../container/signal-name.ts"
 import { readRecord, readResult, readRunning, resolveId } from "../../container/state.ts"
 import { accountLines, enderOf } from "../../container/why.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
-import { signalName } from "../flags/process.ts"
 import { shown } from "../table.ts"
 import { WHY_OPTIONS } from "./observe-options.ts"
 

@@ -83,8 +83,3 @@ export function signalNumber(option: string, text: string): number {
   if (number === undefined) throw new UsageError(`${option}: "${text}" is not a signal (use TERM, SIGINT or a number)`)
   return number
 }
-
-/** SIGTERM, or the number where there is no name for it. */
-export const signalName = (number: number): string =>
-  Object.entries(signals).find(([name, value]) => value === number && /^SIG[A-Z0-9]+$/.test(name))?.[0] ??
-  String(number)

@@ -33,8 +33,8 @@ export interface WalkOptions {
   latestTime?: number
   /** Holes are left out, as GNU tar's PAX form 1.0 has it. */
   sparse?: boolean
-  /** Leaves out what it says true to. */
-  omits?: (stat: ExactStat) => boolean
+  /** Leaves out what it says true to; `path` is that in the archive. */
+  omits?: (stat: ExactStat, path: string) => boolean
 }
 
 export interface WriteOptions extends WalkOptions {
@@ -181,7 +181,7 @@ const mark = (path: string): Uint8Array => writeHeader({ type: "file", path, mod
 
 function* writeEntry(walk: Walk, dirFd: number, name: string, path: string): Generator<Uint8Array> {
   const stat = exactStat(dirFd, name)
-  if (stat === null || walk.options.omits?.(stat)) return // null: gone since it was listed.
+  if (stat === null || walk.options.omits?.(stat, path)) return // null: gone since it was listed.
   if (path.length > LONGEST_PATH) throw new ToyboxError(`${shownName(path)} lies deeper than ${LONGEST_PATH} bytes`)
   if (walk.options.whiteouts === "overlay" && isWhiteoutStat(stat)) {
     yield mark(`${path.slice(0, path.length - name.length)}.wh.${name}`)

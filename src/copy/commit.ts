@@ -1,0 +1,171 @@
+/** An image from a container: what it has changed becomes a layer on those that it stands on. */
+import { O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
+import { SIGTERM } from "../../ffi/constants/signal.ts"
+import { close, open } from "../../ffi/fs.ts"
+import { openCgroup } from "../cgroup/manager.ts"
+import { changesOf } from "../container/observe/changes.ts"
+import { recover } from "../container/recover.ts"
+import { signalName } from "../container/signal-name.ts"
+import {
+  type ContainerRecord,
+  containerPath,
+  isAlive,
+  type RunningRecord,
+  readRecord,
+  readRunning,
+  resolveId,
+} from "../container/state.ts"
+import { setPaused } from "../container/stop.ts"
+import { readStored, type StoredRequest } from "../container/stored-request.ts"
+import { ToyboxError } from "../errors.ts"
+import { layerPath, layerRoot, removeAbandonedLayers } from "../image/cache/layers.ts"
+import {
+  type ContainerConfig,
+  EMPTY_CONTAINER_CONFIG,
+  type HistoryEntry,
+  type ImageConfig,
+  readConfig,
+} from "../image/config.ts"
+import { writeConfig } from "../image/document.ts"
+import { writeTree } from "../image/layer/writer.ts"
+import { hostPlatform } from "../image/platform.ts"
+import { addLayer } from "../image/store/add-layer.ts"
+import { putImage } from "../image/store/put.ts"
+import { type ImageRecord, listImages, readBlobFile, storePaths } from "../image/store/records.ts"
+import { copyOf } from "../overlay/copied.ts"
+import { overlayLayout } from "../overlay/layout.ts"
+import type { Paths } from "../paths.ts"
+import { wholeRoot } from "./whole.ts"
+
+export interface CommitOptions {
+  /** The whole reference; null for none. */
+  name: string | null
+  author: string | undefined
+  message: string | undefined
+  /** The container stands still meanwhile. */
+  pause: boolean
+  /** Seconds since 1970 (SOURCE_DATE_EPOCH): nothing in the image is later. */
+  latestTime: number | null
+  /** What becomes of the container's config. */
+  change: (config: ContainerConfig) => ContainerConfig
+  progress: { add(bytes: number): void }
+  signal: AbortSignal
+}
+
+interface Base {
+  record: ImageRecord
+  config: ImageConfig
+}
+
+const isPaused = ({ cgroup }: RunningRecord) => cgroup !== null && openCgroup(cgroup).isFrozen()
+
+/** The image that a container stands on; null where that is a directory or an archive, or is not here any more. */
+function baseOf(paths: Paths, { lower, below = [] }: ContainerRecord, { image, imageId }: StoredRequest): Base | null {
+  const store = storePaths(paths)
+  const rootsOf = ({ layers }: ImageRecord) => layers.map((id) => layerRoot(layerPath(store, id)))
+  const own = [...below.toReversed(), lower].join(":")
+  const fits = listImages(paths).filter((record) => rootsOf(record).join(":") === own)
+  const record = fits.find(({ id }) => id === imageId) ?? fits.find(({ name }) => name === image) ?? fits[0]
+  const bytes = record && readBlobFile(paths, record.id)
+  return record && bytes ? { record, config: readConfig(bytes, `the config of ${record.name}`) } : null
+}
+
+/** What a container runs, and how, in an image's words: docker's `commit`. */
+function configOf(base: ContainerConfig, { process, stopSignal }: StoredRequest): ContainerConfig {
+  const { args, env, user, workdir, labels } = process
+  const { Entrypoint } = base
+  const isOwn = Entrypoint.length > 0 && Entrypoint.every((word, i) => args[i] === word)
+  const entries = new Map(env.map((entry) => [entry.slice(0, entry.indexOf("=")), entry]))
+  return {
+    ...base,
+    User: user === "0" && base.User === "" ? "" : user,
+    Env: [...entries.values()],
+    Entrypoint: isOwn ? Entrypoint : [],
+    Cmd: isOwn ? args.slice(Entrypoint.length) : [...args],
+    WorkingDir: workdir === "/" && base.WorkingDir === "" ? "" : workdir,
+    Labels: { ...labels },
+    ...(base.StopSignal !== undefined || stopSignal !== SIGTERM ? { StopSignal: signalName(stopSignal) } : {}),
+  }
+}
+
+/** The container's changes as a layer: what toybox itself has put there to mount on is no part of them. */
+function* changedFiles(paths: Paths, record: ContainerRecord, latestTime: number | null): Generator<Uint8Array> {
+  const changed = new Set(changesOf(paths, record).map(({ path }) => path.slice(1)))
+  const fd = open(overlayLayout(containerPath(paths, record.id)).upper, O_PATH | O_DIRECTORY)
+  try {
+    yield* writeTree(
+      { dirFd: fd, name: ".", path: "." },
+      {
+        whiteouts: "overlay",
+        omits: (_, path) => !changed.has(path),
+        ...(latestTime === null ? {} : { latestTime }),
+      },
+    )
+  } finally {
+    close(fd)
+  }
+}
+
+async function* counted(
+  source: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
+  { progress, signal }: CommitOptions,
+): AsyncGenerator<Uint8Array> {
+  for await (const part of source) {
+    signal.throwIfAborted()
+    progress.add(part.length)
+    yield part
+    // Signals have their turn.
+    await new Promise(setImmediate)
+  }
+}
+
+async function make(paths: Paths, record: ContainerRecord, options: CommitOptions): Promise<ImageRecord> {
+  const stored = readStored(paths, record.id, record.name)
+  const isCopy = copyOf(containerPath(paths, record.id)) !== null
+  const base = isCopy ? null : baseOf(paths, record, stored)
+  const created = new Date(options.latestTime === null ? Date.now() : options.latestTime * 1000).toISOString()
+  const source =
+    base === null ? wholeRoot(paths, record.id, options.latestTime) : changedFiles(paths, record, options.latestTime)
+  const below = base?.record.layers.at(-1)
+  const { diffId } = await addLayer(paths, {
+    name: `the changes of ${record.name}`,
+    below,
+    source: counted(source, options),
+    signal: options.signal,
+  })
+  const entry: HistoryEntry = {
+    created,
+    created_by: record.command.join(" "),
+    ...(options.author === undefined ? {} : { author: options.author }),
+    ...(options.message === undefined ? {} : { comment: options.message }),
+    empty_layer: false,
+  }
+  // Of a copy, too, the image tells how it is meant to be run.
+  const told = base ?? baseOf(paths, record, stored)
+  const { bytes } = writeConfig({
+    platform: told?.config.platform ?? hostPlatform(),
+    created,
+    ...(options.author === undefined ? {} : { author: options.author }),
+    config: options.change(configOf(told?.config.config ?? EMPTY_CONTAINER_CONFIG, stored)),
+    diffIds: [...(base?.config.diffIds ?? []), diffId],
+    history: [...(base?.config.history ?? []), entry],
+  })
+  return putImage(paths, { name: options.name, config: bytes })
+}
+
+/** Makes an image of a container, running or not. Throws ToyboxError; then there is none. */
+export async function commitContainer(paths: Paths, reference: string, options: CommitOptions): Promise<ImageRecord> {
+  recover(paths)
+  removeAbandonedLayers(storePaths(paths))
+  const id = resolveId(paths, reference)
+  const record = readRecord(paths, id)
+  if (record === null) throw new ToyboxError(`container ${reference} is being made or removed`)
+  const running = readRunning(paths, id)
+  const stands = options.pause && running !== null && isAlive(running) && !isPaused(running)
+  if (stands) setPaused(paths, id, true)
+  try {
+    return await make(paths, record, options)
+  } finally {
+    if (stands) setPaused(paths, id, false)
+  }
+}

@@ -1,0 +1,70 @@
+import { describe, expect, test } from "bun:test"
+import { applyChanges } from "../../../../src/cli/flags/changes.ts"
+import { EMPTY_CONTAINER_CONFIG } from "../../../../src/image/config.ts"
+
+const BASE = {
+  ...EMPTY_CONTAINER_CONFIG,
+  Env: ["PATH=/bin", "A=1"],
+  Entrypoint: ["/entry"],
+  Cmd: ["old"],
+  WorkingDir: "/srv",
+  ExposedPorts: ["80/tcp"],
+  Labels: { x: "y" },
+}
+const change = (...texts: string[]) => applyChanges(BASE, texts)
+
+describe("--change", () => {
+  test.each<[string, object]>([
+    ['CMD ["/bin/app", "-v"]', { Cmd: ["/bin/app", "-v"], Entrypoint: ["/entry"] }],
+    ["cmd echo  hello $A", { Cmd: ["/bin/sh", "-c", "echo  hello $A"] }],
+    ["CMD []", { Cmd: [] }],
+    ['ENTRYPOINT ["/other"]', { Entrypoint: ["/other"], Cmd: [] }],
+    ["ENTRYPOINT exec app", { Entrypoint: ["/bin/sh", "-c", "exec app"], Cmd: [] }],
+    ["ENV A=2 B='b c' C=d\\ e", { Env: ["PATH=/bin", "A=2", "B=b c", "C=d e"] }],
+    ["ENV B some words", { Env: ["PATH=/bin", "A=1", "B=some words"] }],
+    ['LABEL a.b="c d" x=z', { Labels: { x: "z", "a.b": "c d" } }],
+    ["EXPOSE 80 53/udp 8000-8010", { ExposedPorts: ["80/tcp", "53/udp", "8000-8010/tcp"] }],
+    ["USER www:www", { User: "www:www" }],
+    ['VOLUME ["/data", "/log"]', { Volumes: ["/data", "/log"] }],
+    ["VOLUME /data /log", { Volumes: ["/data", "/log"] }],
+    ["WORKDIR /a/../b", { WorkingDir: "/b" }],
+    ["WORKDIR deeper", { WorkingDir: "/srv/deeper" }],
+    ["STOPSIGNAL SIGUSR1", { StopSignal: "SIGUSR1" }],
+    ["HEALTHCHECK NONE", { Healthcheck: { Test: ["NONE"] } }],
+    [
+      'HEALTHCHECK --interval=1m30s --retries=2 CMD ["a", "b"]',
+      { Healthcheck: { Test: ["CMD", "a", "b"], Interval: 90e9, Retries: 2 } },
+    ],
+    ["HEALTHCHECK CMD a || b", { Healthcheck: { Test: ["CMD-SHELL", "a || b"] } }],
+  ])("%s", (text, expected) => {
+    expect(change(text)).toMatchObject(expected)
+  })
+
+  test("several, one after the other", () => {
+    expect(change("WORKDIR /x", "WORKDIR y", 'ENTRYPOINT ["e"]', 'CMD ["c"]')).toMatchObject({
+      WorkingDir: "/x/y",
+      Entrypoint: ["e"],
+      Cmd: ["c"],
+    })
+    expect(change()).toEqual(BASE)
+  })
+
+  test.each([
+    "",
+    "RUN ls",
+    "ONBUILD RUN ls",
+    "USER",
+    "USER a b",
+    "ENV A",
+    "ENV =1",
+    "LABEL 'a=b",
+    "EXPOSE many",
+    "EXPOSE 80/icmp",
+    "STOPSIGNAL SIGNOTHING",
+    "HEALTHCHECK sometimes",
+    "HEALTHCHECK --interval=soon CMD x",
+    "toString x",
+  ])("refuses %j", (text) => {
+    expect(() => change(text)).toThrow(`--change: "${text}`)
+  })
+})
