@@ -11,6 +11,7 @@ const STARTS: Readonly<Record<string, readonly string[]>> = {
   main: ["main"],
   run: ["cli/commands/run"],
   supervise: ["cli/commands/supervise"],
+  forward: ["cli/commands/forward"],
   oci: ["create", "start", "run", "exec", "state", "kill", "delete"]
     .map((name) => `cli/oci/${name}`)
     .concat("cli/oci/index"),

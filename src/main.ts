@@ -13,6 +13,7 @@ async function dispatch(words: readonly string[]): Promise<number> {
     return runCommand(words.slice(1))
   }
   if (words[0] === "supervise") return (await import("./cli/commands/supervise.ts")).superviseCommand(words.slice(1))
+  if (words[0] === "forward") return (await import("./cli/commands/forward.ts")).forwardCommand(words.slice(1))
   const { runOther } = await import("./cli/index.ts")
   return runOther(words)
 }

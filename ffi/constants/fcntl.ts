@@ -44,5 +44,10 @@ export const LOCK_EX = 2
 export const LOCK_NB = 4
 
 export const SEEK_SET = 0
+export const SEEK_END = 2
 export const SEEK_DATA = 3
 export const SEEK_HOLE = 4
+
+export const F_SETPIPE_SZ = 1031
+export const SPLICE_F_MOVE = 1
+export const SPLICE_F_NONBLOCK = 2

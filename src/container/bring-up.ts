@@ -190,6 +190,8 @@ export async function bringUp(
       const helped = one.steps.some((step) => step.kind === "clone" && step.helper)
       connectPlaces(request, live.places, { pid, reported: helped || supervisor !== undefined, reportFd }, reports)
       if (request.ports) await (await import("./ports.ts")).publishForContainer(request, paths, live)
+      const fresh = live.places.find(({ bridge }) => bridge.fresh && !bridge.network.internal)
+      if (fresh && !request.quiet) await (await import("./ports.ts")).warnOfDrops(fresh.bridge.network.bridge)
     }
     if (supervisor) pid = reportedPid(reportFd, reports) ?? 0
     const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd: held.listenerFd })

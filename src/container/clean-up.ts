@@ -7,6 +7,7 @@ import { closePorts, unpublishPorts } from "../network/published.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { Live } from "./bring-up.ts"
+import { endProcess } from "./end-process.ts"
 import { recordEvents } from "./events.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { type ContainerResult, forget, leaveRunning, readHead, readRunning, writeResult } from "./state.ts"
@@ -43,7 +44,9 @@ export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null
     attempt(() => manager.remove())
   }
   const networks = (live.record.networks && now?.networks) ?? []
-  const { ports = [] } = live.record
+  const { ports = [], forwarder } = live.record
+  // It holds the ports, too.
+  if (forwarder) attempt(() => endProcess(forwarder))
   if (ports.length > 0) {
     attempt(() => unpublishPorts(live.id, ports, networks))
     attempt(() => closePorts(ports))

@@ -72,7 +72,7 @@ export function finish(
   const milliseconds = head && result ? restartIn(paths, head, record, exitCode) : null
   cleanUp(paths, live, result, milliseconds !== null)
   if (milliseconds !== null) {
-    const { cgroup: _, networks: __, executed: ___, ports: ____, ...kept } = record
+    const { cgroup: _, networks: __, executed: ___, ports: ____, forwarder: _____, ...kept } = record
     updateRunning(live.lock, { ...kept, pid: 0, startTime: "", cgroup: null, restarting: true, backOff: milliseconds })
   }
   return { exitCode, restartIn: milliseconds }

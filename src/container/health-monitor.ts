@@ -1,9 +1,9 @@
 /** When a container's health is asked for. Its supervisor starts a toybox for each probe, and is told no more than its end. */
-import { call, callResult, scratch } from "../../ffi/call.ts"
-import { strings } from "../../ffi/calls.ts"
+import { callResult } from "../../ffi/call.ts"
 import { F_SETFD, FD_CLOEXEC } from "../../ffi/constants/fcntl.ts"
 import { listDir } from "../../ffi/fs.ts"
 import type { WaitStatus } from "../../ffi/signal.ts"
+import { spawnSelf } from "../../ffi/spawn.ts"
 import type { Paths } from "../paths.ts"
 import { type HealthCheck, untilProbe } from "./health.ts"
 import { readHead } from "./state.ts"
@@ -26,12 +26,6 @@ function closeOnExec(): void {
   for (const fd of listDir("/proc/self/fd")) if (Number(fd) > 2) callResult("fcntl", Number(fd), F_SETFD, FD_CLOEXEC)
 }
 
-/** posix_spawn(3); 0 where there is no memory, or no process, for it. */
-function spawn(args: readonly string[], env: readonly string[]): number {
-  const error = call("posix_spawn", scratch.address, "/proc/self/exe", null, null, strings(args), strings(env))
-  return error === 0 ? scratch.i32(0) : 0
-}
-
 /** Watches a container that has just been started; `started` names that start. */
 export function monitorHealth(paths: Paths, id: string, started: string, check: HealthCheck): HealthMonitor {
   closeOnExec()
@@ -50,7 +44,7 @@ export function monitorHealth(paths: Paths, id: string, started: string, check: 
         next = performance.now() + untilProbe(check, status.code === STILL_STARTING, since())
       }
       if (pid !== 0 || performance.now() < next) return
-      pid = spawn(["toybox", CHECK_HEALTH, id, started], env)
+      pid = spawnSelf(["toybox", CHECK_HEALTH, id, started], env)
       if (pid === 0) next = performance.now() + check.interval
     },
   }

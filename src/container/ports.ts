@@ -3,14 +3,22 @@ import { ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
 import { claimPorts } from "../network/claims.ts"
 import type { Place } from "../network/endpoint.ts"
-import { publish } from "../network/firewall/index.ts"
+import { hasNfTables, publish } from "../network/firewall/index.ts"
 import { formatIp } from "../network/ip.ts"
 import { type PortWish, type Protocol, publishAll } from "../network/ports.ts"
 import { publishedPorts, reachedAt } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
+import type { FileLock } from "../state-file.ts"
 import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
-import { type RunningRecord, readHead, readRunning, runningIds } from "./state.ts"
+import { type RunningRecord, readHead, readRunning, runningIds, updateRunning } from "./state.ts"
+
+interface Live {
+  id: string
+  record: RunningRecord
+  places: readonly Place[]
+  lock: FileLock
+}
 
 /** The mappings of -p, and with -P those of what is exposed besides. */
 export const wantedPorts = ({ published, all, exposed }: PortWish) =>
@@ -38,33 +46,58 @@ export function claimForContainer(wish: PortWish, paths: Paths, record: RunningR
   }))
 }
 
-/** Leads claimed ports to a container that is connected. Throws ToyboxError. */
-export async function publishForContainer(
-  { quiet }: ContainerRequest,
-  paths: Paths,
-  { id, record, places }: { id: string; record: RunningRecord; places: readonly Place[] },
-): Promise<void> {
+/** Leads claimed ports to a container that is connected: by the kernel, or where that is of no use, by a process. Throws ToyboxError. */
+export async function publishForContainer({ quiet }: ContainerRequest, paths: Paths, live: Live): Promise<void> {
+  const { id, record, places, lock } = live
   const place = places.find(({ bridge }) => !bridge.network.internal)
   if (place === undefined)
     throw new ToyboxError("-p: ports are not published from networks that are --internal", {
       hint: "leave -p out, or add a network that is not internal",
     })
-  publish(id, publishedPorts(record.ports ?? []), reachedAt(place.endpoint), {
-    runs: (other) => readRunning(paths, other) !== null,
-    nameOf: (other) => readHead(paths, other)?.name ?? other.slice(0, 12),
-  })
-  if (!quiet) await warnOfDrops(place.bridge.network.bridge)
+  const ports = record.ports ?? []
+  const obstacle = await obstacleOf(place.bridge.network.bridge)
+  const forwarded = obstacle === null ? ports.filter(({ address }) => address === LOOPBACK6) : ports
+  const led = ports.filter((port) => !forwarded.includes(port))
+  if (led.length > 0)
+    publish(id, publishedPorts(led), reachedAt(place.endpoint), {
+      runs: (other) => readRunning(paths, other) !== null,
+      nameOf: (other) => readHead(paths, other)?.name ?? other.slice(0, 12),
+    })
+  if (forwarded.length === 0) return
+  if (obstacle !== null && !quiet) notice(`${obstacle}: published ports go through a process of toybox's own`)
+  const { startForwarder } = await import("./forwarder.ts")
+  record.forwarder = startForwarder(paths, id, record.started, place.endpoint.ip, forwarded)
+  updateRunning(lock, record)
 }
 
-/** A firewall of somebody else's may drop what is led to a container: that is told, with what it lacks. */
-async function warnOfDrops(bridge: string): Promise<void> {
-  const { allChains, forwardDrops, missingForPorts } = await import("../network/firewall/foreign.ts")
+// What comes from there is not led elsewhere by any kernel.
+const LOOPBACK6 = "::1"
+
+/** Why the kernel does not lead ports to containers; null where it does. */
+async function obstacleOf(bridge: string): Promise<string | null> {
+  if (!hasNfTables()) return "the kernel has no nf_tables"
+  const [first] = await dropsOf()
+  if (first === undefined) return null
+  return `the firewall of this machine (${first.tool}) drops what is forwarded to ${bridge}`
+}
+
+async function dropsOf() {
+  const { allChains, forwardDrops } = await import("../network/firewall/foreign.ts")
   const { legacyChains } = await import("../network/firewall/legacy.ts")
-  const drops = forwardDrops([...allChains(), ...legacyChains()])
+  return forwardDrops([...allChains(), ...legacyChains()])
+}
+
+/**
+ * A firewall of somebody else's may drop what comes from containers: that is told, with what it lacks, when the link of a network
+ * has just been made.
+ */
+export async function warnOfDrops(bridge: string): Promise<void> {
+  const drops = await dropsOf()
   const [first] = drops
   if (first === undefined) return
-  const rules = drops.flatMap((drop) => missingForPorts(drop, bridge))
+  const { missingRules } = await import("../network/firewall/foreign.ts")
+  const rules = drops.flatMap((drop) => missingRules(drop, bridge))
   notice(
-    `the firewall of this machine (${first.tool}) drops what is forwarded: published ports are reached from this machine, and not from others before\n${rules.map((rule) => `  ${rule}`).join("\n")}`,
+    `the firewall of this machine (${first.tool}) drops what is forwarded: containers do not reach the outside before\n${rules.map((rule) => `  ${rule}`).join("\n")}`,
   )
 }

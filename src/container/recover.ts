@@ -9,6 +9,7 @@ import { unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { bootId } from "../state-file.ts"
 import { attachPath } from "./attach-protocol.ts"
+import { endProcess } from "./end-process.ts"
 import { recordEvents } from "./events.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import {
@@ -39,6 +40,7 @@ function recoverOne(paths: Paths, id: string): void {
     manager.kill()
     manager.remove()
   }
+  endProcess(record?.forwarder)
   if (record?.ports) unpublishPorts(id, record.ports, record.networks ?? [])
   if (record?.networks) leavePlaces(paths.networkRun, id, record.networks)
   // It may have been killed before it was written down who supervises.

@@ -3,7 +3,7 @@
  * tells whose it is. flock(2) is held by the toybox that runs the container, and given up by the kernel with it.
  */
 import { callResult, scratch } from "../../ffi/call.ts"
-import { O_RDWR } from "../../ffi/constants/fcntl.ts"
+import { O_RDWR, SEEK_END } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import {
   close,
@@ -142,7 +142,7 @@ export function releaseName(paths: Paths, name: string, id: string): void {
   if (readLink(`${paths.names}/${name}`) === id) unlink(`${paths.names}/${name}`)
 }
 
-const encodeRunning = (record: RunningRecord) => new TextEncoder().encode(JSON.stringify(record).padEnd(4096))
+const encode = (record: RunningRecord, least: number) => new TextEncoder().encode(JSON.stringify(record).padEnd(least))
 
 /**
  * Enters a container among the running ones; null where it is there already, be it running, being started or being removed.
@@ -156,7 +156,7 @@ export function enterRunning(paths: Paths, id: string, record: RunningRecord): F
   let entered = false
   try {
     tryLock(fd)
-    writeAll(fd, encodeRunning(record))
+    writeAll(fd, encode(record, 4096))
     entered = link(temporary, path)
   } finally {
     unlink(temporary)
@@ -165,10 +165,11 @@ export function enterRunning(paths: Paths, id: string, record: RunningRecord): F
   return entered ? { fd, path } : null
 }
 
-/** Writes the record anew, in place, for the lock is on this file; its length stays. */
+/** Writes the record anew, in place, for the lock is on this file; it never becomes shorter. */
 export function updateRunning(lock: FileLock, record: RunningRecord): void {
+  const bytes = encode(record, callResult("lseek", lock.fd, 0, SEEK_END))
   callResult("lseek", lock.fd, 0, 0)
-  writeAll(lock.fd, encodeRunning(record))
+  writeAll(lock.fd, bytes)
 }
 
 /** Leaves the running ones. */

@@ -9,9 +9,10 @@ import { openCgroup } from "../cgroup/manager.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { noteAsked } from "./asked.ts"
+import { endProcess } from "./end-process.ts"
 import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
-import { isAlive, type RunningRecord, readHead, readRunning, resolveId, startTime } from "./state.ts"
+import { isAlive, type RunningRecord, readHead, readRunning, resolveId } from "./state.ts"
 import { unhandled } from "./supervise.ts"
 
 const ESRCH = -3
@@ -66,18 +67,7 @@ function signal(running: RunningRecord, number: number): boolean {
 }
 
 /** Ends the supervisor of a container that waits to be started again. */
-export function endRestarting({ supervisor }: RunningRecord): void {
-  if (!supervisor) return
-  const pidFd = callResult("pidfd_open", supervisor.pid, 0)
-  if (pidFd < 0) return
-  try {
-    if (startTime(supervisor.pid) !== supervisor.startTime) return
-    callResult("pidfd_send_signal", pidFd, SIGKILL, null, 0)
-    poll([{ fd: pidFd, events: POLLIN }], PATIENCE)
-  } finally {
-    close(pidFd)
-  }
-}
+export const endRestarting = ({ supervisor }: RunningRecord): void => endProcess(supervisor)
 
 function find(paths: Paths, reference: string): { id: string; running: RunningRecord | null } {
   recover(paths)

@@ -29,6 +29,8 @@ export interface Bridge {
   index: number
   /** In bytes. */
   mtu: number
+  /** It has just been made. */
+  fresh?: true
 }
 
 /** In bytes, where no default route tells: Ethernet's. */
@@ -107,7 +109,7 @@ function makeBridge(paths: Paths, wanted: Network, socket: NetlinkSocket): Bridg
     const index = linkNamed(socket, network.bridge)?.index ?? 0
     request(socket, ...bridgeSteps(network, mtu, index)[1].map(linkMessage))
     unlink(`${paths.networkRun}/making`)
-    return { network, index, mtu }
+    return { network, index, mtu, fresh: true }
   })
 }
 

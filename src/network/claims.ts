@@ -18,6 +18,7 @@ import {
 } from "../../ffi/constants/socket.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import { close } from "../../ffi/fs.ts"
+import { encodeSockaddr, SOCKADDR_SIZE, sockaddrPort } from "../../ffi/inet.ts"
 import { ToyboxError } from "../errors.ts"
 import type { PublishedPort } from "./firewall/elements.ts"
 import { parseIp } from "./ip.ts"
@@ -31,26 +32,15 @@ export interface Claims {
 }
 
 const EADDRINUSE = -98
-const SOCKADDR_SIZE = { 4: 16, 16: 28 } as const
 const address = takeScratch(32)
 const ANY4 = new Uint8Array(4)
 const ANY6 = new Uint8Array(16)
 
 const number = (value: number) => struct([4, value])
 
-/** struct sockaddr_in, or sockaddr_in6. */
-function sockaddr(ip: Uint8Array, port: number): number {
-  const view = new DataView(address.bytes.buffer, address.bytes.byteOffset, address.bytes.length)
-  address.bytes.fill(0)
-  view.setUint16(0, ip.length === 4 ? AF_INET : AF_INET6, true)
-  view.setUint16(2, port)
-  address.bytes.set(ip, ip.length === 4 ? 4 : 8)
-  return SOCKADDR_SIZE[ip.length === 4 ? 4 : 16]
-}
-
 function boundPort(fd: number): number {
   call("getsockname", fd, address.address, number(SOCKADDR_SIZE[16]))
-  return new DataView(address.bytes.buffer, address.bytes.byteOffset, address.bytes.length).getUint16(2)
+  return sockaddrPort(address.bytes)
 }
 
 /** Null where another has the port. Throws SyscallError. */
@@ -61,7 +51,7 @@ function bind(ip: Uint8Array, protocol: "tcp" | "udp", port: number, bothFamilie
     if (ip.length === 16) call("setsockopt", fd, IPPROTO_IPV6, IPV6_V6ONLY, number(bothFamilies ? 0 : 1), 4)
     // Datagrams that come before the rules do are nobody's.
     if (protocol === "udp") call("setsockopt", fd, SOL_SOCKET, SO_RCVBUF, number(0), 4)
-    const attempt = () => callResult("bind", fd, address.address, sockaddr(ip, port))
+    const attempt = () => callResult("bind", fd, address.address, encodeSockaddr(address.bytes, ip, port))
     let result = attempt()
     if (result === EADDRINUSE && protocol === "tcp") {
       // It may be connections that have ended: those let one in that has this option, and another that listens does not.

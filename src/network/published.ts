@@ -12,6 +12,8 @@ export interface Connected {
   networks?: readonly Endpoint[]
   /** What is published of it. */
   ports?: readonly HeldPort[]
+  /** The process that carries on what comes to them, where the kernel does not (forward/). */
+  forwarder?: { pid: number; startTime: string }
 }
 
 export const publishedPorts = (ports: readonly HeldPort[]): PublishedPort[] =>

@@ -40,7 +40,7 @@ export interface UsesVolumes {
   volumes?: readonly VolumeInUse[]
 }
 
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{0,254}$/
+const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,200}$/
 
 /** The directory that containers get; absolute. */
 export const volumeData = (paths: Paths, name: string): string => `${volumePath(paths, name)}/data`

@@ -132,44 +132,124 @@ test("after kill -9 nothing is led anywhere any more, and the port is free", asy
   expect(await elements()).toBe("0\n")
 }, 120_000)
 
-test("a firewall that drops what is forwarded is told of, with the rules that let others in", async () => {
-  await sh(
-    host,
-    "nft add table ip theirs; nft 'add chain ip theirs judge { type filter hook forward priority 0; policy drop; }'",
-  )
+/** Beside somebody's policy to drop what is forwarded. */
+async function besideDrops(policy: string, end: string, action: () => Promise<void>): Promise<void> {
+  await sh(host, policy)
   try {
-    const started = toybox(
-      "run",
-      "-d",
-      "--name",
-      "behind",
-      "-p",
-      "8110:80",
-      "base",
-      "nc",
-      "-ll",
-      "-p",
-      "80",
-      "-e",
-      "echo",
-      "in",
-    )
-    const said = await sh(host, `${started.map((word) => `'${word}'`).join(" ")} 2>&1 >/dev/null`)
-    expect(said).toContain("drops what is forwarded")
-    expect(await ask(outside, "tcp", "172.17.5.1", 8110, BRIEFLY)).toBe("")
-    const rules = said.split("\n").filter((line) => line.includes("nft insert rule"))
-    expect(rules).toHaveLength(2)
-    await sh(host, rules.join("\n"))
-    expect(await ask(outside, "tcp", "172.17.5.1", 8110)).toBe("in")
+    await action()
   } finally {
-    await sh(host, "nft delete table ip theirs")
+    await sh(host, end)
   }
-  await run("rm", "-f", "behind")
+}
+
+const forwarders = async () => (await sh(host, "pgrep -fx 'toybox forward .*' || true")).split("\n").filter(Boolean)
+
+test.each([
+  [
+    "nft",
+    "nft add table ip theirs; nft 'add chain ip theirs judge { type filter hook forward priority 0; policy drop; }'",
+    "nft delete table ip theirs",
+  ],
+  ["iptables", "iptables -P FORWARD DROP", "iptables -P FORWARD ACCEPT; iptables -F FORWARD"],
+  [
+    "docker",
+    `iptables -P FORWARD DROP; iptables -N DOCKER-USER; iptables -N DOCKER-ISOLATION-STAGE-1
+     iptables -A FORWARD -j DOCKER-USER; iptables -A FORWARD -j DOCKER-ISOLATION-STAGE-1
+     iptables -A FORWARD -o docker0 -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
+     iptables -A DOCKER-ISOLATION-STAGE-1 -j RETURN; iptables -A DOCKER-USER -j RETURN`,
+    "iptables -P FORWARD ACCEPT; iptables -F FORWARD; iptables -F DOCKER-USER; iptables -X DOCKER-USER; iptables -F DOCKER-ISOLATION-STAGE-1; iptables -X DOCKER-ISOLATION-STAGE-1",
+  ],
+])(
+  "beside a firewall that drops what is forwarded (%s) ports go through a process",
+  async (tool, policy, end) => {
+    await besideDrops(policy, end, async () => {
+      const ports = ["-p", "8110:80", "-p", "8111:81/tcp", "-p", "5354:53/udp"]
+      const server = "nc -ll -p 80 -e echo in & nc -ll -p 81 -e cat & wait"
+      const started = toybox("run", "-d", "--name", "behind", ...ports, "base", "sh", "-c", server)
+      const said = await sh(host, `${started.map((word) => `'${word}'`).join(" ")} 2>&1 >/dev/null`)
+      expect(said).toContain(`(${tool}) drops what is forwarded`)
+      expect(said).toContain("published ports go through a process of toybox's own")
+      await run("exec", "behind", "sh", "-c", "until nc -w 2 127.0.0.1 80; do sleep 0.1; done")
+      for (const [where, address] of [
+        [outside, "172.17.5.1"],
+        [outside, "fd00:99::1"],
+        [host, "127.0.0.1"],
+        [host, "::1"],
+        [host, "172.17.5.1"],
+      ] as const)
+        expect({ address, said: await ask(where, "tcp", address, 8110) }).toEqual({ address, said: "in" })
+      expect(await run("exec", "behind", "nc", "-w", "10", "172.17.5.1", "8110")).toBe("in\n")
+      // Much, both ways at once, and the end of one direction.
+      const bytes = 8_000_000
+      const echoed = `head -c ${bytes} /dev/urandom > $1; timeout 60 ${process.execPath} ${import.meta.dir}/forward-peer.ts 172.17.5.1 8111 < $1 | cmp - $1 && echo same`
+      const file = `${stateRoot()}/bytes`
+      expect(await outside.run(["sh", "-c", echoed, "sh", file])).toBe("same\n")
+      const { Pid } = JSON.parse(await run("inspect", "behind"))[0].State
+      const dns = Bun.spawn(["nsenter", "--net", "--target", String(Pid), ...PEER, "serve", "53", "dns"], {
+        stdin: "ignore",
+        stdout: "ignore",
+      })
+      expect(await ask(outside, "udp", "172.17.5.1", 5354)).toBe("dns")
+      expect(await ask(host, "udp", "127.0.0.1", 5354)).toBe("dns")
+      dns.kill("SIGKILL")
+      await dns.exited
+      expect(await forwarders()).toHaveLength(1)
+      await run("restart", "-t", "0", "behind")
+      await run("exec", "behind", "sh", "-c", "until nc -w 2 127.0.0.1 80; do sleep 0.1; done")
+      expect(await ask(outside, "tcp", "172.17.5.1", 8110)).toBe("in")
+      expect(await forwarders()).toHaveLength(1)
+      await run("rm", "-f", "behind")
+      expect(await forwarders()).toEqual([])
+    })
+  },
+  120_000,
+)
+
+test("the process ends with its container, also when toybox is killed; and the port is free", async () => {
+  await besideDrops("iptables -P FORWARD DROP", "iptables -P FORWARD ACCEPT", async () => {
+    await serve("killed", "-p", "8112:80")
+    const { supervisor } = JSON.parse(
+      await sh(host, `cat ${stateRoot()}/run/running/$(basename ${stateRoot()}/containers/*)`),
+    )
+    process.kill(supervisor.pid, "SIGKILL")
+    for (const end = performance.now() + 10_000; (await forwarders()).length > 0; await Bun.sleep(50))
+      if (performance.now() > end) throw new Error("the process has not ended")
+    await run("rm", "killed")
+    await serve("next", "-p", "8112:80")
+    expect(await ask(outside, "tcp", "172.17.5.1", 8112)).toBe("next")
+    await run("rm", "-f", "next")
+  })
+}, 120_000)
+
+test("a port of ::1 goes through a process, too, and only that", async () => {
+  await serve("six", "-p", "[::1]:8113:80", "-p", "8114:80")
+  expect(await ask(host, "tcp", "::1", 8113)).toBe("six")
+  expect(await ask(outside, "tcp", "172.17.5.1", 8114)).toBe("six")
+  expect(await forwarders()).toHaveLength(1)
+  await run("rm", "-f", "six")
+  expect(await elements()).toBe("0\n")
+}, 120_000)
+
+test("a network's first container tells what keeps containers from the outside", async () => {
+  await besideDrops("iptables -P FORWARD DROP", "iptables -P FORWARD ACCEPT; iptables -F FORWARD", async () => {
+    await run("network", "create", "fenced")
+    const words = toybox("run", "--rm", "--net", "fenced", "base", "true").map((word) => `'${word}'`)
+    const said = await sh(host, `${words.join(" ")} 2>&1`)
+    expect(said).toContain("(iptables) drops what is forwarded: containers do not reach the outside before")
+    const rules = said.split("\n").filter((line) => line.includes("iptables -I"))
+    expect(rules).toHaveLength(2)
+    const reach = () =>
+      run("run", "--rm", "--cap-add", "NET_RAW", "--net", "fenced", "base", "ping", "-c", "1", "-W", "2", "172.17.5.2")
+    expect(reach()).rejects.toThrow()
+    await sh(host, rules.join("\n"))
+    expect(await reach()).toContain("1 packets received")
+    expect(await sh(host, `${words.join(" ")} 2>&1`)).toBe("")
+    await run("network", "rm", "fenced")
+  })
 }, 120_000)
 
 test("--explain has the lines of nft, and what there is no network for is told", async () => {
   const text = await run("run", "--explain", "--rm", "-p", "8120:80", "base", "true")
   expect(text).toMatch(/nft add element inet toybox ports4 '\{ tcp \. 8120 comment "\w+" : 172\.18\.0\.2 \. 80 \}'/)
   expect(run("run", "--rm", "--net=none", "-p", "80:80", "base", "true")).rejects.toThrow("-p needs a network")
-  expect(run("run", "--rm", "-p", "[::1]:80:80", "base", "true")).rejects.toThrow("ports of ::1 are not published")
 }, 60_000)

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
 import { tarOf } from "../helpers/oci-layout.ts"
 import { ownRun } from "../helpers/own.ts"
 import { makeRoot, type RootFile } from "../helpers/root.ts"
@@ -159,6 +160,25 @@ describe.skipIf(!isRoot)("toybox volume", () => {
     await succeed("rm", "-v", "later")
     expect(await volumes()).toEqual(["early"])
     await succeed("volume", "rm", "early")
+  })
+
+  test("a container may have many, and be started again by its policy", async () => {
+    const many = Array.from({ length: 40 }, (_, i) => ["-v", `/data/${i}`]).flat()
+    await succeed(...ownRun("-d", "--name", "many", "--restart", "on-failure:2", ...many, "base", "sh", "-c", "exit 3"))
+    for (const end = performance.now() + 15_000; ; await Bun.sleep(50)) {
+      const [{ State, RestartCount }] = JSON.parse(await succeed("inspect", "many"))
+      if (State.Status === "exited" && RestartCount === 2) break
+      if (performance.now() > end) throw new Error(`${State.Status} after ${RestartCount} restarts`)
+    }
+    await succeed("rm", "-v", "many")
+    expect(await volumes()).toEqual([])
+  })
+
+  test("one that is made is open to the users of containers, whatever the caller's umask", async () => {
+    Bun.spawnSync(["sh", "-c", `umask 077; exec ${toyboxBinary()} volume create open`], {
+      env: { ...process.env, TOYBOX_ROOT: stateRoot() },
+    })
+    expect(await run("--user", "1000", "-v", "open:/data", "base", "ls", "-ld", "/data")).toStartWith("drwxr-xr-x")
   })
 
   describe("of an image", () => {

@@ -120,6 +120,8 @@ export async function volumeCommand(words: readonly string[]): Promise<number> {
   if (argv.booleans.get("help")) return (await import("../usage.ts")).printUsage("volume")
   const action = actionOf("volume", argv.rest, ["create", "ls", "inspect", "rm", "prune"])
   const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)
+  // The caller's would close a new volume to the users of containers.
+  process.umask(0o022)
   ensurePaths(paths)
   recoverAll(paths)
   return ACTIONS[action](paths, argv)

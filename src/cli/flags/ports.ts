@@ -7,12 +7,6 @@ import type { ParsedArgv } from "../argv.ts"
 export function portWish({ lists, booleans, typed }: ParsedArgv, hasNetwork: boolean): PortWish | null {
   const option = typed.get("publish") ?? "--publish"
   const published = (lists.get("publish") ?? []).map((text) => parsePublish(option, text))
-  for (const { address } of published)
-    if (address === "::1")
-      // The kernel has no route_localnet for IPv6: nothing that goes to ::1 can be led elsewhere.
-      throw new UsageError(`${option}: ports of ::1 are not published`, {
-        hint: "use 127.0.0.1, e.g. 127.0.0.1:8080:80",
-      })
   checkConflicts(option, published)
   const exposed = (lists.get("expose") ?? []).map((text) => parseExposed("--expose", text))
   const all = booleans.get("publish-all") ?? false

@@ -112,27 +112,3 @@ export function missingRules({ tool, family, table, chain }: ForwardDrop, bridge
       ]
   }
 }
-
-/** What its owner has to enter so that published ports of containers on a bridge are reached from other machines. */
-export function missingForPorts({ tool, family, table, chain }: ForwardDrop, bridge: string): string[] {
-  const iptables = family === "ip6" ? "ip6tables" : "iptables"
-  switch (tool) {
-    case "firewalld":
-      return missingRules({ tool, family, table, chain }, bridge)
-    case "ufw":
-      return [`ufw route allow out on ${bridge}`]
-    case "docker":
-    case "iptables": {
-      const into = tool === "docker" ? "DOCKER-USER" : chain
-      return [
-        `${iptables} -I ${into} -o ${bridge} -m conntrack --ctstate DNAT -j ACCEPT`,
-        `${iptables} -I ${into} -i ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
-      ]
-    }
-    case "nft":
-      return [
-        `nft insert rule ${family} ${table} ${chain} oifname ${bridge} ct status dnat accept`,
-        `nft insert rule ${family} ${table} ${chain} iifname ${bridge} ct state established,related accept`,
-      ]
-  }
-}

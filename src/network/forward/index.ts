@@ -1,0 +1,52 @@
+/**
+ * Published ports by a process of toybox's own, for where the kernel cannot lead them to a container, or another's firewall does
+ * not let what is forwarded through: to it they are like those of any service of this machine.
+ */
+import { call, callResult } from "../../../ffi/call.ts"
+import { EPOLLIN } from "../../../ffi/constants/epoll.ts"
+import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
+import { open } from "../../../ffi/fs.ts"
+import { createLoop } from "./loop.ts"
+import { forwardTcp } from "./tcp.ts"
+import { forwardUdp } from "./udp.ts"
+
+/** A port of the host, by the socket that holds it, and where it leads. */
+export interface ForwardedPort {
+  protocol: "tcp" | "udp"
+  /** Bound; of TCP listening. */
+  fd: number
+  port: number
+}
+
+const LOOK_EVERY = 200
+
+/**
+ * Carries everything that comes to the ports on to `ip`, until the process ends that `pid` gives; it is asked now and then until
+ * it does (null: not yet; 0: there will be none). Never returns.
+ */
+export function forward(ip: Uint8Array, ports: readonly ForwardedPort[], pid: () => number | null): never {
+  // Nobody waits for what this process might say, and no signal of a terminal is meant for it.
+  const nothing = open("/dev/null", O_RDWR)
+  for (const fd of [0, 1, 2]) call("dup2", nothing, fd)
+  callResult("setsid")
+  const loop = createLoop()
+  const [tcp, udp] = [forwardTcp(loop), forwardUdp(loop)]
+  for (const { protocol, fd, port } of ports) {
+    if (protocol === "tcp") tcp.listen(fd, () => ({ ip, port }))
+    else udp.listen(fd, { ip, port })
+  }
+  let watched = false
+  const watch = () => {
+    const found = pid()
+    if (found === null) return
+    const pidFd = found === 0 ? -1 : callResult("pidfd_open", found, 0)
+    if (pidFd < 0) process.exit(0)
+    loop.add(pidFd, EPOLLIN, () => process.exit(0))
+    watched = true
+  }
+  return loop.run(() => {
+    if (!watched) watch()
+    const busy = tcp.retry()
+    return udp.expire() || busy || !watched
+  }, LOOK_EVERY)
+}

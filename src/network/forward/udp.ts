@@ -1,0 +1,113 @@
+/** Datagrams to published ports: each client has a socket of its own to the container, as long as anything passes. */
+import { call, callResult, takeScratch } from "../../../ffi/call.ts"
+import { struct } from "../../../ffi/calls.ts"
+import { EPOLLIN } from "../../../ffi/constants/epoll.ts"
+import {
+  AF_INET,
+  AF_INET6,
+  MSG_DONTWAIT,
+  SO_RCVBUF,
+  SOCK_CLOEXEC,
+  SOCK_DGRAM,
+  SOCK_NONBLOCK,
+  SOL_SOCKET,
+} from "../../../ffi/constants/socket.ts"
+import { encodeSockaddr } from "../../../ffi/inet.ts"
+import type { Loop } from "./loop.ts"
+
+interface Flow {
+  readonly fd: number
+  readonly listener: number
+  /** The client: struct sockaddr_in or sockaddr_in6. */
+  readonly client: Uint8Array
+  /** performance.now() of the last datagram. */
+  used: number
+  /** The container has answered. */
+  answered: boolean
+}
+
+/** As conntrack has them: nf_conntrack-sysctl.rst, nf_conntrack_udp_timeout and its _stream. */
+const IDLE = 30_000
+const IDLE_ANSWERED = 120_000
+const MOST_FLOWS = 4096
+const AT_ONCE = 64
+const MOST_BYTES = 65_536
+const RECEIVE_BUFFER = 1 << 20
+const SOCKADDR = 28
+
+/** Forwards what comes to bound sockets. */
+export function forwardUdp(loop: Loop): {
+  listen(fd: number, target: { ip: Uint8Array; port: number }): void
+  /** Forgets those of whom nothing was heard for long. True while there are any. */
+  expire(): boolean
+} {
+  const flows = new Map<string, Flow>()
+  const data = takeScratch(MOST_BYTES)
+  const address = takeScratch(40)
+  // struct sockaddr, and behind it its length.
+  const lengthAt = address.address + 32
+
+  const end = (key: string, flow: Flow) => {
+    loop.remove(flow.fd)
+    loop.close(flow.fd)
+    flows.delete(key)
+  }
+
+  const answer = (key: string, flow: Flow) => {
+    for (let i = 0; i < AT_ONCE; i++) {
+      const count = callResult("recv", flow.fd, data.address, MOST_BYTES, MSG_DONTWAIT)
+      // Refused: nobody listens there. The next datagram may find somebody.
+      if (count < 0) {
+        if (i === 0) end(key, flow)
+        return
+      }
+      flow.used = performance.now()
+      flow.answered = true
+      callResult("sendto", flow.listener, data.address, count, MSG_DONTWAIT, flow.client, flow.client.length)
+    }
+  }
+
+  const oldest = () => {
+    const [key, flow] = flows.entries().next().value ?? []
+    if (key !== undefined && flow) end(key, flow)
+  }
+
+  const open = (key: string, listener: number, client: Uint8Array, { ip, port }: { ip: Uint8Array; port: number }) => {
+    if (flows.size >= MOST_FLOWS) oldest()
+    const family = ip.length === 4 ? AF_INET : AF_INET6
+    const fd = callResult("socket", family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
+    if (fd < 0) return null
+    callResult("connect", fd, address.address, encodeSockaddr(address.bytes, ip, port))
+    const flow: Flow = { fd, listener, client, used: 0, answered: false }
+    flows.set(key, flow)
+    loop.add(fd, EPOLLIN, () => answer(key, flow))
+    return flow
+  }
+
+  const receive = (listener: number, target: { ip: Uint8Array; port: number }) => {
+    for (let i = 0; i < AT_ONCE; i++) {
+      new DataView(address.bytes.buffer, address.bytes.byteOffset, address.bytes.length).setUint32(32, SOCKADDR, true)
+      const count = callResult("recvfrom", listener, data.address, MOST_BYTES, MSG_DONTWAIT, address.address, lengthAt)
+      if (count < 0) return
+      const client = address.bytes.slice(0, address.u32(32))
+      const key = `${listener} ${client.toHex()}`
+      const flow = flows.get(key) ?? open(key, listener, client, target)
+      if (flow === null) continue
+      flow.used = performance.now()
+      callResult("send", flow.fd, data.address, count, MSG_DONTWAIT)
+    }
+  }
+
+  return {
+    listen(fd, target) {
+      // Claimed with none, so that nothing waited there for nobody.
+      call("setsockopt", fd, SOL_SOCKET, SO_RCVBUF, struct([4, RECEIVE_BUFFER]), 4)
+      loop.add(fd, EPOLLIN, () => receive(fd, target))
+    },
+    expire() {
+      const now = performance.now()
+      for (const [key, flow] of flows) if (now - flow.used > (flow.answered ? IDLE_ANSWERED : IDLE)) end(key, flow)
+      return flows.size > 0
+    },
+  }
+}
