@@ -24,11 +24,16 @@ export interface Paths {
   sources: string
 }
 
+const SYSTEM = { state: "/var/lib/toybox", run: "/run/toybox" }
+
+/** The environment by which a toybox that this one starts has the same places: a root of its own is told, the system's is not. */
+export const environmentOf = ({ state, run }: Paths): string[] => (run === SYSTEM.run ? [] : [`TOYBOX_ROOT=${state}`])
+
 /** The places below `root`, or the system's where none is given. */
 export function pathsFor(root: string | undefined): Paths {
   const absolute = root === undefined || root.startsWith("/") ? root : `${process.cwd()}/${root}`
-  const state = absolute ?? "/var/lib/toybox"
-  const run = absolute === undefined ? "/run/toybox" : `${absolute}/run`
+  const state = absolute ?? SYSTEM.state
+  const run = absolute === undefined ? SYSTEM.run : `${absolute}/run`
   return {
     state,
     run,

@@ -11,7 +11,7 @@ import { EXIT_TOYBOX, errorChain, ToyboxError } from "../errors.ts"
 import { type Reports, readReports } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
-import type { Paths } from "../paths.ts"
+import { environmentOf, type Paths } from "../paths.ts"
 import { attachPath } from "./attach-protocol.ts"
 import { bringUp, type Live, rememberExec, rememberPid } from "./bring-up.ts"
 import { cleanUp } from "./clean-up.ts"
@@ -26,7 +26,7 @@ import type { Stdio } from "./stdio.ts"
 const BACKLOG = 16
 
 /** Only what toybox itself looks at: the caller's may have secrets. */
-const environment = (paths: Paths) => [`PATH=${process.env.PATH ?? ""}`, `TOYBOX_ROOT=${paths.state}`]
+const environment = (paths: Paths) => [`PATH=${process.env.PATH ?? ""}`, ...environmentOf(paths)]
 
 /** Those that attach are told from here on to wait. A socket that is there already is of an earlier run. */
 function listenForAttach(paths: Paths, id: string): number {

@@ -5,7 +5,7 @@ import { SO_REUSEADDR, SOL_SOCKET } from "../../ffi/constants/socket.ts"
 import { spawnSelf } from "../../ffi/spawn.ts"
 import { ToyboxError } from "../errors.ts"
 import type { HeldPort } from "../network/ports.ts"
-import type { Paths } from "../paths.ts"
+import { environmentOf, type Paths } from "../paths.ts"
 import { startTime } from "./state.ts"
 
 /** What toybox is called as by itself for it: `forward ID STARTED IP PROTOCOL:FD:PORT…`. */
@@ -34,7 +34,7 @@ export function startForwarder(paths: Paths, id: string, started: string, ip: st
     words.push(`${protocol}:${fd}:${container}`)
     fds.push(fd)
   }
-  const pid = spawnSelf(["toybox", FORWARD, id, started, ip, ...words], [`TOYBOX_ROOT=${paths.state}`], fds)
+  const pid = spawnSelf(["toybox", FORWARD, id, started, ip, ...words], environmentOf(paths), fds)
   if (pid === 0) throw new ToyboxError("the process that carries on published ports cannot be started")
   return { pid, startTime: startTime(pid) ?? "" }
 }

@@ -4,7 +4,7 @@ import { F_SETFD, FD_CLOEXEC } from "../../ffi/constants/fcntl.ts"
 import { listDir } from "../../ffi/fs.ts"
 import type { WaitStatus } from "../../ffi/signal.ts"
 import { spawnSelf } from "../../ffi/spawn.ts"
-import type { Paths } from "../paths.ts"
+import { environmentOf, type Paths } from "../paths.ts"
 import { type HealthCheck, untilProbe } from "./health.ts"
 import { readHead } from "./state.ts"
 
@@ -31,7 +31,7 @@ export function monitorHealth(paths: Paths, id: string, started: string, check: 
   closeOnExec()
   const begun = performance.now()
   const since = () => performance.now() - begun
-  const env = [`PATH=${process.env.PATH ?? ""}`, `TOYBOX_ROOT=${paths.state}`]
+  const env = [`PATH=${process.env.PATH ?? ""}`, ...environmentOf(paths)]
   let pid = 0
   let next = begun + untilProbe(check, true, 0)
   return {

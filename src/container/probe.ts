@@ -31,14 +31,14 @@ function readUntil(fd: number, deadline: number): Uint8Array | null {
   }
 }
 
-/** Runs the command by a toybox of its own, which takes it with it when it is killed. */
-async function probe(paths: Paths, id: string, { command, timeout }: HealthCheck): Promise<Probe> {
+/** Runs the command by a toybox of its own, in the same environment, which takes it with it when it is killed. */
+async function probe(id: string, { command, timeout }: HealthCheck): Promise<Probe> {
   const start = new Date().toISOString()
   const deadline = performance.now() + timeout
   const [output, end] = pipe()
   const nothing = open("/dev/null", O_RDWR)
   const child = Bun.spawn({
-    cmd: ["/proc/self/exe", "exec", "--root", paths.state, id, ...command],
+    cmd: ["/proc/self/exe", "exec", id, ...command],
     argv0: "toybox",
     stdin: nothing,
     stdout: end,
@@ -75,7 +75,7 @@ export async function checkHealth(paths: Paths, id: string, started: string): Pr
   const running = current()
   if (!head || !check || !running || isPaused(running)) return 0
   const before = Date.now()
-  const found = await probe(paths, id, check)
+  const found = await probe(id, check)
   // It has ended meanwhile, or is just being ended.
   if (!current()) return 0
   const health = readHealth(paths, id) ?? UNKNOWN_HEALTH

@@ -3,7 +3,7 @@ import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, 
 import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
 import { close, open, tryLock } from "../../../ffi/fs.ts"
 import * as state from "../../../src/container/state.ts"
-import { ensurePaths, pathsFor } from "../../../src/paths.ts"
+import { ensurePaths, environmentOf, pathsFor } from "../../../src/paths.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../helpers/scratch.ts"
 import { enter, makeContainer, makeState, runningRecord } from "./temp-state.ts"
 
@@ -20,6 +20,14 @@ describe("paths", () => {
     mkdirSync(`${root}/inner`)
     chmodSync(`${root}/inner`, 0o755)
     expect(() => ensurePaths(pathsFor(`${root}/inner`))).toThrow("0700")
+  })
+
+  test("are the same in a toybox that is started by another", () => {
+    for (const root of [undefined, "/x"]) {
+      const paths = pathsFor(root)
+      const [told] = environmentOf(paths)
+      expect(pathsFor(told?.replace("TOYBOX_ROOT=", ""))).toEqual(paths)
+    }
   })
 
   test("the system's, unless a root is given", () => {
