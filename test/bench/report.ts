@@ -15,7 +15,8 @@ export const UNPACK_TARGET = 1
 /** The same upper bound for both scenarios that compare toybox with itself. */
 export const GROWTH_TARGET = 1.1
 
-function verdict(ratio: number, bound: number): string {
+/** A figure beside its upper bound. */
+export function verdict(ratio: number, bound: number): string {
   return `${ratio.toFixed(3)} of at most ${bound}: ${ratio <= bound ? "ok" : "over"}`
 }
 

@@ -1,9 +1,12 @@
 import { join } from "node:path"
 import { parseArgs } from "node:util"
+import { detached } from "./detached.ts"
 import { isIsolated, isolate } from "./isolate.ts"
 import { logs } from "./logs.ts"
 import { attempt, measure } from "./measure.ts"
+import { network } from "./network.ts"
 import { findPeers, podmanRuntimes, removeDockerImage, toyboxRun } from "./peers.ts"
+import { pull } from "./pull.ts"
 import { CACHED_TARGET, ENGINE_TARGET, growth, table, targets } from "./report.ts"
 import { idle, recentlyUsed, type Settle } from "./settle.ts"
 import { unpack } from "./unpack.ts"
@@ -107,6 +110,9 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   archive,
   engine,
   logs: async (workspace, { rounds }) => logs(workspace, Math.min(rounds, LOG_ROUNDS)),
+  detached,
+  network,
+  pull: async (workspace, { rounds }) => pull(workspace, Math.min(rounds, UNPACK_ROUNDS)),
   unpack: async (workspace, { rounds }) => unpack(workspace, Math.min(rounds, UNPACK_ROUNDS)),
 }
 

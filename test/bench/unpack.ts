@@ -14,7 +14,7 @@ const SMALL = 50_000
 const MEMORY = 150
 
 /** A root of this machine's own files: as many, and as many bytes, as a Debian root has. Returns the archive. */
-function makeArchive(workspace: string): { path: string; entries: number; bytes: number } {
+export function makeArchive(workspace: string): { path: string; entries: number; bytes: number } {
   const found = Bun.spawnSync(["find", "/usr/lib", "/usr/share", "/usr/bin", "-xdev", "-printf", "%s\t%p\\0"])
   const files = found.stdout
     .toString("latin1")
@@ -42,7 +42,7 @@ function makeArchive(workspace: string): { path: string; entries: number; bytes:
 }
 
 /** Takes memory and gives it back: a virtual machine pays for the first use of a page, and the next to write a file would. */
-const warmMemory = () => Bun.spawnSync(["sh", "-c", "head -c 1500M /dev/zero | tail -c 1500M >/dev/null"])
+export const warmMemory = () => Bun.spawnSync(["sh", "-c", "head -c 1500M /dev/zero | tail -c 1500M >/dev/null"])
 
 function timed(cmd: string[]): { milliseconds: number; megabytes: number } {
   // toybox syncs what it has unpacked, and shall not pay for what the other has left to be written.
