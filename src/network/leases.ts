@@ -34,19 +34,25 @@ export function takeAddress(directory: string, address: Uint8Array, id: string):
   return symlink(id, path) || readLink(path) === id
 }
 
-/** Takes the lowest free address; null where none is left. */
-export function takeFreeAddress(directory: string, pool: Pool, id: string): Uint8Array | null {
-  const used = new Set(pool.reserved)
-  for (const name of listDir(directory)) {
-    const ip = parseIp(name)
-    const offset = ip === null ? null : offsetIn(pool.subnet, ip)
-    if (offset !== null) used.add(offset)
-  }
-  for (let offset = pool.first; offset <= pool.last; offset++) {
-    if (used.has(offset)) continue
-    const address = addressAt(pool.subnet, offset)
+/**
+ * Takes a free address; null where none is left. The lowest, as long as none has been given back: so many are taken, so far it
+ * is, and the first look finds it.
+ */
+export function takeFreeAddress(
+  directory: string,
+  { subnet, first, last, reserved }: Pool,
+  id: string,
+): Uint8Array | null {
+  const isFour = subnet.ip.length === 4
+  const taken = new Set(listDir(directory).filter((name) => name.includes(":") !== isFour))
+  const size = last - first + 1
+  for (let i = 0; i < size; i++) {
+    const offset = first + ((taken.size + i) % size)
+    if (reserved.has(offset)) continue
+    const address = addressAt(subnet, offset)
+    const name = formatIp(address)
     // Somebody else may have taken it since.
-    if (symlink(id, `${directory}/${formatIp(address)}`)) return address
+    if (!taken.has(name) && symlink(id, `${directory}/${name}`)) return address
   }
   return null
 }
