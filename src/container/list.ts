@@ -33,8 +33,8 @@ export interface Summary extends UsesVolumes {
 const lifeOf = ({ cgroup }: RunningRecord): "running" | "paused" =>
   cgroup && openCgroup(cgroup).isFrozen() ? "paused" : "running"
 
-/** A container as it is now; null where it is just being made or removed. */
-export function summaryOf(paths: Paths, id: string): Summary | null {
+/** A container as it is now; null where it is just being made or removed. Without `paused` one that is runs, which costs less. */
+export function summaryOf(paths: Paths, id: string, paused = true): Summary | null {
   const record = readHead(paths, id)
   if (!record) return null
   const { name, image, command, created, labels, volumes } = record
@@ -50,7 +50,8 @@ export function summaryOf(paths: Paths, id: string): Summary | null {
     const hasIpv6 = networks.some(({ ip6 }) => ip6 !== undefined)
     const published = ports ? { ports: portsColumn(ports, hasIpv6) } : {}
     const health = record.detached?.health ? { health: readHealth(paths, id)?.status ?? "starting" } : {}
-    if (isAlive(running)) return { ...base, status: lifeOf(running), pid, started, ...health, ...published }
+    if (isAlive(running))
+      return { ...base, status: paused ? lifeOf(running) : "running", pid, started, ...health, ...published }
     // About to be started; or ended, and its supervisor has not come to say so yet.
     return { ...base, status: pid === 0 ? "created" : "running", ...(pid === 0 ? {} : { pid }), started }
   }
@@ -64,10 +65,10 @@ export function summaryOf(paths: Paths, id: string): Summary | null {
 /** It runs, be it paused or about to be started again. */
 export const isUp = ({ status }: Summary): boolean => ["running", "paused", "restarting"].includes(status)
 
-/** Those that run, or with `all` every one; the newest first. Puts in order what killed runs have left. */
-export function listContainers(paths: Paths, all: boolean): Summary[] {
+/** Those that run, or with `all` every one; the newest first; `paused` as of summaryOf. Puts in order what killed runs have left. */
+export function listContainers(paths: Paths, all: boolean, paused = true): Summary[] {
   recoverAll(paths)
-  const summaries = allIds(paths).flatMap((id) => summaryOf(paths, id) ?? [])
+  const summaries = allIds(paths).flatMap((id) => summaryOf(paths, id, paused) ?? [])
   return summaries.filter((summary) => all || isUp(summary)).sort((a, b) => (a.created < b.created ? 1 : -1))
 }
 

@@ -35,7 +35,8 @@ export async function psCommand(words: readonly string[]): Promise<number> {
   const last = booleans.get("latest") ? 1 : numberOf(strings.get("last"))
   // As docker has it: who asks for a state, or for the last ones, means those that have ended, too.
   const all = booleans.get("all") || last !== null || filters.some(({ key }) => key === "status" || key === "exited")
-  const found = listContainers(paths, all ?? false).filter((summary) => matches(summary, filters))
+  const shows = !booleans.get("quiet") || filters.some(({ key }) => key === "status")
+  const found = listContainers(paths, all ?? false, shows).filter((summary) => matches(summary, filters))
   const containers = last === null ? found : found.slice(0, last)
   const full = booleans.get("no-trunc") ?? false
   const sizes = booleans.get("size") ?? false
