@@ -24,9 +24,17 @@ interface Member {
 const named = (record: RunningRecord | null): readonly Endpoint[] =>
   (record?.networks ?? []).filter(({ network }) => network !== DEFAULT_NETWORK)
 
+/** A container's own addresses that have come since its start, by the name that the others have there. */
+function ownLines({ id, record }: Member, own: string): string[] {
+  const names = new Map(own.split("\n").map((line) => [line.split("\t")[0], line.split("\t")[1]]))
+  const addresses = (record.networks ?? []).flatMap(({ ip, ip6 }) => (ip6 === undefined ? [ip] : [ip, ip6]))
+  const name = addresses.map((address) => names.get(address)).find(Boolean) ?? id.slice(0, 12)
+  return addresses.filter((address) => !names.has(address)).map((address) => `${address}\t${name}\n`)
+}
+
 /** The lines of one container's neighbours. */
-function linesFor({ id, record }: Member, members: readonly Member[]): string {
-  const lines = named(record).flatMap(({ networkId }) =>
+function linesFor({ id, record }: Member, members: readonly Member[]): string[] {
+  return named(record).flatMap(({ networkId }) =>
     members.flatMap((other) =>
       other.id === id
         ? []
@@ -38,11 +46,10 @@ function linesFor({ id, record }: Member, members: readonly Member[]): string {
             }),
     ),
   )
-  return lines.length === 0 ? "" : `${MARK}${lines.join("")}`
 }
 
 /** `gone`: addresses that the container itself does not have any more. */
-function rewrite(path: string, lines: string, gone: ReadonlySet<string>): void {
+function rewrite(path: string, member: Member, neighbours: readonly string[], gone: ReadonlySet<string>): void {
   const text = tryReadText(path)
   // Just being made, or removed.
   if (text === null) return
@@ -51,6 +58,8 @@ function rewrite(path: string, lines: string, gone: ReadonlySet<string>): void {
     .split("\n")
     .filter((line) => !gone.has(line.split("\t")[0] ?? ""))
     .join("\n")
+  const below = [...ownLines(member, own), ...neighbours]
+  const lines = below.length === 0 ? "" : `${MARK}${below.join("")}`
   const wanted = `${own}${own === "" || own.endsWith("\n") || lines === "" ? "" : "\n"}${lines}`
   if (wanted === text) return
   const bytes = new TextEncoder().encode(wanted)
@@ -81,6 +90,11 @@ export function tellNeighbours(paths: Paths, endpoints: readonly Endpoint[], lef
     })
     for (const member of members)
       if (member.id === left || named(member.record).some(({ networkId }) => changed.has(networkId)))
-        rewrite(`${containerPath(paths, member.id)}/hosts`, linesFor(member, members), member.id === left ? gone : NONE)
+        rewrite(
+          `${containerPath(paths, member.id)}/hosts`,
+          member,
+          linesFor(member, members),
+          member.id === left ? gone : NONE,
+        )
   })
 }

@@ -205,6 +205,7 @@ test("networks that are made: names for neighbours, kept apart from others, gone
   )
   await run("network", "connect", "--alias", "vault", "dark", "db")
   expect(await hosts("front")).toMatch(/^172\.19\.0\.3\tdb vault /m)
+  expect(await hosts("db")).toMatch(/^172\.19\.0\.3\t\w+$/m)
   expect(await run("exec", "db", "ip", "-o", "-4", "address", "show", "eth1")).toContain("172.19.0.3/16")
   expect(run("network", "connect", "dark", "db")).rejects.toThrow("db is in the network dark already")
   await run("network", "disconnect", "blue", "db")

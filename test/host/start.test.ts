@@ -122,8 +122,19 @@ describe.skipIf(!isRoot)("containers that are started when they are there", () =
     await ok("rename", "after", "before")
     await ok("start", "before")
     expect(await ok("ps", "--format", "{{.Names}}")).toBe("before\n")
-    await ok(...ownRun("-d", "--rm", "--name", "brief", "base", "sleep", "1000"))
-    expect((await toybox(["restart", "brief"])).stderr).toContain("--rm")
+    await ok(...ownRun("-d", "--rm", "--name", "brief", "--init", "base", "sleep", "1000"))
+    const first = JSON.parse(await ok("inspect", "brief"))[0].State.Pid
+    await ok("restart", "-t", "10", "brief")
+    const [{ State, HostConfig }] = JSON.parse(await ok("inspect", "brief"))
+    expect([State.Pid === first, HostConfig.AutoRemove]).toEqual([false, true])
+    // Its next end is that which it goes with.
+    await ok("stop", "-t", "10", "brief")
+    expect(await ok("ps", "-a", "--filter", "name=brief", "-q")).toBe("")
+    const running = await startToybox(ownRun("--rm", "--name", "front", "base", "sh", "-c", "echo ready; sleep 1000"))
+    await running.waitFor("ready")
+    expect((await toybox(["restart", "front"])).stderr).toContain("in the foreground")
+    running.kill("SIGTERM")
+    await running.wait()
   })
 
   test("run --replace takes the place of one that runs, of one that has ended, and of none", async () => {

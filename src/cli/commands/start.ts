@@ -10,6 +10,7 @@ import { createContainer, startContainer } from "../../container/start-again.ts"
 import { readHead, readResult, resolveId } from "../../container/state.ts"
 import { stopContainer } from "../../container/stop.ts"
 import { takeSignals } from "../../container/supervise.ts"
+import { changeRunning, withContainer } from "../../container/with-container.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
@@ -105,8 +106,16 @@ function isForBoot(paths: Paths, id: string): boolean {
 /** Stops a container, if it runs, and starts it again. */
 async function restart(paths: Paths, reference: string, seconds: number, signal: number | null): Promise<void> {
   const id = resolveId(paths, reference)
-  if (readHead(paths, id)?.autoRemove)
-    throw new ToyboxError(`container ${reference} is removed when it ends (--rm), and cannot be restarted`)
+  const head = readHead(paths, id)
+  if (head?.autoRemove) {
+    if (!head.detached)
+      throw new ToyboxError(`container ${reference} ends with its toybox in the foreground, and is removed then (--rm)`)
+    // This end is not the one that it is removed at.
+    withContainer(paths, id, {
+      up: (_, running) => changeRunning(paths, id, { ...running, autoRemove: false }),
+      down: () => {},
+    })
+  }
   announceStop(reference, seconds, stopContainer(paths, id, seconds, signal))
   await startContainer(paths, id)
 }
