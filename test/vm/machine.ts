@@ -22,6 +22,8 @@ export interface MachineOptions {
   cmdline?: string
   cgroup?: CgroupLayout
   root?: RootKind
+  /** Where a root on a disk stays, for machines that are booted from it one after the other; the first one makes it. */
+  disk?: string
   /** Debian packages to have in a root on a disk, with all they depend on, unpacked but not configured. */
   packages?: readonly string[]
   arch?: Arch
@@ -61,11 +63,13 @@ export function vmUnavailable(arch: Arch = "x64"): string | undefined {
   return missing.length > 0 ? `not installed: ${missing.join(", ")}` : undefined
 }
 
+const diskOf = ({ disk }: MachineOptions, dir: string) => disk ?? join(dir, "disk.img")
+
 function qemuCommand(options: MachineOptions, arch: Arch, image: string, dir: string, nonce: string): string[] {
   const { qemu, flags, console } = MACHINES[arch]
   const disk =
     options.root === "disk"
-      ? ["-drive", `file=${join(dir, "disk.img")},format=raw,if=none,id=disk,cache=unsafe`].concat([
+      ? ["-drive", `file=${diskOf(options, dir)},format=raw,if=none,id=disk,cache=unsafe`].concat([
           "-device",
           "virtio-blk-pci,drive=disk",
         ])
@@ -114,7 +118,8 @@ export async function bootAndRun(options: MachineOptions): Promise<MachineResult
   const root = options.root ?? "tmpfs"
   const found = kernel(arch)
   const binary = options.binary ?? toyboxBinary()
-  const nonce = Bun.randomUUIDv7().replaceAll("-", "").slice(-12)
+  // What marks its output is on the disk, too.
+  const nonce = options.disk === undefined ? Bun.randomUUIDv7().replaceAll("-", "").slice(-12) : "lasting"
   const disk = root === "disk" ? ["virtio_blk"] : []
   const modules = moduleClosure(found, [
     ...DEVICE_MODULES,
@@ -134,10 +139,10 @@ export async function bootAndRun(options: MachineOptions): Promise<MachineResult
   const dir = mkdtempSync(join(tmpdir(), "toybox-vm-"))
   try {
     const busybox = boot.filter((entry) => entry.path === "/bin/busybox")
-    if (root === "disk") {
-      const disk = join(dir, "disk.img")
-      if (options.packages !== undefined) unpackPackages(`${disk}.d`, options.packages)
-      writeDisk(disk, [...busybox, ...payload], DISK_MEGABYTES)
+    const image = diskOf(options, dir)
+    if (root === "disk" && !existsSync(image)) {
+      if (options.packages !== undefined) unpackPackages(`${image}.d`, options.packages)
+      writeDisk(image, [...busybox, ...payload], DISK_MEGABYTES)
     }
     writeCpio(join(dir, "initrd"), root === "disk" ? boot : [...boot, ...payload])
     const start = performance.now()
