@@ -23,7 +23,7 @@ describe.skipIf(missing !== undefined)("on arm64", () => {
   const { section, lines } = session({
     arch: "arm64",
     binary,
-    timeoutSeconds: 120,
+    timeoutSeconds: 240,
     script: `
       section run
       toybox run --rm --cpu 10% --mem 50M --hostname arm base sh -c '

@@ -6,7 +6,7 @@ if (missing !== undefined) console.log(`vm tests skipped: ${missing}`)
 
 describe.skipIf(missing !== undefined)("networks without nf_tables", () => {
   const { lines, section } = session({
-    timeoutSeconds: 120,
+    timeoutSeconds: 240,
     modules: ["veth", "bridge"],
     script: `
       toybox network create --subnet 10.9.0.0/24 lan >/dev/null

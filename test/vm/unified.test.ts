@@ -8,7 +8,7 @@ const INNER = "-v /bin/toybox:/bin/toybox:ro -v /lib:/lib:ro -v /lib64:/lib64:ro
 
 describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
   const { section, lines } = session({
-    timeoutSeconds: 120,
+    timeoutSeconds: 240,
     modules: ["brd"],
     script: `
       section first

@@ -79,7 +79,7 @@ function expectLimits({ section, lines }: ReturnType<typeof session>): void {
 
 describe.skipIf(missing !== undefined)("on cgroup v1, from an initial ramfs", () => {
   const machine = session({
-    timeoutSeconds: 120,
+    timeoutSeconds: 240,
     root: "initramfs",
     cgroup: "legacy",
     files: { "/srv/look": LOOK },
@@ -120,5 +120,5 @@ describe.skipIf(missing !== undefined)("on cgroup v1, from an initial ramfs", ()
 })
 
 describe.skipIf(missing !== undefined)("on cgroup v1 beside v2, from a disk", () => {
-  expectLimits(session({ timeoutSeconds: 120, root: "disk", cgroup: "hybrid", script: LIMITS }))
+  expectLimits(session({ timeoutSeconds: 240, root: "disk", cgroup: "hybrid", script: LIMITS }))
 })
