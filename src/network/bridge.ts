@@ -106,11 +106,18 @@ function makeBridge(paths: Paths, wanted: Network, socket: NetlinkSocket): Bridg
       if (!isErrno(error, "EOPNOTSUPP")) throw error
       throw new NoBridges("the kernel has no bridges (CONFIG_BRIDGE)", { hint: "use --net none or --net host" })
     }
+    refuseRouters(network)
     const index = linkNamed(socket, network.bridge)?.index ?? 0
     request(socket, ...bridgeSteps(network, mtu, index)[1].map(linkMessage))
     unlink(`${paths.networkRun}/making`)
     return { network, index, mtu, fresh: true }
   })
+}
+
+/** No container is to give this machine routes: CVE-2020-13401. Before the link is up, with which this goes. */
+function refuseRouters({ bridge }: Network): void {
+  const path = `${CONF6}/${bridge}/accept_ra`
+  if (tryReadText(path) !== null) writeText(path, "0")
 }
 
 /** This kernel cannot do networks of containers. */

@@ -132,10 +132,14 @@ describe.skipIf(reason !== undefined)("podman", () => {
 
   test("runs a hundred at once", async () => {
     const numbers = Array.from({ length: 100 }, (_, i) => String(i))
-    const outputs = numbers.map((n) => {
-      const all = ["timeout", "-k", "2", "170", ...words("run", "--rm", ...OWN, "image", "echo", n)]
-      return new Response(Bun.spawn(all, { stdout: "pipe", stderr: "ignore", stdin: "ignore" }).stdout).text()
+    const runs = numbers.map(async (n) => {
+      // What ends at once may end before what it wrote has been looked at.
+      const script = `echo ${n}; sleep 1`
+      const all = ["timeout", "-k", "2", "170", ...words("run", "--rm", ...OWN, "image", "sh", "-c", script)]
+      const child = Bun.spawn(all, { stdout: "pipe", stderr: "pipe", stdin: "ignore" })
+      const [stdout, stderr] = await Promise.all([new Response(child.stdout).text(), new Response(child.stderr).text()])
+      return { stdout, stderr, exitCode: await child.exited }
     })
-    expect(await Promise.all(outputs)).toEqual(numbers.map((n) => `${n}\n`))
+    expect(await Promise.all(runs)).toEqual(numbers.map((n) => ({ stdout: `${n}\n`, stderr: "", exitCode: 0 })))
   }, 180_000)
 })

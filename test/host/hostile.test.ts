@@ -115,31 +115,34 @@ describe.skipIf(!isRoot)("a link in the place of", () => {
     }
   })
 
-  test.each(["/target", "/mid", "/mid/target"])("a mount's destination %s", async (path) => {
-    const source = temporaryDirectory("source")
-    writeFileSync(join(source, "mark"), "mark")
-    const mounts = [
-      ["-v", `${source}:/mid/target`, "-v", `${source}:/target`],
-      ["-v", `${source}/mark:/mid/target`, "-v", `${source}/mark:/target`],
-      ["--tmpfs", "/mid/target", "--tmpfs", "/target"],
-      ["--device", "/dev/null:/mid/target", "--device", "/dev/null:/target"],
-    ]
-    for (const [name, target] of PLANTS) {
-      for (const run of mounts) {
-        await planted(path, target(), async () => {
-          const { exitCode, stdout, stderr } = await sh("echo ran", { image: root, run })
-          const refused = exitCode === 125 && stderr.startsWith("toybox: cannot ") && stderr.includes(path)
-          const contained = exitCode === 0 && stdout === "ran\n"
-          expect({ name, run, outcome: refused || contained || `${exitCode} ${stderr}` }).toEqual({
-            name,
-            run,
-            outcome: true,
+  test.each(["/target", "/mid", "/mid/target"])(
+    "a mount's destination %s makes nothing outside: CVE-2024-45310",
+    async (path) => {
+      const source = temporaryDirectory("source")
+      writeFileSync(join(source, "mark"), "mark")
+      const mounts = [
+        ["-v", `${source}:/mid/target`, "-v", `${source}:/target`],
+        ["-v", `${source}/mark:/mid/target`, "-v", `${source}/mark:/target`],
+        ["--tmpfs", "/mid/target", "--tmpfs", "/target"],
+        ["--device", "/dev/null:/mid/target", "--device", "/dev/null:/target"],
+      ]
+      for (const [name, target] of PLANTS) {
+        for (const run of mounts) {
+          await planted(path, target(), async () => {
+            const { exitCode, stdout, stderr } = await sh("echo ran", { image: root, run })
+            const refused = exitCode === 125 && stderr.startsWith("toybox: cannot ") && stderr.includes(path)
+            const contained = exitCode === 0 && stdout === "ran\n"
+            expect({ name, run, outcome: refused || contained || `${exitCode} ${stderr}` }).toEqual({
+              name,
+              run,
+              outcome: true,
+            })
+            expectUntouched()
           })
-          expectUntouched()
-        })
+        }
       }
-    }
-  })
+    },
+  )
 
   test.each(["/work", "/mid/work"])("the working directory %s", async (path) => {
     for (const [name, target] of PLANTS) {

@@ -79,6 +79,8 @@ test("a run that says nothing has a bridge, addresses, and the way out; nothing 
   ])
   // A machine that forwards keeps the routes that its routers tell it.
   expect(await sh(host, "cat /proc/sys/net/ipv4/ip_forward /proc/sys/net/ipv6/conf/all/forwarding")).toBe("1\n1\n")
+  // Of a network's link no routes are taken: CVE-2020-13401.
+  expect(await sh(host, "cat /proc/sys/net/ipv6/conf/tb-*/accept_ra")).toBe("0\n")
   expect(await sh(host, "cat /proc/sys/net/ipv6/conf/out/accept_ra")).toBe("2\n")
 }, 60_000)
 

@@ -71,7 +71,7 @@ describe("readManifest", () => {
     ["schema 1", { schemaVersion: 1 }, undefined, "schema 1"],
     ["schema 1, by the registry", manifest, "application/vnd.docker.distribution.manifest.v1+prettyjws", "schema 1"],
     ["no version", { ...manifest, schemaVersion: undefined }, undefined, "schemaVersion: must be 2"],
-    ["both kinds", { ...manifest, manifests: [] }, undefined, "both manifests and layers"],
+    ["both kinds: CVE-2021-41190", { ...manifest, manifests: [] }, undefined, "both manifests and layers"],
     ["another kind than told", index, types.OCI_MANIFEST, "mediaType: is"],
     [
       "a kind that its fields deny",
@@ -94,7 +94,7 @@ describe("readManifest", () => {
       "layers[1]: a layer of the media type",
     ],
     [
-      "a traversal",
+      "a traversal: CVE-2024-3727",
       { ...manifest, layers: [{ ...layer, digest: "sha256:../../../../etc/passwd" }] },
       undefined,
       "layers[0].digest",
@@ -138,7 +138,7 @@ describe("readManifest", () => {
       undefined,
       "manifests[0].platform.architecture: a string is missing",
     ],
-    ["too many bytes", " ".repeat(MAX_MANIFEST + 1), undefined, "4194304 are allowed"],
+    ["too many bytes: CVE-2023-25153", " ".repeat(MAX_MANIFEST + 1), undefined, "4194304 are allowed"],
   ])("refuses %s", (_, value, mediaType, why) => {
     const raw = value instanceof Uint8Array ? value : bytes(value)
     expect(() => readManifest(raw, "the manifest of x", mediaType)).toThrow(why)
