@@ -1,8 +1,8 @@
-/** Single libc calls in this process, with errno stored beside the result by the walker. */
+/** Single libc calls in this process, whose errno native code has read; and lists of them. */
 import type { Arg, Call } from "./calls.ts"
 import { SyscallError } from "./errno.ts"
-import { type LayOutOptions, layOut, type Program, type Stage, singleCall, type Target } from "./layout.ts"
-import { address, arena, mapMemory, syscallNumber, walk } from "./libc.ts"
+import { argumentWriter, isLong, type LayOutOptions, layOut, type Program, type Stage, type Target } from "./layout.ts"
+import { address, arena, errnoLocation, invoke, mapMemory, syscallNumber, walk } from "./libc.ts"
 import { type Arena, ArenaFull, createArena, getU16, getU32, getWord, release, reserve } from "./memory.ts"
 
 const targets = new Map<string, Target>()
@@ -21,7 +21,7 @@ export const stageOne: Stage = {
     }
     return target
   },
-  errnoLocation: address("__errno_location"),
+  errnoLocation,
 }
 
 /** Bytes of `scratch`. */
@@ -56,7 +56,7 @@ export function takeScratch(size: number): Scratch {
 /** What most calls that fill a buffer use; the next such call fills it anew. */
 export const scratch = takeScratch(SCRATCH_SIZE)
 
-const single = singleCall(arena, stageOne)
+const argumentOf = argumentWriter(arena)
 
 /** Hears of every call of this process: --trace. What it calls itself is not told to it. */
 export interface Tracer {
@@ -143,18 +143,30 @@ function shown(arg: Arg): string {
 export function callResult(name: string, ...args: Arg[]): number {
   const mark = arena.used
   try {
-    const call = { name, args }
-    single.write(call)
-    if (tracer === null) return walk(single.address) === 0 ? -single.errno() : single.result()
+    if (tracer === null) return invokeByName(name, args)
     const start = performance.now()
-    const result = walk(single.address) === 0 ? -single.errno() : single.result()
+    const result = invokeByName(name, args)
     const duration = performance.now() - start
-    tell((told) => told.single(call, result, duration))
+    tell((told) => told.single({ name, args }, result, duration))
     return result
   } finally {
     // Also where the arguments were too much for the arena: the next call needs its room.
     release(arena, mark)
   }
+}
+
+function invokeByName(name: string, args: readonly Arg[]): number {
+  const { address, number } = stageOne.resolve(name)
+  const resultInt = isLong(name) ? 0 : 1
+  if (args.length > (number === undefined ? 6 : 5))
+    throw new RangeError(`${name}: too many arguments for a single call`)
+  const a0 = argumentOf(args[0])
+  const a1 = argumentOf(args[1])
+  const a2 = argumentOf(args[2])
+  const a3 = argumentOf(args[3])
+  const a4 = argumentOf(args[4])
+  if (number !== undefined) return invoke(address, number, a0, a1, a2, a3, a4, resultInt)
+  return invoke(address, a0, a1, a2, a3, a4, argumentOf(args[5]), resultInt)
 }
 
 /** The SyscallError of a call that returned -errno. */

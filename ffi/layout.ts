@@ -11,7 +11,6 @@ import {
   EXPECT,
   FLAGS,
   INDEX,
-  INDIRECT,
   JUMP,
   JUMP_EQUAL,
   JUMP_NOT_EQUAL,
@@ -25,7 +24,6 @@ import {
   RESULT_INT,
   STORE,
   STORE_SIZE,
-  TO,
   TOLERATE,
   TRACE_STRIDE,
 } from "./records.ts"
@@ -47,7 +45,7 @@ export interface Stage {
 export type Trace = { readonly fd: number }
 
 // Every other function of ours returns an int or a small ssize_t, whose upper half the ABI leaves undefined.
-const LONG_RESULT = new Set(["mmap", "lseek"])
+export const isLong = (name: string): boolean => name === "mmap" || name === "lseek"
 
 interface Session {
   readonly arena: Arena
@@ -111,55 +109,59 @@ function argumentValue(session: Session, arg: Arg): number | bigint {
 /** Writes one call into the zeroed record at `base`. */
 function writeCall(session: Session, stage: Stage, call: Call, base: number): void {
   const { arena } = session
-  const { bytes } = arena
+  const { words } = arena
   const { name, args, fails, into, tolerate } = call
   let position = base + 8
   if (name === "load") {
-    bytes[base + OP] = OP_LOAD
+    words[(base + OP) >> 2] = OP_LOAD
   } else {
     const target = stage.resolve(name)
     setWord(arena, base, target.address)
     if (target.number !== undefined) {
-      setWord(arena, position, target.number)
+      words[position >> 2] = target.number
       position += 8
     }
-    if (!LONG_RESULT.has(name)) bytes[base + FLAGS] = call.report ? RESULT_INT | REPORT_TOLERATED : RESULT_INT
-    if (fails === undefined) bytes[base + CHECK] = CHECK_MINUS_ONE
+    if (!isLong(name)) words[(base + FLAGS) >> 2] = call.report ? RESULT_INT | REPORT_TOLERATED : RESULT_INT
+    if (fails === undefined) words[(base + CHECK) >> 2] = CHECK_MINUS_ONE
   }
+  if (args.length > (base + 56 - position) / 8) throw new RangeError(`${name}: too many arguments for a call list`)
+  let indirect = 0
   for (let i = 0; i < args.length; i++, position += 8) {
     const arg = args[i] as Arg
-    if (position > base + 48) throw new RangeError(`${name}: too many arguments for a call list`)
     if (arg === 0 || arg === null) continue
-    setWord(arena, position, argumentValue(session, arg))
-    if (typeof arg === "object" && "kind" in arg && arg.kind === "slot") {
-      bytes[base + INDIRECT] = (bytes[base + INDIRECT] ?? 0) | (1 << ((position - base) / 8 - 1))
+    // Most are small: the upper half is zero already.
+    if (typeof arg === "number" && arg > 0 && arg <= 0xffffffff) {
+      words[position >> 2] = arg
+      continue
     }
+    setWord(arena, position, argumentValue(session, arg))
+    if (typeof arg === "object" && "kind" in arg && arg.kind === "slot") indirect |= 1 << ((position - base) / 8 - 1)
   }
-  if (fails === "null") bytes[base + CHECK] = CHECK_NULL
+  if (fails === "null") words[(base + CHECK) >> 2] = CHECK_NULL
   else if (typeof fails === "object") {
-    bytes[base + CHECK] = CHECK_EQUAL
+    words[(base + CHECK) >> 2] = CHECK_EQUAL
     setWord(arena, base + MASK, fails.mask)
     setWord(arena, base + EXPECT, fails.unless)
   }
   if (tolerate !== undefined) {
     for (const errno of tolerate) {
-      const at = base + TOLERATE + (errno >> 3)
-      bytes[at] = (bytes[at] ?? 0) | (1 << (errno & 7))
+      const at = (base + TOLERATE + (errno >> 5) * 4) >> 2
+      words[at] = (words[at] ?? 0) | (1 << (errno & 31))
     }
   }
+  let size = 0
   if (into !== undefined) {
     const slot = "kind" in into
     setWord(arena, base + STORE, slot ? addressOf(session, into) : (argumentValue(session, into.at) as number))
-    bytes[base + STORE_SIZE] = slot ? 8 : into.size
+    size = slot ? 8 : into.size
   }
+  if (size !== 0 || indirect !== 0) words[(base + STORE_SIZE) >> 2] = size | (indirect << 16)
 }
 
 function writeJump(arena: Arena, { when, value, mask }: NonNullable<Call["jump"]>, index: number, base: number): void {
-  arena.bytes[base + JUMP] = when === "equal" ? JUMP_EQUAL : JUMP_NOT_EQUAL
+  arena.words[(base + JUMP) >> 2] = (when === "equal" ? JUMP_EQUAL : JUMP_NOT_EQUAL) | (index << 16)
   setWord(arena, base + MASK, mask ?? -1)
   setWord(arena, base + EXPECT, value)
-  arena.bytes[base + TO] = index
-  arena.bytes[base + TO + 1] = index >> 8
 }
 
 const CLOCK_MONOTONIC = 1
@@ -272,28 +274,15 @@ export function layOut(calls: readonly Call[], arena: Arena, stage: Stage, optio
   }
 }
 
-/** A program of one call, written again and again; see call.ts. */
-export interface SingleCall {
-  /** Writes the call; the arguments' memory is given back by the caller. */
-  write(call: Call): void
-  readonly address: number
-  readonly result: () => number
-  readonly errno: () => number
-}
-
-/** Lays out a program for single calls in this process. */
-export function singleCall(arena: Arena, stage: Stage): SingleCall {
-  const program = layOut([{ name: "getpid", args: [] }], arena, stage, { reportFd: -1, child: false })
-  const record = arena.used - CALL_SIZE
-  const places = new Map<object, number>()
-  return {
-    address: program.address,
-    write(call) {
-      arena.bytes.fill(0, record, record + CALL_SIZE)
-      places.clear()
-      writeCall({ arena, places }, stage, call, record)
-    },
-    result: () => getWord(arena, record + RESULT),
-    errno: () => getU32(arena, record + ERR),
+/** Gives the values of single calls' arguments; what they point to is written into `arena`, and given back by the caller. */
+export function argumentWriter(arena: Arena): (arg: Arg | undefined) => number | bigint {
+  const session: Session = { arena, places: new Map() }
+  return (arg) => {
+    if (typeof arg === "number") return arg
+    if (arg === undefined) return 0
+    const value = argumentValue(session, arg)
+    // Where a structure stood others will stand.
+    if (session.places.size > 0) session.places.clear()
+    return value
   }
 }

@@ -2,7 +2,7 @@
  * The door to libc. Two symbols are bound through bun:ffi (each costs a compiled trampoline at start): `dlsym` and
  * `syscall`. Everything else is called by the walker through addresses that dlsym gives.
  */
-import { CFunction, dlopen, type Pointer, toArrayBuffer } from "bun:ffi"
+import { CFunction, dlopen, FFIType, type Pointer, toArrayBuffer } from "bun:ffi"
 import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE } from "./constants/mman.ts"
 import { createArena, placeString, release } from "./memory.ts"
 import { SYSCALL_NUMBERS } from "./syscall-numbers.ts"
@@ -11,8 +11,9 @@ import * as x64 from "./walker.x64.ts"
 
 const arch = process.arch === "arm64" ? "arm64" : "x64"
 
-/** The built bytes of the walker for this processor. */
-export const walkerBytes = arch === "arm64" ? arm64 : x64
+/** A piece of the walker for this processor: its machine code. */
+export const walkerCode = (piece: keyof typeof x64): Uint8Array<ArrayBuffer> =>
+  Uint8Array.fromBase64((arch === "arm64" ? arm64 : x64)[piece])
 
 // glibc, then musl's names for itself. musl also installs its loader under the libc name of the distribution.
 const SONAMES =
@@ -81,15 +82,49 @@ export function syscallNumber(name: string): number {
   return Number.parseInt(text.slice(start + name.length + 2), 10)
 }
 
-function loadWalker(): (program: number) => number {
-  const code = walkerBytes.STAGE_ONE
-  const { base, buffer } = mapMemory(code.length)
-  new Uint8Array(buffer).set(code)
-  if (Number(libc.syscall(MPROTECT, base, code.length, PROT_READ | PROT_EXEC, 0, 0, 0)) !== 0) {
+// Functions begin on such a boundary in memory, as compilers have it.
+const aligned = (offset: number) => (offset + 15) & ~15
+
+function loadWalker() {
+  const list = walkerCode("STAGE_ONE")
+  const single = walkerCode("SINGLE_CALL")
+  const singleAt = aligned(list.length + 8)
+  const size = singleAt + single.length
+  const { base, buffer } = mapMemory(size)
+  const bytes = new Uint8Array(buffer)
+  bytes.set(list)
+  new BigUint64Array(buffer, singleAt - 8, 1)[0] = BigInt(errnoLocation)
+  bytes.set(single, singleAt)
+  if (Number(libc.syscall(MPROTECT, base, size, PROT_READ | PROT_EXEC, 0, 0, 0)) !== 0) {
     throw new Error("mprotect of the walker failed: executable memory is not allowed here")
   }
-  return CFunction({ ptr: base as Pointer, args: ["u64"], returns: "u32" }) as unknown as (program: number) => number
+  return {
+    walk: CFunction({ ptr: base as Pointer, args: ["u64"], returns: "u32" }) as unknown as (program: number) => number,
+    invoke: CFunction({
+      ptr: (base + singleAt) as Pointer,
+      args: ["u64", "i64", "i64", "i64", "i64", "i64", "i64", "u32"],
+      returns: FFIType.i64_fast,
+    }) as unknown as SingleCall,
+  }
 }
 
-/** Carries out a laid-out program (calls.ts) in this process; returns the index at which it stopped. */
-export const walk = loadWalker()
+type Word = number | bigint
+type SingleCall = (
+  target: number,
+  a0: Word,
+  a1: Word,
+  a2: Word,
+  a3: Word,
+  a4: Word,
+  a5: Word,
+  resultInt: 0 | 1,
+) => number
+
+/** The address of __errno_location. */
+export const errnoLocation = address("__errno_location")
+
+/**
+ * `walk` carries out a laid-out program (layout.ts) in this process and returns the index at which it stopped; `invoke` makes
+ * one call of a libc function by its address, and returns the result or -errno.
+ */
+export const { walk, invoke } = loadWalker()

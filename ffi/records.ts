@@ -11,10 +11,10 @@ export const EXPECT = 80
 export const TOLERATE = 88
 export const STORE = 104
 export const ERR = 112
+/** With `indirect` in the upper half of its word. */
 export const STORE_SIZE = 116
-export const INDIRECT = 118
+/** With `to` in the upper half of its word. */
 export const JUMP = 120
-export const TO = 122
 export const FLAGS = 124
 export const INDEX = 126
 

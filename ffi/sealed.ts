@@ -8,7 +8,7 @@ import { F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE } fr
 import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC } from "./constants/memfd.ts"
 import { writeAll } from "./fs.ts"
 import type { Stage, Target, Trace } from "./layout.ts"
-import { syscallNumber, walkerBytes } from "./libc.ts"
+import { syscallNumber, walkerCode } from "./libc.ts"
 
 const CODE_ADDRESS = 0x400100
 const CODE_OFFSET = 0x100
@@ -56,7 +56,7 @@ function elfHead(dataSize: number): Uint8Array {
     word(base + 40, size)
     word(base + 48, type === 1 ? ALIGNMENT : 16)
   }
-  const code = walkerBytes.STAGE_TWO
+  const code = walkerCode("STAGE_TWO")
   segment(0, 1, 5, CODE_OFFSET, CODE_ADDRESS, code.length)
   segment(1, 1, 6, DATA_OFFSET, DATA_ADDRESS, dataSize)
   segment(2, 0x6474e551, 6, 0, 0, 0) // PT_GNU_STACK: not executable

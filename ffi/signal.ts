@@ -3,7 +3,7 @@ import { call, callResult, runList, scratch } from "./call.ts"
 import { O_CLOEXEC, O_NONBLOCK } from "./constants/fcntl.ts"
 import { PROT_EXEC, PROT_READ } from "./constants/mman.ts"
 import { SA_RESTART } from "./constants/signal.ts"
-import { mapMemory, walkerBytes } from "./libc.ts"
+import { mapMemory, walkerCode } from "./libc.ts"
 
 const SIGACTION_SIZE = 152
 
@@ -15,7 +15,7 @@ export function openSignals(signals: readonly number[]): number {
   call("pipe2", scratch.address, O_CLOEXEC | O_NONBLOCK)
   const readEnd = scratch.i32(0)
   const writeEnd = scratch.i32(4)
-  const code = walkerBytes.SIGNAL_HANDLER
+  const code = walkerCode("SIGNAL_HANDLER")
   const { base, buffer } = mapMemory(code.length + 8)
   new DataView(buffer).setUint32(0, writeEnd, true)
   new Uint8Array(buffer).set(code, 8)

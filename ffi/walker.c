@@ -2,7 +2,7 @@
  * The walker: carries out a list of calls where JavaScript cannot run, between clone and exec.
  * STAGE_ONE is position independent and calls libc by address; STAGE_TWO is the text of a static ELF and makes raw
  * system calls. ffi/calls.ts writes the lists; the layouts below are repeated there. build/native.ts makes the bytes.
- * SIGNAL_HANDLER is a third piece, for the parent: JavaScript cannot run in a signal handler either.
+ * Two pieces more are for the parent: SINGLE_CALL makes one call, SIGNAL_HANDLER is one, where JavaScript cannot run either.
  */
 typedef unsigned long u64;
 typedef long s64;
@@ -63,21 +63,34 @@ static inline s64 raw(u64 target, const u64 *a) {
 }
 #endif
 
-#ifdef SIGNAL_HANDLER
+/* The address of a function, wherever its code was copied to. */
 #if defined(__x86_64__)
 #define SYS_write 1
-#define OWN_ADDRESS "lea on_signal(%%rip), %0"
+#define ADDRESS_OF(name) "lea " #name "(%%rip), %0"
 #elif defined(__aarch64__)
 #define SYS_write 64
-#define OWN_ADDRESS "adr %0, on_signal"
+#define ADDRESS_OF(name) "adr %0, " #name
 #endif
+
+#ifdef SIGNAL_HANDLER
 
 /* Writes the signal's number to the descriptor that stands just before the code. No libc: errno is left alone. */
 ENTRY void on_signal(int signo) {
   s64 *own;
-  __asm__(OWN_ADDRESS : "=r"(own));
+  __asm__(ADDRESS_OF(on_signal) : "=r"(own));
   u64 a[6] = {(u64)own[-1], (u64)&signo, sizeof signo, 0, 0, 0};
   raw(SYS_write, a);
+}
+#elif defined(SINGLE_CALL)
+
+/* A libc function's result, or minus errno: read here, because afterwards JavaScript's engine may have made calls of its own.
+ * The address of __errno_location stands just before the code. */
+ENTRY s64 single_call(u64 target, u64 a0, u64 a1, u64 a2, u64 a3, u64 a4, u64 a5, u64 result_int) {
+  u64 *own;
+  __asm__(ADDRESS_OF(single_call) : "=r"(own));
+  s64 r = ((s64(*)(u64, u64, u64, u64, u64, u64))target)(a0, a1, a2, a3, a4, a5);
+  if (result_int) r = (int)r;
+  return r == -1 ? -(s64) * ((int *(*)(void))own[-1])() : r;
 }
 #else
 

@@ -18,10 +18,10 @@ import type { Paths } from "../paths.ts"
 import { sealedSteps } from "../plan/identity.ts"
 import { childSteps } from "../plan/index.ts"
 import { bootId, type FileLock } from "../state-file.ts"
+import { recoverSome } from "./dead.ts"
 import { type Actor, recordEvents } from "./events.ts"
 import { unpivotableMounts } from "./facts.ts"
 import { gatherFacts, identify, releaseFacts } from "./prepare.ts"
-import { recoverSome } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import type { Root } from "./root.ts"
 import { connectListener, seccompFacts } from "./seccomp.ts"
@@ -211,7 +211,7 @@ export async function bringUp(
   live.record.boot = bootId()
   rememberPid(live, pid)
   keepRecord(request, paths, live, spec)
-  recoverSome(paths)
+  await recoverSome(paths)
   return { one, two, pid, supervisor: supervisor ? one.pid : null, reportFd, traceFd, manager }
 }
 

@@ -2,8 +2,6 @@
 import { close } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { openCgroup } from "../cgroup/manager.ts"
-import { leavePlaces } from "../network/leases.ts"
-import { closePorts, unpublishPorts } from "../network/published.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { Live } from "./bring-up.ts"
@@ -25,7 +23,7 @@ function recordEnd(paths: Paths, { actor, outcome }: Live, result: ContainerResu
  * Ends all that is left of a container and gives back what it held; with a result it is kept. Every part is tried; the first
  * error is thrown. With `stays` it stays among the running ones: it is about to be started again.
  */
-export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null, stays = false): void {
+export async function cleanUp(paths: Paths, live: Live, result: ContainerResult | null, stays = false): Promise<void> {
   const errors: unknown[] = []
   const attempt = (part: () => void) => {
     try {
@@ -48,10 +46,14 @@ export function cleanUp(paths: Paths, live: Live, result: ContainerResult | null
   // It holds the ports, too.
   if (forwarder) attempt(() => endProcess(forwarder))
   if (ports.length > 0) {
+    const { closePorts, unpublishPorts } = await import("../network/published.ts")
     attempt(() => unpublishPorts(live.id, ports, networks))
     attempt(() => closePorts(ports))
   }
-  if (networks.length > 0) attempt(() => leavePlaces(paths.networkRun, live.id, networks))
+  if (networks.length > 0) {
+    const { leavePlaces } = await import("../network/leases.ts")
+    attempt(() => leavePlaces(paths.networkRun, live.id, networks))
+  }
   if (live.root) close(live.root.fd)
   for (const fd of live.held) close(fd)
   if (!result) attempt(() => removeAnonymous(paths, live.id, live.record.volumes))

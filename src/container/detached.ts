@@ -158,7 +158,7 @@ export async function startEntered(
     const kept = live.recorded && !request.autoRemove && (live.head !== null || exitCode !== EXIT_TOYBOX)
     const finished = new Date().toISOString()
     try {
-      cleanUp(paths, live, kept ? { exitCode, oomKilled: false, error: errorChain(told), finished } : null)
+      await cleanUp(paths, live, kept ? { exitCode, oomKilled: false, error: errorChain(told), finished } : null)
     } catch (leak) {
       notice(`cleaning up after the failure failed too: ${errorChain(leak)}`)
     }

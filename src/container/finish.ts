@@ -39,12 +39,12 @@ function restartIn(
  * Records how it ended and gives back what it held, or removes it (--rm). Returns the exit code, and where it is to be started
  * again, in how many milliseconds: it stays among the running ones then.
  */
-export function finish(
+export async function finish(
   paths: Paths,
   id: string,
   lockFd: number,
   status: WaitStatus,
-): { exitCode: number; restartIn: number | null } {
+): Promise<{ exitCode: number; restartIn: number | null }> {
   const record = readRunning(paths, id)
   if (record === null) throw new Error(`container ${id} has no record of its run`)
   const manager = record.cgroup ? openCgroup(record.cgroup) : null
@@ -70,7 +70,7 @@ export function finish(
   unlink(attachPath(paths, id))
   const { exitCode } = description
   const milliseconds = head && result ? restartIn(paths, head, record, exitCode) : null
-  cleanUp(paths, live, result, milliseconds !== null)
+  await cleanUp(paths, live, result, milliseconds !== null)
   if (milliseconds !== null) {
     const { cgroup: _, networks: __, executed: ___, ports: ____, forwarder: _____, ...kept } = record
     updateRunning(live.lock, { ...kept, pid: 0, startTime: "", cgroup: null, restarting: true, backOff: milliseconds })

@@ -83,7 +83,8 @@ function tryRecoverOne(paths: Paths, id: string): void {
   }
 }
 
-function recoverNames(paths: Paths, names: readonly string[]): void {
+/** Recovers those of these entries whose toybox is dead. */
+export function recoverNames(paths: Paths, names: readonly string[]): void {
   for (const name of names) {
     // An entry that was being made ends with the pid of its maker.
     if (!name.startsWith(".")) tryRecoverOne(paths, name)
@@ -93,15 +94,6 @@ function recoverNames(paths: Paths, names: readonly string[]): void {
 
 /** Recovers every container whose toybox is dead. Costs one open and one flock(2) a running container. */
 export const recover = (paths: Paths): void => recoverNames(paths, listDir(paths.running))
-
-const SOME = 32
-
-/** As recover, but of many running containers only some, others each time: a start costs the same however many there are. */
-export function recoverSome(paths: Paths): void {
-  const names = listDir(paths.running)
-  const from = names.length <= SOME ? 0 : Math.floor(Math.random() * names.length)
-  recoverNames(paths, [...names.slice(from), ...names.slice(0, from)].slice(0, SOME))
-}
 
 /**
  * After a reboot nothing runs, and nothing tells who did: containers that have no result and are not running get one, or

@@ -52,14 +52,18 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     const kept = live.recorded && !request.autoRemove && told instanceof ToyboxError && told.exitCode !== EXIT_TOYBOX
     const finished = new Date().toISOString()
     try {
-      cleanUp(paths, live, kept ? { exitCode: told.exitCode, oomKilled: false, error: told.message, finished } : null)
+      await cleanUp(
+        paths,
+        live,
+        kept ? { exitCode: told.exitCode, oomKilled: false, error: told.message, finished } : null,
+      )
     } catch (leak) {
       // Both are told; the first one is why.
       notice(`cleaning up after the failure failed too: ${errorChain(leak)}`)
     }
     throw told
   }
-  cleanUp(paths, live, request.autoRemove ? null : result)
+  await cleanUp(paths, live, request.autoRemove ? null : result)
   if (resultFd !== null && result) (await import("./result-fd.ts")).tellResult(resultFd, live, result)
   return exitCode
 }

@@ -37,7 +37,7 @@ export async function createContainer(request: ContainerRequest, paths: Paths): 
     if (request.volumes.length > 0) live.held = (await import("./volumes.ts")).takeVolumes(request, paths, live)
     keepRecord(request, paths, live, makeSpec(request, live.id, live.directory), true)
   } catch (error) {
-    cleanUp(paths, live, null)
+    await cleanUp(paths, live, null)
     throw error
   }
   leaveRunning(live.lock)

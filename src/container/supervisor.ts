@@ -55,7 +55,7 @@ export async function superviseDetached(
     if (status && (idle || isOver(io))) {
       io.log.close()
       const { finish } = await import("./finish.ts")
-      const { exitCode, restartIn } = finish(paths, id, inherited.lock, status)
+      const { exitCode, restartIn } = await finish(paths, id, inherited.lock, status)
       io.attached?.end(exitCode)
       if (restartIn !== null) await (await import("./restart.ts")).restartLater(paths, id, inherited.lock, restartIn)
       return

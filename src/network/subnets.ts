@@ -30,13 +30,13 @@ export function overlap(a: Cidr, b: Cidr): boolean {
 }
 
 /** Those that docker takes, too, in its order: 172.17.0.0/16 to 172.31.0.0/16, then 192.168.0.0/20 and on. */
-export const CANDIDATES: readonly Cidr[] = [
+export const candidates = (): Cidr[] => [
   ...Array.from({ length: 15 }, (_, i) => ({ ip: Uint8Array.of(172, 17 + i, 0, 0), prefix: 16 })),
   ...Array.from({ length: 16 }, (_, i) => ({ ip: Uint8Array.of(192, 168, 16 * i, 0), prefix: 20 })),
 ]
 
 /** The first network that overlaps none of those taken; a default route takes nothing. Null where there is none. */
-export function freeSubnet(taken: readonly Cidr[], candidates = CANDIDATES): Cidr | null {
+export function freeSubnet(taken: readonly Cidr[], among: readonly Cidr[] = candidates()): Cidr | null {
   const others = taken.filter(({ prefix }) => prefix > 0)
-  return candidates.find((candidate) => !others.some((other) => overlap(candidate, other))) ?? null
+  return among.find((candidate) => !others.some((other) => overlap(candidate, other))) ?? null
 }

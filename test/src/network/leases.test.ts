@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs"
 import { formatIp, parseIp } from "../../../src/network/ip.ts"
 import * as leases from "../../../src/network/leases.ts"
 import type { Cidr } from "../../../src/network/links.ts"
-import { addressAt, CANDIDATES, freeSubnet, offsetIn, overlap } from "../../../src/network/subnets.ts"
+import { addressAt, candidates, freeSubnet, offsetIn, overlap } from "../../../src/network/subnets.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../helpers/scratch.ts"
 import { type Random, random } from "../cgroup/random.ts"
 
@@ -50,7 +50,7 @@ describe("networks", () => {
     expect(name(freeSubnet([cidr("0.0.0.0/0"), cidr("::/0")]))).toBe("172.17.0.0/16")
     expect(name(freeSubnet([cidr("172.16.0.0/14"), cidr("172.20.5.0/24")]))).toBe("172.21.0.0/16")
     expect(name(freeSubnet([cidr("172.16.0.0/12")]))).toBe("192.168.0.0/20")
-    expect(freeSubnet(CANDIDATES)).toBeNull()
+    expect(freeSubnet(candidates())).toBeNull()
   })
 })
 
