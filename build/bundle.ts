@@ -1,6 +1,7 @@
 import { join } from "node:path"
 import { rolldown } from "rolldown"
 import { ROOT } from "./paths.ts"
+import type { Arch } from "./targets.ts"
 
 /**
  * The commands whose start is part of the product, each with the modules that it begins with. What they import is laid out in
@@ -18,13 +19,23 @@ const STARTS: Readonly<Record<string, readonly string[]>> = {
   exec: ["cli/commands/exec"],
 }
 
-/** Bundles an entry into chunks in `directory`; returns the path of the entry's. */
-export async function bundle(entry: string, directory: string): Promise<string> {
+// "export const NAME = 0x1f" and the like: numbers, such as are made of others, and such as depend on the processor.
+const PLAIN = /^(\s*|\/\/.*|\/\*.*\*\/|(import .*|export const \w+ = [-\w\s.|<>+~*()?:="]+);?(\s*\/\/.*)?)$/
+
+/** Whether a module has nothing but numbers: they stand wherever they are used, and the module itself is seldom needed. */
+const isPlain = (code: string | null) => code?.split("\n").every((line) => PLAIN.test(line)) ?? false
+
+/** Bundles an entry for a processor into chunks in `directory`; returns the path of the entry's. */
+export async function bundle(entry: string, directory: string, arch: Arch): Promise<string> {
   const imports = new Map<string, readonly string[]>()
+  const plain = new Set<string>()
   let reached = new Map<string, string>()
   const build = await rolldown({
     input: { main: entry },
     platform: "node",
+    // What differs between processors is decided here.
+    transform: { define: { "process.arch": JSON.stringify(arch) } },
+    optimization: { inlineConst: { mode: "all", pass: 2 } },
     preserveEntrySignatures: false,
     // A command that is imported both ways is meant so: it comes with what imports it statically.
     checks: { ineffectiveDynamicImport: false },
@@ -32,7 +43,8 @@ export async function bundle(entry: string, directory: string): Promise<string> 
     plugins: [
       {
         name: "starts",
-        moduleParsed: ({ id, importedIds }) => {
+        moduleParsed: ({ id, importedIds, code }) => {
+          if (isPlain(code)) plain.add(id)
           imports.set(id, importedIds)
         },
         buildEnd: () => {
@@ -42,7 +54,7 @@ export async function bundle(entry: string, directory: string): Promise<string> 
     ],
   })
   try {
-    const groups = [{ debugName: "starts", name: (id: string) => reached.get(id) ?? null }]
+    const groups = [{ debugName: "starts", name: (id: string) => (plain.has(id) ? null : (reached.get(id) ?? null)) }]
     await build.write({
       dir: directory,
       format: "esm",

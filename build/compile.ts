@@ -35,7 +35,7 @@ export async function compile(
       `--conditions=${target.arch}`,
     ]
     const base = [`--target=${target.bunTarget}`, `--compile-executable-path=${patchedBun(target)}`]
-    const main = await bundle(entry, join(scratch, "bundle"))
+    const main = await bundle(entry, join(scratch, "bundle"), target.arch)
     run([process.execPath, "build", main, ...flags, ...base, `--outfile=${outfile}`], {
       cwd: scratch,
       env: { NODE_ENV: undefined, BUN_ENV: undefined, BUN_OPTIONS: undefined },

@@ -2,7 +2,17 @@
 import type { Arg, Call } from "./calls.ts"
 import { SyscallError } from "./errno.ts"
 import { argumentWriter, isLong, type LayOutOptions, layOut, type Program, type Stage, type Target } from "./layout.ts"
-import { address, arena, errnoLocation, invoke, mapMemory, syscallNumber, walk } from "./libc.ts"
+import {
+  address,
+  arena,
+  errnoLocation,
+  invoke,
+  reserveMemory,
+  syscallNumber,
+  viewMemory,
+  walk,
+  walkAddress,
+} from "./libc.ts"
 import { type Arena, ArenaFull, createArena, getU16, getU32, getWord, release, reserve } from "./memory.ts"
 
 const targets = new Map<string, Target>()
@@ -10,13 +20,17 @@ const targets = new Map<string, Target>()
 // libc's own would tell every thread, and wait in a child for a lock that a thread of the parent had: nptl(7).
 const OF_ALL_THREADS = new Set(["setgroups", "setresgid", "setresuid"])
 
+function ofLibc(name: string): Target {
+  const own = OF_ALL_THREADS.has(name) ? 0 : address(name)
+  return own ? { address: own } : { address: address("syscall"), number: syscallNumber(name) }
+}
+
 /** Stage one: libc's own function where it has one, else libc's syscall(2). */
 export const stageOne: Stage = {
   resolve(name) {
     let target = targets.get(name)
     if (target === undefined) {
-      const own = OF_ALL_THREADS.has(name) ? 0 : address(name)
-      target = own ? { address: own } : { address: address("syscall"), number: syscallNumber(name) }
+      target = name === "walk" ? { address: walkAddress } : ofLibc(name)
       targets.set(name, target)
     }
     return target
@@ -90,7 +104,9 @@ export function walkHere(calls: readonly Call[], where: Arena | "anew" = arena):
   const fd = tracer === null ? undefined : tell((told) => told.open())
   const options = { reportFd: -1, child: false, trace: fd === undefined ? undefined : { fd } }
   const program =
-    where === "anew" ? layOutAnew(calls, stageOne, options).program : layOut(calls, where, stageOne, options)
+    where === "anew"
+      ? reserveRegion().layOut(calls, stageOne, options).program
+      : layOut(calls, where, stageOne, options)
   const index = program.index(walk(program.address))
   if (fd !== undefined) tell((told) => told.list(calls, fd))
   return { program, index }
@@ -108,28 +124,41 @@ export function runList(calls: readonly Call[]): void {
   }
 }
 
-const FIRST_REGION = 128 * 1024
+const FIRST_VIEW = 128 * 1024
 // execve(2) takes at most 6 MiB of arguments and environment.
-const LAST_REGION = FIRST_REGION * 4 ** 4
+const LAST_VIEW = FIRST_VIEW * 4 ** 4
 
-/**
- * Lays a list out in a region of its own, which stays. `address` is where the list will run, if that is not here.
- * Throws ArenaFull beyond 32 MiB.
- */
-export function layOutAnew(
-  calls: readonly Call[],
-  stage: Stage,
-  options: LayOutOptions,
-  address?: number,
-): { program: Program; arena: Arena; base: number } {
-  for (let size = FIRST_REGION; ; size *= 4) {
-    const { base, buffer } = mapMemory(size)
-    const arena = createArena(buffer, address ?? base)
-    try {
-      return { program: layOut(calls, arena, stage, options), arena, base }
-    } catch (error) {
-      if (!(error instanceof ArenaFull) || size >= LAST_REGION) throw error
-    }
+/** Memory for one list, which stays. `base` is its address here; what is laid out there begins with the program itself. */
+export interface Region {
+  readonly base: number
+  /**
+   * Lays a list out, once. `address` is where it will run, if that is not here. Throws ArenaFull beyond 32 MiB.
+   */
+  layOut(
+    calls: readonly Call[],
+    stage: Stage,
+    options: LayOutOptions,
+    address?: number,
+  ): { program: Program; arena: Arena }
+}
+
+/** Reserves a region; one that is `shared` may be laid out while a child waits to walk it. */
+export function reserveRegion(shared = false): Region {
+  const base = reserveMemory(LAST_VIEW, shared)
+  return {
+    base,
+    layOut(calls, stage, options, address = base) {
+      // Most lists are short, and what is viewed the garbage collector counts.
+      for (let size = FIRST_VIEW; ; size *= 4) {
+        const arena = createArena(viewMemory(base, size), address)
+        try {
+          return { program: layOut(calls, arena, stage, options), arena }
+        } catch (error) {
+          if (!(error instanceof ArenaFull) || size >= LAST_VIEW) throw error
+          release(arena, 0)
+        }
+      }
+    },
   }
 }
 

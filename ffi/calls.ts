@@ -34,7 +34,10 @@ export interface Strings {
 
 export type Arg = number | bigint | string | null | Uint8Array | Slot | Out | At | Struct | Strings
 
-/** One call: a libc function or system call under its man-page name, or "load": ((word at arg 0 AND arg 1) OR arg 2) minus arg 3. */
+/**
+ * One call: a libc function or system call under its man-page name; or "load": ((word at arg 0 AND arg 1) OR arg 2) minus arg 3;
+ * or, in stage one, "walk": the list at arg 0.
+ */
 export interface Call {
   readonly name: string
   readonly args: readonly Arg[]

@@ -221,6 +221,8 @@ export interface Program {
   errno(index: number): number
   /** A slot's value, after the walk in this process. */
   value(slot: Slot): number
+  /** Where what the calls share has been placed. */
+  readonly places: ReadonlyMap<object, number>
 }
 
 export interface LayOutOptions {
@@ -233,13 +235,16 @@ export interface LayOutOptions {
   preset?: readonly (readonly [Slot, number])[]
   /** Added to the indexes in reports and traces. */
   base?: number
+  /** Another list, of the same memory, whose slots this one goes on with. */
+  after?: Program
 }
 
 /** Lays `calls` out in `arena`. With `trace`, indexes in reports count TRACE_STRIDE per call. */
 export function layOut(calls: readonly Call[], arena: Arena, stage: Stage, options: LayOutOptions): Program {
   const { trace, base: first = 0 } = options
   const program = reserve(arena, PROGRAM_SIZE)
-  const session: Session = { arena, places: new Map([[PROCESS as object, arena.base + program + PROCESS_WORD]]) }
+  const session: Session = { arena, places: new Map(options.after?.places) }
+  session.places.set(PROCESS, arena.base + program + PROCESS_WORD)
   for (const [slot, value] of options.preset ?? []) {
     const place = reserve(arena, 8)
     setWord(arena, place, value)
@@ -271,6 +276,7 @@ export function layOut(calls: readonly Call[], arena: Arena, stage: Stage, optio
     result: (index) => getWord(arena, recordAt(index) + RESULT),
     errno: (index) => getU32(arena, recordAt(index) + ERR),
     value: (object) => getWord(arena, addressOf(session, object) - arena.base),
+    places: session.places,
   }
 }
 

@@ -3,17 +3,25 @@
  * `syscall`. Everything else is called by the walker through addresses that dlsym gives.
  */
 import { CFunction, dlopen, FFIType, type Pointer, toArrayBuffer } from "bun:ffi"
-import { MAP_ANONYMOUS, MAP_NORESERVE, MAP_PRIVATE, PROT_EXEC, PROT_READ, PROT_WRITE } from "./constants/mman.ts"
+import {
+  MAP_ANONYMOUS,
+  MAP_NORESERVE,
+  MAP_PRIVATE,
+  MAP_SHARED,
+  PROT_EXEC,
+  PROT_READ,
+  PROT_WRITE,
+} from "./constants/mman.ts"
 import { createArena, placeString, release } from "./memory.ts"
 import { SYSCALL_NUMBERS } from "./syscall-numbers.ts"
-import * as arm64 from "./walker.arm64.ts"
-import * as x64 from "./walker.x64.ts"
+import { WALKER as ARM64 } from "./walker.arm64.ts"
+import { WALKER as X64 } from "./walker.x64.ts"
 
 const arch = process.arch === "arm64" ? "arm64" : "x64"
 
 /** A piece of the walker for this processor: its machine code. */
-export const walkerCode = (piece: keyof typeof x64): Uint8Array<ArrayBuffer> =>
-  Uint8Array.fromBase64((arch === "arm64" ? arm64 : x64)[piece])
+export const walkerCode = (piece: keyof typeof X64): Uint8Array<ArrayBuffer> =>
+  Uint8Array.fromBase64((arch === "arm64" ? ARM64 : X64)[piece])
 
 // glibc, then musl's names for itself. musl also installs its loader under the libc name of the distribution.
 const SONAMES =
@@ -46,17 +54,25 @@ const libc = open()
 const MMAP = { x64: 9, arm64: 222 }[arch]
 const MPROTECT = { x64: 10, arm64: 226 }[arch]
 
-/** Zeroed memory outside the garbage collector's heap: mmap(2). `base` is its address. */
-export function mapMemory(length: number): { base: number; buffer: ArrayBuffer } {
-  const base = Number(
-    libc.syscall(MMAP, 0, length, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0),
-  )
+/** Reserves zeroed memory outside the garbage collector's heap, of this process or `shared` with its children: mmap(2). */
+export function reserveMemory(length: number, shared = false): number {
+  const flags = (shared ? MAP_SHARED : MAP_PRIVATE) | MAP_ANONYMOUS | MAP_NORESERVE
+  const base = Number(libc.syscall(MMAP, 0, length, PROT_READ | PROT_WRITE, flags, -1, 0))
   if (base < 0) throw new Error(`mmap of ${length} bytes failed`)
-  return { base, buffer: toArrayBuffer(base as Pointer, 0, length) }
+  return base
+}
+
+/** Memory at an address as an ArrayBuffer; the garbage collector counts its size as its own. */
+export const viewMemory = (base: number, length: number): ArrayBuffer => toArrayBuffer(base as Pointer, 0, length)
+
+/** Memory of this process, reserved and viewed. `base` is its address. */
+export function mapMemory(length: number): { base: number; buffer: ArrayBuffer } {
+  const base = reserveMemory(length)
+  return { base, buffer: viewMemory(base, length) }
 }
 
 /** Where single calls are laid out, with their strings and structures. */
-// Small, because the garbage collector counts it as its own and would start for more.
+// Small: the garbage collector would start for more.
 const arenaMemory = mapMemory(384 * 1024)
 export const arena = createArena(arenaMemory.buffer, arenaMemory.base)
 
@@ -99,6 +115,7 @@ function loadWalker() {
     throw new Error("mprotect of the walker failed: executable memory is not allowed here")
   }
   return {
+    walkAddress: base,
     walk: CFunction({ ptr: base as Pointer, args: ["u64"], returns: "u32" }) as unknown as (program: number) => number,
     invoke: CFunction({
       ptr: (base + singleAt) as Pointer,
@@ -124,7 +141,7 @@ type SingleCall = (
 export const errnoLocation = address("__errno_location")
 
 /**
- * `walk` carries out a laid-out program (layout.ts) in this process and returns the index at which it stopped; `invoke` makes
- * one call of a libc function by its address, and returns the result or -errno.
+ * `walk`, at `walkAddress`, carries out a laid-out program (layout.ts) in this process and returns the index at which it
+ * stopped; `invoke` makes one call of a libc function by its address, and returns the result or -errno.
  */
-export const { walk, invoke } = loadWalker()
+export const { walkAddress, walk, invoke } = loadWalker()

@@ -16,10 +16,11 @@ const words = new DataView(fds.bytes.buffer, fds.bytes.byteOffset, fds.bytes.len
 
 /** What happened on each of at most 16 descriptors, as POLL* bits; `milliseconds` null waits for ever. */
 export function poll(wanted: readonly PollFd[], milliseconds: number | null): number[] {
-  wanted.forEach(({ fd, events }, i) => {
+  for (let i = 0; i < wanted.length; i++) {
+    const { fd, events } = wanted[i] as PollFd
     words.setInt32(i * SIZE, fd, true)
     words.setUint32(i * SIZE + 4, events, true)
-  })
+  }
   const timeout =
     milliseconds === null ? null : struct([8, Math.floor(milliseconds / 1000)], [8, (milliseconds % 1000) * 1e6])
   const result = callResult("ppoll", fds.address, wanted.length, timeout, null, SIZE)

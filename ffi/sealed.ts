@@ -2,7 +2,7 @@
  * Stage two: a static ELF of about a kilobyte, made of the walker's bytes and one program, in a sealed memfd.
  * elf(5), memfd_create(2).
  */
-import { call, callResult, layOutAnew } from "./call.ts"
+import { call, callResult, reserveRegion } from "./call.ts"
 import type { Call } from "./calls.ts"
 import { F_ADD_SEALS, F_SEAL_GROW, F_SEAL_SEAL, F_SEAL_SHRINK, F_SEAL_WRITE } from "./constants/fcntl.ts"
 import { MFD_ALLOW_SEALING, MFD_CLOEXEC, MFD_EXEC } from "./constants/memfd.ts"
@@ -76,7 +76,8 @@ export function sealedImage(
   calls: readonly Call[],
   options: { reportFd: number; base: number; trace?: Trace | undefined },
 ): SealedImage {
-  const { arena, base } = layOutAnew(calls, stageTwo, { ...options, child: true }, DATA_ADDRESS)
+  const { base, layOut } = reserveRegion()
+  const { arena } = layOut(calls, stageTwo, { ...options, child: true }, DATA_ADDRESS)
   return { head: elfHead(arena.used), dataAddress: base, dataSize: arena.used }
 }
 

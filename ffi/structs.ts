@@ -1,14 +1,31 @@
 /** C structures that system calls take, as call arguments. */
 import { type Arg, type Struct, struct } from "./calls.ts"
 
+// A structure that several calls of a list have is placed once: the kernel only reads these.
+function once(made: Map<number, Struct>, key: number, make: () => Struct): Struct {
+  let found = made.get(key)
+  if (found === undefined) {
+    found = make()
+    made.set(key, found)
+  }
+  return found
+}
+
+const hows = new Map<number, Struct>()
+const mountAttrs = new Map<number, Struct>()
+
 /** struct open_how of openat2(2). */
 export const OPEN_HOW_SIZE = 24
-export const openHow = (flags: number, resolve: number, mode = 0): Struct => struct([8, flags], [8, mode], [8, resolve])
+export const openHow = (flags: number, resolve: number, mode = 0): Struct =>
+  once(hows, (resolve * 0x1000 + mode) * 0x100000000 + flags, () => struct([8, flags], [8, mode], [8, resolve]))
 
 /** struct mount_attr of mount_setattr(2). */
 export const MOUNT_ATTR_SIZE = 32
 export const mountAttr = (set: number, clear: number, propagation = 0): Struct =>
-  struct([8, set], [8, clear], [8, propagation], [8, 0])
+  // Attributes have 22 bits; a propagation is one of the bits 17 to 20.
+  once(mountAttrs, ((propagation / 0x20000) * 0x400000 + clear) * 0x400000 + set, () =>
+    struct([8, set], [8, clear], [8, propagation], [8, 0]),
+  )
 
 /** struct clone_args of clone3(2). */
 export const CLONE_ARGS_SIZE = 88

@@ -136,7 +136,7 @@ function nextBatch(steps: readonly CgroupStep[], from: number): { ops: FileOp[];
       ops.push({ kind: "mkdir", dir: step.dir, exclusive: !step.shared })
     } else if (step.kind === "write" && step.use !== "all") {
       const path = `${step.dir}/${step.file}`
-      const last = ops.at(-1)
+      const last = ops[ops.length - 1]
       if (last?.kind === "write" && last.path === path) {
         last.values.push(step.value)
         counts.push((counts.pop() ?? 0) + 1)

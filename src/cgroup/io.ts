@@ -1,6 +1,6 @@
 import { call } from "../../ffi/call.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import * as fs from "../../ffi/fs.ts"
+import { exists, listDir, mkdir, readText, rmdir, tryReadText, writeText } from "../../ffi/fs.ts"
 import { type BatchResult, type FileOp, runBatch } from "./batch.ts"
 import { attachDeviceProgram } from "./devices/attach.ts"
 
@@ -32,7 +32,13 @@ const SIGKILL = 9
 
 /** The machine itself. */
 export const hostIo: CgroupIo = {
-  ...fs,
+  readText,
+  tryReadText,
+  writeText,
+  mkdir,
+  rmdir,
+  listDir,
+  exists,
   kill(pid) {
     try {
       call("kill", pid, SIGKILL)

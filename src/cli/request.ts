@@ -32,7 +32,7 @@ export interface RunCommandRequest extends ContainerRequest {
   fromStore: boolean
 }
 
-const SHELL = /^(.*\/)?(sh|ash|bash|dash|zsh|ksh|fish|csh|tcsh)$/
+const SHELLS = new Set(["sh", "ash", "bash", "dash", "zsh", "ksh", "fish", "csh", "tcsh"])
 
 /** Whether -t and -i are meant though not given: a terminal on both sides, and a bare shell to run. */
 export function wantsTerminal(argv: ParsedArgv, args: readonly string[]): { terminal: boolean; interactive: boolean } {
@@ -42,7 +42,9 @@ export function wantsTerminal(argv: ParsedArgv, args: readonly string[]): { term
     return { terminal: terminal ?? false, interactive: interactive ?? false }
   if (argv.booleans.get("detach")) return { terminal: false, interactive: false }
   const [command = ""] = args
-  const bare = SHELL.test(command) && args.slice(1).every((arg) => arg === "-l" || arg === "-i")
+  const bare =
+    SHELLS.has(command.slice(command.lastIndexOf("/") + 1)) &&
+    args.slice(1).every((arg) => arg === "-l" || arg === "-i")
   const meant = bare && isTerminal(0) && isTerminal(1)
   return { terminal: meant, interactive: meant }
 }
@@ -75,10 +77,9 @@ export function defaultRlimits(): Rlimit[] {
 
 async function readRare(argv: ParsedArgv, paths: Paths): Promise<RareOptions> {
   const limits = defaultRlimits()
-  const usual = ["none", DEFAULT_NETWORK].includes(usualNetwork())
-  if (!usual || argv.typed.keys().some((name) => !COMMON.has(name)))
-    return (await import("./flags/rare.ts")).rareOptions(argv, paths, limits)
-  return noRareOptions(limits)
+  let usual = ["none", DEFAULT_NETWORK].includes(usualNetwork())
+  for (const name of argv.typed.keys()) usual &&= COMMON.has(name)
+  return usual ? noRareOptions(limits) : (await import("./flags/rare.ts")).rareOptions(argv, paths, limits)
 }
 
 /** The number of a descriptor that the caller has opened for us. */
@@ -101,7 +102,8 @@ async function readLog(argv: ParsedArgv): Promise<LogLimits | null> {
 
 /** What is asked of its health, over what the image does. Throws UsageError. */
 export async function readHealthOptions(argv: ParsedArgv, image: Healthcheck): Promise<{ health?: HealthCheck }> {
-  const asked = argv.typed.keys().some((name) => name.startsWith("health-") || name === "no-healthcheck")
+  let asked = false
+  for (const name of argv.typed.keys()) asked ||= name.startsWith("health-") || name === "no-healthcheck"
   if (!asked && image.Test === undefined) return {}
   return (await import("./flags/health.ts")).healthOption(argv, image)
 }

@@ -41,7 +41,7 @@ async function archiveSource(argv: ParsedArgv, kind: "file" | "address", name: s
 
 /** Reads the root file system as typed; what the cache has is taken from there. Throws UsageError. */
 export async function chooseRoot(argv: ParsedArgv, image: string, paths: Paths): Promise<RootChoice> {
-  const isAddress = /^https?:\/\//i.test(image)
+  const isAddress = image.includes("://") && /^https?:\/\//i.test(image)
   const path = image.startsWith("/") ? image : `${process.cwd()}/${image}`
   const found = image === BASE || isAddress ? null : stat(path)
   if (isAddress || (found && (found.mode & S_IFMT) === S_IFREG)) {

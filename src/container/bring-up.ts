@@ -10,18 +10,17 @@ import { kill, waitChild } from "../../ffi/signal.ts"
 import { type CgroupManager, type PreparedCgroup, prepareCgroup } from "../cgroup/manager.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Supervisor } from "../launch/encode/supervisor.ts"
-import { type Encoded, launch, type Reports, readReports, seal } from "../launch/index.ts"
+import { type Encoded, launchOpening, type Reports, readReports, seal } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import type { Place } from "../network/endpoint.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { sealedSteps } from "../plan/identity.ts"
-import { childSteps } from "../plan/index.ts"
+import { furtherSteps, openingSteps } from "../plan/index.ts"
 import { bootId, type FileLock } from "../state-file.ts"
 import { recoverSome } from "./dead.ts"
 import { type Actor, recordEvents } from "./events.ts"
-import { unpivotableMounts } from "./facts.ts"
-import { gatherFacts, identify, releaseFacts } from "./prepare.ts"
+import { gatherFacts, identify, openingFacts, releaseFacts } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
 import type { Root } from "./root.ts"
 import { connectListener, seccompFacts } from "./seccomp.ts"
@@ -154,36 +153,40 @@ export async function bringUp(
   const [reportFd, reportEnd] = pipe()
   const [goEnd, goFd] = pipe()
   const memfd = executableMemfd()
-  const cgroup = cgroupOf(request, spec)
-  const { join, handle } = cgroup
-  // A cgroup that the child is made in has to be there; one that it enters by itself can wait until it is under way.
-  if (join.into !== null) makeCgroup(request, cgroup, live)
-  const cgroupFd = join.into ? call("openat", AT_FDCWD, join.into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : undefined
+  // On cgroup v2 the child is made in its cgroup, which has to be there; on v1 it enters by itself, which can wait.
+  const early = request.cgroups.mode === "unified" ? cgroupOf(request, spec) : null
+  if (early) makeCgroup(request, early, live)
+  const into = early?.join.into
+  const cgroupFd = into ? call("openat", AT_FDCWD, into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : undefined
   const traceFd = request.trace ? executableMemfd() : undefined
-  const held = {
+  const listenerFd = connectListener(request)
+  const opening = openingFacts(spec, {
     stdio: stdio.facts,
     reportFd: reportEnd,
     traceFd,
     memfd,
     goFd: goEnd,
-    join,
-    controllers: Object.keys(handle.dirs),
     cgroupFd,
     rootSteps: root.steps,
     awaitsNetwork: live.places.length > 0,
     mountedRoot: root.steps.length === 0 ? root.fd : undefined,
-    listenerFd: connectListener(request),
-  }
-  const facts = gatherFacts(request, spec, live.directory, held, unpivotableMounts(request.mountinfo))
-  const one = launch(childSteps(spec, facts), facts, root.steps.length === 0 ? root.fd : undefined, supervisor)
+    listenerFd,
+  })
+  const mountedRoot = root.steps.length === 0 ? root.fd : undefined
+  const opened = launchOpening(openingSteps(spec, opening), opening, mountedRoot, supervisor)
   const go = () => call("write", goFd, new Uint8Array(1), 1)
-  let manager: CgroupManager
+  let one: Encoded
   let two: Encoded
-  let pid = one.pid
+  let manager: CgroupManager
+  let { pid } = opened
   try {
-    // The child has two milliseconds of work before it; meanwhile its cgroup and its command are prepared.
+    // The child has a millisecond or two of work before it; meanwhile its cgroup and the rest of its list are made, then its
+    // command is looked at while it goes on.
+    const cgroup = early ?? cgroupOf(request, spec)
+    const facts = gatherFacts(request, spec, live.directory, opening, cgroup)
+    one = opened.goOn(furtherSteps(spec, facts))
     manager = makeCgroup(request, cgroup, live)
-    if (join.into === null) go()
+    go()
     const { compat } = identify(request, live.id, spec, root.fd)
     if (live.places.length > 0) {
       const { connectPlaces } = await import("./network.ts")
@@ -194,25 +197,25 @@ export async function bringUp(
       if (fresh && !request.quiet) await (await import("./ports.ts")).warnOfDrops(fresh.bridge.network.bridge)
     }
     if (supervisor) pid = reportedPid(reportFd, reports) ?? 0
-    const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd: held.listenerFd })
+    const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd })
     two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
   } catch (error) {
     // A supervisor takes the container with it.
-    kill(one.pid, SIGKILL)
-    waitChild(one.pid, __WALL)
+    kill(opened.pid, SIGKILL)
+    waitChild(opened.pid, __WALL)
     throw error
   }
   go()
-  for (const fd of [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, cgroupFd, held.listenerFd])
+  for (const fd of [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, cgroupFd, listenerFd])
     if (fd !== undefined) close(fd)
-  releaseFacts(facts)
-  if (supervisor) live.record.supervisor = { pid: one.pid, startTime: startTime(one.pid) ?? "" }
+  releaseFacts(opening)
+  if (supervisor) live.record.supervisor = { pid: opened.pid, startTime: startTime(opened.pid) ?? "" }
   // While the child makes itself ready there is time to write things down, and to tidy up after others.
   live.record.boot = bootId()
   rememberPid(live, pid)
   keepRecord(request, paths, live, spec)
   await recoverSome(paths)
-  return { one, two, pid, supervisor: supervisor ? one.pid : null, reportFd, traceFd, manager }
+  return { one, two, pid, supervisor: supervisor ? opened.pid : null, reportFd, traceFd, manager }
 }
 
 /** The command has been executed. */

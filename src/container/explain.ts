@@ -16,9 +16,8 @@ import { shellLines } from "../plan/describe.ts"
 import { sealedSteps } from "../plan/identity.ts"
 import { childSteps } from "../plan/index.ts"
 import type { Step } from "../plan/steps.ts"
-import { unpivotableMounts } from "./facts.ts"
 import { containerFiles } from "./files.ts"
-import { effectiveHostname, gatherFacts, identify, makeSpec } from "./prepare.ts"
+import { effectiveHostname, gatherFacts, identify, makeSpec, openingFacts } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
 import { seccompFacts } from "./seccomp.ts"
 import { containerPath, newId } from "./state.ts"
@@ -85,14 +84,12 @@ export async function explainRun(
     defaults: request.requested.defaults,
   }
   const cgroup = planCgroup(request.cgroups, wish)
-  const held = {
+  const opening = openingFacts(spec, {
     stdio: request.process.terminal ? { socketFd: 13 } : ([0, 1, 2] as const),
     reportFd: REPORT_FD,
     traceFd: undefined,
     memfd: MEMFD,
     goFd: 15,
-    join: cgroup.join,
-    controllers: Object.keys(cgroup.handle.dirs),
     cgroupFd: cgroup.join.into === null ? undefined : 14,
     rootSteps: overlaySteps(
       request.lower,
@@ -104,15 +101,15 @@ export async function explainRun(
     awaitsNetwork: request.networks.length > 0,
     mountedRoot: undefined,
     listenerFd: undefined,
-  }
+  })
   const isVolume = ({ source }: Mount) => source.startsWith(`${paths.volumes}/`)
   // Bind sources that only a run makes are files, or directories of volumes.
   const gathered = gatherFacts(
     request,
     { ...spec, mounts: spec.mounts.filter((mount) => !mount.source.startsWith(directory) && !isVolume(mount)) },
     directory,
-    held,
-    unpivotableMounts(request.mountinfo),
+    opening,
+    cgroup,
   )
   const sources = new Map(gathered.sources)
   for (const { source } of spec.mounts.filter(isVolume)) sources.set(source, { directory: true })

@@ -15,7 +15,11 @@ export interface FileRequest {
   names: NameOptions | null
 }
 
-const LOOPBACK = /^nameserver\s+(127\.|::1\s*$)/
+/** The address of a line of resolv.conf(5) that names a server; null for any other line. */
+function serverOf(line: string): string | null {
+  const after = line.slice("nameserver".length)
+  return line.startsWith("nameserver") && after !== after.trimStart() ? after.trim() : null
+}
 
 /**
  * The container's resolv.conf. systemd-resolved's stub listens on the host's loopback, which a container with a network
@@ -23,12 +27,12 @@ const LOOPBACK = /^nameserver\s+(127\.|::1\s*$)/
  */
 export function resolvConf(host: string, systemd: string | null, hostNetwork: boolean): string {
   if (hostNetwork) return host
-  const servers = host.split("\n").filter((line) => line.startsWith("nameserver"))
-  const onlyStub = servers.length > 0 && servers.every((line) => /^nameserver\s+127\.0\.0\.53\s*$/.test(line))
-  const text = onlyStub && systemd !== null ? systemd : host
-  return text
+  const servers = host.split("\n").flatMap((line) => serverOf(line) ?? [])
+  const isStub = servers.length > 0 && servers.filter((server) => server !== "127.0.0.53").length === 0
+  const isLoopback = (server: string | null) => server !== null && (server.startsWith("127.") || server === "::1")
+  return (isStub && systemd !== null ? systemd : host)
     .split("\n")
-    .filter((line) => !LOOPBACK.test(line))
+    .filter((line) => !isLoopback(serverOf(line)))
     .join("\n")
 }
 

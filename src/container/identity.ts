@@ -28,7 +28,7 @@ const MOST_ID = 2 ** 31 - 1
  */
 export function openInRootFd(rootFd: number, path: string, flags: number): number {
   const how = openHow(flags | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
-  return callResult("openat2", rootFd, path.replace(/^\/+/, "") || ".", how, OPEN_HOW_SIZE)
+  return callResult("openat2", rootFd, path || ".", how, OPEN_HOW_SIZE)
 }
 
 /** The first `most` bytes of a regular file of the root; none where there is none, or something else in its place. */

@@ -2,7 +2,7 @@
 import { execCandidates } from "../plan/identity.ts"
 import { readRootBytes } from "./identity.ts"
 
-const MAGIC = [0x7f, 0x45, 0x4c, 0x46]
+const MAGIC = "\x7fELF"
 const CLASS = 4
 const ELFCLASS32 = 1
 
@@ -10,7 +10,7 @@ const ELFCLASS32 = 1
 export function is32Bit(rootFd: number, [command = ""]: readonly string[], env: readonly string[]): boolean {
   for (const path of [...execCandidates(command, env), "/bin/sh"]) {
     const head = readRootBytes(rootFd, path, CLASS + 1)
-    if (MAGIC.every((byte, index) => head[index] === byte)) return head[CLASS] === ELFCLASS32
+    if (String.fromCharCode(...head.subarray(0, CLASS)) === MAGIC) return head[CLASS] === ELFCLASS32
   }
   return false
 }

@@ -1,12 +1,12 @@
 /** A request → spec, facts and plan. Reads the machine and the root; changes nothing. */
 
 import { close, readText } from "../../ffi/fs.ts"
-import type { CgroupManager } from "../cgroup/manager.ts"
+import type { PreparedCgroup } from "../cgroup/manager.ts"
 import { containerCgroup } from "../cgroup/path.ts"
 import { UsageError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { overlayLayout } from "../overlay/layout.ts"
-import type { Facts } from "../plan/facts.ts"
+import type { Facts, OpeningFacts } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
 import { applyIdentity, generate } from "../spec/generate.ts"
 import {
@@ -18,6 +18,7 @@ import {
   ownCapabilities,
   presentPaths,
   thermalPaths,
+  unpivotableMounts,
 } from "./facts.ts"
 import { fileMounts } from "./files.ts"
 import { resolveIdentity } from "./identity.ts"
@@ -67,35 +68,51 @@ export function identify(request: ContainerRequest, id: string, spec: Spec, root
   return { compat }
 }
 
-/** What the parent holds open for the plan. */
+/** What the parent holds open for a container's process. */
 export interface Held {
   stdio: Facts["stdio"]
   reportFd: number
   traceFd: number | undefined
   memfd: number
   goFd: number
-  join: CgroupManager["join"]
-  /** Those in which the container has a cgroup. */
-  controllers: readonly string[]
   cgroupFd: number | undefined
   rootSteps: readonly Step[]
   /** It is to be connected to networks. */
   awaitsNetwork: boolean
-  /** Instead of them. */
+  /** Instead of the steps. */
   mountedRoot: number | undefined
   /** Connected to the supervisor of a seccomp profile. */
   listenerFd: number | undefined
 }
 
-/** The facts of a plan. */
+/** The facts that the clone needs. Opens the namespaces that are joined. */
+export function openingFacts(spec: Spec, held: Held): OpeningFacts {
+  const namespaceFds = openNamespaces(spec)
+  const stageOneFds = [...namespaceFds.values(), held.cgroupFd, held.mountedRoot].filter((fd) => fd !== undefined)
+  return {
+    rootSteps: held.rootSteps,
+    awaitsNetwork: held.awaitsNetwork,
+    cgroup: held.cgroupFd === undefined ? {} : { fd: held.cgroupFd },
+    namespaceFds,
+    stdio: held.stdio,
+    parentDeathSignal: true,
+    reportFd: held.reportFd,
+    ...(held.traceFd === undefined ? {} : { traceFd: held.traceFd }),
+    ...(held.listenerFd === undefined ? {} : { listenerFd: held.listenerFd }),
+    memfd: held.memfd,
+    goFd: held.goFd,
+    stageOneFds,
+  }
+}
+
+/** The facts of a whole plan. The cgroup is the container's. */
 export function gatherFacts(
   request: ContainerRequest,
   spec: Spec,
   directory: string,
-  held: Held,
-  unpivotable: string[] | null,
+  opening: OpeningFacts,
+  cgroup: Pick<PreparedCgroup, "join" | "handle">,
 ): Facts {
-  const namespaceFds = openNamespaces(spec)
   const layout = overlayLayout(directory)
   const cgroupShared = request.process.namespaces.cgroup?.mode === "host"
   const runIsOurs = spec.mounts.some(({ destination, type }) => destination === "/run" && type === "tmpfs")
@@ -104,38 +121,24 @@ export function gatherFacts(
     // What programs look for to learn that they are in a container.
     ...(runIsOurs ? [{ kind: "touch", path: "/run/.containerenv" } satisfies Step] : []),
   ]
-  const stageOneFds = [...namespaceFds.values(), held.cgroupFd, held.mountedRoot].filter((fd) => fd !== undefined)
   return {
-    rootSteps: held.rootSteps,
-    awaitsNetwork: held.awaitsNetwork,
+    ...opening,
     rootMountPoint: layout.merged,
     scratchMountPoint: layout.work,
-    unpivotable,
+    unpivotable: unpivotableMounts(request.mountinfo),
     chrooted: isChrooted(),
-    cgroup:
-      held.cgroupFd === undefined
-        ? { join: held.join.files, later: held.join.files.length > 0 }
-        : { join: [], fd: held.cgroupFd },
-    cgroupView: cgroupView(request.cgroups, held.controllers, cgroupShared),
+    cgroup: { ...opening.cgroup, join: opening.cgroup.fd === undefined ? cgroup.join.files : [] },
+    cgroupView: cgroupView(request.cgroups, Object.keys(cgroup.handle.dirs), cgroupShared),
     sources: bindSources(spec),
     ownFiles: new Set(fileMounts(directory).map(({ source }) => source)),
     present: presentPaths([...spec.linux.maskedPaths, ...spec.linux.readonlyPaths]),
-    namespaceFds,
     lastCapability: lastCapability(),
-    stdio: held.stdio,
     init: request.init,
-    parentDeathSignal: true,
-    reportFd: held.reportFd,
-    ...(held.traceFd === undefined ? {} : { traceFd: held.traceFd }),
-    ...(held.listenerFd === undefined ? {} : { listenerFd: held.listenerFd }),
-    memfd: held.memfd,
-    goFd: held.goFd,
-    stageOneFds,
     rootFiles,
   }
 }
 
 /** Closes the namespace files of some facts. */
-export function releaseFacts(facts: Facts): void {
+export function releaseFacts(facts: OpeningFacts): void {
   for (const fd of facts.namespaceFds.values()) close(fd)
 }

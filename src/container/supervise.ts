@@ -141,9 +141,7 @@ export function supervise(options: Supervised): Ending {
       const [signalled = 0, reported = 0, sent = 0, ...moved] = poll(sources, wait)
       if (reported) onReport()
       if (sent) onMaster()
-      live.forEach((pump, i) => {
-        advance(pump, moved[i] ?? 0)
-      })
+      for (let i = 0; i < live.length; i++) advance(live[i] as Pump, moved[i] ?? 0)
       if (signalled) onSignals()
       if (status !== null) {
         if (drainUntil === Number.POSITIVE_INFINITY) drainUntil = Date.now() + DRAIN_MILLISECONDS

@@ -1,15 +1,15 @@
 /** A plan → a process. */
-import { layOutAnew, stageOne, walkHere } from "../../ffi/call.ts"
+import { reserveRegion, stageOne, walkHere } from "../../ffi/call.ts"
 import { type Call, PROCESS } from "../../ffi/calls.ts"
 import { close, read } from "../../ffi/fs.ts"
 import { keepHeapFromChildren } from "../../ffi/heap.ts"
-import type { Trace } from "../../ffi/layout.ts"
+import type { Program, Trace } from "../../ffi/layout.ts"
 import { walk } from "../../ffi/libc.ts"
 import { REPORT_SIZE, TRACE_STRIDE } from "../../ffi/records.ts"
 import { fillAndSeal, sealedImage } from "../../ffi/sealed.ts"
 import { type Facts, keptBySealed } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
-import { encodeChild, encodeSealed, encodeSteps } from "./encode/index.ts"
+import { encodeChild, encodeFurther, encodeSealed, encodeSteps } from "./encode/index.ts"
 import { MOMENT_REPORT } from "./encode/lifecycle.ts"
 import { PID_REPORT } from "./encode/process.ts"
 import { ROOT } from "./encode/root.ts"
@@ -49,25 +49,65 @@ export interface Encoded {
 
 type Channels = Pick<Facts, "reportFd" | "traceFd" | "listenerFd" | "memfd" | "startFd" | "enterFds" | "passedFds">
 
+/** A clone's list, and the child's pid; with a supervisor that is the supervisor's. */
+export interface Launched extends Encoded {
+  pid: number
+}
+
 /**
- * Clones the child and lets it go as far as await-go; returns its pid. What fails in it is read from the report pipe. `rootFd`:
- * a root that this process has mounted. With a `supervisor` the pid is the supervisor's, and the child's own is reported.
+ * Clones the child, which carries out the steps; what fails in it is read from the report pipe. `rootFd`: a root that this
+ * process has mounted. With a `supervisor` the child is one's, and its own pid is reported.
  */
-export function launch(
+export const launch = (
+  steps: readonly Step[],
+  channels: Channels,
+  rootFd?: number,
+  supervisor?: Supervisor,
+): Launched => begin(steps, channels, rootFd, supervisor).launched
+
+function begin(
   steps: readonly Step[],
   { reportFd, traceFd }: Channels,
   rootFd?: number,
   supervisor?: Supervisor,
-): Encoded & { pid: number } {
-  const calls = encodeChild(steps, reportFd, supervisor)
+  further?: number,
+): { launched: Launched; program: Program } {
+  const calls = encodeChild(steps, reportFd, supervisor, further)
   const preset = rootFd === undefined ? [] : [[ROOT, rootFd] as const]
   const options = { reportFd, child: false, trace: trace(traceFd), preset }
-  const { program } = layOutAnew(calls, stageOne, options)
+  const { program } = reserveRegion().layOut(calls, stageOne, options)
   keepHeapFromChildren()
   walk(program.address)
   const pid = program.value(PROCESS)
   if (pid <= 0) throw new ListFailure(steps, calls, 0, program.errno(0))
-  return { steps, calls, pid }
+  return { launched: { steps, calls, pid }, program }
+}
+
+/** A child that waits, at the end of its opening steps, for the rest of its list. */
+export interface Opened extends Launched {
+  /** Lays out the rest, beside the child; the word that it may go on is the caller's to give. Returns the whole list. */
+  goOn(further: readonly Step[]): Encoded
+}
+
+/** As launch, of steps that end with a wait; what comes after it is laid out while the child is under way to there. */
+export function launchOpening(
+  steps: readonly Step[],
+  channels: Channels,
+  rootFd?: number,
+  supervisor?: Supervisor,
+): Opened {
+  // The child, which has a copy of all else, sees what is written here.
+  const region = reserveRegion(true)
+  const { launched, program } = begin(steps, channels, rootFd, supervisor, region.base)
+  return {
+    ...launched,
+    goOn(further) {
+      const calls = encodeFurther(further, channels.reportFd, steps.length)
+      const options = { reportFd: channels.reportFd, child: true, trace: trace(channels.traceFd) }
+      region.layOut(calls, stageOne, { ...options, base: launched.calls.length, after: program })
+      return { steps: [...steps, ...further], calls: [...launched.calls, ...calls] }
+    },
+  }
 }
 
 /** Puts stage two into its memfd. `base` is the number of calls in stage one: their reports share a pipe. */

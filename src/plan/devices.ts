@@ -36,10 +36,11 @@ const hostNode = ({ path }: Device): Step => ({
 
 /** The device nodes of the spec, and the links. Nothing is made in a /dev that is a directory of the host. */
 export function deviceSteps(spec: Spec): Step[] {
-  const on = (path: string) => spec.mounts.findLast((mount) => mount.destination === path)
-  const isOwn = on("/dev")?.type === "tmpfs"
-  const given: Step[] = isOwn && on("/dev/pts")?.type === "devpts" ? [] : [{ kind: "given-dev" }]
-  const isHosts = on("/dev")?.type === "bind"
+  const types: Record<string, string> = {}
+  for (const { destination, type } of spec.mounts) types[destination] = type
+  const isOwn = types["/dev"] === "tmpfs"
+  const given: Step[] = isOwn && types["/dev/pts"] === "devpts" ? [] : [{ kind: "given-dev" }]
+  const isHosts = types["/dev"] === "bind"
   const inUserNamespace = spec.linux.namespaces.some(({ type }) => type === "user")
   const devices = spec.linux.devices
     .filter(({ path }) => !(isHosts && path.startsWith("/dev/")))

@@ -25,9 +25,42 @@ export interface Source {
   link?: string
 }
 
-export interface Facts {
+/** What has to be known before the clone. */
+export interface OpeningFacts {
   /** Make the root, detached or as a directory that is then bound. None where the parent has. */
   rootSteps: readonly Step[]
+  cgroup: {
+    /** A cgroup v2 directory for CLONE_INTO_CGROUP. */
+    fd?: number
+  }
+  /** Namespace files held open, by path. */
+  namespaceFds: ReadonlyMap<string, number>
+  /** Descriptors for 0, 1, 2; or the socket over which the terminal's master is handed back. */
+  stdio: readonly [number, number, number] | { socketFd: number }
+  /** That socket is open before there is a program. */
+  listenerFd?: number
+  /** Whether the container dies with toybox. */
+  parentDeathSignal: boolean
+  /** Kept open until stage two: the failure report and, with --trace, the trace. */
+  reportFd: number
+  traceFd?: number
+  /** The sealed stage two; it is there when a byte comes over `goFd`. */
+  memfd: number
+  goFd: number
+  /** Descriptors of the parent that stage one itself uses. */
+  stageOneFds: readonly number[]
+  /** The parent is told when there is a network namespace, and connects it. */
+  awaitsNetwork?: boolean
+  /** The command waits for a byte here, behind everything else: `oci create`. */
+  startFd?: number
+  /** What stage two needs to enter a container: a pidfd, a console socket. */
+  enterFds?: readonly number[]
+  /** Descriptors that the command gets as they are: --preserve-fds. */
+  passedFds?: readonly number[]
+}
+
+/** All that a plan needs to know. */
+export interface Facts extends OpeningFacts {
   /** Where the root is attached in the child, just before the host's is left. */
   rootMountPoint: string
   /** A directory of the host that may be mounted over in the child. */
@@ -36,13 +69,9 @@ export interface Facts {
   unpivotable: readonly string[] | null
   /** toybox is in a chroot(2): the root of its mount namespace is another directory. */
   chrooted: boolean
-  cgroup: {
+  cgroup: OpeningFacts["cgroup"] & {
     /** cgroup.procs files that the child writes itself into. */
     join: readonly string[]
-    /** A cgroup v2 directory for CLONE_INTO_CGROUP. */
-    fd?: number
-    /** The parent makes the cgroup after the clone, and then gives the word. */
-    later?: boolean
   }
   cgroupView: {
     mounts: readonly CgroupMount[]
@@ -59,43 +88,19 @@ export interface Facts {
   present: ReadonlyMap<string, { directory?: boolean }>
   /** Mounts that the parent has made beforehand, attached nowhere, by destination. */
   madeMounts?: ReadonlyMap<string, number>
-  /** Namespace files held open, by path. */
-  namespaceFds: ReadonlyMap<string, number>
   /** The highest capability this kernel knows: /proc/sys/kernel/cap_last_cap. */
   lastCapability: number
-  /** Descriptors for 0, 1, 2; or the socket over which the terminal's master is handed back. */
-  stdio: readonly [number, number, number] | { socketFd: number }
   /** What seccomp(2) loads, and the socket over which a notify descriptor is handed to its supervisor. */
   seccomp?: SeccompProgram
-  /** That socket is open before there is a program. */
-  listenerFd?: number
   init: boolean
-  /** Whether the container dies with toybox. */
-  parentDeathSignal: boolean
-  /** Kept open until stage two: the failure report and, with --trace, the trace. */
-  reportFd: number
-  traceFd?: number
-  /** The sealed stage two; it is there when a byte comes over `goFd`. */
-  memfd: number
-  goFd: number
-  /** Descriptors of the parent that stage one itself uses. */
-  stageOneFds: readonly number[]
   /** Directories and files made in the root where they are missing. */
   rootFiles: Step[]
-  /** The parent is told when there is a network namespace, and connects it. */
-  awaitsNetwork?: boolean
   /** The parent has something to do (hooks) before the host's root is left; it says over `goFd` when it is done. */
   awaitHooks?: boolean
   /** The root is moved over the host's instead of pivoted to: --no-pivot. */
   noPivot?: boolean
   /** The command keeps the caller's session keyring: --no-new-keyring. */
   keepKeyring?: boolean
-  /** The command waits for a byte here, behind everything else: `oci create`. */
-  startFd?: number
-  /** What stage two needs to enter a container: a pidfd, a console socket. */
-  enterFds?: readonly number[]
-  /** Descriptors that the command gets as they are: --preserve-fds. */
-  passedFds?: readonly number[]
 }
 
 /** Namespaces in the order in which they are joined: setns(2) into a user namespace must come first. */

@@ -3,7 +3,7 @@ import { MS_PRIVATE, MS_REC } from "../../ffi/constants/mount.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { deviceSteps } from "./devices.ts"
-import { type Facts, keptBySealed, MOMENT_HOOKS, MOMENT_NETWORK } from "./facts.ts"
+import { type Facts, keptBySealed, MOMENT_HOOKS, MOMENT_NETWORK, type OpeningFacts } from "./facts.ts"
 import { parseMountOptions, propagationFlag } from "./mount-options.ts"
 import { hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
 import { cloneStep, hasOwn, isNew, joinSteps, unshareSteps, userNamespaceSteps } from "./namespaces.ts"
@@ -49,21 +49,31 @@ function stdioSteps(spec: Spec, facts: Facts): Step[] {
   return [{ kind: "console", height, width, socketFd: stdio.socketFd }]
 }
 
-/** Stage one, in order: everything but who the command is (identity.ts), which may be found out meanwhile. */
-export function childSteps(spec: Spec, facts: Facts): Step[] {
-  const inUserNamespace = hasOwn(spec, "user")
-  const mounts = mountSteps(spec, facts)
-  const passedOn = [...keptBySealed(facts), ...(facts.passedFds ?? [])]
+const passedOn = (facts: OpeningFacts) => [...keptBySealed(facts), ...(facts.passedFds ?? [])]
+
+/**
+ * Stage one up to where the child waits: what costs the kernel most, and needs the fewest facts. Meanwhile the parent finds out
+ * the others, makes the cgroup, and lays out the rest.
+ */
+export function openingSteps(spec: Spec, facts: OpeningFacts): Step[] {
   const ownStdio = "socketFd" in facts.stdio ? [facts.stdio.socketFd] : facts.stdio
   return [
     cloneStep(spec, facts),
-    { kind: "close-other-fds", keep: [...passedOn, ...ownStdio, facts.memfd, facts.goFd, ...facts.stageOneFds] },
+    { kind: "close-other-fds", keep: [...passedOn(facts), ...ownStdio, facts.memfd, facts.goFd, ...facts.stageOneFds] },
     ...(facts.parentDeathSignal ? [{ kind: "parent-death-signal", signal: SIGKILL } satisfies Step] : []),
     { kind: "umask", mask: 0 },
     ...unshareSteps(spec),
     ...(facts.awaitsNetwork ? [{ kind: "tell", moment: MOMENT_NETWORK, reportFd: facts.reportFd } satisfies Step] : []),
     ...facts.rootSteps,
-    ...(facts.cgroup.later ? [{ kind: "await-go", fd: facts.goFd, what: "cgroup" } satisfies Step] : []),
+    { kind: "await-go", fd: facts.goFd, what: "rest of the list" },
+  ]
+}
+
+/** The rest of stage one. Who the command is (identity.ts) may still be found out meanwhile. */
+export function furtherSteps(spec: Spec, facts: Facts): Step[] {
+  const inUserNamespace = hasOwn(spec, "user")
+  const mounts = mountSteps(spec, facts)
+  return [
     ...facts.cgroup.join.map((path): Step => ({ kind: "join-cgroup", path })),
     ...joinSteps(spec, facts),
     // From inside the cgroup: the other order shows toybox's own as the root.
@@ -90,6 +100,12 @@ export function childSteps(spec: Spec, facts: Facts): Step[] {
     ...leaveHost(spec, facts),
     ...(inUserNamespace ? [] : spec.process.rlimits.map((limit): Step => ({ kind: "rlimit", ...limit }))),
     { kind: "await-go", fd: facts.goFd, what: "second stage" },
-    { kind: "seal", memfd: facts.memfd, keep: passedOn },
+    { kind: "seal", memfd: facts.memfd, keep: passedOn(facts) },
   ]
 }
+
+/** Stage one, in order: everything but who the command is. */
+export const childSteps = (spec: Spec, facts: Facts): Step[] => [
+  ...openingSteps(spec, facts),
+  ...furtherSteps(spec, facts),
+]

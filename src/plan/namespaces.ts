@@ -1,6 +1,6 @@
 /** spec.linux.namespaces → steps: which are made by the clone, which are joined, and by whom. */
 import type { Namespace, NamespaceType, Spec } from "../oci/runtime.ts"
-import { type Facts, JOIN_ORDER, MOMENT_MAPS } from "./facts.ts"
+import { type Facts, JOIN_ORDER, MOMENT_MAPS, type OpeningFacts } from "./facts.ts"
 import type { CloneHelper, Step } from "./steps.ts"
 
 /** New and not joined: its settings are this container's to make. */
@@ -13,7 +13,7 @@ export const hasOwn = (spec: Spec, type: NamespaceType): boolean => spec.linux.n
 const isJoined = ({ linux }: Spec, type: NamespaceType) =>
   linux.namespaces.some((ns) => ns.type === type && ns.path !== undefined)
 
-function joins(spec: Spec, facts: Facts, types: readonly NamespaceType[]): CloneHelper["joins"] {
+function joins(spec: Spec, facts: OpeningFacts, types: readonly NamespaceType[]): CloneHelper["joins"] {
   return types.flatMap((type) => {
     const path = spec.linux.namespaces.find((ns: Namespace) => ns.type === type)?.path
     return path === undefined ? [] : [{ namespace: type, path, fd: facts.namespaceFds.get(path) ?? -1 }]
@@ -45,7 +45,7 @@ function offsetLines(spec: Spec): string | undefined {
 const BY_CLONE: readonly NamespaceType[] = ["pid", "user", "time"]
 
 /** The clone, with the new namespaces that nobody else can make. */
-export function cloneStep(spec: Spec, facts: Facts): Step {
+export function cloneStep(spec: Spec, facts: OpeningFacts): Step {
   const timeOffsets = offsetLines(spec)
   const early = joins(spec, facts, joinedByHelper(spec))
   const namespaces = spec.linux.namespaces

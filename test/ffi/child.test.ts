@@ -1,6 +1,6 @@
-import { expect, test } from "bun:test"
-import { call } from "../../ffi/call.ts"
-import { type Call, out, slot, struct } from "../../ffi/calls.ts"
+import { describe, expect, test } from "bun:test"
+import { call, reserveRegion, stageOne } from "../../ffi/call.ts"
+import { type Call, out, type Slot, slot, struct } from "../../ffi/calls.ts"
 import { EACCES, ENOENT } from "../../ffi/constants/errno.ts"
 import { AT_FDCWD, O_RDONLY, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { errnoName } from "../../ffi/errno.ts"
@@ -10,7 +10,7 @@ import { createArena } from "../../ffi/memory.ts"
 import { pipe } from "../../ffi/pipe.ts"
 import { TRACE_REPORT_SIZE } from "../../ffi/records.ts"
 import { executableMemfd } from "../../ffi/sealed.ts"
-import { FIRST, run, runChild } from "./program.ts"
+import { type ChildEnd, endChild, FIRST, run, runChild, startChild } from "./program.ts"
 
 const exit = (code: number): Call => ({ name: "_exit", args: [code] })
 
@@ -75,6 +75,61 @@ test("what a child changes does not show in the parent", () => {
   const { status } = runChild(() => [{ name: "umask", args: [0] }, { name: "chdir", args: ["/"] }, exit(0)])
   expect(status).toEqual({ code: 0 })
   expect(run([{ name: "umask", args: [before] }]).result(0)).toBe(0o22)
+})
+
+/** A child that waits, and then goes on with what is laid out meanwhile; its own first call puts its pid into `pid`. */
+function goingOn(further: (pid: Slot) => readonly Call[]): ChildEnd {
+  const region = reserveRegion(true)
+  const [goEnd, go] = pipe()
+  const [from, to] = pipe()
+  const pid = slot("pid")
+  const opening: Call[] = [
+    { name: "getpid", args: [], into: pid },
+    { name: "read", args: [goEnd, out("go", 8), 1], fails: { mask: -1, unless: 1 } },
+    { name: "walk", args: [region.base], fails: "never" },
+    exit(9),
+  ]
+  const walked = startChild(opening, to)
+  region.layOut(further(pid), stageOne, { reportFd: to, child: true, base: FIRST + opening.length, after: walked })
+  call("write", go, new Uint8Array(1), 1)
+  for (const fd of [goEnd, go]) close(fd)
+  return endChild(walked, from, to)
+}
+
+const AFTER_OPENING = FIRST + 4
+
+describe("a list that goes on in another one, which is laid out while the child waits", () => {
+  test("ends with the child, and knows the slots of the first", () => {
+    expect(
+      goingOn((pid) => [
+        { name: "kill", args: [pid, 15] },
+        { name: "pause", args: [] },
+      ]),
+    ).toEqual({
+      status: { signal: 15 },
+      reports: [],
+    })
+  })
+
+  test("reports its failures by indexes that run on", () => {
+    expect(goingOn(() => [{ name: "getpid", args: [] }, { name: "close", args: [-1] }, exit(0)])).toEqual({
+      status: { code: 127 },
+      reports: [{ index: AFTER_OPENING + 1, errno: 9 }],
+    })
+  })
+
+  test("may be longer than a first look at its memory takes", () => {
+    const long = "x".repeat(200)
+    const calls = Array.from(
+      { length: 3000 },
+      (_, i): Call => ({
+        name: "openat",
+        args: [AT_FDCWD, `/nonexistent/${i}/${long}`, O_RDONLY, 0],
+        tolerate: [ENOENT],
+      }),
+    )
+    expect(goingOn(() => [...calls, exit(5)])).toEqual({ status: { code: 5 }, reports: [] })
+  })
 })
 
 /** The records of a trace's memfd. */

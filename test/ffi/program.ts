@@ -52,20 +52,32 @@ export function runChild(
   slots: readonly (readonly [Slot, number])[] = [],
 ): ChildEnd {
   const [from, to] = pipe()
-  const calls = make(to)
+  return endChild(startChild(make(to), to, slots), from, to)
+}
+
+/** Lets a child carry out a list, and report to `reportFd`. */
+export function startChild(
+  calls: readonly Call[],
+  reportFd: number,
+  slots: readonly (readonly [Slot, number])[] = [],
+): Walked {
   const clone: Call = {
     name: "clone3",
     args: [cloneArgs(CLONE_CLEAR_SIGHAND, SIGCHLD), CLONE_ARGS_SIZE],
     into: PROCESS,
     jump: { when: "not-equal", value: 0, skip: calls.length },
   }
-  const walked = run([clone, ...calls], { reportFd: to, preset: slots })
+  const walked = run([clone, ...calls], { reportFd, preset: slots })
+  if (walked.value(PROCESS) <= 0) throw failure("clone3", -walked.errno(0))
+  return walked
+}
+
+/** Waits for such a child. Closes both ends of its reports. */
+export function endChild(child: Walked, from: number, to: number): ChildEnd {
   close(to)
-  const pid = walked.value(PROCESS)
-  if (pid <= 0) throw failure("clone3", -walked.errno(0))
   const bytes = readAll(from)
   close(from)
-  return { status: waitChild(pid, __WALL), reports: readReports(bytes) }
+  return { status: waitChild(child.value(PROCESS), __WALL), reports: readReports(bytes) }
 }
 
 function readReports(bytes: Uint8Array): { index: number; errno: number }[] {

@@ -22,11 +22,11 @@ import { kill, waitChild } from "../../../ffi/signal.ts"
 import type { Cgroups } from "../../cgroup/detect.ts"
 import type { CgroupManager } from "../../cgroup/manager.ts"
 import { ToyboxError } from "../../errors.ts"
-import { type Encoded, launch, type Reports, readReports, seal } from "../../launch/index.ts"
+import { type Encoded, launchOpening, type Reports, readReports, seal } from "../../launch/index.ts"
 import type { Spec } from "../../oci/runtime.ts"
 import { type Facts, MOMENT_HOOKS, MOMENT_MAPS, MOMENT_READY } from "../../plan/facts.ts"
 import { sealedSteps } from "../../plan/identity.ts"
-import { childSteps } from "../../plan/index.ts"
+import { furtherSteps, openingSteps } from "../../plan/index.ts"
 import { hasOwn } from "../../plan/namespaces.ts"
 import { compileFilter } from "../../security/seccomp/filter.ts"
 import { releaseFacts } from "../prepare.ts"
@@ -137,13 +137,15 @@ export async function bringUp(launching: Launching): Promise<void> {
       },
       { awaitHooks, noPivot: request.noPivot, keepKeyring: request.noNewKeyring },
     )
-    const one = launch(childSteps(spec, facts), facts, rootFd)
-    pid = one.pid
+    const opened = launchOpening(openingSteps(spec, facts), facts, rootFd)
+    pid = opened.pid
+    const go = () => call("write", goFd, new Uint8Array(1), 1)
+    const one = opened.goOn(furtherSteps(spec, facts))
+    go()
     remember(root, record, pid)
     const { seccomp } = spec.linux
     const filter = seccomp ? withListener(await compileFilter(seccomp), spec, { id, pid, listenerFd }) : {}
     const two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
-    const go = () => call("write", goFd, new Uint8Array(1), 1)
     const awaitMaps = hasOwn(spec, "user")
     if (!awaitHooks && !awaitMaps) go()
     // What the child alone may hold now: its end is told by the ends of these.

@@ -190,12 +190,12 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
   }
 }
 
-/** Calls of a list of steps, each with the index of its step. */
-export function encodeSteps(steps: readonly Step[], fds: Descriptors): Call[] {
+/** Calls of a list of steps, each with the index of its step, counted from `first`. */
+export function encodeSteps(steps: readonly Step[], fds: Descriptors, first = 0): Call[] {
   const calls: Call[] = []
   for (let index = 0; index < steps.length; index++) {
     for (const call of encodeStep(steps[index] as Step, fds)) {
-      call.step = index
+      call.step = first + index
       calls.push(call)
     }
   }
@@ -209,12 +209,14 @@ const SUPERVISED = slot("supervised process")
 
 /**
  * The child's list: the clone, then what only the child goes through. Failures are reported over `report`. With a `supervisor`
- * the child is one's of its own instead of this process's.
+ * the child is one's of its own instead of this process's. `further`: the address of a list that the child goes on with.
  */
-export function encodeChild(steps: readonly Step[], report: number, supervisor?: Supervisor): Call[] {
+export function encodeChild(steps: readonly Step[], report: number, supervisor?: Supervisor, further?: number): Call[] {
   let free = ROOM
-  for (const step of steps) if (step.kind === "close-other-fds") free = Math.max(report, ...step.keep) + ROOM
+  for (const step of steps)
+    if (step.kind === "close-other-fds") for (const fd of [report, ...step.keep]) if (fd + ROOM > free) free = fd + ROOM
   const rest = [process.blockSignals(), ...encodeSteps(steps, { report, free })]
+  if (further !== undefined) rest.push({ name: "walk", args: [further], fails: "never", step: steps.length - 1 })
   const [first] = steps
   if (first?.kind !== "clone") throw new Error("a child's plan begins with its clone")
   const clone = process.clone(first, rest.length, report, supervisor ? SUPERVISED : undefined)
@@ -222,6 +224,10 @@ export function encodeChild(steps: readonly Step[], report: number, supervisor?:
   const child = [...clone, ...rest]
   return supervisor ? supervised(child, first.helper ? null : SUPERVISED, supervisor, report) : child
 }
+
+/** What a child goes on with: steps that are counted from `first`. None of them names a free descriptor. */
+export const encodeFurther = (steps: readonly Step[], report: number, first: number): Call[] =>
+  encodeSteps(steps, { report, free: ROOM }, first)
 
 /** The list of stage two. Of the descriptors that it keeps the command gets those `passed`. */
 export function encodeSealed(

@@ -248,8 +248,14 @@ export function terminal(step: StepOf<"console">): Call[] {
 }
 
 /** Where the first separator of a name is a slash, dots belong to its parts: sysctl(8). */
-const sysctlPath = (key: string) =>
-  /^[^.]*\//.test(key) ? key : key.replace(/[./]/g, (one) => (one === "." ? "/" : "."))
+function sysctlPath(key: string): string {
+  const [dot, slash] = [key.indexOf("."), key.indexOf("/")]
+  if (slash >= 0 && (dot < 0 || slash < dot)) return key
+  return key
+    .split(".")
+    .map((part) => part.replaceAll("/", "."))
+    .join("/")
+}
 
 /** Written through the fd of the container's own procfs: CVE-2025-52881. */
 export function sysctl(step: StepOf<"sysctl">): Call[] {

@@ -52,24 +52,25 @@ export function openInRoot(path: string, flags: number, into = TARGET, resolve =
 }
 
 // Where the kernel's own file systems go no symlink is followed at all: CVE-2019-19921, CVE-2026-41579.
-const SYSTEM = /^\/(proc|sys|dev)(\/|$)/
-const resolveFor = (path: string) => (SYSTEM.test(path) ? RESOLVE_NO_SYMLINKS : 0)
+const SYSTEM = new Set(["proc", "sys", "dev"])
+const resolveFor = ([first = ""]: readonly string[]) => (SYSTEM.has(first) ? RESOLVE_NO_SYMLINKS : 0)
 
 /** Splits an absolute, normal path: "/a/b" → ["a", "b"]. */
 const components = (path: string) => path.split("/").filter((name) => name !== "")
-const inside = (path: string) => components(path).join("/") || "."
 
 export type TargetKind = "directory" | "file" | "any"
 
 /** Opens `path` inside the root as TARGET, making it (and what is above it) where it is missing. */
 export function openTarget(path: string, kind: TargetKind, options: { coverSymlink?: boolean } = {}): Call[] {
   const names = components(path)
-  const resolve = resolveFor(path)
+  const resolve = resolveFor(names)
   const flags = O_PATH | (kind === "directory" ? O_DIRECTORY : 0) | (options.coverSymlink ? O_NOFOLLOW : 0)
   const make: Call[] = []
   let parent = ROOT
-  names.forEach((name, i) => {
-    const prefix = names.slice(0, i + 1).join("/")
+  let prefix = ""
+  for (let i = 0; i < names.length; i++) {
+    const name = names[i] as string
+    prefix = i === 0 ? name : `${prefix}/${name}`
     const last = i === names.length - 1
     if (last && kind === "file") {
       const create = O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_RDONLY
@@ -79,8 +80,8 @@ export function openTarget(path: string, kind: TargetKind, options: { coverSymli
       make.push(openInRoot(prefix, O_PATH | O_DIRECTORY, last ? TARGET : PARENT, resolve))
       parent = PARENT
     }
-  })
-  const first = openInRoot(inside(path), flags, TARGET, resolve)
+  }
+  const first = openInRoot(prefix || ".", flags, TARGET, resolve)
   if (make.length === 0) return [first]
   return [{ ...first, tolerate: [ENOENT], jump: { when: "not-equal", value: -1, skip: make.length } }, ...make]
 }

@@ -26,7 +26,11 @@ const FLAGS: Readonly<Record<SeccompFlag, number>> = {
 // Without it Linux before 5.16 slows every program under a filter: as runc has it.
 const DEFAULT_FLAGS: readonly SeccompFlag[] = ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]
 
-const flagsOf = ({ flags = DEFAULT_FLAGS }: LinuxSeccomp): number => flags.reduce((bits, flag) => bits | FLAGS[flag], 0)
+function flagsOf({ flags = DEFAULT_FLAGS }: LinuxSeccomp): number {
+  let bits = 0
+  for (const flag of flags) bits |= FLAGS[flag]
+  return bits
+}
 
 /** What toybox runs on. */
 export const MACHINE: Machine = process.arch === "arm64" ? "arm64" : "x64"
