@@ -29,6 +29,7 @@ export const TEST_PACKAGES = [
   "openssl",
   "podman",
   "python3",
+  "qemu-system-arm",
   "qemu-system-x86",
   "qemu-user",
   "runc",

@@ -120,9 +120,8 @@ export function startTime(pid: number): string | null {
 
 const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
 
-/** Takes a name for an id; false where it is in use. With `required` it throws instead, and where the name is malformed. */
+/** Takes a name for an id; false where it is in use. With `required` it throws instead, also where it is malformed. */
 export function takeName(paths: Paths, name: string, id: string, required: boolean): boolean {
-  // Another is of toybox's own making.
   if (required && (!NAME.test(name) || name.length > 128)) {
     throw new ToyboxError(`--name: "${name}" is not a container name`, {
       hint: "use letters, digits, and after the first also _ . - (two characters at least)",
