@@ -8,7 +8,7 @@ import type { Paths } from "../paths.ts"
 import type { ParsedArgv } from "./argv.ts"
 import { normalPath } from "./flags/path.ts"
 import { signalNumber } from "./flags/process.ts"
-import { type RunCommandRequest, readHealthOptions, wantsTerminal } from "./request.ts"
+import { detachKeysOf, type RunCommandRequest, readHealthOptions, supervised, wantsTerminal } from "./request.ts"
 
 /** --entrypoint takes the place of the image's, and of its command; words on the command line that of the command alone. */
 export function commandOf(entrypoint: string | undefined, words: readonly string[], image: StoredImage): string[] {
@@ -62,9 +62,12 @@ export async function applyImage(
   request.interactive = interactive
   if (config.StopSignal !== undefined && !strings.has("stop-signal"))
     request.stopSignal = signalNumber(`the stop signal of ${request.image}`, config.StopSignal)
+  request.detachKeys = detachKeysOf(argv, terminal)
+  request.detached = supervised(argv, { terminal, interactive }, request.detachKeys, request.wishes)
+  // The image's own wish alone brings no supervisor to the foreground.
   if (request.detached && config.Healthcheck) {
-    const { health: _, ...detached } = request.detached
-    request.detached = { ...detached, ...(await readHealthOptions(argv, config.Healthcheck)) }
+    const { health: _, ...others } = request.detached
+    request.detached = { ...others, ...(await readHealthOptions(argv, config.Healthcheck)) }
   }
   // -P is known of only now.
   if (request.ports?.all) {

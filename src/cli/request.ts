@@ -9,7 +9,7 @@ import { cgroupPath } from "../cgroup/path.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../container/detach-keys.ts"
 import type { HealthCheck } from "../container/health.ts"
 import { DEFAULT_LOG } from "../container/log-files.ts"
-import type { LogLimits } from "../container/log-limits.ts"
+import type { Detached, LogLimits } from "../container/log-limits.ts"
 import type { ContainerRequest } from "../container/request.ts"
 import { UsageError } from "../errors.ts"
 import { BASE } from "../image/base.ts"
@@ -30,6 +30,8 @@ export interface RunCommandRequest extends ContainerRequest {
   archive: ArchiveSource | null
   /** An image, of the store or a registry: then what its config says is still to come, too. */
   fromStore: boolean
+  /** What its supervisor is asked for, should it have one. */
+  wishes: Detached
 }
 
 const SHELLS = new Set(["sh", "ash", "bash", "dash", "zsh", "ksh", "fish", "csh", "tcsh"])
@@ -108,6 +110,28 @@ export async function readHealthOptions(argv: ParsedArgv, image: Healthcheck): P
   return (await import("./flags/health.ts")).healthOption(argv, image)
 }
 
+/** Those that lead out of a terminal; they are checked also where there is none. Throws UsageError. */
+export const detachKeysOf = ({ strings }: ParsedArgv, terminal: boolean): number[] =>
+  terminal || strings.has("detach-keys") ? parseDetachKeys(strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS) : []
+
+/**
+ * What is asked of a supervisor; null where none is needed. In the foreground one is for who can detach, who types at a terminal
+ * of his own, and for what looks after the container's health.
+ */
+export function supervised(
+  { booleans, typed }: ParsedArgv,
+  { terminal, interactive }: { terminal: boolean; interactive: boolean },
+  detachKeys: readonly number[],
+  wishes: Detached,
+): Detached | null {
+  if (booleans.get("detach")) return wishes
+  const detachable = terminal && interactive && detachKeys.length > 0 && isTerminal(0)
+  const alone = booleans.get("trace") ? "--trace" : typed.has("result-fd") ? "--result-fd" : null
+  if (alone !== null && wishes.health !== undefined)
+    throw new UsageError(`${alone} does not go with a health check, which needs a supervisor`)
+  return alone === null && (detachable || wishes.health !== undefined) ? wishes : null
+}
+
 /** What needs this process. */
 function refuseWithDetach(booleans: ParsedArgv["booleans"]): void {
   if (booleans.get("detach") && booleans.get("trace")) throw new UsageError("--trace does not go with --detach")
@@ -128,10 +152,12 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
   const requested = resourceOptions(argv, cgroups.mode === "unified" ? 2 : 1)
   const { terminal, interactive } = wantsTerminal(argv, args)
   const size = terminal ? (windowSize(1) ?? windowSize(0)) : null
+  const detachKeys = detachKeysOf(argv, terminal)
   const parent = strings.get("cgroup-parent")
   const log = await readLog(argv)
   const restart = strings.has("restart") ? (await import("./flags/restart.ts")).restartPolicy(argv) : {}
   const health = await readHealthOptions(argv, {})
+  const wishes = { log, ...restart, ...health }
   // Last, because all that can be wrong otherwise should be told before gigabytes are fetched.
   const { image, lower, archive, fromStore } = await chooseRoot(argv, word, paths)
   return {
@@ -144,8 +170,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     autoRemove: booleans.get("rm") ?? false,
     interactive,
     init: booleans.get("init") ?? false,
-    detachKeys:
-      terminal || strings.has("detach-keys") ? parseDetachKeys(strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS) : [],
+    detachKeys,
     stopSignal: rare.stopSignal,
     names: rare.names,
     networks: rare.networks,
@@ -159,7 +184,9 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     mountinfo,
     requested,
     cidfile: strings.get("cidfile"),
-    detached: booleans.get("detach") ? { log, ...restart, ...health } : null,
+    wishes,
+    detached: supervised(argv, { terminal, interactive }, detachKeys, wishes),
+    foreground: !booleans.get("detach"),
     quiet: booleans.get("quiet") ?? false,
     trace: booleans.get("trace") ?? false,
     process: {

@@ -6,10 +6,12 @@
  *                    <- HELLO flags
  *     INPUT bytes    ->
  *     END            -> of the input, where the container has no terminal
+ *     HOLD           -> the container is to end with this connection, and waits for all that it writes to be taken
+ *     RELEASE        -> it is not, any more
  *     SIZE rows columns (u16 each) ->
  *                    <- STDOUT bytes | STDERR bytes
  *                    <- SKIPPED count (u32): so much was written while nobody read here; the log has it
- *                    <- EXIT code: it has ended, and is cleaned up
+ *                    <- EXIT code text: it has ended, and is cleaned up; what there is to say of that
  *                    <- FULL: no more can be attached
  */
 import type { Paths } from "../paths.ts"
@@ -23,6 +25,8 @@ export const FULL = 0x66
 export const INPUT = 0x69
 export const END = 0x7a
 export const SIZE = 0x77
+export const HOLD = 0x6b
+export const RELEASE = 0x72
 
 /** Flags of HELLO. */
 export const HAS_TERMINAL = 1

@@ -14,8 +14,10 @@ import {
   FULL,
   HAS_TERMINAL,
   HELLO,
+  HOLD,
   INPUT,
   MESSAGE,
+  RELEASE,
   SIZE,
   SKIPPED,
   STDERR,
@@ -48,10 +50,14 @@ interface Client {
   skipped: number | null
   /** It has told the size of its terminal. */
   sized: boolean
+  /** It is the container's foreground, which goes without nothing, and without which the container does not go on. */
+  holds: boolean
 }
 
 interface Server {
   readonly target: Target
+  /** Who holds the container has gone. */
+  readonly onLost: () => void
   readonly clients: Client[]
   /** What has been typed and the container has not taken. */
   typed: Uint8Array
@@ -68,8 +74,8 @@ export interface AttachServer {
   give(stream: Stream, bytes: Uint8Array): void
   /** Milliseconds in which no output is to be read, unless a poll tells of room before; null: it may be read. */
   held(): number | null
-  /** Tells all that the container has ended, and lets them go. */
-  end(exitCode: number): void
+  /** Tells all that the container has ended, and what there is to say of that, and lets them go. */
+  end(exitCode: number, text: string): void
 }
 
 const isThere = (client: Client) => client.fd >= 0
@@ -82,36 +88,38 @@ function numbered(kind: number, size: number): Uint8Array {
   return bytes
 }
 
-function drop(client: Client): void {
+function drop(server: Server, client: Client): void {
   if (isThere(client)) close(client.fd)
   client.fd = -1
   client.pending = []
+  if (client.holds) server.onLost()
+  client.holds = false
 }
 
 /** Sends what it has room for. */
-function flush(client: Client): void {
+function flush(server: Server, client: Client): void {
   while (isThere(client)) {
     const next = client.skipped === null ? client.pending[0] : numbered(SKIPPED, client.skipped)
     if (next === undefined) return
     const sent = callResult("write", client.fd, next, next.length)
     if (sent === EAGAIN) return
-    if (sent < 0) drop(client)
+    if (sent < 0) drop(server, client)
     client.since = performance.now()
     if (client.skipped === null) client.pending.shift()
     else client.skipped = null
   }
 }
 
-function send(client: Client, message: Uint8Array): void {
+function send(server: Server, client: Client, message: Uint8Array): void {
   if (!isThere(client)) return
   if (client.pending.length === 0) client.since = performance.now()
   client.pending.push(message)
-  if (client.pending.length === 1) flush(client)
+  if (client.pending.length === 1) flush(server, client)
 }
 
 /** Who has taken nothing for too long goes without what is pending, and keeps nobody waiting. */
 function leaveBehind(client: Client): void {
-  if (client.pending.length === 0 || performance.now() - client.since < PATIENCE) return
+  if (client.holds || client.pending.length === 0 || performance.now() - client.since < PATIENCE) return
   client.skipped = client.pending.reduce((sum, { length }) => sum + length - 1, 0)
   client.pending = []
 }
@@ -119,14 +127,14 @@ function leaveBehind(client: Client): void {
 function accept(server: Server, listener: number): void {
   const fd = callResult("accept4", listener, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK)
   if (fd < 0) return
-  const client: Client = { fd, pending: [], since: 0, skipped: null, sized: false }
+  const client: Client = { fd, pending: [], since: 0, skipped: null, sized: false, holds: false }
   const { terminal, typing } = server.target
   if (server.clients.length < MOST_CLIENTS) {
     server.clients.push(client)
-    send(client, Uint8Array.of(HELLO, (terminal ? HAS_TERMINAL : 0) | (typing ? TAKES_INPUT : 0)))
+    send(server, client, Uint8Array.of(HELLO, (terminal ? HAS_TERMINAL : 0) | (typing ? TAKES_INPUT : 0)))
   } else {
-    send(client, Uint8Array.of(FULL))
-    drop(client)
+    send(server, client, Uint8Array.of(FULL))
+    drop(server, client)
   }
 }
 
@@ -137,7 +145,7 @@ function give(server: Server, stream: Stream, bytes: Uint8Array): void {
     message[0] = stream === "stdout" ? STDOUT : STDERR
     message.set(part, 1)
     for (const client of server.clients) {
-      if (client.skipped === null) send(client, message)
+      if (client.skipped === null) send(server, client, message)
       else client.skipped += part.length
     }
   }
@@ -147,7 +155,7 @@ function held(server: Server): number | null {
   for (const client of server.clients) leaveBehind(client)
   const waiting = server.clients.filter(({ pending }) => pending.length > 0)
   if (waiting.length === 0) return null
-  const first = Math.min(...waiting.map(({ since }) => since))
+  const first = Math.min(...waiting.map(({ since, holds }) => (holds ? performance.now() : since)))
   return Math.max(1, Math.ceil(first + PATIENCE - performance.now()))
 }
 
@@ -185,12 +193,14 @@ function resize({ target }: Server, client: Client, height: number, width: numbe
 function receive(server: Server, client: Client): void {
   const size = callResult("read", client.fd, scratch.address, SCRATCH_SIZE)
   if (size === EAGAIN) return
-  if (size <= 0) drop(client)
+  if (size <= 0) drop(server, client)
   const [kind] = scratch.bytes
   if (kind === SIZE && size === 5) {
     const { buffer, byteOffset } = scratch.bytes
     const view = new DataView(buffer, byteOffset)
     resize(server, client, view.getUint16(1, true), view.getUint16(3, true))
+  } else if (size === 1 && (kind === HOLD || kind === RELEASE)) {
+    client.holds = kind === HOLD
   } else if (kind === INPUT && size > 1 && server.target.typing) {
     server.typed = scratch.bytes.slice(1, size)
     passOn(server)
@@ -204,30 +214,31 @@ function advance(server: Server, [room = 0, ...events]: readonly number[]): void
   if (room) passOn(server)
   server.clients.forEach((client, i) => {
     const happened = events[i] ?? 0
-    if (happened & POLLOUT) flush(client)
+    if (happened & POLLOUT) flush(server, client)
     if (happened & POLLIN && server.typed.length === 0) receive(server, client)
     // With input to come a poll would tell of the end again and again.
-    else if (happened & (POLLHUP | POLLERR) && isThere(client)) drop(client)
+    else if (happened & (POLLHUP | POLLERR) && isThere(client)) drop(server, client)
   })
   server.clients.splice(0, Infinity, ...server.clients.filter(isThere))
 }
 
-function end(server: Server, exitCode: number): void {
+function end(server: Server, exitCode: number, text: string): void {
   const { clients } = server
-  for (const client of clients) send(client, Uint8Array.of(EXIT, exitCode))
+  const message = Uint8Array.of(EXIT, exitCode, ...new TextEncoder().encode(text))
+  for (const client of clients) send(server, client, message)
   for (let wait = held(server); wait !== null; wait = held(server)) advance(server, poll(wanted(server), wait))
-  for (const client of clients) drop(client)
+  for (const client of clients) drop(server, client)
 }
 
-/** Nobody is attached yet. `target` may change. */
-export function createAttachServer(target: Target): AttachServer {
-  const server: Server = { target, clients: [], typed: new Uint8Array(0) }
+/** Nobody is attached yet. `target` may change. `onLost` is called when one that holds the container has gone. */
+export function createAttachServer(target: Target, onLost: () => void): AttachServer {
+  const server: Server = { target, onLost, clients: [], typed: new Uint8Array(0) }
   return {
     accept: (listener) => accept(server, listener),
     wanted: () => wanted(server),
     advance: (events) => advance(server, events),
     give: (stream, bytes) => give(server, stream, bytes),
     held: () => held(server),
-    end: (exitCode) => end(server, exitCode),
+    end: (exitCode, text) => end(server, exitCode, text),
   }
 }

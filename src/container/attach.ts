@@ -2,7 +2,7 @@
 import { call, callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
 import { F_SETFL, O_NONBLOCK, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { POLLIN, POLLOUT } from "../../ffi/constants/poll.ts"
-import { SIGCHLD, SIGHUP, SIGINT, SIGPIPE, SIGQUIT, SIGTERM, SIGWINCH } from "../../ffi/constants/signal.ts"
+import { SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGTERM, SIGWINCH } from "../../ffi/constants/signal.ts"
 import { SOCK_SEQPACKET } from "../../ffi/constants/socket.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import { close } from "../../ffi/fs.ts"
@@ -14,12 +14,14 @@ import { openCgroup } from "../cgroup/manager.ts"
 import { ToyboxError } from "../errors.ts"
 import { notice, print } from "../log.ts"
 import type { Paths } from "../paths.ts"
+import { isNew } from "../plan/namespaces.ts"
 import * as protocol from "./attach-protocol.ts"
 import { detachFilter } from "./detach-keys.ts"
 import { recordEvents } from "./events.ts"
 import { findRunning } from "./running.ts"
-import { readHead, readResult } from "./state.ts"
-import { killContainer } from "./stop.ts"
+import { readHead, readRecord, readResult, readRunning } from "./state.ts"
+import { killContainer, signalRunning } from "./stop.ts"
+import { unhandled, unheard } from "./supervise.ts"
 import { awaitContainer } from "./wait.ts"
 
 export interface AttachOptions {
@@ -30,16 +32,18 @@ export interface AttachOptions {
   /** Signals are passed on, where the container has no terminal. */
   sigProxy: boolean
   detachKeys: readonly number[]
+  /** The container is this toybox's: it ends with it, unless one detaches, and signals are passed on in any case. */
+  holds?: boolean
 }
 
 const EAGAIN = -11
+const ECONNRESET = -104
 // POLLOUT promises this much of a pipe without blocking: pipe(7).
 const MOST_WRITTEN = 4096
 const ENDING = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
 // A command without a handler never sees them (as PID 1): the caller must not be kept for ever.
 const INSISTENCE = 3
 
-/** Connects to the container's supervisor. Throws ToyboxError where there is none. */
 /** A connection to a container's supervisor. */
 export function connectTo(paths: Paths, id: string): number {
   const socket = connectUnix(protocol.attachPath(paths, id), SOCK_SEQPACKET)
@@ -80,8 +84,8 @@ interface Session {
   /** Whether the container has one; null until the supervisor has said so. */
   terminal: boolean | null
   filter: ((bytes: Uint8Array) => Uint8Array) | null
-  /** Why it is over: an exit code, or null where that is to be looked up. */
-  over: { code: number | null; detached?: true } | null
+  /** Why it is over: an exit code, or null where that is to be looked up; what there is to say of it. */
+  over: { code: number | null; text?: string; detached?: true } | null
 }
 
 /** Sends a message; the rest of the input waits until it is taken. */
@@ -124,7 +128,8 @@ function skipped(bytes: Uint8Array): Uint8Array {
 /** Takes a message of the supervisor's. */
 function receive(session: Session): void {
   const size = callResult("read", session.socket, scratch.address, SCRATCH_SIZE)
-  if (size === EAGAIN) return
+  // A supervisor that has ended did so without reading what was sent last: what it said before comes after that.
+  if (size === EAGAIN || size === ECONNRESET) return
   if (size <= 0) {
     session.over = { code: null }
     return
@@ -134,7 +139,8 @@ function receive(session: Session): void {
   else if (kind === protocol.STDOUT) session.shown = { fd: 1, bytes: scratch.bytes.slice(1, size) }
   else if (kind === protocol.STDERR) session.shown = { fd: 2, bytes: scratch.bytes.slice(1, size) }
   else if (kind === protocol.SKIPPED) session.shown = { fd: 2, bytes: skipped(scratch.bytes.slice(1, size)) }
-  else if (kind === protocol.EXIT) session.over = { code: first }
+  else if (kind === protocol.EXIT)
+    session.over = { code: first, text: new TextDecoder().decode(scratch.bytes.subarray(2, size)) }
   else if (kind === protocol.FULL)
     throw new ToyboxError("as many are attached to the container as can be", {
       hint: "toybox logs -f shows its output",
@@ -164,12 +170,19 @@ function show(session: Session): void {
   session.shown = bytes.length > 0 ? { fd: shown.fd, bytes } : null
 }
 
+/** Sends a message whatever else is under way. */
+function sendAtLast(session: Session, message: Uint8Array): void {
+  for (const one of session.typed ? [session.typed, message] : [message])
+    while (callResult("write", session.socket, one, one.length) === EAGAIN)
+      poll([{ fd: session.socket, events: POLLOUT }], null)
+}
+
 /** Passes signals on, or lets them end this; the container goes on then. */
 function onSignals(session: Session, signals: readonly number[], pass: ((signal: number) => void) | null): void {
   for (const signal of signals) {
     if (signal === SIGCHLD) continue
     if (signal === SIGWINCH) sendSize(session)
-    else if (pass && session.terminal === false) pass(signal)
+    else if (pass) pass(signal)
     else if (ENDING.has(signal)) session.over = { code: 128 + signal }
   }
 }
@@ -204,6 +217,18 @@ function lookUp(paths: Paths, reference: string, id: string): number {
   return exitCode
 }
 
+/** Passes a signal on; one that the command would never see ends it, and is returned. */
+function forward(paths: Paths, id: string, signal: number): number | null {
+  const running = readRunning(paths, id)
+  const spec = readRecord(paths, id)?.spec
+  // It has just ended.
+  if (!running || !spec) return null
+  const deaf = ENDING.has(signal) && isNew(spec, "pid") && unhandled(running.pid, signal)
+  signalRunning(running, deaf ? SIGKILL : signal)
+  if (deaf) notice(unheard(signal))
+  return deaf ? signal : null
+}
+
 /**
  * Stays with a container until it ends, and returns its exit code; or until the keys for detaching are typed (0).
  * `signalFd` is of takeSignals. Throws ToyboxError where it does not run in the background.
@@ -236,24 +261,32 @@ export function stayWith(
     filter: null,
     over: null,
   }
-  tell("attach")
+  if (options.holds) sendAtLast(session, Uint8Array.of(protocol.HOLD))
+  else tell("attach")
   let insisted = 0
+  let escalated: number | null = null
   const pass = (signal: number) => {
-    if (ENDING.has(signal) && ++insisted >= INSISTENCE) session.over = { code: 128 + signal }
+    if (options.holds) escalated = forward(paths, id, signal) ?? escalated
+    else if (ENDING.has(signal) && ++insisted >= INSISTENCE) session.over = { code: 128 + signal }
     else killContainer(paths, id, signal)
   }
   try {
-    while (!session.over) step(session, signalFd, options.sigProxy ? pass : null)
+    while (!session.over) {
+      const passes = options.holds || (options.sigProxy && session.terminal === false)
+      step(session, signalFd, passes ? pass : null)
+    }
+    if (session.over.detached && options.holds) sendAtLast(session, Uint8Array.of(protocol.RELEASE))
   } finally {
     if (session.saved) setTerminalSettings(0, session.saved)
     close(socket)
   }
-  const { code, detached } = session.over
+  const { code, text, detached } = session.over
+  if (text) notice(text)
   if (detached) {
     // The cursor is where the container's last line ends.
     print([""])
     tell("detach")
     notice(`detached from ${reference}, which goes on`)
   }
-  return code ?? lookUp(paths, reference, id)
+  return escalated === null ? (code ?? lookUp(paths, reference, id)) : 128 + escalated
 }

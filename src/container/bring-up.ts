@@ -230,5 +230,3 @@ export function rememberPid(live: Live, pid: number): void {
   live.record.startTime = pid === 0 ? "" : (startTime(pid) ?? "")
   updateRunning(live.lock, live.record)
 }
-
-export const hasOwnPids = (spec: Spec) => spec.linux.namespaces.some((ns) => ns.type === "pid" && ns.path === undefined)

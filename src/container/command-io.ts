@@ -6,7 +6,7 @@ import { call, callResult } from "../../ffi/call.ts"
 import { F_SETFL, O_NONBLOCK, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { POLLIN } from "../../ffi/constants/poll.ts"
 import { close } from "../../ffi/fs.ts"
-import type { PollFd } from "../../ffi/poll.ts"
+import { type PollFd, poll } from "../../ffi/poll.ts"
 import { receiveFd } from "../../ffi/tty.ts"
 import type { AttachServer, Target } from "./attach-server.ts"
 import type { LogWriter, Stream } from "./log-writer.ts"
@@ -130,9 +130,17 @@ export function advance(io: CommandIo, [sent, asked, ...events]: readonly number
 /** Whether somebody comes who is the first, for whom the server has to be loaded. */
 export const isFirst = ({ attached }: CommandIo, [, asked]: readonly number[]): boolean => Boolean(asked) && !attached
 
-/** Lets the first in. */
-export async function attachFirst(io: CommandIo): Promise<void> {
+/** Lets all in that wait still, though they see no more than the end. `onLost` is as of createAttachServer. */
+export async function attachWaiting(io: CommandIo, onLost: () => void): Promise<void> {
+  while (poll([{ fd: io.listener, events: POLLIN }], 0)[0]) {
+    if (io.attached) io.attached.accept(io.listener)
+    else await attachFirst(io, onLost)
+  }
+}
+
+/** Lets the first in. `onLost` is as of createAttachServer. */
+export async function attachFirst(io: CommandIo, onLost: () => void): Promise<void> {
   const { createAttachServer } = await import("./attach-server.ts")
-  io.attached = createAttachServer(io.target)
+  io.attached = createAttachServer(io.target, onLost)
   io.attached.accept(io.listener)
 }

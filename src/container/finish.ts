@@ -36,15 +36,15 @@ function restartIn(
 }
 
 /**
- * Records how it ended and gives back what it held, or removes it (--rm). Returns the exit code, and where it is to be started
- * again, in how many milliseconds: it stays among the running ones then.
+ * Records how it ended and gives back what it held, or removes it (--rm). Returns the exit code, what there is to say of
+ * it, and where it is to be started again, in how many milliseconds: it stays among the running ones then.
  */
 export async function finish(
   paths: Paths,
   id: string,
   lockFd: number,
   status: WaitStatus,
-): Promise<{ exitCode: number; restartIn: number | null }> {
+): Promise<{ exitCode: number; message: string; restartIn: number | null }> {
   const record = readRunning(paths, id)
   if (record === null) throw new Error(`container ${id} has no record of its run`)
   const manager = record.cgroup ? openCgroup(record.cgroup) : null
@@ -75,5 +75,5 @@ export async function finish(
     const { cgroup: _, networks: __, executed: ___, ports: ____, forwarder: _____, ...kept } = record
     updateRunning(live.lock, { ...kept, pid: 0, startTime: "", cgroup: null, restarting: true, backOff: milliseconds })
   }
-  return { exitCode, restartIn: milliseconds }
+  return { exitCode, message: description.message ?? "", restartIn: milliseconds }
 }

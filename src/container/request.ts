@@ -47,6 +47,8 @@ export interface ContainerRequest {
   resultFd: number | null
   /** It is supervised by a process of its own. */
   detached: Detached | null
+  /** toybox stays with it even so. */
+  foreground: boolean
   quiet: boolean
   trace: boolean
   process: RunRequest

@@ -2,7 +2,7 @@
 import { EXIT_TOYBOX, errorChain, ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
-import { hasOwnPids } from "./bring-up.ts"
+import { isNew } from "../plan/namespaces.ts"
 import { cleanUp } from "./clean-up.ts"
 import { writeContainerFiles } from "./files.ts"
 import { tellNeighbours } from "./neighbours.ts"
@@ -38,7 +38,7 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     live.root = root
     const spec = makeSpec(request, live.id, live.directory)
     const { ending, manager } = await start(request, paths, live, root, spec, signalFd)
-    live.ended = hasOwnPids(spec)
+    live.ended = isNew(spec, "pid")
     const told = describeEnding(ending, manager)
     exitCode = told.exitCode
     live.outcome = told

@@ -73,6 +73,7 @@ export function requestOf(paths: Paths, { id, name, detached }: ContainerHead): 
     obtainedMs: 0,
     resultFd: null,
     detached: detached ?? { log: DEFAULT_LOG },
+    foreground: false,
     quiet: false,
     trace: false,
   }

@@ -5,7 +5,8 @@ import type { Reports } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
-import { bringUp, hasOwnPids, type Live, rememberExec, rememberPid } from "./bring-up.ts"
+import { isNew } from "../plan/namespaces.ts"
+import { bringUp, type Live, rememberExec, rememberPid } from "./bring-up.ts"
 import type { ContainerRequest } from "./request.ts"
 import { copiedRoot, overlayRefusal, type Root } from "./root.ts"
 import { updateRunning } from "./state.ts"
@@ -32,7 +33,6 @@ export async function start(
     stdio,
     reports,
   })
-  const { detachKeys } = request
   const ending = supervise({
     pid,
     signalFd,
@@ -43,14 +43,9 @@ export async function start(
     terminal:
       stdio.socket === null
         ? null
-        : {
-            socket: stdio.socket,
-            input: true,
-            detachKeys,
-            detached: () =>
-              notice("detaching needs a container started with -dit (toybox attach NAME comes back to it)"),
-          },
-    isInit: !request.init && hasOwnPids(spec),
+        : // Who detaches leaves the container to a supervisor, which this one has not (attached.ts).
+          { socket: stdio.socket, input: true, detachKeys: [], detached: () => {} },
+    isInit: !request.init && isNew(spec, "pid"),
     isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",
     onExec: (actual) => {
       rememberExec(paths, live)

@@ -53,7 +53,7 @@ export function waitEnd(paths: Paths, id: string, milliseconds: number | null, s
 const isOther = (running: RunningRecord, started: string) => running.restarting || running.started !== started
 
 /** Signals the very process that the record means, even should it end meanwhile; false where it has: pidfd_send_signal(2). */
-function signal(running: RunningRecord, number: number): boolean {
+export function signalRunning(running: RunningRecord, number: number): boolean {
   const pidFd = callResult("pidfd_open", running.pid, 0)
   if (pidFd < 0) return false
   try {
@@ -107,7 +107,7 @@ export function stopContainer(
   const unseen = first !== SIGKILL && unhandled(running.pid, first)
   const asked = { command: "stop", signal: first, ...(unseen ? { unhandled: true } : {}) } as const
   noteAsked(paths, id, running, asked)
-  signal(running, first)
+  signalRunning(running, first)
   // The frozen take no signal.
   if (manager?.isFrozen()) manager.thaw()
   const stopped = () => {
@@ -121,7 +121,7 @@ export function stopContainer(
   if (last && isOther(last, running.started)) return stopContainer(paths, reference, seconds, number)
   if (last) noteAsked(paths, id, last, { ...asked, killedAfter: seconds })
   if (last?.cgroup) openCgroup(last.cgroup).kill()
-  else if (last) signal(last, SIGKILL)
+  else if (last) signalRunning(last, SIGKILL)
   if (!waitEnd(paths, id, PATIENCE)) throw new ToyboxError(`container ${reference} does not end`)
   stopped()
   return { unheeded: first, unhandled: unseen }
@@ -131,7 +131,7 @@ export function stopContainer(
 export function killContainer(paths: Paths, reference: string, number: number): void {
   const { id, running } = findRunning(paths, reference)
   noteAsked(paths, id, running, { command: "kill", signal: number })
-  if (!signal(running, number)) throw new ToyboxError(`container ${reference} has ended`)
+  if (!signalRunning(running, number)) throw new ToyboxError(`container ${reference} has ended`)
   const head = readHead(paths, id)
   if (head) recordEvents(paths, head, ["kill", { signal: String(number) }])
   if (number === SIGKILL && running.cgroup) {

@@ -70,6 +70,10 @@ export function unhandled(pid: number, signal: number): boolean {
   })
 }
 
+/** What there is to say of a command that is killed for that. */
+export const unheard = (signal: number): string =>
+  `the command has no handler for signal ${signal}, which the kernel keeps from a PID 1: killed (--init helps)`
+
 const DRAIN_MILLISECONDS = 100
 
 /** Runs until the command has ended and what it wrote is passed on. */
@@ -94,9 +98,7 @@ export function supervise(options: Supervised): Ending {
       escalated = signal
       kill(pid, SIGKILL)
     } else if (options.isInit && ENDING.has(signal) && unhandled(pid, signal)) {
-      notice(
-        `the command has no handler for signal ${signal}, which the kernel keeps from a PID 1: killed (--init helps)`,
-      )
+      notice(unheard(signal))
       escalated = signal
       kill(pid, SIGKILL)
     } else kill(pid, signal)

@@ -11,7 +11,16 @@ import { close } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
 import { kill, openSignals, readSignals, type WaitStatus, waitAny } from "../../ffi/signal.ts"
 import type { Paths } from "../paths.ts"
-import { advance, attachFirst, type CommandFds, isFirst, isOver, openCommandIo, wantedBy } from "./command-io.ts"
+import {
+  advance,
+  attachFirst,
+  attachWaiting,
+  type CommandFds,
+  isFirst,
+  isOver,
+  openCommandIo,
+  wantedBy,
+} from "./command-io.ts"
 import type { HealthMonitor } from "./health-monitor.ts"
 import type { LogLimits } from "./log-limits.ts"
 import { noLog, openLog } from "./log-writer.ts"
@@ -49,14 +58,18 @@ export async function superviseDetached(
   const reap = () => {
     for (let child = waitAny(WNOHANG | __WALL); child; child = waitAny(WNOHANG | __WALL)) ended.set(child.pid, child)
   }
+  const lost = () => {
+    if (pid > 0 && !ended.has(pid)) kill(pid, SIGKILL)
+  }
   reap()
   for (let idle = false; ; ) {
     const status = pid > 0 ? ended.get(pid) : undefined
     if (status && (idle || isOver(io))) {
       io.log.close()
       const { finish } = await import("./finish.ts")
-      const { exitCode, restartIn } = await finish(paths, id, inherited.lock, status)
-      io.attached?.end(exitCode)
+      const { exitCode, message, restartIn } = await finish(paths, id, inherited.lock, status)
+      await attachWaiting(io, lost)
+      io.attached?.end(exitCode, message)
       if (restartIn !== null) await (await import("./restart.ts")).restartLater(paths, id, inherited.lock, restartIn)
       return
     }
@@ -68,7 +81,7 @@ export async function superviseDetached(
     const [signalled, told, ...events] = poll([...own, ...fds], status ? DRAIN : sooner(wait, monitor?.wait() ?? null))
     if (isFirst(io, events)) {
       // Before anything is copied, which who is attached before the start has to see.
-      await attachFirst(io)
+      await attachFirst(io, lost)
       continue
     }
     idle = !advance(io, events)

@@ -7,7 +7,7 @@ import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { dockerArchive } from "../helpers/saved.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
-import { stateRoot, toybox } from "../helpers/toybox.ts"
+import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
@@ -100,10 +100,21 @@ describe.skipIf(!isRoot)("health", () => {
     await until("other", "unhealthy")
     const refused = await toybox(["wait", "--condition", "healthy", "none"])
     expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("nobody asks for the health") })
-    // In the foreground nobody asks.
+    // In the foreground nobody asks, unless the command line does.
     expect((await toybox(ownRun("--rm", "asks", "true"))).exitCode).toBe(0)
-    const front = await toybox(ownRun("--rm", "--health-cmd", "true", "asks", "true"))
-    expect(front).toMatchObject({ exitCode: 125, stderr: expect.stringContaining("needs --detach") })
+  }, 40_000)
+
+  test("in the foreground it is asked for, too, and all else is as without", async () => {
+    const script = "echo out; echo err >&2; until [ -e /asked ]; do sleep 0.1; done; cat; exit 3"
+    const words = ["--rm", "-i", "--name", "front", "--health-cmd", "touch /asked", "--health-interval", "100ms"]
+    const front = await startToybox(ownRun(...words, "base", "sh", "-c", script))
+    await front.waitFor("out")
+    await until("front", "healthy")
+    front.stdin.write("typed\n")
+    front.stdin.end()
+    expect(await front.wait()).toMatchObject({ stdout: "out\ntyped\n", stderr: "err\n", exitCode: 3 })
+    const refused = await toybox(ownRun("--rm", "--health-cmd", "true", "--result-fd", "3", "base", "true"))
+    expect(refused).toMatchObject({ exitCode: 125, stderr: expect.stringContaining("--result-fd") })
   }, 40_000)
 
   test("a supervisor that is killed takes its probe's lock with it", async () => {

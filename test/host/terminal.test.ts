@@ -1,5 +1,5 @@
 /** A container on a real terminal (tmux): what the command gets, what keys do, and how the caller's terminal is left. */
-import { afterEach, describe, expect, test } from "bun:test"
+import { afterEach, describe, expect, setDefaultTimeout, test } from "bun:test"
 import { readFileSync } from "node:fs"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
@@ -8,6 +8,7 @@ import { toybox } from "../helpers/toybox.ts"
 import { type Terminal, terminal, terminalUnavailable } from "../helpers/tty.ts"
 
 cleanUpAfterAll()
+setDefaultTimeout(30_000)
 
 const isRoot = process.getuid?.() === 0
 const command = (...words: string[]) => [toyboxBinary(), ...ownRun("--rm", ...words)]
@@ -207,31 +208,73 @@ describe.skipIf(!isRoot || terminalUnavailable() !== undefined)("detach keys", (
     expect(await ownLeftovers()).toEqual([])
   })
 
-  test("are ctrl-p ctrl-q, and reach nobody; ctrl-p alone passes on", async () => {
-    const shown = await show("-it", "base", "sh", "-c", READ)
+  const running = async () => (await toybox(["ps", "--format", "{{.Names}}"])).stdout.trim()
+
+  test("are ctrl-p ctrl-q, and reach nobody; the container goes on, and is attached to again", async () => {
+    const shown = await around(quoted("-it", "--name", "left", "base", "sh", "-c", READ))
     await shown.waitFor("ready")
-    shown.press("C-p", "C-q")
-    await shown.waitFor("detaching needs a container started with -d")
     shown.send("a")
-    shown.press("C-p", "b", "C-p", "C-p", "C-q", "c")
+    shown.press("C-p", "b", "C-p", "C-q")
+    const screen = await shown.waitFor(/settings \w+/)
+    expect(screen).toContain("toybox: detached from left, which goes on\n[code 0]\n[settings kept]")
+    expect(await running()).toBe("left")
+    await open?.close()
+    const again = await around(`${toyboxBinary()} attach left`)
+    // Nothing tells that it is there: the command is silent.
+    await Bun.sleep(1000)
     // ctrl-p ctrl-p ctrl-q: the first one is a key, the other two are taken.
-    await shown.waitFor(/61 10 62 10 63/)
-    expect(await shown.exited()).toBe(0)
+    again.press("C-p", "C-p", "C-q")
+    await again.waitFor("[code 0]")
+    await open?.close()
+    const last = await around(`${toyboxBinary()} attach left`)
+    await Bun.sleep(1000)
+    last.send("c")
+    expect(await last.waitFor(/settings \w+/)).toContain("61 10 62 10 63")
+    expect(await running()).toBe("")
   })
 
   test("can be others, or none", async () => {
     const other = await show("-it", "--detach-keys", "ctrl-x,y", "base", "sh", "-c", READ)
     await other.waitFor("ready")
-    other.press("C-p", "C-q", "C-x", "y", "C-x", "z", "a")
+    other.press("C-p", "C-q", "C-x", "z", "a")
     await other.waitFor(/10 11 18 7a 61/)
-    expect(other.screen()).toContain("detaching needs")
     await open?.close()
     const none = await show("-it", "--detach-keys=", "base", "sh", "-c", READ)
     await none.waitFor("ready")
     none.press("C-p", "C-q", "1", "2", "3")
     await none.waitFor(/10 11 31 32 33/)
-    expect(none.screen()).not.toContain("detaching")
+    expect(none.screen()).not.toContain("detached")
   })
+
+  const withPid = (...words: string[]) =>
+    around(`bash -c 'echo "toybox is $$"; exec "$0" "$@"' ${quoted("-it", ...words)}`)
+
+  test("are the only way for a container to outlive its toybox: with SIGKILL, too, it dies", async () => {
+    const shown = await withPid("--name", "held", "base", "sh", "-c", "echo ready; exec sleep 60")
+    const pid = toyboxPid(await shown.waitFor("ready"))
+    expect(await running()).toBe("held")
+    process.kill(pid, "SIGKILL")
+    await shown.waitFor("[code 137]")
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("with them comes a supervisor, but what is written while toybox takes nothing is not lost", async () => {
+    const shown = await withPid("base", "sh", "-c", "echo ready; read x; seq 100000; echo end; read x")
+    const pid = toyboxPid(await shown.waitFor("ready"))
+    process.kill(pid, "SIGSTOP")
+    shown.send("\n")
+    // For longer than one that only looks on is waited for; what had been typed meanwhile comes then.
+    await Bun.sleep(100)
+    process.kill(pid, "SIGCONT")
+    await Bun.sleep(50)
+    process.kill(pid, "SIGSTOP")
+    await Bun.sleep(3000)
+    process.kill(pid, "SIGCONT")
+    expect(await shown.waitFor(/^end$/m)).toMatch(/^99999\n100000\nend$/m)
+    expect(shown.screen()).not.toContain("bytes came while")
+    shown.send("\n")
+    await shown.waitFor("[code 0]")
+  }, 20_000)
 
   test("that are no keys are refused", async () => {
     const { stderr, exitCode } = await toybox(ownRun("--detach-keys", "ctrl-", "base", "true"))

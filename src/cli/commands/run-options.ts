@@ -189,7 +189,7 @@ export const RUN_OPTIONS = {
   "health-cmd": {
     type: "string",
     valueHint: "COMMAND",
-    description: "With --detach: run by /bin/sh in the container now and then; it is healthy while that exits with 0",
+    description: "Run by /bin/sh in the container now and then; it is healthy while that exits with 0",
   },
   "health-interval": { type: "string", valueHint: "30s", description: "Time between two of these (default: 30s)" },
   "health-timeout": { type: "string", valueHint: "30s", description: "What takes longer has failed (default: 30s)" },

@@ -51,6 +51,8 @@ async function runParsed(words: readonly string[], argv: ParsedArgv, signalFd: n
   }
   if (argv.booleans.get("trace")) (await import("../../launch/trace.ts")).traceThisProcess()
   const request = await obtainRequest(words, argv, paths, signalFd)
+  if (request.detached && request.foreground)
+    return (await import("../../container/attached.ts")).runAttached(request, paths, signalFd)
   if (request.detached) {
     const { runDetached } = await import("../../container/detached.ts")
     print([await runDetached(request, paths)])

@@ -55,14 +55,8 @@ export function healthCheck(argv: ParsedArgv, image: Healthcheck): HealthCheck |
   return command === null ? null : check
 }
 
-/** The same of a run, which has to have a supervisor where the command line asks. Throws UsageError. */
+/** The same, as a part of what a supervisor has to know. Throws UsageError. */
 export function healthOption(argv: ParsedArgv, image: Healthcheck): { health?: HealthCheck } {
-  if (!argv.booleans.get("detach")) {
-    const asked = NAMES.find((name) => name !== "no-healthcheck" && argv.typed.has(name))
-    if (asked !== undefined)
-      throw new UsageError(`--${asked} needs --detach: it is the supervisor of a container that looks after its health`)
-    return {}
-  }
   const health = healthCheck(argv, image)
   return health ? { health } : {}
 }

@@ -48,10 +48,9 @@ describe("health options", () => {
     expect(() => healthCheck(run("--health-cmd", "x", option, text), {})).toThrow(`${option}: "${text}"`)
   })
 
-  test("only where there is a supervisor", () => {
-    expect(() => healthOption(run("--health-cmd", "x"), {})).toThrow("--health-cmd needs --detach")
+  test("bring a supervisor to the foreground, too", () => {
+    expect(healthOption(run("--health-cmd", "x"), {}).health?.command).toEqual(["/bin/sh", "-c", "x"])
     expect(() => healthCheck(run("--health-cmd", "x", "--no-healthcheck"), {})).toThrow("does not go with")
-    expect(healthOption(run(), IMAGE)).toEqual({})
   })
 })
 
