@@ -1,14 +1,14 @@
 /** Reading what a container has written (log-writer.ts), and following it without polling: inotify(7), pidfd_open(2). */
 import { call, callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
-import { O_NOFOLLOW, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { IN_CLOEXEC, IN_CREATE, IN_DELETE, IN_MODIFY, IN_MOVED_TO, IN_NONBLOCK } from "../../ffi/constants/inotify.ts"
 import { POLLIN } from "../../ffi/constants/poll.ts"
-import { isErrno } from "../../ffi/errno.ts"
-import { close, open, read, stat, writeAll } from "../../ffi/fs.ts"
+import { close, stat, writeAll } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
 import { ToyboxError } from "../errors.ts"
+import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import { logPath } from "./log-files.ts"
+import { type LogEntry, type LogFile, openLogFiles, openLogFilesAfter, readOn, seekLastLines } from "./log-read.ts"
 import { containerPath, readHead, readRunning, resolveId } from "./state.ts"
 
 export interface LogOptions {
@@ -19,74 +19,6 @@ export interface LogOptions {
   until: string | null
   /** The last so many lines; null is all. */
   tail: number | null
-}
-
-/** One entry: `content` is a line with its newline, or a part of one without. */
-export interface LogEntry {
-  time: string
-  stream: "stdout" | "stderr"
-  content: Uint8Array
-}
-
-const NEWLINE = 10
-const TIME = 30
-const HEADER = 40
-const PART = 0x50
-const FLAG = 38
-const decoder = new TextDecoder("latin1")
-
-/** The whole entries of `bytes`, and what is left behind the last of them. */
-export function parseEntries(bytes: Uint8Array): { entries: LogEntry[]; rest: Uint8Array } {
-  const entries: LogEntry[] = []
-  let from = 0
-  for (let end = bytes.indexOf(NEWLINE); end >= 0; end = bytes.indexOf(NEWLINE, from)) {
-    if (end - from >= HEADER) {
-      entries.push({
-        time: decoder.decode(bytes.subarray(from, from + TIME)),
-        stream: decoder.decode(bytes.subarray(from + TIME + 1, from + FLAG - 1)) === "stderr" ? "stderr" : "stdout",
-        content: bytes.slice(from + HEADER, bytes[from + FLAG] === PART ? end : end + 1),
-      })
-    }
-    from = end + 1
-  }
-  return { entries, rest: bytes.slice(from) }
-}
-
-/** The entries of the last `count` lines; the parts of a line belong to it. */
-export function lastLines(entries: readonly LogEntry[], count: number): readonly LogEntry[] {
-  let lines = 0
-  for (let i = entries.length - 1; i >= 0; i--) {
-    const ends = entries[i]?.content.at(-1) === NEWLINE
-    // A last line that has no end yet is one, too.
-    if (ends || i === entries.length - 1) lines++
-    if (lines > count) return entries.slice(i + 1)
-  }
-  return entries
-}
-
-/** An open log file, read on as it grows. */
-function reader(path: string) {
-  const fd = open(path, O_RDONLY | O_NOFOLLOW)
-  let rest: Uint8Array = new Uint8Array(0)
-  return {
-    fd,
-    more(): LogEntry[] {
-      const parts = [rest]
-      for (let part = read(fd); part.length > 0; part = read(fd)) parts.push(part)
-      const found = parseEntries(Buffer.concat(parts))
-      rest = found.rest
-      return found.entries
-    },
-  }
-}
-
-function tryReader(path: string): ReturnType<typeof reader> | null {
-  try {
-    return reader(path)
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return null
-    throw error
-  }
 }
 
 function show(entries: readonly LogEntry[], { timestamps, since, until }: LogOptions): void {
@@ -137,19 +69,34 @@ export function showLogs(paths: Paths, reference: string, options: LogOptions): 
   if (!detached)
     throw new ToyboxError(`container ${reference} has no log: it ran in the foreground`, { hint: "run it with -d" })
   if (!detached.log) throw new ToyboxError(`container ${reference} has no log: it ran with --log-driver none`)
+  const { maxFiles } = detached.log
   // Before the files are read: what is written meanwhile is told.
   const watching = options.follow ? watch(paths, directory, readRunning(paths, id)?.supervisor?.pid ?? 0) : null
-  const files = Array.from({ length: detached.log.maxFiles }, (_, n) => tryReader(logPath(directory, n))).reverse()
-  const entries = files.flatMap((file) => file?.more() ?? [])
-  show(options.tail === null ? entries : lastLines(entries, options.tail), options)
-  let current = files.at(-1) ?? null
+  const all = openLogFiles(directory, maxFiles)
+  let current = showFiles(options.tail === null ? all : seekLastLines(all, options.tail), null, options)
   for (let ended = readRunning(paths, id) === null; watching && !ended; ) {
     ended = watching.wait().ended || readRunning(paths, id) === null
-    show(current?.more() ?? [], options)
-    const path = logPath(directory, 0)
-    if (current && stat(path)?.ino === stat(`/proc/self/fd/${current.fd}`)?.ino) continue
-    if (current) close(current.fd)
-    current = tryReader(path)
-    show(current?.more() ?? [], options)
+    if (current && stat(logPath(directory, 0))?.ino === current.ino) {
+      readOn(current, (entries) => show(entries, options))
+      continue
+    }
+    // Nobody writes to it any more: it is read to its end.
+    if (current) readOn(current, (entries) => show(entries, options))
+    const { files, lost } = current
+      ? openLogFilesAfter(current, directory, maxFiles)
+      : { files: openLogFiles(directory, maxFiles), lost: false }
+    if (lost) notice("logs: some of the output was rotated away before it could be read")
+    current = showFiles(files, current, options)
   }
+}
+
+/** Shows files to their ends; the last of them, or the one before where there is none, is returned, and goes on. */
+function showFiles(files: readonly LogFile[], before: LogFile | null, options: LogOptions): LogFile | null {
+  let current = before
+  for (const file of files) {
+    if (current) close(current.fd)
+    current = file
+    readOn(file, (entries) => show(entries, options))
+  }
+  return current
 }

@@ -62,6 +62,18 @@ describe.skipIf(!isRoot)("logs", () => {
     ])
   })
 
+  test("a follower misses nothing over many rotations, or is told that it has", async () => {
+    const limits = ["--log-opt", "max-size=20k", "--log-opt", "max-file=4"]
+    const script = "i=0; while [ $i -lt 20000 ]; do echo $i; i=$((i+1)); done"
+    await toybox(ownRun("-d", ...limits, "--name", "turning", "base", "sh", "-c", `sleep 0.5; ${script}`))
+    const { stdout, stderr, exitCode } = await toybox(["logs", "-f", "turning"])
+    expect(exitCode).toBe(0)
+    const numbers = stdout.trimEnd().split("\n").map(Number)
+    const gaps = numbers.filter((number, i) => i > 0 && number !== (numbers[i - 1] ?? 0) + 1)
+    expect([numbers.at(-1), gaps.every((gap) => gap > 0)]).toEqual([19_999, true])
+    expect(stderr.split("rotated away").length - 1 >= gaps.length).toBe(true)
+  })
+
   test("a full disk loses output, and neither the container nor its exit code", async () => {
     const state = temporaryDirectory()
     Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=12m,mode=700", "tmpfs", state])
