@@ -1,4 +1,4 @@
-/** How far a transfer is: a bar on a terminal, lines at long intervals elsewhere. On standard error. */
+/** How far a transfer, and its parts, are: bars on a terminal, lines at long intervals elsewhere. On standard error. */
 import { writeAll } from "../../ffi/fs.ts"
 import { isTerminal, windowSize } from "../../ffi/tty.ts"
 import { notice } from "../log.ts"
@@ -9,10 +9,20 @@ const LINE_EVERY = 10_000
 const RATE_MEMORY = 3000
 const WIDEST_BAR = 30
 const DEFAULT_COLUMNS = 80
+const DEFAULT_ROWS = 24
+
+/** A part of a transfer, under way. */
+export interface ProgressPart {
+  add(bytes: number): void
+  /** It is over: with a text that is told of it, as in "NAME: 3.2 MB unpacked in 1.2 s". */
+  end(text: string | null): void
+}
 
 export interface Progress {
   /** So many bytes more. */
   add(bytes: number): void
+  /** Something of the whole, whose bytes count for both. `total` is null where nobody knows. */
+  part(name: string, total: number | null): ProgressPart
   /** The size, once it is known; from nothing again. */
   restart(total: number | null): void
   /** How many there were. */
@@ -91,6 +101,7 @@ export function progressBar(state: ProgressState, columns: number): string {
 
 const SILENT: Progress = {
   add: () => {},
+  part: () => ({ add: () => {}, end: () => {} }),
   restart: () => {},
   bytes: () => 0,
   note: () => {},
@@ -106,56 +117,102 @@ function put(text: string): void {
   }
 }
 
+/** Bytes that have come, and at what rate. */
+function meter(label: string, total: number | null) {
+  const start = performance.now()
+  const state: ProgressState = { label, bytes: 0, total, rate: 0 }
+  let sampled = start
+  let sampledBytes = 0
+  return {
+    start,
+    state,
+    add(bytes: number) {
+      state.bytes += bytes
+    },
+    restart(size: number | null) {
+      state.bytes = 0
+      state.total = size
+      sampledBytes = 0
+    },
+    sample(now: number) {
+      const span = now - sampled
+      if (span < BAR_EVERY) return
+      const current = ((state.bytes - sampledBytes) / span) * 1000
+      const weight = Math.min(1, span / Math.min(RATE_MEMORY, now - start))
+      state.rate += (current - state.rate) * weight
+      sampled = now
+      sampledBytes = state.bytes
+    },
+  }
+}
+
+type Meter = ReturnType<typeof meter>
+
+/** Rows at the bottom of the terminal, drawn anew in their place. */
+function rowsBelow() {
+  let drawn = 0
+  const home = () => `\r${drawn > 1 ? `\x1b[${drawn - 1}A` : ""}\x1b[J`
+  return {
+    draw(states: readonly ProgressState[]) {
+      // Asked each time: the window's size changes.
+      const { width = 0, height = 0 } = windowSize(2) ?? {}
+      const shown = states.slice(-Math.max(1, (height || DEFAULT_ROWS) - 1))
+      const rows = shown.map((state) => progressBar(state, width || DEFAULT_COLUMNS))
+      put(`${home()}${rows.join("\n")}`)
+      drawn = rows.length
+    },
+    clear() {
+      if (drawn > 0) put(home())
+      drawn = 0
+    },
+  }
+}
+
 /** Begins to tell of a transfer; with `quiet` nothing is told. */
 export function startProgress(label: string, quiet: boolean): Progress {
   if (quiet) return SILENT
-  const bar = isTerminal(2) && process.env.TERM !== "dumb"
-  const start = performance.now()
-  const state: ProgressState = { label, bytes: 0, total: null, rate: 0 }
-  let sampled = start
-  let sampledBytes = 0
-  let shown = start
-  let visible = false
-
-  const clear = () => {
-    if (visible) put("\r\x1b[K")
-    visible = false
+  const rows = isTerminal(2) && process.env.TERM !== "dumb" ? rowsBelow() : null
+  const whole = meter(label, null)
+  const parts = new Set<Meter>()
+  let shown = whole.start
+  const show = () => {
+    const now = performance.now()
+    if (now - shown < (rows ? BAR_EVERY : LINE_EVERY)) return
+    shown = now
+    const meters = rows ? [...parts, whole] : [whole]
+    for (const one of meters) one.sample(now)
+    if (rows) rows.draw(meters.map(({ state }) => state))
+    else notice(progressLine(whole.state))
   }
-  const sample = (now: number) => {
-    const span = now - sampled
-    if (span < BAR_EVERY) return
-    const current = ((state.bytes - sampledBytes) / span) * 1000
-    const weight = Math.min(1, span / Math.min(RATE_MEMORY, now - start))
-    state.rate += (current - state.rate) * weight
-    sampled = now
-    sampledBytes = state.bytes
+  const say = (text: string) => {
+    rows?.clear()
+    notice(text)
   }
+  const since = (start: number) => formatDuration(performance.now() - start)
   return {
     add(bytes) {
-      state.bytes += bytes
-      const now = performance.now()
-      if (now - shown < (bar ? BAR_EVERY : LINE_EVERY)) return
-      sample(now)
-      shown = now
-      if (!bar) return notice(progressLine(state))
-      // Asked each time: the window's width changes.
-      put(`\r${progressBar(state, windowSize(2)?.width || DEFAULT_COLUMNS)}\x1b[K`)
-      visible = true
+      whole.add(bytes)
+      show()
     },
-    restart(total) {
-      state.bytes = 0
-      state.total = total
-      sampledBytes = 0
+    part(name, total) {
+      const part = meter(name, total)
+      parts.add(part)
+      return {
+        add(bytes) {
+          part.add(bytes)
+          whole.add(bytes)
+          show()
+        },
+        end(text) {
+          if (parts.delete(part) && text !== null)
+            say(`${name}: ${formatBytes(part.state.bytes)} ${text} in ${since(part.start)}`)
+        },
+      }
     },
-    bytes: () => state.bytes,
-    note(text) {
-      clear()
-      notice(text)
-    },
-    done(text) {
-      clear()
-      notice(`${text} in ${formatDuration(performance.now() - start)}`)
-    },
-    stop: clear,
+    restart: whole.restart,
+    bytes: () => whole.state.bytes,
+    note: say,
+    done: (text) => say(`${text} in ${since(whole.start)}`),
+    stop: () => rows?.clear(),
   }
 }

@@ -1,11 +1,14 @@
 /** What is told while an archive comes: a bar on a terminal, lines elsewhere. */
 import { describe, expect, test } from "bun:test"
+import { randomBytes } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
+import { TestLayout } from "../helpers/oci-layout.ts"
 import { ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+import { tarEntry } from "../helpers/tar.ts"
 import { toybox } from "../helpers/toybox.ts"
 import { type Terminal, terminal, terminalUnavailable } from "../helpers/tty.ts"
 import { nastyServer } from "../src/image/fetch/server.ts"
@@ -23,7 +26,40 @@ function slowArchive(): URL {
   return new URL("/a-root-with-a-long-name.tar", url)
 }
 
+/** A registry with an image of three layers that take about three seconds to come; its reference. */
+function slowImage(): string {
+  const layout = new TestLayout()
+  const layers = [1, 2, 3].map((n) => tarEntry({ name: `file${n}`, content: randomBytes(1_000_000 * n) }))
+  const manifest = layout.image({ layers: layers.map((tar) => Buffer.concat([tar, Buffer.alloc(1024)])) })
+  const { port } = nastyServer(({ path }) => {
+    const name = path.slice(path.lastIndexOf("/") + 1)
+    const body = layout.blobs.get(name === "latest" ? manifest.digest : name)
+    if (path === "/v2/") return {}
+    if (body === undefined) return { status: 404 }
+    const headers = path.includes("/manifests/") ? { "content-type": manifest.mediaType } : {}
+    return { body, headers, slowly: [60, Math.ceil(body.length / 50)] }
+  })
+  return `127.0.0.1:${port}/slow`
+}
+
 describe.skipIf(!isRoot || terminalUnavailable() !== undefined)("on a terminal", () => {
+  test("an image has a bar for each layer under way and one for the whole, and a line for each that is done", async () => {
+    let open: Terminal | undefined
+    try {
+      const image = slowImage()
+      // Who stays keeps the screen as it is.
+      const cmd = ["sh", "-c", `${toyboxBinary()} pull ${image}; exec sleep 60`]
+      open = await terminal({ cmd, cols: 110, rows: 12 })
+      const row = String.raw` {2}\[#+ *\] {2} ?\d+ % {2}[\d.]+ [kM]B of \d\.\d MB {2}[\d.]+ [kM]B\/s, [\d.]+ s left`
+      await open.waitFor(new RegExp(`^(?:[0-9a-f]{12}${row}\n){3}127.0.0.1:\\d+/slow\\S*${row}$`, "m"))
+      const done = await open.waitFor(/^id: sha256:/m)
+      expect(done.match(/^toybox: [0-9a-f]{12}: \d\.\d MB unpacked in [\d.]+ s$/gm)?.length).toBe(3)
+      expect(done).not.toMatch(/[#[]| left/)
+    } finally {
+      await open?.close()
+    }
+  }, 30_000)
+
   test("a bar shows bytes, rate and time left, follows the width, and goes away", async () => {
     let open: Terminal | undefined
     try {
@@ -45,6 +81,15 @@ describe.skipIf(!isRoot || terminalUnavailable() !== undefined)("on a terminal",
 })
 
 describe.skipIf(!isRoot)("elsewhere", () => {
+  test("an image has a plain line for each layer, and nothing with --quiet", async () => {
+    const { stderr } = await toybox(["pull", slowImage()])
+    expect(stderr).toMatch(
+      /^(toybox: [0-9a-f]{12}: \d\.\d MB unpacked in [\d.]+ s\n){3}toybox: .*: 3 of 3 layers unpacked in .*\n/,
+    )
+    expect(stderr).not.toContain("\x1b")
+    expect((await toybox(["pull", "--quiet", slowImage()])).stderr).toBe("")
+  }, 30_000)
+
   test("plain lines, and nothing with --quiet", async () => {
     const plain = await toybox(ownRun("--rm", slowArchive().href, "true"))
     expect(plain.stderr).toMatch(

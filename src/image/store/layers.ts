@@ -3,7 +3,7 @@ import type { Paths } from "../../paths.ts"
 import { releaseLock } from "../../state-file.ts"
 import { holdLayer, layerFacts } from "../cache/layers.ts"
 import type { Descriptor } from "../manifest.ts"
-import type { Progress } from "../progress.ts"
+import type { Progress, ProgressPart } from "../progress.ts"
 import { addLayer } from "./add-layer.ts"
 import { isPlain, keptBlob, writingTo } from "./blobs.ts"
 import { storePaths, tryLockStore } from "./records.ts"
@@ -40,31 +40,51 @@ const isWanted = ({ keep, paths }: LayerJob, descriptor: Descriptor): boolean =>
   keep !== null && !isPlain(descriptor) && !keep.blobs.has(descriptor.digest) && keptBlob(paths, descriptor) === null
 
 /** The blob as it comes; where it is to be kept, it is in the workspace when it has come. */
-function incoming(job: LayerJob, descriptor: Descriptor): AsyncGenerator<Uint8Array> {
+function incoming(job: LayerJob, descriptor: Descriptor, part: ProgressPart): AsyncGenerator<Uint8Array> {
   const { keep } = job
-  if (keep === null || !isWanted(job, descriptor)) return counted(job, descriptor)
+  if (keep === null || !isWanted(job, descriptor)) return counted(job, descriptor, part)
   const path = `${keep.workspace.path}/${keep.blobs.size}`
   keep.blobs.set(descriptor.digest, path)
-  return writingTo(counted(job, descriptor), path)
+  return writingTo(counted(job, descriptor, part), path)
 }
 
-async function* counted(job: LayerJob, descriptor: Descriptor): AsyncGenerator<Uint8Array> {
-  for await (const part of job.origin.stream(descriptor)) {
+async function* counted(job: LayerJob, descriptor: Descriptor, part: ProgressPart): AsyncGenerator<Uint8Array> {
+  for await (const bytes of job.origin.stream(descriptor)) {
     job.signal.throwIfAborted()
-    job.progress.add(part.length)
-    yield part
+    part.add(bytes.length)
+    yield bytes
   }
 }
 
-async function unpackOne(job: LayerJob, { descriptor, diffId, below }: WantedLayer): Promise<void> {
+/** Tells of a layer as a part of the whole while `work` is at it. */
+async function telling(
+  { progress }: LayerJob,
+  { digest, size }: Descriptor,
+  done: string,
+  work: (part: ProgressPart) => Promise<void>,
+): Promise<void> {
+  const part = progress.part(digest.slice(7, 19), size)
+  try {
+    await work(part)
+    part.end(done)
+  } finally {
+    part.end(null)
+  }
+}
+
+function unpackOne(job: LayerJob, { descriptor, diffId, below }: WantedLayer): Promise<void> {
   const name = `${job.name}: the layer ${descriptor.digest.slice(7, 19)}`
-  await addLayer(job.paths, { name, below, diffId, source: incoming(job, descriptor), signal: job.signal })
+  return telling(job, descriptor, "unpacked", async (part) => {
+    await addLayer(job.paths, { name, below, diffId, source: incoming(job, descriptor, part), signal: job.signal })
+  })
 }
 
 /** The blob of a layer that is there, where it is to be kept and is not. */
 async function keepBlob(job: LayerJob, { descriptor }: WantedLayer): Promise<void> {
   if (!isWanted(job, descriptor)) return
-  for await (const _ of incoming(job, descriptor));
+  await telling(job, descriptor, "kept", async (part) => {
+    for await (const _ of incoming(job, descriptor, part));
+  })
 }
 
 /** One layer, unless it is there, or another toybox is at it: then that is waited for. */
