@@ -37,7 +37,7 @@ function slowImage(): string {
     if (path === "/v2/") return {}
     if (body === undefined) return { status: 404 }
     const headers = path.includes("/manifests/") ? { "content-type": manifest.mediaType } : {}
-    return { body, headers, slowly: [60, Math.ceil(body.length / 50)] }
+    return { body, headers, ...(body.length > 100_000 ? { slowly: [60, Math.ceil(body.length / 50)] } : {}) }
   })
   return `127.0.0.1:${port}/slow`
 }
