@@ -125,7 +125,8 @@ export function resolveUser(
       ? groups.filter(({ members }) => members.includes(entry.name)).map((group) => group.gid)
       : []
   const added = groupAdd.map((text) => findGroup("--group-add", text, groups))
-  return { uid, gid, additionalGids: [...new Set([...member, ...added])], home: entry?.home || "/" }
+  // With the primary group among them: a process that gives it up keeps what is denied to its members (CVE-2022-36109).
+  return { uid, gid, additionalGids: [...new Set([gid, ...member, ...added])], home: entry?.home || "/" }
 }
 
 /** The user, and the environment with what depends on the user. `given` are NAME=value entries, of which the last counts. */

@@ -18,18 +18,18 @@ const status = (...run: string[]) => inside("cat /proc/self/status", { image, ru
 
 describe.skipIf(!isRoot)("--user", () => {
   test.each([
-    [[], "0 0 / "],
-    [["alice"], "1000 1000 /home/alice 29 50"],
-    [["1000"], "1000 1000 /home/alice 29 50"],
-    [["alice:audio"], "1000 29 /home/alice "],
-    [["alice:4242"], "1000 4242 /home/alice "],
-    [["bob"], "1001 1001 / 50"],
-    [["1234"], "1234 0 / "],
-    [["1234:5678"], "1234 5678 / "],
-    [["0:staff"], "0 50 /root "],
-    [["2147483647:2147483647"], "2147483647 2147483647 / "],
-    [["alice", "--group-add", "tty", "--group-add", "7777", "--group-add", "29"], "1000 1000 /home/alice 5 29 50 7777"],
-    [["1234:5678", "--group-add", "staff"], "1234 5678 / 50"],
+    [[], "0 0 / 0"],
+    [["alice"], "1000 1000 /home/alice 29 50 1000"],
+    [["1000"], "1000 1000 /home/alice 29 50 1000"],
+    [["alice:audio"], "1000 29 /home/alice 29"],
+    [["alice:4242"], "1000 4242 /home/alice 4242"],
+    [["bob"], "1001 1001 / 50 1001"],
+    [["1234"], "1234 0 / 0"],
+    [["1234:5678"], "1234 5678 / 5678"],
+    [["0:staff"], "0 50 /root 50"],
+    [["2147483647:2147483647"], "2147483647 2147483647 / 2147483647"],
+    [["alice", "--group-add", "tty", "--group-add", "7777", "--group-add", "29"], "1000 1000 /home/alice 5 29 50 1000 7777"],
+    [["1234:5678", "--group-add", "staff"], "1234 5678 / 50 5678"],
   ])("%p", async (words, expected) => {
     const output = await inside("cat /proc/self/status; echo Home: $HOME", {
       image,

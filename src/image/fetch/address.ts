@@ -12,6 +12,9 @@ export interface Address {
 /** Whether a word is meant as an address. */
 export const isAddress = (text: string): boolean => /^https?:\/\//i.test(text)
 
+/** Whether a host, which may have a port, is this machine by its name alone. */
+export const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(host)
+
 /** Text with the userinfo of every address in it taken out, for messages and records. */
 export const withoutUserinfo = (text: string): string => text.replace(/(https?:\/\/)[^/?#\s]*@/gi, "$1")
 

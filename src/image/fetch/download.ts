@@ -10,7 +10,7 @@ import {
   type Validators,
   validatorsOf,
 } from "./range.ts"
-import { backOff, DEFAULT_PATIENCE, isPassing, type Patience, retryAfter } from "./retry.ts"
+import { backOff, DEFAULT_PATIENCE, isPassing, type Patience, retryAfter, sleep } from "./retry.ts"
 
 export interface DownloadOptions extends Omit<ExchangeOptions, "method" | "body"> {
   /** The file is wanted only if it is not the one they are of. */
@@ -57,7 +57,7 @@ class Attempts {
 
   /** Waits before the next try; throws `error` itself where there is none. */
   async pause(error: unknown): Promise<void> {
-    if (!(error instanceof PassingError) || this.options.signal?.aborted) throw error
+    if (!(error instanceof PassingError) || !error.soon || this.options.signal?.aborted) throw error
     this.failures++
     this.all++
     if (this.failures >= this.patience.attempts || this.all >= MOST_FAILURES) throw error
@@ -71,20 +71,6 @@ class Attempts {
     this.options.notice?.(`${error.message}; trying again${wait >= 1000 ? ` in ${Math.round(wait / 1000)} s` : ""}`)
     await sleep(wait, this.options.signal)
   }
-}
-
-function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
-  return new Promise((resolve, reject) => {
-    const give = () => reject(signal?.reason)
-    const timer = setTimeout(() => {
-      signal?.removeEventListener("abort", give)
-      resolve()
-    }, milliseconds)
-    signal?.addEventListener("abort", () => {
-      clearTimeout(timer)
-      give()
-    })
-  })
 }
 
 /** One of the statuses `wanted`, asked for until it comes. */

@@ -2,6 +2,7 @@
 import { ofetch } from "ofetch"
 import { version } from "../../../package.json"
 import { ToyboxError } from "../../errors.ts"
+import { isLoopback } from "./address.ts"
 import { PassingError, transferError } from "./failure.ts"
 import { isRedirect, MAX_REDIRECTS, redirectHeaders, redirectTarget } from "./redirect.ts"
 import { DEFAULT_PATIENCE, type Patience } from "./retry.ts"
@@ -92,7 +93,7 @@ async function* pieces(
 
 /**
  * Sends a request and waits for the head of the answer, whatever its status. The proxy variables (HTTP_PROXY, HTTPS_PROXY,
- * NO_PROXY, also in lower case) are Bun's to read. Throws PassingError for what may pass, else ToyboxError.
+ * NO_PROXY, also in lower case) are Bun's to read, but for what is on this machine. Throws PassingError for what may pass, else ToyboxError.
  */
 export async function exchange(to: URL, options: ExchangeOptions): Promise<Answer> {
   const { method = "GET", body, patience = DEFAULT_PATIENCE, follow = true } = options
@@ -121,6 +122,8 @@ export async function exchange(to: URL, options: ExchangeOptions): Promise<Answe
         signal: abort.signal,
         // Bun's own option, beside ofetch's: files that are labelled with a Content-Encoding stay what they are.
         decompress: false,
+        // As for Go's programs: to a proxy "localhost" is another machine, and what is meant for this one may be secret.
+        ...(isLoopback(url.host) ? { proxy: false } : {}),
         ...(url.protocol === "https:" ? { tls: tlsOptions(url, options) } : {}),
       } as const
       response = await within(ofetch.raw(url.href, request), patience.answer, late, abort)

@@ -6,10 +6,13 @@ import { withoutUserinfo } from "./address.ts"
 export class PassingError extends ToyboxError {
   /** What the server asks to wait, in milliseconds. */
   readonly retryAfter: number | null
+  /** It is to be expected to pass in a moment. */
+  readonly soon: boolean
 
-  constructor(message: string, retryAfter: number | null = null, cause?: unknown) {
-    super(message, { cause, hint: "check the network, or try again later" })
+  constructor(message: string, retryAfter: number | null = null, soon = true) {
+    super(message, { hint: "check the network, or try again later" })
     this.retryAfter = retryAfter
+    this.soon = soon
   }
 }
 
@@ -29,6 +32,9 @@ const WORDS: Readonly<Record<string, string>> = {
   ENETUNREACH: "there is no network",
   FailedToOpenSocket: "no connection is made",
 }
+
+// Of a name that is not known nobody asks again at once; a name server that does not answer is another thing.
+const LATER = new Set(["ENOTFOUND"])
 
 // Trying again would not change them.
 const LASTING: Readonly<Record<string, string>> = {
@@ -60,7 +66,11 @@ export function transferError(error: unknown, url: URL): ToyboxError {
   const lasting = LASTING[code]
   if (lasting) return new ToyboxError(`${url.host}: ${lasting} (${code})`)
   const said = error instanceof Error ? withoutUserinfo(error.message) : String(error)
-  return new PassingError(`${url.host}: ${WORDS[code] ?? said}${code === "" ? "" : ` (${code})`}`)
+  return new PassingError(
+    `${url.host}: ${WORDS[code] ?? said}${code === "" ? "" : ` (${code})`}`,
+    null,
+    !LATER.has(code),
+  )
 }
 
 const HINTS: Readonly<Record<number, string>> = {

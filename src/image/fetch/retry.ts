@@ -40,3 +40,18 @@ export function retryAfter(header: string | null, now = Date.now()): number | nu
   const date = Date.parse(header)
   return Number.isNaN(date) ? null : Math.max(0, date - now)
 }
+
+/** Waits; rejects with its reason when the signal comes. */
+export function sleep(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const give = () => {
+      clearTimeout(timer)
+      reject(signal?.reason)
+    }
+    const timer = setTimeout(() => {
+      signal?.removeEventListener("abort", give)
+      resolve()
+    }, milliseconds)
+    signal?.addEventListener("abort", give)
+  })
+}

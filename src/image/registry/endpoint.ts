@@ -1,4 +1,5 @@
 /** Where a registry is, and its mirrors; which of https and http it speaks. */
+import { isLoopback } from "../fetch/address.ts"
 import { exchange } from "../fetch/exchange.ts"
 import { PassingError } from "../fetch/failure.ts"
 import { readBody } from "./answer.ts"
@@ -28,9 +29,6 @@ export interface Endpoint {
 
 const DOCKER_HUB = "docker.io"
 const DOCKER_HUB_API = "registry-1.docker.io"
-
-/** Whether a host is this machine, by its name alone. */
-export const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(host)
 
 function endpoint(text: string, mirror: boolean, settings: Settings, wishes: Wishes): Endpoint {
   const [, scheme, rest = text] = /^(https?):\/\/(.*)$/i.exec(text) ?? []

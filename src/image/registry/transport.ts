@@ -2,7 +2,7 @@
 import { ToyboxError } from "../../errors.ts"
 import type { Answer, ExchangeOptions } from "../fetch/exchange.ts"
 import { PassingError } from "../fetch/failure.ts"
-import { backOff, DEFAULT_PATIENCE, isPassing, type Patience, retryAfter } from "../fetch/retry.ts"
+import { backOff, DEFAULT_PATIENCE, isPassing, type Patience, retryAfter, sleep } from "../fetch/retry.ts"
 import { shownUrl } from "./answer.ts"
 
 /** What all requests to a registry have in common. */
@@ -15,7 +15,8 @@ export interface Transport extends Pick<ExchangeOptions, "certificates" | "insec
 /** Waits before the next try; throws `error` where there is none left, or it will not pass. */
 export async function pause(transport: Transport, failures: number, error: unknown): Promise<void> {
   const patience = transport.patience ?? DEFAULT_PATIENCE
-  if (!(error instanceof PassingError) || transport.signal?.aborted || failures >= patience.attempts) throw error
+  const ended = transport.signal?.aborted || failures >= patience.attempts
+  if (!(error instanceof PassingError) || !error.soon || ended) throw error
   const asked = error.retryAfter
   if (asked !== null && asked > patience.longestPause) {
     throw new ToyboxError(`${error.message}, and asks to come again in ${Math.ceil(asked / 1000)} s`, {
@@ -24,7 +25,7 @@ export async function pause(transport: Transport, failures: number, error: unkno
   }
   const wait = Math.max(asked ?? 0, backOff(failures, patience))
   transport.notice?.(`${error.message}; trying again${wait >= 1000 ? ` in ${Math.round(wait / 1000)} s` : ""}`)
-  await Bun.sleep(wait)
+  await sleep(wait, transport.signal)
 }
 
 /** Makes a request until its answer is not one that may pass; the last answer, or the last failure, is what it gives. */

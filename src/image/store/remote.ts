@@ -70,8 +70,13 @@ export function remoteImage(reference: Reference, options: RemoteOptions): Image
     manifest: (digest) => somewhere((repository) => getManifest(repository, digest ?? name)),
     blob: (descriptor) => somewhere((repository) => getBlob(repository, descriptor)),
     async *stream(descriptor) {
-      const open = repositories[first]
-      if (open) yield* readBlob(await open(), descriptor)
+      const parts = await somewhere(async (repository) => {
+        const parts = readBlob(repository, descriptor)
+        // Whether it is there, its first part tells; from there on readBlob goes on by itself where it breaks off.
+        return { first: await parts.next(), parts }
+      })
+      if (!parts.first.done) yield parts.first.value
+      yield* parts.parts
     },
   }
 }

@@ -24,20 +24,20 @@ const resolve = (user: string, groupAdd: string[] = []) => resolveUser(user, gro
 
 describe("--user", () => {
   test.each<[string, object]>([
-    ["0", { uid: 0, gid: 0, additionalGids: [], home: "/root" }],
-    ["root", { uid: 0, gid: 0, additionalGids: [], home: "/root" }],
-    ["alice", { uid: 1000, gid: 1001, additionalGids: [29, 50], home: "/home/alice" }],
-    ["1000", { uid: 1000, gid: 1001, additionalGids: [29, 50], home: "/home/alice" }],
-    ["alice:staff", { uid: 1000, gid: 50, additionalGids: [], home: "/home/alice" }],
-    ["alice:7", { uid: 1000, gid: 7, additionalGids: [], home: "/home/alice" }],
-    ["bob", { uid: 1002, gid: 1002, additionalGids: [29], home: "/" }],
-    ["4242", { uid: 4242, gid: 0, additionalGids: [], home: "/" }],
-    ["4242:4343", { uid: 4242, gid: 4343, additionalGids: [], home: "/" }],
-    ["2147483647", { uid: 2147483647, gid: 0, additionalGids: [], home: "/" }],
+    ["0", { uid: 0, gid: 0, additionalGids: [0], home: "/root" }],
+    ["root", { uid: 0, gid: 0, additionalGids: [0], home: "/root" }],
+    ["alice", { uid: 1000, gid: 1001, additionalGids: [1001, 29, 50], home: "/home/alice" }],
+    ["1000", { uid: 1000, gid: 1001, additionalGids: [1001, 29, 50], home: "/home/alice" }],
+    ["alice:staff", { uid: 1000, gid: 50, additionalGids: [50], home: "/home/alice" }],
+    ["alice:7", { uid: 1000, gid: 7, additionalGids: [7], home: "/home/alice" }],
+    ["bob", { uid: 1002, gid: 1002, additionalGids: [1002, 29], home: "/" }],
+    ["4242", { uid: 4242, gid: 0, additionalGids: [0], home: "/" }],
+    ["4242:4343", { uid: 4242, gid: 4343, additionalGids: [4343], home: "/" }],
+    ["2147483647", { uid: 2147483647, gid: 0, additionalGids: [0], home: "/" }],
     // A number is an id, whatever has it for a name.
-    ["0:99", { uid: 0, gid: 99, additionalGids: [], home: "/root" }],
-    ["12", { uid: 12, gid: 0, additionalGids: [], home: "/" }],
-    ["77", { uid: 77, gid: 78, additionalGids: [], home: "/twelve" }],
+    ["0:99", { uid: 0, gid: 99, additionalGids: [99], home: "/root" }],
+    ["12", { uid: 12, gid: 0, additionalGids: [0], home: "/" }],
+    ["77", { uid: 77, gid: 78, additionalGids: [78], home: "/twelve" }],
   ])("%s", (user, expected) => {
     expect(resolve(user) as object).toEqual(expected)
   })
@@ -66,7 +66,7 @@ describe("--user", () => {
   })
 
   test("--group-add by name and number, each once", () => {
-    expect(resolve("alice", ["audio", "7", "staff", "7"]).additionalGids).toEqual([29, 50, 7])
+    expect(resolve("alice", ["audio", "7", "staff", "7"]).additionalGids).toEqual([1001, 29, 50, 7])
     expect(() => resolve("0", ["nogroup"])).toThrow("--group-add")
   })
 })
@@ -167,7 +167,7 @@ describe("resolveIdentity", () => {
     expect(resolveIdentity(root, { ...request, user: "1000:5" }).user).toEqual({
       uid: 1000,
       gid: 5,
-      additionalGids: [],
+      additionalGids: [5],
     })
     expect(() => resolveIdentity(root, { ...request, user: "root" })).toThrow('no user "root"')
   })

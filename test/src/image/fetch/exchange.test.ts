@@ -160,26 +160,31 @@ describe("proxies of the environment", () => {
   }
   afterEach(() => set(before))
 
-  test("are used, with their password, and not for the hosts of NO_PROXY", async () => {
+  test("are used, with their password, and neither for the hosts of NO_PROXY nor for this machine", async () => {
     const proxy = nastyServer(() => ({ body: "proxy" }))
     const origin = nastyServer(() => ({ body: "origin" }))
     const address = `http://user:pass@127.0.0.1:${proxy.port}`
+    // It leads here, too, but does not say so.
+    const other = new URL(`http://0.0.0.0:${origin.port}/`)
     const cases: [Record<string, string>, string][] = [
       [{ HTTP_PROXY: address }, "proxy"],
       [{ http_proxy: address }, "proxy"],
       [{ HTTPS_PROXY: address }, "origin"],
-      [{ HTTP_PROXY: address, NO_PROXY: "127.0.0.1" }, "origin"],
+      [{ HTTP_PROXY: address, NO_PROXY: "0.0.0.0" }, "origin"],
       [{ HTTP_PROXY: address, no_proxy: "*" }, "origin"],
-      [{ HTTP_PROXY: address, NO_PROXY: `example.org, 127.0.0.1:${origin.port}` }, "origin"],
-      [{ HTTP_PROXY: address, NO_PROXY: "127.0.0.0/8" }, "origin"],
+      [{ HTTP_PROXY: address, NO_PROXY: `example.org, 0.0.0.0:${origin.port}` }, "origin"],
+      [{ HTTP_PROXY: address, NO_PROXY: "0.0.0.0/8" }, "origin"],
       [{ HTTP_PROXY: address, NO_PROXY: "example.org" }, "proxy"],
     ]
     for (const [variables, expected] of cases) {
       set({ ...Object.fromEntries(VARIABLES.map((name) => [name, undefined])), ...variables })
-      expect({ variables, text: (await get(origin.url)).text }).toEqual({ variables, text: expected })
+      expect({ variables, text: (await get(other)).text }).toEqual({ variables, text: expected })
     }
-    expect(proxy.asked[0]?.path).toBe(origin.url.href)
+    expect(proxy.asked[0]?.path).toBe(other.href)
     expect(proxy.asked[0]?.headers["proxy-authorization"]).toBe(`Basic ${btoa("user:pass")}`)
+    set({ HTTP_PROXY: address })
+    for (const host of ["127.0.0.1", "localhost"])
+      expect((await get(new URL(`http://${host}:${origin.port}/`))).text).toBe("origin")
     for (const { headers } of origin.asked) expect(headers["proxy-authorization"]).toBeUndefined()
   })
 

@@ -1,11 +1,12 @@
 /** Registries on bad days, and hostile ones. */
 import { describe, expect, test } from "bun:test"
 import { digestOf } from "../../../../src/image/digest.ts"
+import { isLoopback } from "../../../../src/image/fetch/address.ts"
 import { DOCKER_SHORT_NAMES } from "../../../../src/image/reference.ts"
 import { getBlob } from "../../../../src/image/registry/blobs.ts"
 import { openRepository, type Repository } from "../../../../src/image/registry/client.ts"
 import type { Credentials } from "../../../../src/image/registry/credential-helper.ts"
-import { endpointsFor, isLoopback } from "../../../../src/image/registry/endpoint.ts"
+import { endpointsFor } from "../../../../src/image/registry/endpoint.ts"
 import { getManifest, headManifest } from "../../../../src/image/registry/manifests.ts"
 import { uploadBlob } from "../../../../src/image/registry/uploads.ts"
 import { type Asked, type NastyServer, nastyServer, type Reply, ranged, type Script } from "../fetch/server.ts"
