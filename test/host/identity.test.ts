@@ -28,7 +28,10 @@ describe.skipIf(!isRoot)("--user", () => {
     [["1234:5678"], "1234 5678 / 5678"],
     [["0:staff"], "0 50 /root 50"],
     [["2147483647:2147483647"], "2147483647 2147483647 / 2147483647"],
-    [["alice", "--group-add", "tty", "--group-add", "7777", "--group-add", "29"], "1000 1000 /home/alice 5 29 50 1000 7777"],
+    [
+      ["alice", "--group-add", "tty", "--group-add", "7777", "--group-add", "29"],
+      "1000 1000 /home/alice 5 29 50 1000 7777",
+    ],
     [["1234:5678", "--group-add", "staff"], "1234 5678 / 50 5678"],
   ])("%p", async (words, expected) => {
     const output = await inside("cat /proc/self/status; echo Home: $HOME", {
