@@ -6,6 +6,7 @@ import {
   address,
   arena,
   errnoLocation,
+  freeMemory,
   invoke,
   reserveMemory,
   syscallNumber,
@@ -128,7 +129,7 @@ const FIRST_VIEW = 128 * 1024
 // execve(2) takes at most 6 MiB of arguments and environment.
 const LAST_VIEW = FIRST_VIEW * 4 ** 4
 
-/** Memory for one list, which stays. `base` is its address here; what is laid out there begins with the program itself. */
+/** Memory for one list. `base` is its address here; what is laid out there begins with the program itself. */
 export interface Region {
   readonly base: number
   /**
@@ -140,6 +141,8 @@ export interface Region {
     options: LayOutOptions,
     address?: number,
   ): { program: Program; arena: Arena }
+  /** Gives the memory back, and with it the list: who makes many would else fill the address space. */
+  free(): void
 }
 
 /** Reserves a region; one that is `shared` may be laid out while a child waits to walk it. */
@@ -159,6 +162,7 @@ export function reserveRegion(shared = false): Region {
         }
       }
     },
+    free: () => freeMemory(base, LAST_VIEW),
   }
 }
 

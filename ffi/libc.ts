@@ -52,6 +52,7 @@ function open() {
 
 const libc = open()
 const MMAP = { x64: 9, arm64: 222 }[arch]
+const MUNMAP = { x64: 11, arm64: 215 }[arch]
 const MPROTECT = { x64: 10, arm64: 226 }[arch]
 
 /** Reserves zeroed memory outside the garbage collector's heap, of this process or `shared` with its children: mmap(2). */
@@ -60,6 +61,11 @@ export function reserveMemory(length: number, shared = false): number {
   const base = Number(libc.syscall(MMAP, 0, length, PROT_READ | PROT_WRITE, flags, -1, 0))
   if (base < 0) throw new Error(`mmap of ${length} bytes failed`)
   return base
+}
+
+/** Gives reserved memory back: nobody may read or write a view of it any more. munmap(2). */
+export function freeMemory(base: number, length: number): void {
+  libc.syscall(MUNMAP, base, length, 0, 0, 0, 0)
 }
 
 /** Memory at an address as an ArrayBuffer; the garbage collector counts its size as its own. */

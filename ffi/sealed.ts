@@ -69,6 +69,8 @@ export interface SealedImage {
   head: Uint8Array
   dataAddress: number
   dataSize: number
+  /** Gives the data's memory back. */
+  free(): void
 }
 
 /** Lays stage two out as an ELF image. */
@@ -76,9 +78,9 @@ export function sealedImage(
   calls: readonly Call[],
   options: { reportFd: number; base: number; trace?: Trace | undefined },
 ): SealedImage {
-  const { base, layOut } = reserveRegion()
+  const { base, layOut, free } = reserveRegion()
   const { arena } = layOut(calls, stageTwo, { ...options, child: true }, DATA_ADDRESS)
-  return { head: elfHead(arena.used), dataAddress: base, dataSize: arena.used }
+  return { head: elfHead(arena.used), dataAddress: base, dataSize: arena.used, free }
 }
 
 /** An empty memfd, close-on-exec. MFD_EXEC is known since Linux 6.3. */
@@ -88,9 +90,10 @@ export function executableMemfd(): number {
   return fd >= 0 ? fd : call("memfd_create", "toybox", flags)
 }
 
-/** Puts an image into a memfd, which nobody can write again afterwards. */
-export function fillAndSeal(fd: number, { head, dataAddress, dataSize }: SealedImage): void {
+/** Puts an image into a memfd, which nobody can write again afterwards, and frees it here. */
+export function fillAndSeal(fd: number, { head, dataAddress, dataSize, free }: SealedImage): void {
   writeAll(fd, head)
   for (let done = 0; done < dataSize; ) done += call("write", fd, dataAddress + done, dataSize - done)
+  free()
   call("fcntl", fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE)
 }

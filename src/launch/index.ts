@@ -1,5 +1,5 @@
 /** A plan → a process. */
-import { reserveRegion, stageOne, walkHere } from "../../ffi/call.ts"
+import { type Region, reserveRegion, stageOne, walkHere } from "../../ffi/call.ts"
 import { type Call, PROCESS } from "../../ffi/calls.ts"
 import { close, read } from "../../ffi/fs.ts"
 import { keepHeapFromChildren } from "../../ffi/heap.ts"
@@ -63,7 +63,11 @@ export const launch = (
   channels: Channels,
   rootFd?: number,
   supervisor?: Supervisor,
-): Launched => begin(steps, channels, rootFd, supervisor).launched
+): Launched => {
+  const { launched, region } = begin(steps, channels, rootFd, supervisor)
+  region.free()
+  return launched
+}
 
 function begin(
   steps: readonly Step[],
@@ -71,16 +75,17 @@ function begin(
   rootFd?: number,
   supervisor?: Supervisor,
   further?: number,
-): { launched: Launched; program: Program } {
+): { launched: Launched; program: Program; region: Region } {
   const calls = encodeChild(steps, reportFd, supervisor, further)
   const preset = rootFd === undefined ? [] : [[ROOT, rootFd] as const]
   const options = { reportFd, child: false, trace: trace(traceFd), preset }
-  const { program } = reserveRegion().layOut(calls, stageOne, options)
+  const region = reserveRegion()
+  const { program } = region.layOut(calls, stageOne, options)
   keepHeapFromChildren()
   walk(program.address)
   const pid = program.value(PROCESS)
   if (pid <= 0) throw new ListFailure(steps, calls, 0, program.errno(0))
-  return { launched: { steps, calls, pid }, program }
+  return { launched: { steps, calls, pid }, program, region }
 }
 
 /** A child that waits, at the end of its opening steps, for the rest of its list. */

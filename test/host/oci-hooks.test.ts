@@ -69,6 +69,12 @@ describe.skipIf(!isRoot)("hooks", () => {
     expect(states.poststop).toMatchObject({ status: "stopped", id: "a" })
   })
 
+  test("may be many, of every kind", () => {
+    const hooks = Object.fromEntries(KINDS.map((kind) => [kind, Array.from({ length: 12 }, () => hook("exit 0"))]))
+    const bundle = oci.bundle("a", { args: ["echo", "ran"], config: { hooks } })
+    expect(oci.run("run", "-b", bundle, "a")).toMatchObject({ exitCode: 0, stdout: "ran\n", stderr: "" })
+  })
+
   test.each(["prestart", "createRuntime", "createContainer"])("%s that fails stops the creation", (kind) => {
     const stopped = join(temporaryDirectory(), "stopped")
     const hooks = { [kind]: [hook("echo because >&2; exit 3")], poststop: [hook(`touch ${stopped}`)] }
