@@ -4,7 +4,7 @@ import { existsSync, mkdirSync, readFileSync, readlinkSync, symlinkSync, writeFi
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { bundleRoot, ociRuntime } from "../helpers/bundle.ts"
-import { ownLeftovers } from "../helpers/own.ts"
+import { cgroupParent, ownLeftovers } from "../helpers/own.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 
 cleanUpAfterAll()
@@ -66,6 +66,27 @@ describe.skipIf(!isRoot)("an OCI container", () => {
     expect(privately.length).toBe(2)
     expect(privately.reduce((sum, kB) => sum + kB)).toBeLessThan(200)
     expect(readlinkSync(`/proc/${pid}/exe`)).toStartWith("/memfd:toybox")
+  })
+
+  test("is refused a cgroup that has processes of others, and harms none of them", async () => {
+    const linux = { cgroupsPath: `/${cgroupParent()}/shared` }
+    expect(oci.run("run", "-d", "-b", oci.bundle("a", { args: ["sleep", "60"], linux }), "a").exitCode).toBe(0)
+    const refused = oci.run("create", "-b", oci.bundle("b", { linux }), "b")
+    expect(refused.exitCode).toBe(1)
+    expect(refused.stderr).toContain("exists and has processes in it")
+    expect(refused.stderr).not.toContain("cleaning up")
+    expect(oci.entries()).toEqual(["a"])
+    await Bun.sleep(50)
+    expect(oci.state("a").status).toBe("running")
+    // As a create leaves it that is killed before it finds out.
+    const state = join(oci.root, "a/state.json")
+    const record = JSON.parse(readFileSync(state, "utf8"))
+    mkdirSync(join(oci.root, "b"))
+    writeFileSync(join(oci.root, "b/state.json"), JSON.stringify({ ...record, id: "b", pid: 0, complete: false }))
+    writeFileSync(join(oci.root, "b/config.json"), readFileSync(join(oci.root, "a/config.json")))
+    expect(oci.run("delete", "--force", "b").exitCode).toBe(0)
+    expect(oci.entries()).toEqual(["a"])
+    expect(oci.state("a").status).toBe("running")
   })
 
   test("is killed by a signal while it waits, which its init could not see", async () => {

@@ -1,8 +1,8 @@
 import { O_NONBLOCK, O_PATH, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import { close, open, readAll, readLink, stat } from "../../../ffi/fs.ts"
-import { detectCgroups } from "../../cgroup/detect.ts"
-import { createCgroup } from "../../cgroup/manager.ts"
+import { type Cgroups, detectCgroups } from "../../cgroup/detect.ts"
+import { type CgroupManager, createCgroup } from "../../cgroup/manager.ts"
 import { errorChain, ToyboxError } from "../../errors.ts"
 import { mountRoot } from "../../launch/index.ts"
 import { explainFailure } from "../../launch/report.ts"
@@ -13,7 +13,6 @@ import { lastCapability } from "../facts.ts"
 import { bringUp, type CreateRequest } from "./bring-up.ts"
 import { destroy } from "./delete.ts"
 import { cgroupRequest, checkRoot } from "./facts.ts"
-
 import { writePidFile } from "./pid-file.ts"
 import type { OciRecord } from "./record.ts"
 import {
@@ -104,6 +103,25 @@ function newRecord(request: CreateRequest, spec: Spec): OciRecord {
   }
 }
 
+/** Makes the container's cgroup; the record knows of it before it is there. On failure there is none. */
+function enterCgroup(root: string, record: OciRecord, cgroups: Cgroups, spec: Spec): CgroupManager {
+  try {
+    const { manager, notices } = createCgroup(cgroups, cgroupRequest(spec, record.id), {
+      announce: (handle) => {
+        record.cgroup = handle
+        writeRecord(root, record)
+      },
+    })
+    notices.forEach(notice)
+    record.cgroup = manager.handle
+    return manager
+  } catch (error) {
+    // What is there is another's, with the processes in it.
+    record.cgroup = null
+    throw error
+  }
+}
+
 /** Makes a container; on failure nothing of it is left. Throws ToyboxError. */
 export async function createContainer(request: CreateRequest): Promise<Created> {
   const { root, id } = request
@@ -122,13 +140,7 @@ export async function createContainer(request: CreateRequest): Promise<Created> 
   let rootFd = -1
   try {
     const cgroups = detectCgroups()
-    const { manager } = createCgroup(cgroups, cgroupRequest(spec, id), {
-      announce: (handle) => {
-        record.cgroup = handle
-        writeRecord(root, record)
-      },
-    })
-    record.cgroup = manager.handle
+    const manager = enterCgroup(root, record, cgroups, spec)
     rootFd = mountRoot([{ kind: "bind-root", path: spec.root.path }], 0)
     await bringUp({ request, spec, record, cgroups, manager, rootFd })
     record.complete = true

@@ -26,9 +26,12 @@ import {
 
 const PATIENCE = 10_000
 
+/** Whether a process of the container was ever put into its cgroup; else those in it are of others, who had it first. */
+const hasEntered = ({ pid, complete }: OciRecord) => pid > 0 || complete
+
 /** Kills all that is left of a container and waits until its first process is gone. */
 export function endProcesses(record: OciRecord): void {
-  const manager = record.cgroup ? openCgroup(record.cgroup) : null
+  const manager = record.cgroup && hasEntered(record) ? openCgroup(record.cgroup) : null
   for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(1)) {
     if (isAlive(record)) kill(record.pid, SIGKILL)
     if (manager && manager.pids().length > 0) manager.kill()
@@ -37,10 +40,17 @@ export function endProcesses(record: OciRecord): void {
   }
 }
 
+function removeCgroup(record: OciRecord): void {
+  if (!record.cgroup) return
+  const manager = openCgroup(record.cgroup)
+  // Of a create that was killed: its child, if there was one, dies with it.
+  if (hasEntered(record) || manager.pids().length === 0) manager.remove()
+}
+
 /** Ends a locked container, gives back all it held, and runs its poststop hooks, whose failures are told only. */
 export function destroy(root: string, record: OciRecord, lock: OciLock): void {
   endProcesses(record)
-  if (record.cgroup) openCgroup(record.cgroup).remove()
+  removeCgroup(record)
   let hooks: ReturnType<typeof readConfig>["hooks"]
   try {
     hooks = readConfig(root, record).hooks
