@@ -18,11 +18,12 @@ import { type Arena, ArenaFull, createArena, getU16, getU32, getWord, release, r
 
 const targets = new Map<string, Target>()
 
-// libc's own would tell every thread, and wait in a child for a lock that a thread of the parent had: nptl(7).
-const OF_ALL_THREADS = new Set(["setgroups", "setresgid", "setresuid"])
+// libc's own setters would tell every thread, and wait in a child for a lock that a thread of the parent had: nptl(7); its
+// getcwd returns an address, and its clone takes a function.
+const SYSTEM_CALL = new Set(["setgroups", "setresgid", "setresuid", "getcwd", "clone"])
 
 function ofLibc(name: string): Target {
-  const own = OF_ALL_THREADS.has(name) ? 0 : address(name)
+  const own = SYSTEM_CALL.has(name) ? 0 : address(name)
   return own ? { address: own } : { address: address("syscall"), number: syscallNumber(name) }
 }
 

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test"
 import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
 import { bundleRoot, ociRuntime } from "../helpers/bundle.ts"
 import { ownLeftovers } from "../helpers/own.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
@@ -31,7 +32,7 @@ describe.skipIf(!isRoot)("hooks", () => {
     writeFileSync(join(bundleRoot(), "tmp/order"), "")
     const log = join(bundleRoot(), "tmp/order")
     const note = (kind: string, to: string) =>
-      `echo ${kind} $X $(readlink /proc/self/ns/mnt) $(readlink /proc/self/ns/uts) >>${to}; cat >${to.replace("order", kind)}`
+      `echo ${kind} $X $(readlink /proc/self/ns/mnt) $(readlink /proc/self/ns/pid) $(pwd) >>${to}; cat >${to.replace("order", kind)}`
     const hooks = Object.fromEntries(
       KINDS.map((kind) => [kind, [hook(note(kind, kind === "startContainer" ? "/tmp/order" : log))]]),
     )
@@ -53,20 +54,36 @@ describe.skipIf(!isRoot)("hooks", () => {
     expect(kinds.indexOf("command")).toBeGreaterThan(kinds.indexOf("startContainer"))
     const own = Bun.spawnSync(["readlink", "/proc/self/ns/mnt"]).stdout.toString().trim()
     const inside = told.find(([kind]) => kind === "command")?.[2]
-    for (const [kind = "", variable, mnt] of told) {
+    const pidNamespace = told.find(([kind]) => kind === "startContainer")?.[3]
+    for (const [kind = "", variable, mnt, pids, directory] of told) {
       expect(variable).toBe("y")
       const contained = kind === "createContainer" || kind === "startContainer" || kind === "command"
       expect([kind, mnt]).toEqual([kind, contained ? inside : own])
+      if (kind === "createContainer") expect(pids).toBe(pidNamespace)
+      if (kind !== "startContainer" && kind !== "command") expect(directory).toBe(bundle)
     }
     const states = Object.fromEntries(
       KINDS.map((kind) => [kind, JSON.parse(readFileSync(join(bundleRoot(), "tmp", kind), "utf8"))]),
     )
-    for (const kind of ["prestart", "createRuntime", "createContainer"]) {
-      expect(states[kind]).toMatchObject({ id: "a", status: "creating", pid, bundle })
+    for (const kind of ["prestart", "createRuntime"]) {
+      expect(states[kind]).toMatchObject({ id: "a", status: "created", pid, bundle })
     }
-    expect(states.startContainer).toMatchObject({ status: "created", pid })
+    // As seen by the container.
+    expect(states.createContainer).toMatchObject({ id: "a", status: "created", pid: 1, bundle })
+    expect(states.startContainer).toMatchObject({ status: "created", pid: 1 })
     expect(states.poststart).toMatchObject({ status: "running", pid })
     expect(states.poststop).toMatchObject({ status: "stopped", id: "a" })
+  })
+
+  test("have the runtime's environment if they name none, and may ask it for the state", () => {
+    const script = `echo "$TOYBOX_TEST_HOOK" >&2; ${toyboxBinary()} oci --root ${oci.root} state a >&2; exit 3`
+    for (const kind of ["prestart", "createRuntime", "createContainer"]) {
+      const hooks = { [kind]: [{ path: "/bin/sh", args: ["sh", "-c", script] }] }
+      const bundle = oci.bundle("a", { config: { hooks } })
+      const { stderr } = oci.runWith({ env: { TOYBOX_TEST_HOOK: "inherited" } }, "create", "-b", bundle, "a")
+      expect(stderr).toContain("inherited")
+      expect(stderr).toContain('"id": "a"')
+    }
   })
 
   test("may be many, of every kind", () => {

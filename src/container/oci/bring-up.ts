@@ -14,7 +14,7 @@ import { POLLIN } from "../../../ffi/constants/poll.ts"
 import { SIGKILL } from "../../../ffi/constants/signal.ts"
 import { S_IFIFO } from "../../../ffi/constants/stat.ts"
 import { __WALL } from "../../../ffi/constants/wait.ts"
-import { close, open } from "../../../ffi/fs.ts"
+import { close, mkdir, open } from "../../../ffi/fs.ts"
 import { pipe } from "../../../ffi/pipe.ts"
 import { poll } from "../../../ffi/poll.ts"
 import { executableMemfd } from "../../../ffi/sealed.ts"
@@ -78,6 +78,14 @@ function openStdio({ process }: Spec, socket: string | number | undefined): Fact
   return { socketFd: typeof socket === "number" ? socket : connectSocket(socket) }
 }
 
+/** What the child mounts over. Hooks in it may still want to see the container's state. */
+function scratchDirectory(root: string, id: string, { hooks }: Spec): string {
+  const directory = containerDirectory(root, id)
+  if (!hooks?.createContainer?.length) return directory
+  mkdir(`${directory}/scratch`, 0o700)
+  return `${directory}/scratch`
+}
+
 export interface Launching {
   request: CreateRequest
   spec: Spec
@@ -119,7 +127,7 @@ export async function bringUp(launching: Launching): Promise<void> {
     for (const fd of mounts.made.values()) hold(fd)
     const facts = gatherFacts(
       spec,
-      containerDirectory(root, id),
+      scratchDirectory(root, id, spec),
       cgroups,
       {
         stdio,
@@ -206,7 +214,7 @@ function follow(context: {
         if (!awaitHooks) go()
       }
       if (moment === MOMENT_HOOKS) {
-        const state = ociState(record, "creating")
+        const state = ociState(record, "created")
         runHooks("prestart", spec.hooks?.prestart, state)
         runHooks("createRuntime", spec.hooks?.createRuntime, state)
         runHooks("createContainer", spec.hooks?.createContainer, state, record.pid)

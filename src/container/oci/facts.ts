@@ -59,10 +59,10 @@ function boundCgroups(cgroups: Cgroups, dirs: Readonly<Record<string, string>>):
   return { ...view, mounts }
 }
 
-/** The facts of a plan. `directory` is the container's own, on the host. */
+/** The facts of a plan. `scratch` is a directory of the container's own, on the host, that the child may mount over. */
 export function gatherFacts(
   spec: Spec,
-  directory: string,
+  scratch: string,
   cgroups: Cgroups,
   held: Held,
   options: { awaitHooks: boolean; noPivot: boolean; keepKeyring: boolean },
@@ -82,7 +82,7 @@ export function gatherFacts(
     // Hooks expect the root where the bundle has it.
     rootMountPoint: spec.root.path,
     // Root in a user namespace may not reach a directory of ours. Over the old /proc nobody looks any more.
-    scratchMountPoint: hasOwn(spec, "user") ? "/proc" : directory,
+    scratchMountPoint: hasOwn(spec, "user") ? "/proc" : scratch,
     unpivotable: unpivotableMounts(readText("/proc/self/mountinfo")),
     chrooted: isChrooted(),
     cgroup: held.cgroupFd === undefined ? { join: held.cgroupFiles } : { join: [], fd: held.cgroupFd },

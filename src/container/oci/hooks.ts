@@ -1,11 +1,10 @@
 /** The hooks of a spec, carried out: runtime-spec config.md "POSIX-platform Hooks". */
 import { call } from "../../../ffi/call.ts"
-import { O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { POLLIN } from "../../../ffi/constants/poll.ts"
 import { SIGKILL } from "../../../ffi/constants/signal.ts"
 import { __WALL } from "../../../ffi/constants/wait.ts"
 import { errnoName } from "../../../ffi/errno.ts"
-import { close, open, readAll, writeAll } from "../../../ffi/fs.ts"
+import { close, readAll, tryReadText, writeAll } from "../../../ffi/fs.ts"
 import { pipe } from "../../../ffi/pipe.ts"
 import { poll } from "../../../ffi/poll.ts"
 import { kill, type WaitStatus, waitChild } from "../../../ffi/signal.ts"
@@ -55,17 +54,28 @@ function pollFor(fd: number, milliseconds: number | null): number[] {
   }
 }
 
+/** As os/exec of other runtimes has it: a hook that names no environment has the runtime's own. */
+const environment = (): string[] => Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ""}`)
+
 /** The steps of a hook's process. With `inside` it is a member of the container's namespaces, but has its root from the host's. */
-function hookSteps(hook: Hook, fds: { report: number; stdin: number; output: number }, inside: Entered | null): Step[] {
-  const pidNamespaceFd = inside?.namespaces.includes("pid") ? open(`/proc/${inside.pid}/ns/pid`, O_RDONLY) : undefined
-  const namespaces = inside?.namespaces.filter((type) => type !== "pid") ?? []
+function hookSteps(
+  hook: Hook,
+  bundle: string,
+  fds: { report: number; stdin: number; output: number },
+  inside: Entered | null,
+): Step[] {
+  const enterPid: Step[] = inside?.namespaces.includes("pid")
+    ? [{ kind: "enter-pid-namespace", reportFd: fds.report }]
+    : []
   return [
-    { kind: "clone", namespaces: [], ...(pidNamespaceFd === undefined ? {} : { pidNamespaceFd }) },
+    { kind: "clone", namespaces: [] },
     { kind: "close-other-fds", keep: [fds.report, fds.stdin, fds.output, ...(inside ? [inside.pidFd] : [])] },
-    ...(inside ? [{ kind: "enter-namespaces", pidFd: inside.pidFd, namespaces } satisfies Step] : []),
+    ...(inside ? [{ kind: "enter-namespaces", ...inside } satisfies Step] : []),
     { kind: "stdio", fds: [fds.stdin, fds.output, fds.output] },
     { kind: "default-signals" },
-    { kind: "exec", candidates: [hook.path], args: hook.args ?? [hook.path], env: hook.env ?? [] },
+    { kind: "chdir", path: bundle },
+    ...enterPid,
+    { kind: "exec", candidates: [hook.path], args: hook.args ?? [hook.path], env: hook.env ?? environment() },
   ]
 }
 
@@ -82,13 +92,13 @@ export function checkHook(name: HookName, hook: Hook, status: WaitStatus | null,
 
 export const timeoutOf = ({ timeout }: Hook): number | null => (timeout === undefined ? null : timeout * 1000)
 
-function runHook(name: HookName, hook: Hook, state: string, inside: Entered | null): void {
+function runHook(name: HookName, hook: Hook, bundle: string, state: string, inside: Entered | null): void {
   const stdin = memoryFile(state)
   const output = memoryFile("")
   const [reportFd, reportEnd] = pipe()
   const reports: Reports = { failures: [] }
   let pid: number
-  const steps = hookSteps(hook, { report: reportEnd, stdin, output }, inside)
+  const steps = hookSteps(hook, bundle, { report: reportEnd, stdin, output }, inside)
   try {
     pid = launch(steps, { reportFd: reportEnd, memfd: -1 }).pid
   } catch (error) {
@@ -108,16 +118,23 @@ function runHook(name: HookName, hook: Hook, state: string, inside: Entered | nu
   checkHook(name, hook, status, said)
 }
 
+/** The number that a process has in the innermost of its pid namespaces: proc_pid_status(5), NSpid. */
+export function innerPid(pid: number): number {
+  const numbers = /^NSpid:(.*)$/m.exec(tryReadText(`/proc/${pid}/status`) ?? "")?.[1]
+  return Number(numbers?.trim().split(/\s+/).at(-1) ?? pid)
+}
+
 /**
- * Runs the hooks of one kind in order, with the state on standard input; in the container's namespaces where a container is
- * given. Throws ToyboxError for the first that fails, is killed, or takes longer than its timeout.
+ * Runs the hooks of one kind in order, in the bundle's directory, with the state on standard input; in the container's
+ * namespaces, and with its pid as seen there, where a container is given. Throws ToyboxError for the first that fails, is
+ * killed, or takes longer than its timeout.
  */
 export function runHooks(name: HookName, hooks: readonly Hook[] | undefined, state: OciState, pid?: number): void {
   if (!hooks?.length) return
-  const text = JSON.stringify(state)
+  const text = JSON.stringify(pid === undefined ? state : { ...state, pid: innerPid(pid) })
   const inside = pid === undefined ? null : otherNamespaces(pid)
   try {
-    for (const hook of hooks) runHook(name, hook, text, inside)
+    for (const hook of hooks) runHook(name, hook, state.bundle, text, inside)
   } finally {
     if (inside) close(inside.pidFd)
   }

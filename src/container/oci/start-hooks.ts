@@ -10,7 +10,7 @@ import type { Hook, Spec } from "../../oci/runtime.ts"
 import { compileFilter } from "../../security/seccomp/filter.ts"
 import { enter } from "../enter.ts"
 import { launchFailure } from "./command-error.ts"
-import { checkHook, memoryFile, readOutput, timeoutOf, waitUntil } from "./hooks.ts"
+import { checkHook, innerPid, memoryFile, readOutput, timeoutOf, waitUntil } from "./hooks.ts"
 import type { OciRecord } from "./record.ts"
 import { ociState } from "./state.ts"
 
@@ -22,7 +22,7 @@ const withHook = (spec: Spec, { path, args, env }: Hook): Spec => ({
 
 async function runStartHook(record: OciRecord, own: Spec, hook: Hook): Promise<void> {
   const spec = withHook(own, hook)
-  const stdin = memoryFile(JSON.stringify(ociState(record, "created")))
+  const stdin = memoryFile(JSON.stringify({ ...ociState(record, "created"), pid: innerPid(record.pid) }))
   const output = memoryFile("")
   try {
     const { pid, startTime, cgroup } = record
