@@ -125,6 +125,8 @@ export function shellLines(step: Step, { root }: Context): string[] {
         `mount -t ${step.type} ${step.source}${options.length ? ` -o ${options.join(",")}` : ""} ${inRoot(step.target)}`,
       ]
     }
+    case "enter-root":
+      return [`chroot ${inRoot("/")}`]
     case "take-source":
       return []
     case "bind":

@@ -1,5 +1,5 @@
 /** What a plan needs to know of the host, resolved beforehand so that planning itself does no I/O. */
-import type { NamespaceType } from "../oci/runtime.ts"
+import type { Mount, NamespaceType } from "../oci/runtime.ts"
 import type { Step } from "./steps.ts"
 
 /** A cgroup file system as the container sees it. */
@@ -86,8 +86,8 @@ export interface Facts extends OpeningFacts {
   ownFiles: ReadonlySet<string>
   /** Of the masked and read-only paths, those that may exist; the container itself looks which kind is there if it is not said. */
   present: ReadonlyMap<string, { directory?: boolean }>
-  /** Mounts that the parent has made beforehand, attached nowhere, by destination. */
-  madeMounts?: ReadonlyMap<string, number>
+  /** Mounts that the parent has made beforehand, attached nowhere. */
+  madeMounts?: ReadonlyMap<Mount, number>
   /** The highest capability this kernel knows: /proc/sys/kernel/cap_last_cap. */
   lastCapability: number
   /** What seccomp(2) loads, and the socket over which a notify descriptor is handed to its supervisor. */

@@ -1,5 +1,5 @@
 /** spec + facts → the plan: the one documented order. Pure. */
-import { MS_PRIVATE, MS_REC } from "../../ffi/constants/mount.ts"
+import { MS_PRIVATE, MS_REC, MS_SLAVE } from "../../ffi/constants/mount.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { deviceSteps } from "./devices.ts"
@@ -24,7 +24,8 @@ function settingSteps(spec: Spec): Step[] {
  */
 function rootPropagation({ linux: { rootfsPropagation = "" }, mounts }: Spec): Step[] {
   const flag = propagationFlag(rootfsPropagation)
-  if (!flag) return []
+  // Cut off from the host's they all are already.
+  if (!flag || flag & (MS_PRIVATE | MS_SLAVE)) return []
   const step = (path: string, flags: number): Step => ({ kind: "root-propagation", flags, path })
   if (!rootfsPropagation.startsWith("r")) return [step("/", flag)]
   const others = mounts.filter(({ options }) => parseMountOptions(options).attributes.propagation === 0)
@@ -32,15 +33,17 @@ function rootPropagation({ linux: { rootfsPropagation = "" }, mounts }: Spec): S
   return [step("/", flag), ...others.map(({ destination }) => step(destination, flag | MS_REC))]
 }
 
-function leaveHost(spec: Spec, facts: Facts): Step[] {
-  return [
-    ...(spec.root.readonly ? [{ kind: "readonly-root" } satisfies Step] : []),
-    facts.noPivot || (facts.unpivotable && !facts.chrooted)
-      ? { kind: "move-root", detach: facts.unpivotable ?? [] }
-      : { kind: "pivot-root", chrooted: facts.chrooted },
-    ...rootPropagation(spec),
-  ]
+function leavingStep(spec: Spec, { noPivot, unpivotable, chrooted }: Facts): Step {
+  if (!isNew(spec, "mount")) return { kind: "enter-root" }
+  if (noPivot || (unpivotable && !chrooted)) return { kind: "move-root", detach: unpivotable ?? [] }
+  return { kind: "pivot-root", chrooted }
 }
+
+const leaveHost = (spec: Spec, facts: Facts): Step[] => [
+  ...(spec.root.readonly ? [{ kind: "readonly-root" } satisfies Step] : []),
+  leavingStep(spec, facts),
+  ...rootPropagation(spec),
+]
 
 function stdioSteps(spec: Spec, facts: Facts): Step[] {
   const { stdio } = facts
@@ -69,6 +72,16 @@ export function openingSteps(spec: Spec, facts: OpeningFacts): Step[] {
   ]
 }
 
+/** The root to its place, in mounts of the container's own where it has them: nothing mounted from there on shows on the host. */
+function attachSteps(spec: Spec, { chrooted, rootMountPoint: path }: Facts, mounts: readonly Step[]): Step[] {
+  if (!isNew(spec, "mount")) return [{ kind: "attach-root", path, apart: true }]
+  return [
+    ...takeSteps(mounts, spec),
+    { kind: "propagation", flags: MS_PRIVATE | MS_REC, chrooted },
+    { kind: "attach-root", path },
+  ]
+}
+
 /** The rest of stage one. Who the command is (identity.ts) may still be found out meanwhile. */
 export function furtherSteps(spec: Spec, facts: Facts): Step[] {
   const inUserNamespace = hasOwn(spec, "user")
@@ -82,10 +95,7 @@ export function furtherSteps(spec: Spec, facts: Facts): Step[] {
     ...(spec.process.oomScoreAdj === undefined || inUserNamespace
       ? []
       : [{ kind: "oom-score", value: spec.process.oomScoreAdj } satisfies Step]),
-    ...takeSteps(mounts),
-    // Nothing mounted from here on may show on the host.
-    { kind: "propagation", flags: MS_PRIVATE | MS_REC, chrooted: facts.chrooted },
-    { kind: "attach-root", path: facts.rootMountPoint },
+    ...attachSteps(spec, facts, mounts),
     ...userNamespaceSteps(spec, facts),
     ...mounts,
     ...deviceSteps(spec),

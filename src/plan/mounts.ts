@@ -2,7 +2,8 @@
 import { MOUNT_ATTR_RDONLY, MS_SHARED, MS_SLAVE } from "../../ffi/constants/mount.ts"
 import type { Mount, Spec } from "../oci/runtime.ts"
 import type { CgroupMount, Facts } from "./facts.ts"
-import { type MountOptions, parseMountOptions } from "./mount-options.ts"
+import { type MountOptions, parseMountOptions, propagationFlag } from "./mount-options.ts"
+import { isNew } from "./namespaces.ts"
 import type { Step } from "./steps.ts"
 
 /** One mount of the cgroup tree per hierarchy where there are several: cgroups(7). */
@@ -48,13 +49,20 @@ function cgroupSteps(mount: Mount, facts: Facts): Step[] {
   return [base, ...mounts.map((each) => one(each, `${mount.destination}/${each.name}`)), ...links_, ...close]
 }
 
-function bindStep(mount: Mount, { attributes, recursive, ways }: MountOptions, facts: Facts): Step {
+/** What ties a container's mounts may have with the host's: MS_SHARED, MS_SLAVE, or 0 for none. */
+export function tiesWithHost({ linux: { rootfsPropagation = "" } }: Spec): number {
+  return (propagationFlag(rootfsPropagation) ?? 0) & (MS_SHARED | MS_SLAVE)
+}
+
+function bindStep(mount: Mount, { attributes, recursive, ways }: MountOptions, spec: Spec, facts: Facts): Step {
   const { source, destination } = mount
   const found = facts.sources.get(source)
   if (ways.has("copy-symlink") && found?.link !== undefined) {
     return { kind: "symlink", path: destination, target: found.link }
   }
-  const made = facts.madeMounts?.get(destination)
+  const made = facts.madeMounts?.get(mount)
+  const tied =
+    made === undefined && attributes.propagation & (MS_SLAVE | MS_SHARED) && tiesWithHost(spec) && isNew(spec, "mount")
   return {
     kind: "bind",
     source,
@@ -65,7 +73,7 @@ function bindStep(mount: Mount, { attributes, recursive, ways }: MountOptions, f
     coverSymlink: facts.ownFiles.has(source) || ways.has("dest-nofollow"),
     ...(made === undefined ? {} : { fd: made }),
     ...(ways.has("src-nofollow") ? { sourceNoFollow: true } : {}),
-    ...(made === undefined && attributes.propagation & (MS_SLAVE | MS_SHARED) ? { taken: true } : {}),
+    ...(tied ? { taken: true } : {}),
   }
 }
 
@@ -87,9 +95,10 @@ function mountStep(mount: Mount, spec: Spec, facts: Facts): Step[] {
   if (mount.type === "cgroup") return cgroupSteps(mount, facts)
   const options = parseMountOptions(mount.options)
   const { attributes, data, bind, ways } = options
-  if (bind || mount.type === "bind") return [bindStep(mount, options, facts)]
-  if (ways.has("remount")) return [{ kind: "remount", target: mount.destination, attributes, data }]
-  const made = facts.madeMounts?.get(mount.destination)
+  const isBind = bind || mount.type === "bind"
+  if (ways.has("remount")) return [{ kind: "remount", target: mount.destination, attributes, data: isBind ? [] : data }]
+  if (isBind) return [bindStep(mount, options, spec, facts)]
+  const made = facts.madeMounts?.get(mount)
   if (made === undefined) return [newMountStep(mount, options, spec, facts)]
   const { source, destination: target } = mount
   return [
@@ -102,12 +111,15 @@ export const mountSteps = (spec: Spec, facts: Facts): Step[] =>
   spec.mounts.flatMap((mount) => mountStep(mount, spec, facts))
 
 /** What some of these mounts need before the propagation is cut. */
-export const takeSteps = (mounts: readonly Step[]): Step[] =>
-  mounts.flatMap((step): Step[] =>
-    step.kind === "bind" && step.taken
-      ? [{ kind: "take-source", source: step.source, target: step.target, recursive: step.recursive }]
-      : [],
-  )
+export function takeSteps(mounts: readonly Step[], spec: Spec): Step[] {
+  const propagation = tiesWithHost(spec)
+  if (propagation === 0) return []
+  return mounts.flatMap((step): Step[] => {
+    if (step.kind !== "bind" || !step.taken) return []
+    const { source, target, recursive, sourceNoFollow = false } = step
+    return [{ kind: "take-source", source, target, recursive, noFollow: sourceNoFollow, propagation }]
+  })
+}
 
 /** Masked and read-only paths. */
 export function hiddenSteps(spec: Spec, facts: Facts): Step[] {

@@ -115,6 +115,8 @@ export function sentence(step: Step): string {
       return "open a terminal in the container"
     case "own-terminal":
       return `give the terminal to user ${step.uid}`
+    case "enter-root":
+      return "make the container's root the root"
     case "take-source":
       return `open ${step.source}`
     case "become-root":

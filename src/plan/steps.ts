@@ -48,7 +48,8 @@ export type Step =
   | { kind: "unshare"; namespaces: readonly NamespaceType[] }
   | { kind: "setns"; namespace: NamespaceType; path: string; fd: number }
   | { kind: "propagation"; flags: number; chrooted: boolean }
-  | { kind: "attach-root"; path: string }
+  /** `apart` where others see it: what is mounted in the root is not to spread among them. */
+  | { kind: "attach-root"; path: string; apart?: boolean }
   | {
       kind: "mount"
       type: string
@@ -60,7 +61,7 @@ export type Step =
       detour?: string
     }
   /** A source that keeps its ties with the host's mounts is taken before all others are cut. */
-  | { kind: "take-source"; source: string; target: string; recursive: boolean }
+  | { kind: "take-source"; source: string; target: string; recursive: boolean; noFollow: boolean; propagation: number }
   | {
       kind: "bind"
       source: string
@@ -113,6 +114,8 @@ export type Step =
   | { kind: "root-propagation"; flags: number; path: string }
   | { kind: "pivot-root"; chrooted: boolean }
   | { kind: "move-root"; detach: readonly string[] }
+  /** In a mount namespace that is shared with others, whose root stays what it is: chroot(2), to a descriptor of the parent's if given. */
+  | { kind: "enter-root"; fd?: number }
   | { kind: "rlimit"; type: string; soft: number; hard: number }
   | { kind: "oom-score"; value: number }
   | { kind: "stdio"; fds: readonly [number, number, number] }

@@ -104,6 +104,17 @@ function allMounts(request: RunRequest, files: readonly Mount[]): Mount[] {
   return [...defaults, ...request.mounts.toSorted((a, b) => depth(a) - depth(b))]
 }
 
+const SHARED = ["shared", "rshared"]
+const SLAVE = ["slave", "rslave"]
+
+/** Mounts are tied to the host's as soon as one is asked for that is to be, as by docker. */
+function propagation({ mounts }: RunRequest): Pick<Spec["linux"], "rootfsPropagation"> {
+  if (mounts.length === 0) return {}
+  const asked = (words: readonly string[]) => mounts.some(({ options }) => options.some((word) => words.includes(word)))
+  if (asked(SHARED)) return { rootfsPropagation: "shared" }
+  return asked(SLAVE) ? { rootfsPropagation: "rslave" } : {}
+}
+
 // toybox itself needs this; the default profile asks for less.
 const OLDEST_KERNEL = [5, 12] as const
 
@@ -163,6 +174,7 @@ export function generate(request: RunRequest, place: Place): Spec {
     mounts: allMounts(request, place.files),
     annotations: { ...request.labels },
     linux: {
+      ...propagation(request),
       namespaces: namespaces(modes),
       devices: allDevices(request),
       cgroupsPath: place.cgroupsPath,

@@ -65,7 +65,7 @@ describe.skipIf(!isRoot)("--explain", () => {
       /^keyctl new_session$/,
       /^umask 022$/,
       /^capsh --drop=/,
-      /^setpriv --reuid=1000 --regid=1000 --clear-groups/,
+      /^setpriv --reuid=1000 --regid=1000 --groups=1000/,
       /^setpriv --no-new-privs/,
       /^# system calls are filtered from here on/,
       /^exec env -i PATH=\S+ HOSTNAME=explained HOME=\/ sh -c 'echo '\\''a b'\\'''$/,

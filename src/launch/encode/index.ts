@@ -123,6 +123,8 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return root.pivotRoot(step)
     case "move-root":
       return root.moveRoot(step)
+    case "enter-root":
+      return root.enterRoot(step)
     case "rlimit":
       return process.rlimit(step)
     case "oom-score":

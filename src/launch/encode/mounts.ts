@@ -1,7 +1,7 @@
 /** What is mounted, made or hidden inside the root: steps → calls. */
 
 import { type Arg, at, type Call, out, type Slot, slot } from "../../../ffi/calls.ts"
-import { EEXIST, ELOOP, ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
+import { EEXIST, EINVAL, ELOOP, ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
 import {
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
@@ -117,24 +117,40 @@ export function mount(step: StepOf<"mount">): Call[] {
   ]
 }
 
-/** By target: what was taken before the propagation was cut. */
+/** What was taken before the propagation was cut, by what tells it from others. */
 const taken = new Map<string, Slot>()
+const takenKey = ({ source, target }: { source: string; target: string }) => `${source}\0${target}`
 
 export function takeSource(step: StepOf<"take-source">): Call[] {
   const into = slot("source")
-  taken.set(step.target, into)
-  return [copyMount(AT_FDCWD, step.source, step.recursive, into)]
+  taken.set(takenKey(step), into)
+  return [
+    copyMount(AT_FDCWD, step.source, step.recursive, into, step.noFollow),
+    setAttributes(into, 0, 0, true, step.propagation),
+  ]
 }
 
+/** A copy of the copy, made in its turn: mounts are listed in the order of their making. Of a detached one since Linux 6.15. */
+const takenAgain = (source: Slot, recursive: boolean, into: Slot): Call[] => [
+  {
+    ...copyMount(source, "", recursive, into),
+    tolerate: [EINVAL],
+    jump: { when: "not-equal", value: -1, skip: 1 },
+  },
+  { name: "fcntl", args: [source, F_DUPFD_CLOEXEC, 3], into },
+]
+
+const copySource = ({ fd, source, recursive, sourceNoFollow }: StepOf<"bind">, into: Slot): Call[] =>
+  fd === undefined
+    ? [copyMount(AT_FDCWD, source, recursive, into, sourceNoFollow)]
+    : [{ name: "fcntl", args: [fd, F_DUPFD_CLOEXEC, 3], into }]
+
 export function bind(step: StepOf<"bind">): Call[] {
-  const kept = KEPT[step.target]
-  const from = (step.taken ? taken.get(step.target) : kept) ?? MOUNT
-  const { fd } = step
-  const copy = fd === undefined ? [copyMount(AT_FDCWD, step.source, step.recursive, from, step.sourceNoFollow)] : []
   // What later steps need is known by its slot.
-  const made: Call[] = fd === undefined ? [] : [{ name: "fcntl", args: [fd, F_DUPFD_CLOEXEC, 3], into: from }]
+  const from = KEPT[step.target] ?? MOUNT
+  const source = step.taken ? taken.get(takenKey(step)) : undefined
   return [
-    ...(step.taken ? [] : [...copy, ...made]),
+    ...(source === undefined ? copySource(step, from) : takenAgain(source, step.recursive, from)),
     ...applyAttributes(from, step.attributes),
     ...openTarget(step.target, step.directory ? "directory" : "file", { coverSymlink: step.coverSymlink }),
     moveToTarget(from),

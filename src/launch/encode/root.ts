@@ -173,6 +173,7 @@ export const bindRoot = (step: StepOf<"bind-root">): Call[] => [
 
 export const attachRoot = (step: StepOf<"attach-root">): Call[] => [
   { name: "move_mount", args: [ROOT, "", AT_FDCWD, step.path, MOVE_MOUNT_F_EMPTY_PATH] },
+  ...(step.apart ? [setAttributes(ROOT, 0, 0, true, MS_PRIVATE)] : []),
 ]
 
 export const readonlyRoot = (): Call[] => [setAttributes(ROOT, MOUNT_ATTR_RDONLY, 0, false)]
@@ -222,6 +223,12 @@ export const pivotRoot = (step: StepOf<"pivot-root">): Call[] => [
   ...(step.chrooted ? [toTrueRoot] : []),
   { name: "fchdir", args: [ROOT] },
   ...(step.chrooted ? pivotOrMove() : [PIVOT, DETACH_OLD]),
+  { name: "chdir", args: ["/"] },
+]
+
+export const enterRoot = ({ fd }: StepOf<"enter-root">): Call[] => [
+  { name: "fchdir", args: [fd ?? ROOT] },
+  CHROOT,
   { name: "chdir", args: ["/"] },
 ]
 

@@ -134,10 +134,12 @@ test("a bundle with all that an engine may ask for, in a user namespace", () => 
     startFd: 15,
     awaitHooks: true,
     parentDeathSignal: false,
-    madeMounts: new Map([
-      ["/data", 40],
-      ["/var/up", 41],
-    ]),
+    madeMounts: new Map(
+      spec.mounts.flatMap((made) => {
+        const fd = { "/data": 40, "/var/up": 41 }[made.destination]
+        return fd === undefined ? [] : [[made, fd] as const]
+      }),
+    ),
   })
   const sources = new Map([...facts.sources, ["/srv/link", { directory: false, link: "target" }]])
   const present = new Map([...facts.present, ["/etc/secret", {}]])
