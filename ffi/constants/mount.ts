@@ -12,6 +12,7 @@ export const MS_SLAVE = 1 << 19
 export const MS_SHARED = 1 << 20
 
 export const MNT_DETACH = 2
+export const UMOUNT_NOFOLLOW = 8
 
 // The new mount API, since 5.2; mount_setattr since 5.12.
 export const MOVE_MOUNT_F_EMPTY_PATH = 0x00000004

@@ -1,4 +1,5 @@
 // linux/sched.h
+export const CLONE_FS = 0x00000200
 export const CLONE_PARENT = 0x00008000
 export const CLONE_NEWNS = 0x00020000
 export const CLONE_NEWCGROUP = 0x02000000

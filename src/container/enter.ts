@@ -3,7 +3,7 @@ import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import { __WALL } from "../../ffi/constants/wait.ts"
-import { close } from "../../ffi/fs.ts"
+import { close, open } from "../../ffi/fs.ts"
 import { pipe } from "../../ffi/pipe.ts"
 import { executableMemfd } from "../../ffi/sealed.ts"
 import { kill, waitChild } from "../../ffi/signal.ts"
@@ -14,6 +14,7 @@ import { type Encoded, launch, seal } from "../launch/index.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { type EnterFacts, enteredSteps, enteringSteps } from "../plan/enter.ts"
 import type { Facts, SeccompProgram } from "../plan/facts.ts"
+import { isNew } from "../plan/namespaces.ts"
 import { lastCapability } from "./facts.ts"
 import { otherNamespaces } from "./namespaces.ts"
 import { startTime } from "./state.ts"
@@ -69,6 +70,7 @@ export function enter(request: EnterRequest): Entering {
   const [reportFd, reportEnd] = pipe()
   hold(reportEnd)
   try {
+    const rootFd = isNew(spec, "mount") ? undefined : hold(open(`/proc/${request.pid}/root`, O_PATH | O_DIRECTORY))
     // Behind the pidfd: a number that is the container's now was when it was opened.
     if (startTime(request.pid) !== request.startTime) throw new ToyboxError("the container has ended")
     const [goEnd, goFd] = pipe()
@@ -77,6 +79,7 @@ export function enter(request: EnterRequest): Entering {
     const memfd = hold(executableMemfd())
     const into = manager?.join.into
     const cgroupFd = into ? hold(call("openat", AT_FDCWD, into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)) : undefined
+    const ownRoot = rootFd === undefined ? {} : { rootFd }
     const facts: EnterFacts = {
       ...PLACES,
       rootFiles: [],
@@ -89,7 +92,8 @@ export function enter(request: EnterRequest): Entering {
       reportFd: reportEnd,
       memfd,
       goFd: goEnd,
-      enterFds: "socketFd" in stdio ? [pidFd, stdio.socketFd] : [pidFd],
+      ...ownRoot,
+      enterFds: [pidFd, ...("socketFd" in stdio ? [stdio.socketFd] : []), ...Object.values(ownRoot)],
       passedFds: request.passedFds,
       ...(request.seccomp ? { seccomp: request.seccomp } : {}),
       pidFd,

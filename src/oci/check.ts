@@ -17,15 +17,6 @@ const namespaces: Check = (spec, where) => {
       throw new UsageError(`${place}[${index}].type: ${type} is there twice`)
     }
   })
-  if (!has(spec, "mount")) {
-    throw new UsageError(
-      `${place}: must have one of type mount: without it the container would change the host's mounts`,
-    )
-  }
-  if (!makes(spec, "mount")) {
-    const index = namespaces.findIndex(({ type }) => type === "mount")
-    throw new UsageError(`${place}[${index}].path: a container cannot take over the mount namespace of others`)
-  }
 }
 
 const names: Check = (spec, where) => {
@@ -117,6 +108,9 @@ const sysctls: Check = (spec, where) => {
 
 const paths: Check = (spec, where) => {
   for (const key of ["maskedPaths", "readonlyPaths"] as const) {
+    if (spec.linux[key].length > 0 && !makes(spec, "mount")) {
+      throw new UsageError(`${below(where, `linux.${key}`)}: needs a new mount namespace in linux.namespaces`)
+    }
     spec.linux[key].forEach((path, index) => {
       if (/^\/+$/.test(path)) throw new UsageError(`${below(where, `linux.${key}`)}[${index}]: must not be the root`)
     })

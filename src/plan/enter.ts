@@ -12,6 +12,8 @@ export interface EnterFacts extends Facts {
   pidFd: number
   /** Those that are not toybox's own. */
   namespaces: readonly NamespaceType[]
+  /** Its root, where the mount namespace has another one. */
+  rootFd?: number
 }
 
 /**
@@ -59,6 +61,7 @@ export function enteredSteps(spec: Spec, facts: EnterFacts): Step[] {
   const { height, width } = spec.process.consoleSize ?? { height: 0, width: 0 }
   return [
     { kind: "enter-namespaces", pidFd: facts.pidFd, namespaces: facts.namespaces },
+    ...(facts.rootFd === undefined ? [] : [{ kind: "enter-root", fd: facts.rootFd } satisfies Step]),
     ...("socketFd" in facts.stdio
       ? [{ kind: "new-terminal", height, width, socketFd: facts.stdio.socketFd } satisfies Step]
       : []),

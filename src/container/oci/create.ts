@@ -13,6 +13,7 @@ import { lastCapability } from "../facts.ts"
 import { bringUp, type CreateRequest } from "./bring-up.ts"
 import { destroy } from "./delete.ts"
 import { cgroupRequest, checkRoot } from "./facts.ts"
+import { placeOfRoot } from "./host-mounts.ts"
 import { writePidFile } from "./pid-file.ts"
 import type { OciRecord } from "./record.ts"
 import {
@@ -136,6 +137,8 @@ export async function createContainer(request: CreateRequest): Promise<Created> 
   // What is mounted over it must be mounted on the directory itself.
   spec.root.path = realPath(spec.root.path)
   const record = newRecord(request, spec)
+  const rootMount = placeOfRoot(spec)
+  if (rootMount !== undefined) record.rootMount = rootMount
   const lock = enter(request, record, config)
   let rootFd = -1
   try {

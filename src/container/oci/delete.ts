@@ -9,6 +9,7 @@ import { errorChain, ToyboxError } from "../../errors.ts"
 import { notice } from "../../log.ts"
 import { cgroupRequest } from "./facts.ts"
 import { runHooks } from "./hooks.ts"
+import { unmountRoot } from "./host-mounts.ts"
 import type { OciRecord } from "./record.ts"
 import {
   containerDirectory,
@@ -53,7 +54,9 @@ export function destroy(root: string, record: OciRecord, lock: OciLock): void {
   removeCgroup(record)
   let hooks: ReturnType<typeof readConfig>["hooks"]
   try {
-    hooks = readConfig(root, record).hooks
+    const spec = readConfig(root, record)
+    hooks = spec.hooks
+    unmountRoot(record, spec)
   } catch (error) {
     if (!(error instanceof ToyboxError)) throw error
     notice(errorChain(error))

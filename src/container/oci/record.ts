@@ -30,6 +30,8 @@ export interface OciRecord {
   /** The container waits for `start`, or is beyond it. */
   complete: boolean
   cgroup: CgroupHandle | null
+  /** Where the root is mounted among others' mounts: the id of the mount that its place was on before. */
+  rootMount?: number
   annotations: Record<string, string>
 }
 
@@ -55,6 +57,7 @@ const fields = object<OciRecord>(
     startTime: text,
     complete: flag,
     cgroup,
+    rootMount: integer(0, Number.MAX_SAFE_INTEGER),
     annotations: record(text),
   },
   ["ociVersion", "id", "bundle", "rootfs", "created", "owner", "pid", "startTime", "complete", "annotations"],

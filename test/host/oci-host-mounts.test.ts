@@ -1,0 +1,84 @@
+/** Bundles without a mount namespace of their own: the runtime's, or that of others. */
+import { afterEach, describe, expect, test } from "bun:test"
+import { readlinkSync } from "node:fs"
+import { join } from "node:path"
+import { bundleRoot, ociRuntime } from "../helpers/bundle.ts"
+import { hostMounts, parseMounts } from "../helpers/container.ts"
+import { ownLeftovers } from "../helpers/own.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+
+describe.skipIf(!isRoot)("a container in a mount namespace of others", () => {
+  const oci = ociRuntime()
+  afterEach(async () => {
+    for (const id of oci.entries()) oci.run("delete", "--force", id)
+    expect(oci.entries()).toEqual([])
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  const namespaces = (path?: string) => [
+    ...["pid", "network", "ipc", "uts"].map((type) => ({ type })),
+    ...(path === undefined ? [] : [{ type: "mount", path }]),
+  ]
+  const bundle = (id: string, args: string[], path?: string, config = {}) =>
+    oci.bundle(id, { args, linux: { namespaces: namespaces(path), maskedPaths: [], readonlyPaths: [] }, config })
+  const below = (mounts: { path: string }[]) => mounts.filter(({ path }) => path.startsWith(bundleRoot()))
+
+  test("sees its root as the root, is entered there, and its mounts go with it", () => {
+    const args = ["sh", "-c", "readlink /proc/self/ns/mnt; echo $(ls /); sleep 60"]
+    expect(oci.run("run", "-d", "-b", bundle("a", args), "a")).toMatchObject({ exitCode: 0, stderr: "" })
+    const { pid } = oci.state("a")
+    expect(readlinkSync(`/proc/${pid}/ns/mnt`)).toBe(readlinkSync("/proc/self/ns/mnt"))
+    expect(below(hostMounts()).map(({ path }) => path)).toContain(join(bundleRoot(), "proc"))
+    const inside = oci.run("exec", "a", "sh", "-c", "echo $(ls /); readlink /proc/self/cwd")
+    expect(inside).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(inside.stdout).toBe(
+      `${[...new Bun.Glob("*").scanSync({ cwd: bundleRoot(), onlyFiles: false })].sort().join(" ")}\n/\n`,
+    )
+    expect(oci.run("delete", "--force", "a")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(below(hostMounts())).toEqual([])
+  })
+
+  test("leaves nothing where it cannot be made, and nothing of others is unmounted", () => {
+    const root = bundleRoot()
+    Bun.spawnSync(["mount", "--bind", root, root])
+    try {
+      const bad = bundle("a", ["true"], undefined, { mounts: [{ destination: "/x", type: "no-such", source: "x" }] })
+      expect(oci.run("create", "-b", bad, "a").exitCode).toBe(1)
+      expect(below(hostMounts()).length).toBe(1)
+      expect(oci.run("run", "-b", bundle("b", ["true"]), "b")).toMatchObject({ exitCode: 0, stderr: "" })
+      expect(below(hostMounts()).length).toBe(1)
+    } finally {
+      Bun.spawnSync(["umount", root])
+    }
+  })
+
+  test("joins the one of a path, and leaves it as it was", async () => {
+    const other = Bun.spawn(["unshare", "-m", "--propagation", "private", "sleep", "60"])
+    const path = `/proc/${other.pid}/ns/mnt`
+    try {
+      while (readlinkSync(path) === readlinkSync("/proc/self/ns/mnt")) await Bun.sleep(5)
+      const file = join(temporaryDirectory(), "pid")
+      const made = oci.run("run", "-d", "--pid-file", file, "-b", bundle("a", ["sleep", "60"], path), "a")
+      expect(made).toMatchObject({ exitCode: 0, stderr: "" })
+      expect(readlinkSync(`/proc/${oci.state("a").pid}/ns/mnt`)).toBe(readlinkSync(path))
+      expect(below(hostMounts())).toEqual([])
+      const theirs = async () => parseMounts(await Bun.file(`/proc/${other.pid}/mountinfo`).text())
+      expect(below(await theirs()).length).toBeGreaterThan(1)
+      expect(oci.run("exec", "a", "cat", "/proc/1/comm")).toMatchObject({ stdout: "sleep\n", stderr: "" })
+      expect(oci.run("delete", "--force", "a")).toMatchObject({ exitCode: 0, stderr: "" })
+      expect(below(await theirs())).toEqual([])
+    } finally {
+      other.kill()
+      await other.exited
+    }
+  })
+
+  test("cannot have masked paths: they would be masked for others, too", () => {
+    const { stderr } = oci.run("create", "-b", oci.bundle("a", { linux: { namespaces: namespaces() } }), "a")
+    expect(stderr).toContain("linux.maskedPaths: needs a new mount namespace")
+  })
+})
