@@ -1,7 +1,7 @@
 /**
- * Our part of a command line: options up to the first word that is none, after which everything is the container's.
- * citty gives the shape of the definitions and the usage texts; it would read on into the container's words, accept
- * unknown options and keep only the last of a repeated one, so the reading is ours.
+ * Our part of a command line: options anywhere among the words, or only before the first one, after which everything is the
+ * container's. citty gives the shape of the definitions and the usage texts; it would read on into the container's words,
+ * accept unknown options and keep only the last of a repeated one, so the reading is ours.
  */
 import { UsageError } from "../errors.ts"
 
@@ -26,7 +26,7 @@ export interface ParsedArgv {
   readonly booleans: ReadonlyMap<string, boolean>
   /** The option as it was typed, for messages: "cpu" → "--cpus". */
   readonly typed: ReadonlyMap<string, string>
-  /** From the first word that is no option, or after "--". */
+  /** The words that are no options, and all that come after "--". */
   readonly rest: readonly string[]
 }
 
@@ -65,13 +65,24 @@ export function closest(word: string, candidates: Iterable<string>): string | un
 
 const BOOLEANS: Record<string, boolean> = { true: true, false: false, "1": true, "0": false }
 
-/** Reads `argv` by `definitions`. Throws UsageError for an unknown option, a missing or a superfluous value. */
-export function parseArgv(argv: readonly string[], definitions: OptionDefinitions): ParsedArgv {
+/**
+ * Reads `argv` by `definitions`; options may stand in any position, and end at "--", as docker has it. Throws UsageError for an
+ * unknown option, a missing or a superfluous value.
+ */
+export const parseArgv = (argv: readonly string[], definitions: OptionDefinitions): ParsedArgv =>
+  parse(argv, definitions, true)
+
+/** The same where the first word that is no option ends them: what follows it is another program's. */
+export const parseLeading = (argv: readonly string[], definitions: OptionDefinitions): ParsedArgv =>
+  parse(argv, definitions, false)
+
+function parse(argv: readonly string[], definitions: OptionDefinitions, anywhere: boolean): ParsedArgv {
   const known = names(definitions)
   const strings = new Map<string, string>()
   const lists = new Map<string, string[]>()
   const booleans = new Map<string, boolean>()
   const typed = new Map<string, string>()
+  const rest: string[] = []
   let position = 0
 
   const define = (shown: string, key: string): [string, OptionDefinition] => {
@@ -118,7 +129,12 @@ export function parseArgv(argv: readonly string[], definitions: OptionDefinition
       position++
       break
     }
-    if (word === "-" || !word.startsWith("-")) break
+    if (word === "-" || !word.startsWith("-")) {
+      if (!anywhere) break
+      rest.push(word)
+      position++
+      continue
+    }
     position++
     if (word.startsWith("--")) {
       const equals = word.indexOf("=")
@@ -145,5 +161,5 @@ export function parseArgv(argv: readonly string[], definitions: OptionDefinition
       break
     }
   }
-  return { strings, lists, booleans, typed, rest: argv.slice(position) }
+  return { strings, lists, booleans, typed, rest: [...rest, ...argv.slice(position)] }
 }

@@ -60,7 +60,7 @@ export function candidates(words: readonly string[], commands: Commands, paths: 
     else if (option.wantsValue && i++ === given.length - 1) return []
   }
   // After the root file system, or the container of exec, the words are the command's.
-  const isOver = (name === "run" || name === "exec" || name === "top") && position > 0
+  const isOver = ["run", "create", "exec", "top"].includes(name) && position > 0
   if (isOver) return []
   if (current.startsWith("-")) {
     const options = Object.entries(args).filter(([, { type }]) => type !== "positional")

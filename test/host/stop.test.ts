@@ -31,6 +31,25 @@ describe.skipIf(!isRoot)("ending containers", () => {
     expect((await toybox(["wait", "handles", "ignores"])).stdout).toBe("5\n137\n")
   })
 
+  test("options may stand behind names; -- ends them", async () => {
+    await Promise.all([detached("first", ...HANDLER), detached("second", "sleep", "1000")])
+    await ready("first")
+    expect(await toybox(["kill", "first", "-s", "USR1"])).toMatchObject({ stdout: "first\n", stderr: "", exitCode: 0 })
+    expect((await toybox(["wait", "first"])).stdout).toBe("6\n")
+    const stopped = await toybox(["stop", "second", "-t", "1"])
+    expect(stopped).toMatchObject({ stdout: "second\n", exitCode: 0, stderr: expect.stringContaining("within 1 s") })
+    expect(JSON.parse((await toybox(["why", "first", "--json"])).stdout)).toMatchObject({ exitCode: 6 })
+    const named = await toybox(["rm", "first", "--", "-f"])
+    expect(named).toMatchObject({
+      stdout: "first\n",
+      exitCode: 1,
+      stderr: expect.stringContaining("no such container: -f"),
+    })
+    expect(await toybox(["exec", "second", "ls", "-l"])).toMatchObject({
+      stderr: expect.stringContaining("is not running"),
+    })
+  })
+
   test("wait --condition waits for what it says", async () => {
     const waiting = async (...words: string[]) => startToybox(["wait", ...words])
     await toybox(["create", ...ownRun("--name", "again", "base", "sh", "-c", "sleep 1; exit 4").slice(1)])

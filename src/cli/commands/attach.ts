@@ -13,7 +13,7 @@ export async function attachCommand(words: readonly string[]): Promise<number> {
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("attach")
   const [container, superfluous] = rest
   if (container === undefined || superfluous !== undefined)
-    throw new UsageError("attach needs one container's name or id", { hint: "options go before it" })
+    throw new UsageError("attach needs one container's name or id", { hint: "toybox ps lists them" })
   const options = {
     input: !booleans.get("no-stdin"),
     inputEnd: false,

@@ -7,8 +7,8 @@ import { withoutUserinfo } from "../../image/fetch/address.ts"
 import { formatBytes } from "../../image/progress.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
-import { actionOf, parseAction } from "../actions.ts"
-import type { ParsedArgv } from "../argv.ts"
+import { actionOf } from "../actions.ts"
+import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { each } from "../each.ts"
 import { normalPath } from "../flags/path.ts"
 import { ago, shown, table } from "../table.ts"
@@ -72,7 +72,7 @@ function prune(paths: Paths, { rest }: ParsedArgv): number {
 }
 
 export async function cacheCommand(words: readonly string[]): Promise<number> {
-  const argv = parseAction(words, CACHE_OPTIONS)
+  const argv = parseArgv(words, CACHE_OPTIONS)
   if (argv.booleans.get("help")) return (await import("../usage.ts")).printUsage("cache")
   const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)
   const action = actionOf("cache", argv.rest, ["ls", "rm", "prune"])

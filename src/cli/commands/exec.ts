@@ -6,7 +6,7 @@ import { exec } from "../../container/exec.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { UsageError } from "../../errors.ts"
 import { pathsFor } from "../../paths.ts"
-import { parseArgv } from "../argv.ts"
+import { parseLeading } from "../argv.ts"
 import { environment } from "../flags/process.ts"
 import { workingDirectory } from "../request.ts"
 import { EXEC_OPTIONS } from "./exec-options.ts"
@@ -46,7 +46,7 @@ export async function detachedExecCommand(words: readonly string[]): Promise<num
 export const execCommand = (words: readonly string[]): Promise<number> => run(words, null)
 
 async function run(words: readonly string[], detached: (() => void) | null): Promise<number> {
-  const argv = parseArgv(words, EXEC_OPTIONS)
+  const argv = parseLeading(words, EXEC_OPTIONS)
   const { booleans, strings, rest } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("exec")
   const [container, ...args] = rest

@@ -26,12 +26,10 @@ const KINDS: Readonly<Record<string, Kind>> = {
 const DEFAULT_SECONDS = "10"
 
 export async function generateCommand(words: readonly string[]): Promise<number> {
-  const [kind = "", ...after] = words
-  const isKind = Object.hasOwn(KINDS, kind)
-  const { booleans, strings, rest } = parseArgv(isKind ? after : words, GENERATE_OPTIONS)
+  const { booleans, strings, rest } = parseArgv(words, GENERATE_OPTIONS)
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("generate")
-  const [reference, ...more] = rest
-  const generate = isKind ? KINDS[kind] : undefined
+  const [kind = "", reference, ...more] = rest
+  const generate = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined
   if (generate === undefined || more.length > 0)
     throw new UsageError("generate needs what to make, and a container or none", {
       hint: "toybox generate systemd|openrc NAME; without NAME for all that have a restart policy",

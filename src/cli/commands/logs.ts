@@ -30,7 +30,7 @@ export async function logsCommand(words: readonly string[]): Promise<number> {
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("logs")
   const [container, superfluous] = rest
   if (container === undefined || superfluous !== undefined)
-    throw new UsageError("logs needs one container's name or id", { hint: "options go before it" })
+    throw new UsageError("logs needs one container's name or id", { hint: "toybox ps -a lists them" })
   showLogs(pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT), container, {
     follow: booleans.get("follow") ?? false,
     timestamps: booleans.get("timestamps") ?? false,

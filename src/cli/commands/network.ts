@@ -6,8 +6,8 @@ import { print } from "../../log.ts"
 import { removeNetwork } from "../../network/bridge.ts"
 import { createNetwork, listNetworks, type Network, type NetworkWish, networkNamed } from "../../network/network.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
-import { actionOf, parseAction } from "../actions.ts"
-import type { ParsedArgv } from "../argv.ts"
+import { actionOf } from "../actions.ts"
+import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { each } from "../each.ts"
 import { placesIn } from "../flags/networks.ts"
 import { labelsOf } from "../labels.ts"
@@ -230,7 +230,7 @@ async function unplug(paths: Paths, { rest, booleans }: ParsedArgv): Promise<num
 const ACTIONS = { create, ls: list, inspect, rm: remove, prune, connect: plug, disconnect: unplug }
 
 export async function networkCommand(words: readonly string[]): Promise<number> {
-  const argv = parseAction(words, NETWORK_OPTIONS)
+  const argv = parseArgv(words, NETWORK_OPTIONS)
   if (argv.booleans.get("help")) return (await import("../usage.ts")).printUsage("network")
   const action = actionOf("network", argv.rest, ["create", "ls", "inspect", "rm", "prune", "connect", "disconnect"])
   const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)

@@ -8,14 +8,14 @@ import { ToyboxError } from "../../errors.ts"
 import { BASE, ensureBase } from "../../image/base.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
-import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { type ParsedArgv, parseLeading } from "../argv.ts"
 import { readRequest } from "../request.ts"
 import { RUN_OPTIONS } from "./run-options.ts"
 
 /** Runs the command; returns the exit code. */
 export async function runCommand(words: readonly string[]): Promise<number> {
   const signalFd = takeSignals()
-  const argv = parseArgv(words, RUN_OPTIONS)
+  const argv = parseLeading(words, RUN_OPTIONS)
   if (argv.booleans.get("help")) {
     const { printUsage } = await import("../usage.ts")
     return printUsage("run")

@@ -14,15 +14,15 @@ import { changeRunning, withContainer } from "../../container/with-container.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
-import { type OptionDefinitions, type ParsedArgv, parseArgv } from "../argv.ts"
+import { type OptionDefinitions, type ParsedArgv, parseArgv, parseLeading } from "../argv.ts"
 import { each, eachContainer } from "../each.ts"
 import { obtainRequest } from "./run.ts"
 import { CREATE_OPTIONS, RESTART_OPTIONS, START_OPTIONS } from "./start-options.ts"
 import { announceStop, stopSeconds, stopSignal } from "./stop.ts"
 import { PLAIN_OPTIONS } from "./stop-options.ts"
 
-function read(words: readonly string[], options: OptionDefinitions) {
-  const argv = parseArgv(words, options)
+function read(words: readonly string[], options: OptionDefinitions, parse = parseArgv) {
+  const argv = parse(words, options)
   return { argv, paths: pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT) }
 }
 
@@ -34,7 +34,7 @@ function needRoot(command: string): void {
 
 export async function createCommand(words: readonly string[]): Promise<number> {
   const signalFd = takeSignals()
-  const { argv, paths } = read(words, CREATE_OPTIONS)
+  const { argv, paths } = read(words, CREATE_OPTIONS, parseLeading)
   if (argv.booleans.get("help")) return help("create")
   needRoot("create")
   call("umask", 0o022)

@@ -5,12 +5,12 @@ import { findRunning } from "../../container/running.ts"
 import { UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
-import { parseArgv } from "../argv.ts"
+import { parseLeading } from "../argv.ts"
 import { shown, table } from "../table.ts"
 import { TOP_OPTIONS } from "./observe-options.ts"
 
 export async function topCommand(words: readonly string[]): Promise<number> {
-  const { booleans, strings, rest } = parseArgv(words, TOP_OPTIONS)
+  const { booleans, strings, rest } = parseLeading(words, TOP_OPTIONS)
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("top")
   const [reference, ...options] = rest
   if (reference === undefined) throw new UsageError("top needs a container", { hint: "toybox ps lists those that run" })

@@ -7,8 +7,8 @@ import { formatBytes } from "../../image/progress.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { anonymousName, createVolume, findVolume, listVolumes, type Volume, volumeNamed } from "../../volume/volume.ts"
-import { actionOf, parseAction } from "../actions.ts"
-import type { ParsedArgv } from "../argv.ts"
+import { actionOf } from "../actions.ts"
+import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { agrees } from "../ask.ts"
 import { each } from "../each.ts"
 import { labelsOf } from "../labels.ts"
@@ -116,7 +116,7 @@ function prune(paths: Paths, { booleans, lists, rest }: ParsedArgv): number {
 const ACTIONS = { create, ls: list, inspect, rm: remove, prune }
 
 export async function volumeCommand(words: readonly string[]): Promise<number> {
-  const argv = parseAction(words, VOLUME_OPTIONS)
+  const argv = parseArgv(words, VOLUME_OPTIONS)
   if (argv.booleans.get("help")) return (await import("../usage.ts")).printUsage("volume")
   const action = actionOf("volume", argv.rest, ["create", "ls", "inspect", "rm", "prune"])
   const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)

@@ -7,7 +7,7 @@ import { ToyboxError, UsageError } from "../../errors.ts"
 import { parseJson } from "../../oci/decode.ts"
 import { readProcess } from "../../oci/read.ts"
 import type { Capabilities, Process } from "../../oci/runtime.ts"
-import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { type ParsedArgv, parseLeading } from "../argv.ts"
 import type { OciContext } from "./context.ts"
 import { passedDescriptors } from "./create-request.ts"
 import { EXEC_OPTIONS } from "./options.ts"
@@ -86,7 +86,7 @@ function fromFile(path: string, tty: boolean | undefined): (own: Process) => Pro
 }
 
 export async function execCommand(words: readonly string[], { root }: OciContext): Promise<number> {
-  const argv = parseArgv(words, EXEC_OPTIONS)
+  const argv = parseLeading(words, EXEC_OPTIONS)
   const { strings, booleans, rest } = argv
   if (booleans.get("help")) return (await import("./usage.ts")).printOciUsage("exec")
   const [id, ...args] = rest

@@ -3,7 +3,7 @@ import { version } from "../../../package.json"
 import { defaultRoot } from "../../container/oci/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
-import { closest, parseArgv } from "../argv.ts"
+import { closest, parseLeading } from "../argv.ts"
 import type { OciContext } from "./context.ts"
 import { openLog } from "./log.ts"
 import { OCI_GLOBAL_OPTIONS } from "./options.ts"
@@ -33,7 +33,7 @@ const failureCode = (command: string) => (command === "exec" ? 255 : 1)
 
 /** Runs an OCI command; failures go to the log as well as to standard error. */
 export async function runOci(words: readonly string[]): Promise<number> {
-  const { strings, booleans, rest } = parseArgv(words, OCI_GLOBAL_OPTIONS)
+  const { strings, booleans, rest } = parseLeading(words, OCI_GLOBAL_OPTIONS)
   const log = openLog(strings.get("log"), strings.get("log-format"), booleans.get("debug") ?? false)
   const [name, ...own] = rest
   if (booleans.get("version")) return printVersion()

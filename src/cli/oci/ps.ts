@@ -4,7 +4,7 @@ import { cgroupOf } from "../../container/oci/kill.ts"
 import { readRecord } from "../../container/oci/state.ts"
 import { UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
-import { parseArgv } from "../argv.ts"
+import { parseLeading } from "../argv.ts"
 import { table } from "../table.ts"
 import type { OciContext } from "./context.ts"
 import { PS_OPTIONS } from "./options.ts"
@@ -20,7 +20,7 @@ function row(pid: number): string[] | null {
 }
 
 export async function psCommand(words: readonly string[], { root }: OciContext): Promise<number> {
-  const { strings, booleans, rest } = parseArgv(words, PS_OPTIONS)
+  const { strings, booleans, rest } = parseLeading(words, PS_OPTIONS)
   if (booleans.get("help")) return (await import("./usage.ts")).printOciUsage("ps")
   const [id] = rest
   if (id === undefined) throw new UsageError("ps needs the id of a container")

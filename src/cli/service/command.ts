@@ -1,5 +1,5 @@
 /** The command lines of a service that runs a container: made anew at each start, as it was made the first time. */
-import { parseArgv } from "../argv.ts"
+import { parseLeading } from "../argv.ts"
 import { RUN_OPTIONS } from "../commands/run-options.ts"
 import { parseRestartPolicy } from "../flags/restart.ts"
 
@@ -73,7 +73,7 @@ const DROPPED = new Set([
 
 /** The words of a `run` without what a service sees to itself. */
 export function serviceWords(words: readonly string[]): string[] {
-  const { strings, lists, booleans, rest } = parseArgv(words, RUN_OPTIONS)
+  const { strings, lists, booleans, rest } = parseLeading(words, RUN_OPTIONS)
   const options = [
     ...[...booleans].map(([name, value]) => [name, value ? "" : "=false"] as const),
     ...[...strings].map(([name, value]) => [name, `=${value}`] as const),

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { closest, type OptionDefinitions, parseArgv } from "../../../src/cli/argv.ts"
+import { closest, type OptionDefinitions, type ParsedArgv, parseArgv, parseLeading } from "../../../src/cli/argv.ts"
 import { RUN_OPTIONS } from "../../../src/cli/commands/run-options.ts"
 import { random } from "../cgroup/random.ts"
 
@@ -13,10 +13,12 @@ const DEFINITIONS = {
 } as const satisfies OptionDefinitions
 
 /** What was read, as plain data; empty parts left out. */
-function parsed(...argv: string[]) {
-  const { strings, lists, booleans, rest } = parseArgv(argv, DEFINITIONS)
-  return { ...Object.fromEntries([...strings, ...lists, ...booleans]), rest }
-}
+const plain = ({ strings, lists, booleans, rest }: ParsedArgv) => ({
+  ...Object.fromEntries([...strings, ...lists, ...booleans]),
+  rest,
+})
+const anywhere = (...argv: string[]) => plain(parseArgv(argv, DEFINITIONS))
+const parsed = (...argv: string[]) => plain(parseLeading(argv, DEFINITIONS))
 
 describe("options", () => {
   test.each<[string, string[], object]>([
@@ -68,6 +70,24 @@ describe("options", () => {
       ["mem", "--memory"],
       ["env", "-e"],
     ])
+  })
+})
+
+describe("where options may stand anywhere", () => {
+  test.each<[string, string[], object]>([
+    ["after a word", ["web", "-m", "1g"], { mem: "1g", rest: ["web"] }],
+    ["between words", ["a", "-t", "b", "--mem=1g", "c"], { tty: true, mem: "1g", rest: ["a", "b", "c"] }],
+    ["on both sides, a repeated one", ["-e", "A", "web", "-e", "B"], { env: ["A", "B"], rest: ["web"] }],
+    ["a dash is a word", ["-", "-t", "x"], { tty: true, rest: ["-", "x"] }],
+    ["an empty word is one, too", ["", "-t"], { tty: true, rest: [""] }],
+    ["not after --", ["a", "-t", "--", "-m", "--", "b"], { tty: true, rest: ["a", "-m", "--", "b"] }],
+  ])("%s", (_, argv, expected) => {
+    expect(anywhere(...argv)).toEqual(expected as never)
+  })
+
+  test("an unknown one is an error wherever it stands", () => {
+    expect(() => anywhere("web", "--nonsense")).toThrow("unknown option --nonsense")
+    expect(() => anywhere("web", "--mem")).toThrow("--mem needs a value")
   })
 })
 

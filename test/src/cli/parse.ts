@@ -1,8 +1,8 @@
-import { type ParsedArgv, parseArgv } from "../../../src/cli/argv.ts"
+import { type ParsedArgv, parseLeading } from "../../../src/cli/argv.ts"
 import { RUN_OPTIONS } from "../../../src/cli/commands/run-options.ts"
 
 /** The options of `toybox run`, read. */
-export const run = (...words: string[]): ParsedArgv => parseArgv(words, RUN_OPTIONS)
+export const run = (...words: string[]): ParsedArgv => parseLeading(words, RUN_OPTIONS)
 
 /** The hint of the error that `attempt` throws. */
 export function hintOf(attempt: () => unknown): string | undefined {
