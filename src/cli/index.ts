@@ -1,8 +1,10 @@
-/** Every command but `run`, each loaded when it is called. */
+/** Every command, each loaded when it is called. */
 import { UsageError } from "../errors.ts"
-import { closest } from "./argv.ts"
+import { closest, type OptionDefinitions, parseLeading } from "./argv.ts"
+import { GLOBAL_OPTIONS } from "./commands/run-options.ts"
 
 const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
+  run: async (words) => (await import("./commands/run.ts")).runCommand(words),
   exec: async (words) => (await import("./commands/exec.ts")).execCommand(words),
   "check-health": async (words) => (await import("./commands/check-health.ts")).checkHealthCommand(words),
   "exec-detached": async (words) => (await import("./commands/exec.ts")).detachedExecCommand(words),
@@ -54,15 +56,23 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   version: async (words) => (await import("./commands/info.ts")).versionCommand(words),
 }
 
-/** Runs the command that the first word names. Throws UsageError. */
+const BEFORE = {
+  ...GLOBAL_OPTIONS,
+  help: { type: "boolean", alias: "h", description: "Show the commands" },
+  version: { type: "boolean", alias: "v", description: "Print the version" },
+} as const satisfies OptionDefinitions
+
+/** Runs the command that the first word names; options of every command may stand before it. Throws UsageError. */
 export async function runOther(words: readonly string[]): Promise<number> {
-  const [name, ...rest] = words
-  if (name === undefined || name === "help" || name === "--help" || name === "-h")
-    return (await import("./usage.ts")).printUsage(rest[0])
-  if (name === "--version" || name === "-v") return COMMANDS.version?.([]) ?? 0
+  const { booleans, rest: named } = parseLeading(words, BEFORE)
+  const [name, ...own] = named
+  if (booleans.get("version")) return COMMANDS.version?.([]) ?? 0
+  if (name === undefined || name === "help" || booleans.get("help"))
+    return (await import("./usage.ts")).printUsage(name === "help" ? own[0] : name)
+  const rest = [...words.slice(0, words.length - named.length).filter((word) => word !== "--"), ...own]
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!command) {
-    const like = closest(name, ["run", ...Object.keys(COMMANDS)])
+    const like = closest(name, Object.keys(COMMANDS))
     throw new UsageError(`"${name}" is not a command of toybox`, {
       hint: like ? `did you mean toybox ${like}?` : "toybox --help lists them",
     })

@@ -38,6 +38,23 @@ test("toybox --help lists every command", async () => {
   expect(Object.keys(EXAMPLES).filter((name) => !Object.hasOwn(COMMANDS, name))).toEqual([])
 })
 
+test("options of every command may stand before it", async () => {
+  expect((await toybox(["--debug", "--version"])).stdout).toMatch(/^toybox \d/)
+  expect((await toybox(["--help", "ps"])).stdout).toBe((await toybox(["ps", "--help"])).stdout)
+  expect(await toybox(["--host", "tcp://x", "ps"])).toMatchObject({
+    exitCode: 125,
+    stderr: expect.stringContaining("--host"),
+  })
+})
+
+test.skipIf(!isRoot)("the state directory may be named before the command", async () => {
+  const root = join(temporaryDirectory("before"), "state")
+  const named = await toybox(["--root", root, "create", "--quiet", "base", "true"])
+  expect(named).toMatchObject({ stderr: "", exitCode: 0 })
+  expect((await toybox([`--root=${root}`, "ps", "-aq", "--no-trunc"])).stdout).toBe(named.stdout)
+  expect(await toybox(["--root", root, "run", "--rm", "base", "true"])).toMatchObject({ stderr: "", exitCode: 0 })
+})
+
 describe.skipIf(!isRoot)("the examples", () => {
   let registry: TestRegistry
   /** Plays the machine for what makes links and rules. */
