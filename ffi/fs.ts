@@ -77,7 +77,7 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
     const part = bytes.subarray(position, position + 65536)
     const count = callResult("write", fd, part, part.length)
     if (count === EINTR) continue
-    if (count < 0) throw failure("write", count, fd, part.length)
+    if (count < 0) throw failure("write", count, readLink(`/proc/self/fd/${fd}`) ?? fd, part.length)
     position += count
   }
 }
@@ -127,8 +127,14 @@ export function writeFile(path: string, content: string | Uint8Array, mode = 0o6
 /** Replaces a file so that a reader, or a kill at any instant, sees the old or the new content. */
 export function replaceFile(path: string, content: string, mode = 0o600): void {
   const temporary = `${path}.new`
-  writeFile(temporary, content, mode)
-  rename(temporary, path)
+  try {
+    writeFile(temporary, content, mode)
+    rename(temporary, path)
+  } catch (error) {
+    // Half of one, on a full disk.
+    unlink(temporary)
+    throw error
+  }
 }
 
 /** False where the name was taken. */

@@ -1,4 +1,5 @@
 /** The errors that reach people: what toybox was doing, why it failed, and a remedy where one is known. */
+import { isErrno } from "../ffi/errno.ts"
 
 export interface ErrorOptions {
   /** One line: what to do about it. */
@@ -36,10 +37,24 @@ export function errorChain(error: unknown): string {
   return error.cause === undefined ? error.message : `${error.message}: ${errorChain(error.cause)}`
 }
 
+// Calls that write files: of others the same errno means something else (a limit on namespaces, mounts, watches).
+const WRITING = /^(write|openat|mkdirat|symlinkat|linkat|renameat|ftruncate)$/
+
+/** What any call may come to. */
+function remedyOf(error: Error): string | undefined {
+  if (isErrno(error, "EMFILE")) return "toybox may not have so many files open: see ulimit -n"
+  if (isErrno(error, "ENFILE")) return "the machine has too many files open: see /proc/sys/fs/file-max"
+  if (!isErrno(error, "ENOSPC", "EDQUOT", "EROFS") || !WRITING.test(error.syscall)) return undefined
+  return error.errno === "EROFS"
+    ? "the file system is read-only: toybox doctor looks at it (state directory)"
+    : "the disk is full: toybox doctor tells how much is left (free space), toybox df what takes it"
+}
+
 /** The first hint in an error and its causes. */
 export function errorHint(error: unknown): string | undefined {
   for (let e = error; e instanceof Error; e = e.cause) {
-    if (e instanceof ToyboxError && e.hint) return e.hint
+    const hint = e instanceof ToyboxError ? e.hint : remedyOf(e)
+    if (hint) return hint
   }
   return undefined
 }

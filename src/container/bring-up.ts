@@ -75,7 +75,7 @@ export function keepRecord(request: ContainerRequest, paths: Paths, live: Live, 
     labels: { ...request.process.labels },
     ...(request.detached ? { detached: request.detached } : {}),
     ...(live.record.volumes ? { volumes: live.record.volumes } : {}),
-    ...(unstarted ? ({ unstarted: true } as const) : {}),
+    ...(unstarted ? ({ unstarted: true } as const) : { boot: record.boot ?? "" }),
   }
   writeRecord(paths, { ...head, spec }, storedRequest(request))
   if (request.cidfile !== undefined && !live.recorded) writeIdFile(request.cidfile, id)

@@ -5,10 +5,12 @@ import { openCgroup } from "../cgroup/manager.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { Live } from "./bring-up.ts"
+import { forget } from "./discard.ts"
 import { endProcess } from "./end-process.ts"
+import { keepResult, leaveEnded } from "./entry.ts"
 import { recordEvents } from "./events.ts"
 import { tellNeighbours } from "./neighbours.ts"
-import { type ContainerResult, forget, leaveRunning, readHead, readRunning, writeResult } from "./state.ts"
+import { type ContainerResult, leaveRunning, readHead, readRunning } from "./state.ts"
 import { removeAnonymous } from "./volume-users.ts"
 
 function recordEnd(paths: Paths, { actor, outcome }: Live, result: ContainerResult | null): void {
@@ -32,9 +34,13 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
       errors.push(error)
     }
   }
-  if (result) attempt(() => writeResult(paths, live.id, result))
   // Not as toybox remembers it: it may have been connected to networks since, and other limits may have added to its cgroup.
   const now = readRunning(paths, live.id)
+  let isKept = true
+  if (result)
+    attempt(() => {
+      isKept = keepResult(paths, live.id, live.lock, now ?? live.record, result)
+    })
   const manager = live.manager && now?.cgroup ? openCgroup(now.cgroup) : live.manager
   if (manager) {
     // With its own pid namespace nobody outlives the command; and the removal waits for those on their way out.
@@ -61,7 +67,8 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
   else attempt(() => removeTree(overlayLayout(live.directory).work))
   // Before others may go on with it: what they do to it comes after.
   attempt(() => recordEnd(paths, live, result))
-  if (!stays) attempt(() => leaveRunning(live.lock))
+  if (!stays)
+    attempt(() => (result && !isKept ? leaveEnded(live.lock, live.record.name, result) : leaveRunning(live.lock)))
   attempt(() => tellNeighbours(paths, networks))
   if (errors.length > 0) throw errors[0]
 }

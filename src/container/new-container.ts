@@ -3,18 +3,17 @@ import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import type { FileLock } from "../state-file.ts"
 import type { Live } from "./bring-up.ts"
+import { enterRunning } from "./entry.ts"
+import { releaseName, takeName } from "./name.ts"
 import { proposeName } from "./names.ts"
 import type { ContainerRequest } from "./request.ts"
 import {
   type ContainerHead,
   containerPath,
-  enterRunning,
   leaveRunning,
   makeContainerDirectory,
   newId,
   type RunningRecord,
-  releaseName,
-  takeName,
   updateRunning,
 } from "./state.ts"
 

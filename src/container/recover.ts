@@ -7,32 +7,52 @@ import { notice } from "../log.ts"
 import { leavePlaces } from "../network/leases.ts"
 import { unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
-import { bootId } from "../state-file.ts"
+import { bootId, readJson } from "../state-file.ts"
 import { attachPath } from "./attach-protocol.ts"
+import { discard, emptyTrash, forget } from "./discard.ts"
 import { endProcess } from "./end-process.ts"
+import { enterRunning, keepResult, leaveEnded } from "./entry.ts"
 import { recordEvents } from "./events.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import {
   allIds,
-  discard,
-  emptyTrash,
-  forget,
+  type ContainerHead,
+  type ContainerResult,
   leaveRunning,
   lockDead,
+  type RunningRecord,
+  readEntry,
   readHead,
   readResult,
-  readRunning,
+  resultPath,
   runningIds,
-  writeResult,
 } from "./state.ts"
 import { removeAnonymous } from "./volume-users.ts"
+
+/** Of a container whose entry is broken, after a power cut. */
+const NOTHING_KNOWN: RunningRecord = { pid: 0, startTime: "", started: "", autoRemove: false, name: "", cgroup: null }
+
+/** What can be said of an end that nobody has seen. */
+function lostResult({ boot, started }: Pick<RunningRecord, "boot" | "started">, usage?: FinalUsage): ContainerResult {
+  // Where the state of running containers is on a disk (--root), it is there after a reboot, too.
+  const rebooted = boot !== undefined && boot !== bootId()
+  return {
+    exitCode: rebooted ? 255 : 137,
+    oomKilled: false,
+    error: rebooted ? "the machine was stopped" : "toybox itself was killed",
+    ...(started === "" ? {} : { started }),
+    finished: new Date().toISOString(),
+    ...(usage ? { usage } : {}),
+  }
+}
 
 /** Ends what is left of one container whose toybox is dead: processes, cgroup, and with --rm its files. */
 function recoverOne(paths: Paths, id: string): void {
   const lock = lockDead(paths, id)
   if (!lock) return
-  const record = readRunning(paths, id)
+  const record = readEntry(paths, id)
   let usage: FinalUsage | undefined
+  let pending: ContainerResult | null = null
   if (record?.cgroup) {
     const manager = openCgroup(record.cgroup)
     // What can still be known.
@@ -53,31 +73,38 @@ function recoverOne(paths: Paths, id: string): void {
   } else if (head === null) {
     // Killed before the container's record was written: there is nothing to show.
     forget(paths, id, record?.name ?? "")
-  } else if (readResult(paths, id) === null && !head.unstarted) {
-    // Where the state of running containers is on a disk (--root), it is there after a reboot, too.
-    const rebooted = record?.boot !== undefined && record.boot !== bootId()
-    writeResult(paths, id, {
-      exitCode: rebooted ? 255 : 137,
-      oomKilled: false,
-      error: rebooted ? "the machine was stopped" : "toybox itself was killed",
-      ...(record ? { started: record.started } : {}),
-      finished: new Date().toISOString(),
-      ...(usage ? { usage } : {}),
-    })
+  } else if (readJson(resultPath(paths, id)) === null && !head.unstarted) {
+    const left = record ?? { ...NOTHING_KNOWN, name: head.name }
+    const result = record?.ended ?? lostResult(left, usage)
+    if (!keepResult(paths, id, lock, left, result)) pending = result
   }
   if (head) {
     const code = String(readResult(paths, id)?.exitCode ?? 137)
-    const died = record?.removing || record?.restarting || head.unstarted ? [] : [["die", { exitCode: code }] as const]
+    const isTold = record?.ended || record?.removing || record?.restarting || head.unstarted
+    const died = isTold ? [] : [["die", { exitCode: code }] as const]
     recordEvents(paths, head, ...died, ...(record?.autoRemove ? [["destroy"] as const] : []))
   }
-  leaveRunning(lock)
+  if (pending) leaveEnded(lock, head?.name ?? "", pending)
+  else leaveRunning(lock)
   tellNeighbours(paths, record?.networks ?? [])
 }
 
+/** Writes down the end of one that nothing tells of any more. */
+function recordLost(paths: Paths, { id, name, boot = "" }: ContainerHead): void {
+  const record = { ...NOTHING_KNOWN, name, boot }
+  const lock = enterRunning(paths, id, record)
+  if (!lock) return
+  const result = { ...lostResult(record), exitCode: 255 }
+  // Its entry, or the result, is lost.
+  if (boot === bootId()) result.error = "how it ended is not known"
+  if (keepResult(paths, id, lock, record, result)) leaveRunning(lock)
+  else leaveEnded(lock, name, result)
+}
+
 /** One that cannot be put in order (a process that does not die, say) is told, and keeps nobody from his own container. */
-function tryRecoverOne(paths: Paths, id: string): void {
+function tryRecover(id: string, action: () => void): void {
   try {
-    recoverOne(paths, id)
+    action()
   } catch (error) {
     notice(`container ${id.slice(0, 12)}, whose toybox was killed, is not cleaned up yet: ${errorChain(error)}`)
   }
@@ -87,7 +114,7 @@ function tryRecoverOne(paths: Paths, id: string): void {
 export function recoverNames(paths: Paths, names: readonly string[]): void {
   for (const name of names) {
     // An entry that was being made ends with the pid of its maker.
-    if (!name.startsWith(".")) tryRecoverOne(paths, name)
+    if (!name.startsWith(".")) tryRecover(name, () => recoverOne(paths, name))
     else if (!exists(`/proc/${name.slice(name.lastIndexOf(".") + 1)}`)) unlink(`${paths.running}/${name}`)
   }
 }
@@ -112,12 +139,6 @@ export function recoverAll(paths: Paths): void {
     if (head === null || head.autoRemove) {
       removeAnonymous(paths, id, head?.volumes)
       discard(paths, id, head?.name ?? "")
-    } else
-      writeResult(paths, id, {
-        exitCode: 255,
-        oomKilled: false,
-        error: "the machine was stopped",
-        finished: new Date().toISOString(),
-      })
+    } else tryRecover(id, () => recordLost(paths, head))
   }
 }

@@ -5,11 +5,11 @@ import { kill } from "../../ffi/signal.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
+import { discard } from "./discard.ts"
+import { enterRunning } from "./entry.ts"
 import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
 import {
-  discard,
-  enterRunning,
   isAlive,
   leaveRunning,
   NoSuchContainer,

@@ -2,20 +2,11 @@
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { recordEvents } from "./events.ts"
+import { changeName } from "./name.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { enterAgain } from "./new-container.ts"
 import { recover } from "./recover.ts"
-import {
-  isAlive,
-  leaveRunning,
-  NoSuchContainer,
-  readHead,
-  readRunning,
-  releaseName,
-  resolveId,
-  takeName,
-  writeHead,
-} from "./state.ts"
+import { isAlive, leaveRunning, NoSuchContainer, readHead, readRunning, resolveId, writeHead } from "./state.ts"
 
 const PATIENCE = 10_000
 
@@ -37,9 +28,7 @@ export function renameContainer(paths: Paths, reference: string, name: string): 
     }
     try {
       if (head.name !== name) {
-        takeName(paths, name, id, true)
-        writeHead(paths, { ...head, name })
-        releaseName(paths, head.name, id)
+        changeName(paths, id, { from: head.name, to: name }, () => writeHead(paths, { ...head, name }))
         recordEvents(paths, { ...head, name }, ["rename", { oldName: head.name }])
         if (isUp) tellNeighbours(paths, running.networks ?? [])
       }

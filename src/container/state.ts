@@ -5,24 +5,7 @@
 import { callResult, scratch } from "../../ffi/call.ts"
 import { O_RDWR, SEEK_END } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import {
-  close,
-  createExclusive,
-  exists,
-  link,
-  listDir,
-  mkdir,
-  open,
-  readLink,
-  rename,
-  replaceFile,
-  symlink,
-  tryLock,
-  tryReadText,
-  unlink,
-  writeAll,
-} from "../../ffi/fs.ts"
-import { removeTree } from "../../ffi/remove-tree.ts"
+import { exists, listDir, mkdir, open, readLink, replaceFile, tryReadText, writeAll } from "../../ffi/fs.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
 import type { FinalUsage } from "../cgroup/stats.ts"
 import { ToyboxError } from "../errors.ts"
@@ -54,6 +37,8 @@ export interface ContainerHead extends UsesVolumes {
   labels: Record<string, string>
   /** Made, and not started yet. */
   unstarted?: true
+  /** The boot in which it was started last (bootId). */
+  boot?: string
   /** How it lives without a terminal of the caller's; as for a container of the foreground where it is not said. */
   detached?: Detached
 }
@@ -101,6 +86,8 @@ export interface RunningRecord extends RestartState, Connected, UsesVolumes {
   cgroup: CgroupHandle | null
   /** Who supervises it, where that is not the toybox that started it. */
   supervisor?: { pid: number; startTime: string }
+  /** It has ended like that, which there was no room on the disk to write down where it belongs (keepResult). */
+  ended?: ContainerResult
 }
 
 /** A container's id: 64 hexadecimal digits. */
@@ -118,56 +105,16 @@ export function startTime(pid: number): string | null {
   return text === null ? null : (text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? null)
 }
 
-const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
+/** What a name may be. */
+export const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/
 
-/** Takes a name for an id; false where it is in use. With `required` it throws instead, also where it is malformed. */
-export function takeName(paths: Paths, name: string, id: string, required: boolean): boolean {
-  if (required && (!NAME.test(name) || name.length > 128)) {
-    throw new ToyboxError(`--name: "${name}" is not a container name`, {
-      hint: "use letters, digits, and after the first also _ . - (two characters at least)",
-    })
-  }
-  const taken = symlink(id, `${paths.names}/${name}`)
-  if (!taken && required) {
-    const holder = readLink(`${paths.names}/${name}`) ?? ""
-    throw new ToyboxError(`the name "${name}" is in use by container ${holder.slice(0, 12)}`, {
-      hint: `remove it with: toybox rm ${name}`,
-    })
-  }
-  return taken
-}
-
-/** Gives a name back, if it is still this container's. */
-export function releaseName(paths: Paths, name: string, id: string): void {
-  if (readLink(`${paths.names}/${name}`) === id) unlink(`${paths.names}/${name}`)
-}
-
-const encode = (record: RunningRecord, least: number) => new TextEncoder().encode(JSON.stringify(record).padEnd(least))
-
-/**
- * Enters a container among the running ones; null where it is there already, be it running, being started or being removed.
- * It appears locked, so that nobody takes it for a dead one's.
- */
-export function enterRunning(paths: Paths, id: string, record: RunningRecord): FileLock | null {
-  const path = runningPath(paths, id)
-  const temporary = `${paths.running}/.${id}.${process.pid}`
-  const fd = createExclusive(temporary)
-  if (fd === null) throw new ToyboxError(`container ${id} is being started already`)
-  let entered = false
-  try {
-    tryLock(fd)
-    writeAll(fd, encode(record, 4096))
-    entered = link(temporary, path)
-  } finally {
-    unlink(temporary)
-    if (!entered) close(fd)
-  }
-  return entered ? { fd, path } : null
-}
+/** The bytes of a running entry, so many at least. */
+export const encodeRunning = (record: RunningRecord, least: number): Uint8Array =>
+  new TextEncoder().encode(JSON.stringify(record).padEnd(least))
 
 /** Writes the record anew, in place, for the lock is on this file; it never becomes shorter. */
 export function updateRunning(lock: FileLock, record: RunningRecord): void {
-  const bytes = encode(record, callResult("lseek", lock.fd, 0, SEEK_END))
+  const bytes = encodeRunning(record, callResult("lseek", lock.fd, 0, SEEK_END))
   callResult("lseek", lock.fd, 0, 0)
   writeAll(lock.fd, bytes)
 }
@@ -180,6 +127,12 @@ const RUNNING_ATTEMPTS = 5
 
 /** A running container's record; null where it does not run. */
 export function readRunning(paths: Paths, id: string): RunningRecord | null {
+  const entry = readEntry(paths, id)
+  return entry?.ended ? null : entry
+}
+
+/** What is entered among the running ones for a container, be it one that has ended. */
+export function readEntry(paths: Paths, id: string): RunningRecord | null {
   const path = runningPath(paths, id)
   for (let attempt = 1; ; attempt++) {
     const record = readJson<RunningRecord>(path)
@@ -232,7 +185,8 @@ export function writeResult(paths: Paths, id: string, result: ContainerResult): 
   replaceFile(resultPath(paths, id), JSON.stringify(result))
 }
 
-export const readResult = (paths: Paths, id: string): ContainerResult | null => readJson(resultPath(paths, id))
+export const readResult = (paths: Paths, id: string): ContainerResult | null =>
+  readJson(resultPath(paths, id)) ?? readEntry(paths, id)?.ended ?? null
 
 export const allIds = (paths: Paths): string[] =>
   listDir(paths.containers).filter((name) => /^[0-9a-f]{64}$/.test(name))
@@ -244,32 +198,9 @@ export function makeContainerDirectory(paths: Paths, id: string): string {
   return path
 }
 
-/** Removes all that is kept of a container. The name goes first: nothing else tells, once the record is gone, whose it was. */
-export function forget(paths: Paths, id: string, name: string): void {
-  releaseName(paths, name, id)
-  removeTree(containerPath(paths, id))
-}
-
-/** As forget, where others may be at it too: who renames the directory has it. */
-export function discard(paths: Paths, id: string, name: string): void {
-  releaseName(paths, name, id)
-  const trash = `${paths.containers}/.${id}.${process.pid}`
-  try {
-    rename(containerPath(paths, id), trash)
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return
-    throw error
-  }
-  removeTree(trash)
-}
-
-/** Removes what a killed toybox had been discarding. */
-export function emptyTrash(paths: Paths): void {
-  for (const name of listDir(paths.containers)) {
-    const pid = /^\.[0-9a-f]{64}\.(\d+)$/.exec(name)?.[1]
-    if (pid !== undefined && !exists(`/proc/${pid}`)) removeTree(`${paths.containers}/${name}`)
-  }
-}
+/** Whether a container has the name that leads to it: a rename that was killed leaves one that it has not. */
+export const hasName = (paths: Paths, id: string, name: string): boolean =>
+  (readHead(paths, id) ?? readEntry(paths, id))?.name === name
 
 /** A name or id that no container has. */
 export class NoSuchContainer extends ToyboxError {
@@ -280,11 +211,11 @@ export class NoSuchContainer extends ToyboxError {
 
 /** The id for a name, an id or an unambiguous beginning of one. Throws where there is none, or more than one. */
 export function resolveId(paths: Paths, reference: string): string {
+  if (/^[0-9a-f]{64}$/.test(reference) && exists(containerPath(paths, reference))) return reference
   if (NAME.test(reference)) {
     const named = readLink(`${paths.names}/${reference}`)
-    if (named !== null) return named
+    if (named !== null && hasName(paths, named, reference)) return named
   }
-  if (/^[0-9a-f]{64}$/.test(reference) && exists(containerPath(paths, reference))) return reference
   const matches = /^[0-9a-f]+$/.test(reference) ? allIds(paths).filter((id) => id.startsWith(reference)) : []
   const [only] = matches
   if (matches.length === 1 && only !== undefined) return only

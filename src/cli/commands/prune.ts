@@ -1,10 +1,12 @@
 /** toybox prune. */
+
+import { emptyTrash } from "../../container/discard.ts"
 import { containersByRoot } from "../../container/list.ts"
+import { releaseAbandonedNames } from "../../container/name.ts"
 import { pruneNetworks } from "../../container/network-users.ts"
 import { pruneContainers } from "../../container/prune.ts"
 import { pruneVolumes } from "../../container/prune-volumes.ts"
 import { recoverAll } from "../../container/recover.ts"
-import { emptyTrash } from "../../container/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { removeAbandonedBases } from "../../image/base.ts"
 import { pruneCache } from "../../image/cache/inventory.ts"
@@ -58,6 +60,7 @@ async function prune(
   const users = () => containersByRoot(paths)
   removeAbandonedBases(paths.bases)
   emptyTrash(paths)
+  releaseAbandonedNames(paths)
   const containers = pruneContainers(paths, isChosen)
   const networks = pruneNetworks(paths, isChosen)
   const pruned = volumes

@@ -1,7 +1,9 @@
 /** toybox rm. */
+
+import { emptyTrash } from "../../container/discard.ts"
 import { isUp, listContainers } from "../../container/list.ts"
 import { removeContainer } from "../../container/remove.ts"
-import { allIds, emptyTrash, NoSuchContainer, readHead } from "../../container/state.ts"
+import { allIds, NoSuchContainer, readHead } from "../../container/state.ts"
 import { UsageError } from "../../errors.ts"
 import { removeAbandonedBases } from "../../image/base.ts"
 import { removeAbandonedLayers } from "../../image/cache/layers.ts"

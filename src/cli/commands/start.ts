@@ -6,6 +6,7 @@ import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../../container/detach-key
 import { listContainers } from "../../container/list.ts"
 import { renameContainer } from "../../container/rename.ts"
 import { startsAtBoot } from "../../container/restart-policy.ts"
+import { requireRoom } from "../../container/room.ts"
 import { createContainer, startContainer } from "../../container/start-again.ts"
 import { readHead, readResult, resolveId } from "../../container/state.ts"
 import { stopContainer } from "../../container/stop.ts"
@@ -106,6 +107,7 @@ function isForBoot(paths: Paths, id: string): boolean {
 /** Stops a container, if it runs, and starts it again. */
 async function restart(paths: Paths, reference: string, seconds: number, signal: number | null): Promise<void> {
   const id = resolveId(paths, reference)
+  requireRoom(paths, id)
   const head = readHead(paths, id)
   if (head?.autoRemove) {
     if (!head.detached)

@@ -2,6 +2,7 @@ import { describe, expect, test } from "bun:test"
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs"
 import { close } from "../../../ffi/fs.ts"
 import { listContainers } from "../../../src/container/list.ts"
+import { takeName } from "../../../src/container/name.ts"
 import { recover, recoverAll } from "../../../src/container/recover.ts"
 import { removeContainer } from "../../../src/container/remove.ts"
 import * as state from "../../../src/container/state.ts"
@@ -17,7 +18,7 @@ const DEAD_PID = 2 ** 22 + 1
 /** A container whose toybox was killed: the lock is given up, the rest is there. */
 function abandon(paths: Paths, changes: Parameters<typeof runningRecord>[0] = {}): string {
   const { id, name } = makeContainer(paths, { autoRemove: changes.autoRemove ?? false })
-  state.takeName(paths, name, id, true)
+  takeName(paths, name, id, true)
   close(enter(paths, id, runningRecord({ pid: DEAD_PID, startTime: "5", ...changes })).fd)
   return id
 }
@@ -71,7 +72,7 @@ describe("recover", () => {
     const paths = makeState()
     const id = state.newId()
     mkdirSync(state.containerPath(paths, id))
-    state.takeName(paths, "some_name", id, true)
+    takeName(paths, "some_name", id, true)
     close(enter(paths, id, runningRecord()).fd)
     recover(paths)
     expect([readdirSync(paths.running), readdirSync(paths.containers), readdirSync(paths.names)]).toEqual([[], [], []])
@@ -116,7 +117,7 @@ describe("recoverAll, after a reboot", () => {
     const paths = makeState()
     const kept = makeContainer(paths).id
     const removed = makeContainer(paths, { autoRemove: true, name: "other" })
-    state.takeName(paths, "other", removed.id, true)
+    takeName(paths, "other", removed.id, true)
     const half = state.newId()
     mkdirSync(state.containerPath(paths, half))
     recoverAll(paths)
@@ -165,7 +166,7 @@ describe("list and remove", () => {
   test("one that ended is removed by a beginning of its id, with its name", () => {
     const paths = makeState()
     const { id, name } = makeContainer(paths)
-    state.takeName(paths, name, id, true)
+    takeName(paths, name, id, true)
     state.writeResult(paths, id, { exitCode: 0, oomKilled: false, finished: "x" })
     expect(removeContainer(paths, id.slice(0, 12), false)).toBe(id)
     expect([readdirSync(paths.containers), readdirSync(paths.names)]).toEqual([[], []])

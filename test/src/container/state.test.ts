@@ -1,7 +1,18 @@
 import { describe, expect, test } from "bun:test"
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
 import { close, open, tryLock } from "../../../ffi/fs.ts"
+import { discard, forget } from "../../../src/container/discard.ts"
+import { changeName, releaseName, takeName } from "../../../src/container/name.ts"
 import * as state from "../../../src/container/state.ts"
 import { ensurePaths, environmentOf, pathsFor } from "../../../src/paths.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../helpers/scratch.ts"
@@ -51,10 +62,12 @@ describe("ids", () => {
   test("a name, an id, or an unambiguous beginning", () => {
     const paths = makeState()
     const ids = ["ab12".padEnd(64, "0"), "ab13".padEnd(64, "1"), "cd".padEnd(64, "2")]
-    for (const id of ids) makeContainer(paths, { id })
-    state.takeName(paths, "web", ids[2] ?? "", true)
-    // A name that looks like the beginning of somebody else's id is a name first.
-    state.takeName(paths, "ab12", ids[1] ?? "", true)
+    // A name that looks like the beginning of somebody else's id is a name first; one that looks like a whole id is not.
+    const names = [ids[2] ?? "", "ab12", "web"]
+    ids.forEach((id, i) => {
+      makeContainer(paths, { id, name: names[i] ?? "" })
+      takeName(paths, names[i] ?? "", id, true)
+    })
     const resolve = (reference: string) => state.resolveId(paths, reference)
     expect([resolve("web"), resolve("cd"), resolve("ab120"), resolve(ids[0] ?? ""), resolve("ab12")]).toEqual([
       ids[2],
@@ -63,6 +76,7 @@ describe("ids", () => {
       ids[0],
       ids[1],
     ] as never)
+    expect(resolve(ids[2] ?? "")).toBe(ids[2] ?? "")
     expect(() => resolve("ab1")).toThrow("beginning of 2")
     for (const wrong of ["", "none", "AB12", "../containers", "f".repeat(64), ".", "c d", "cd\n"])
       expect(() => resolve(wrong)).toThrow("no such container")
@@ -72,25 +86,65 @@ describe("ids", () => {
 describe("names", () => {
   test.each(["ab", "A1", "0_.-", "x".repeat(128)])("%s is one", (name) => {
     const paths = makeState()
-    expect(state.takeName(paths, name, "id", true)).toBe(true)
+    expect(takeName(paths, name, "id", true)).toBe(true)
     expect(readdirSync(paths.names)).toEqual([name])
   })
 
   test.each(["", "a", ".a", "-a", "_a", "a/b", "a b", "ä1", "..", "a\n", "x".repeat(129)])("%j is none", (name) => {
-    expect(() => state.takeName(makeState(), name, "id", true)).toThrow("is not a container name")
+    expect(() => takeName(makeState(), name, "id", true)).toThrow("is not a container name")
   })
 
   test("one is taken once, and given back by its holder only", () => {
     const paths = makeState()
-    expect(state.takeName(paths, "web", "a".repeat(64), true)).toBe(true)
-    expect(state.takeName(paths, "web", "b".repeat(64), false)).toBe(false)
-    expect(() => state.takeName(paths, "web", "b".repeat(64), true)).toThrow(
-      '"web" is in use by container aaaaaaaaaaaa',
-    )
-    state.releaseName(paths, "web", "b".repeat(64))
+    expect(takeName(paths, "web", "a".repeat(64), true)).toBe(true)
+    makeContainer(paths, { id: "a".repeat(64), name: "web" })
+    expect(takeName(paths, "web", "b".repeat(64), false)).toBe(false)
+    expect(() => takeName(paths, "web", "b".repeat(64), true)).toThrow('"web" is in use by container aaaaaaaaaaaa')
+    releaseName(paths, "web", "b".repeat(64))
     expect(readdirSync(paths.names)).toEqual(["web"])
-    state.releaseName(paths, "web", "a".repeat(64))
+    releaseName(paths, "web", "a".repeat(64))
     expect(readdirSync(paths.names)).toEqual([])
+  })
+})
+
+describe("names that a killed rename has left", () => {
+  const old = "a".repeat(64)
+  const other = "b".repeat(64)
+
+  test("lead nowhere, and can be taken", () => {
+    const paths = makeState()
+    makeContainer(paths, { id: old, name: "before" })
+    for (const name of ["before", "after"]) symlinkSync(old, `${paths.names}/${name}`)
+    symlinkSync("c".repeat(64), `${paths.names}/nobody`)
+    for (const name of ["after", "nobody"]) {
+      expect(() => state.resolveId(paths, name)).toThrow("no such container")
+      expect(takeName(paths, name, other, true)).toBe(true)
+    }
+    expect(() => takeName(paths, "before", other, true)).toThrow("in use")
+  })
+
+  test("of one that is being made they do not", () => {
+    const paths = makeState()
+    const lock = enter(paths, old, runningRecord({ name: "web" }))
+    takeName(paths, "web", old, true)
+    expect(() => takeName(paths, "web", other, true)).toThrow("in use")
+    expect(state.resolveId(paths, "web")).toBe(old)
+    state.leaveRunning(lock)
+    expect(takeName(paths, "web", other, true)).toBe(true)
+  })
+
+  test("a change that cannot be written down is none", () => {
+    const paths = makeState()
+    makeContainer(paths, { id: old, name: "before" })
+    takeName(paths, "before", old, true)
+    const change = (to: string) =>
+      changeName(paths, old, { from: "before", to }, () => {
+        throw new Error("full")
+      })
+    expect(() => change("after")).toThrow("full")
+    expect(() => change("before")).toThrow("in use")
+    expect(() => change("/")).toThrow("is not a container name")
+    expect(readdirSync(paths.names)).toEqual(["before"])
   })
 })
 
@@ -179,9 +233,9 @@ describe("records", () => {
 
   test("a container is forgotten with its name and all its files", () => {
     const paths = makeState()
-    for (const remove of [state.forget, state.discard]) {
+    for (const remove of [forget, discard]) {
       const { id, name } = makeContainer(paths)
-      state.takeName(paths, name, id, true)
+      takeName(paths, name, id, true)
       mkdirSync(`${state.containerPath(paths, id)}/upper/a/b`, { recursive: true })
       remove(paths, id, name)
       expect([readdirSync(paths.containers), readdirSync(paths.names)]).toEqual([[], []])

@@ -1,6 +1,6 @@
+import { enterRunning } from "../../../src/container/entry.ts"
 import {
   type ContainerRecord,
-  enterRunning,
   makeContainerDirectory,
   newId,
   type RunningRecord,

@@ -1,0 +1,35 @@
+/** Removing what is kept of containers. */
+
+import { isErrno } from "../../ffi/errno.ts"
+import { exists, listDir, rename } from "../../ffi/fs.ts"
+import { removeTree } from "../../ffi/remove-tree.ts"
+import type { Paths } from "../paths.ts"
+import { releaseName } from "./name.ts"
+import { containerPath } from "./state.ts"
+
+/** Removes all that is kept of a container. The name goes first: nothing else tells, once the record is gone, whose it was. */
+export function forget(paths: Paths, id: string, name: string): void {
+  releaseName(paths, name, id)
+  removeTree(containerPath(paths, id))
+}
+
+/** As forget, where others may be at it too: who renames the directory has it. */
+export function discard(paths: Paths, id: string, name: string): void {
+  releaseName(paths, name, id)
+  const trash = `${paths.containers}/.${id}.${process.pid}`
+  try {
+    rename(containerPath(paths, id), trash)
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return
+    throw error
+  }
+  removeTree(trash)
+}
+
+/** Removes what a killed toybox had been discarding. */
+export function emptyTrash(paths: Paths): void {
+  for (const name of listDir(paths.containers)) {
+    const pid = /^\.[0-9a-f]{64}\.(\d+)$/.exec(name)?.[1]
+    if (pid !== undefined && !exists(`/proc/${pid}`)) removeTree(`${paths.containers}/${name}`)
+  }
+}

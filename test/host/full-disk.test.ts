@@ -1,0 +1,87 @@
+/** A full disk: how containers ended is known all the same, and what there is can be removed to make room. */
+import { afterAll, describe, expect, test } from "bun:test"
+import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+import { startToybox, toybox } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+
+const tmpfs = (path: string, size: string) => {
+  mkdirSync(path, { recursive: true, mode: 0o700 })
+  Bun.spawnSync(["mount", "-t", "tmpfs", "-o", `size=${size},mode=700`, "tmpfs", path])
+}
+
+/** Takes what room there is, to the last byte. */
+function fill(path: string): string {
+  const file = join(path, "filling")
+  const { bavail, bsize } = statfsSync(path)
+  writeFileSync(file, new Uint8Array(bavail * bsize))
+  expect(statfsSync(path).bavail).toBe(0)
+  return file
+}
+
+describe.skipIf(!isRoot).each([
+  ["with the state of what runs on it", false],
+  ["with that elsewhere", true],
+])("a full disk, %s", (_, apart) => {
+  const state = temporaryDirectory("full")
+  const on = { env: { TOYBOX_ROOT: state } }
+
+  afterAll(async () => {
+    await toybox(["rm", "--all", "--force"], on)
+    expect(await ownLeftovers({ root: state, ignore: /^mount / })).toEqual([])
+    for (const path of [join(state, "run"), state]) Bun.spawnSync(["umount", path])
+  })
+
+  test("exit codes are known, and everything can be removed", async () => {
+    tmpfs(state, "20m")
+    if (apart) tmpfs(join(state, "run"), "4m")
+    const script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.05; done"
+    const run = (name: string, ...command: string[]) => toybox(ownRun("-d", "--name", name, "base", ...command), on)
+    await run("handles", "sh", "-c", script)
+    await run("killed", "sleep", "1000")
+    await run("forced", "sleep", "1000")
+    await run("goes-on", "sleep", "1000")
+    const foreground = ["--name", "foreground", "base", "sh", "-c", "echo ready; read line; exit 9"]
+    const inFront = await startToybox(ownRun(...foreground), on)
+    await inFront.waitFor("ready")
+    const follower = await startToybox(["logs", "-f", "handles"], on)
+    await follower.waitFor("ready")
+    follower.kill("SIGKILL")
+    await follower.wait()
+    const filling = fill(state)
+    inFront.stdin.write("\n")
+    expect(await inFront.wait()).toMatchObject({ stderr: "", exitCode: 9 })
+    expect(await toybox(["stop", "-t", "2", "handles"], on)).toMatchObject({ stderr: "", exitCode: 0 })
+    await toybox(["kill", "killed"], on)
+    expect(await toybox(["wait", "handles", "killed", "foreground"], on)).toMatchObject({ stdout: "7\n137\n9\n" })
+    const restarted = await toybox(["restart", "goes-on"], on)
+    expect(restarted).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringMatching(/not stopped: .*ENOSPC\n.*disk is full/),
+    })
+    const statuses = async () => {
+      const { stdout, stderr } = await toybox(["ps", "-a", "--format", "{{.Names}} {{.State}}"], on)
+      expect(stderr).toBe("")
+      return stdout.trim().split("\n").sort()
+    }
+    const ended = ["foreground exited", "handles exited", "killed exited"]
+    expect((await statuses()).filter((line) => line.endsWith("exited"))).toEqual(ended)
+    expect((await toybox(["why", "handles"], on)).stdout).toContain("exit code 7")
+    const again = await toybox(["start", "handles"], on)
+    expect(again).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("disk is full") })
+    expect(await toybox(["rm", "-f", "foreground", "forced"], on)).toMatchObject({ stderr: "", exitCode: 0 })
+    expect((await statuses()).some((line) => /^fo/.test(line))).toBe(false)
+    rmSync(filling)
+    expect((await toybox(["wait", "handles", "killed"], on)).stdout).toBe("7\n137\n")
+    await statuses()
+    for (const id of readdirSync(join(state, "containers")))
+      if (!readdirSync(join(state, "run/running")).includes(id))
+        expect(readdirSync(join(state, "containers", id))).toContain("result.json")
+    expect(await toybox(["start", "handles"], on)).toMatchObject({ exitCode: 0 })
+  })
+})
