@@ -51,6 +51,13 @@ export function withRoutes<T>(use: (socket: NetlinkSocket) => T): T {
 
 const asFirewall = (network: Network): FirewallNetwork => ({ ...network, subnets: subnetsOf(network) })
 
+/** The same each time it is made: neighbours may remember it. Unicast, and administered locally. */
+function macOf({ id }: Network): Uint8Array {
+  const bytes = Uint8Array.fromHex(id.slice(0, 12))
+  bytes[0] = ((bytes[0] ?? 0) & 0xfc) | 0x02
+  return bytes
+}
+
 /** What makes the bridge, its addresses, and last the mark that it is whole. */
 function bridgeSteps(network: Network, mtu: number, index: number): readonly [LinkStep, readonly LinkStep[]] {
   const { bridge, gateway, gateway6, subnet, subnet6 } = network
@@ -60,7 +67,7 @@ function bridgeSteps(network: Network, mtu: number, index: number): readonly [Li
     ...(gateway6 && subnet6 ? [{ ip: addressOf(gateway6), prefix: cidrOf(subnet6).prefix }] : []),
   ]
   return [
-    { kind: "bridge", name: bridge },
+    { kind: "bridge", name: bridge, mac: macOf(network) },
     [
       { kind: "mtu", name: bridge, mtu },
       ...addresses.map((address): LinkStep => ({ kind: "address", link, address })),

@@ -13,7 +13,8 @@ export interface Cidr {
 }
 
 export type LinkStep =
-  | { kind: "bridge"; name: string }
+  /** With a link address of its own: else it has the lowest of its ports', and another when that goes. */
+  | { kind: "bridge"; name: string; mac: Uint8Array }
   /** In bytes. A bridge whose MTU is changed keeps it; else, however it was made, it takes its ports', and without one 1500. */
   | { kind: "mtu"; name: string; mtu: number }
   /** Tells whose a link is. The kernel takes none with a link that is being made. */
@@ -48,7 +49,7 @@ export function broadcastOf({ ip, prefix }: Cidr): Uint8Array {
 export function describeLink(step: LinkStep): string {
   switch (step.kind) {
     case "bridge":
-      return `ip link add ${step.name} up type bridge`
+      return `ip link add ${step.name} address ${formatMac(step.mac)} up type bridge`
     case "veth": {
       const { name, mac, pid } = step.peer
       const peer = `peer name ${name} mtu ${step.mtu} address ${formatMac(mac)} netns ${pid}`
@@ -126,7 +127,7 @@ const linkInfo = (kind: string, ...data: Attribute[]) =>
 function body(step: LinkStep): Body {
   switch (step.kind) {
     case "bridge":
-      return makes(UP, [text(rt.IFLA_IFNAME, step.name), linkInfo("bridge")])
+      return makes(UP, [text(rt.IFLA_IFNAME, step.name), bytes(rt.IFLA_ADDRESS, step.mac), linkInfo("bridge")])
     case "veth": {
       const { name, mac, pid } = step.peer
       const peer = encodeAttributes([

@@ -50,7 +50,7 @@ afterAll(async () => {
 const MTU = 1412
 const alias = "toybox test"
 const hostSteps = (pid: number): LinkStep[] => [
-  { kind: "bridge", name: "tbx0" },
+  { kind: "bridge", name: "tbx0", mac: Uint8Array.of(2, 1, 2, 3, 4, 5) },
   { kind: "mtu", name: "tbx0", mtu: MTU },
   { kind: "alias", name: "tbx0", alias },
   { kind: "address", link: { name: "tbx0", index: 0 }, address: cidr("10.88.3.1/22") },
@@ -135,7 +135,7 @@ describe("links, addresses and routes", () => {
       { kind: "delete", name: "nonesuch" },
       { kind: "up", name: "averyveryverylongname" },
     ])
-    expect(errors[0]).toContain("(ip link add tbx0 up type bridge): EEXIST")
+    expect(errors[0]).toContain("(ip link add tbx0 address 02:01:02:03:04:05 up type bridge): EEXIST")
     expect(errors[1]).toContain("(ip address add 10.88.3.1/22 dev tbx0 broadcast +): EEXIST")
     expect(errors[2]).toContain("(ip link delete nonesuch): ENODEV")
     expect(errors[3]).toMatch(/\(ip link set averyveryverylongname up\): E\w+ \(.*attribute 3\)/)

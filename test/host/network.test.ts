@@ -1,48 +1,27 @@
 /** Networks of containers: in a network namespace that plays the machine, beside one that plays the outside. */
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { readdirSync } from "node:fs"
-import { toyboxBinary } from "../helpers/binary.ts"
-import { makeNamespace, type Namespace } from "../helpers/network.ts"
+import { type Machine, makeMachine } from "../helpers/machine.ts"
+import type { Namespace } from "../helpers/network.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 import { stateRoot } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
 const PEER = [process.execPath, `${import.meta.dir}/firewall-peer.ts`]
+let machine: Machine
 let host: Namespace
 let outside: Namespace
 let server: ReturnType<typeof Bun.spawn>
 
-/** toybox on the machine; with its standard error where it is to be looked at. */
-const toybox = (...words: string[]) => [
-  "timeout",
-  "-k",
-  "5",
-  "60",
-  ...["env", `TOYBOX_ROOT=${stateRoot()}`, "TOYBOX_NETWORK=", toyboxBinary(), ...words],
-]
-const run = (...words: string[]) => host.run(toybox(...words))
+const toybox = (...words: string[]) => machine.toybox(...words)
+const run = (...words: string[]) => machine.run(...words)
 const sh = (where: Namespace, script: string) => where.run(["sh", "-ec", script])
-// biome-ignore lint/suspicious/noExplicitAny: what ip(8) tells
-const json = async (where: Namespace, command: string): Promise<any[]> =>
-  JSON.parse(await sh(where, `ip -j ${command}`))
-
 beforeAll(async () => {
-  host = await makeNamespace()
-  outside = await makeNamespace()
-  await sh(
-    host,
-    `ip link set lo up
-     ip link add out mtu 1450 type veth peer name out mtu 1450 netns ${outside.pid}
-     ip address add 172.17.5.1/24 dev out; ip address add fd00:99::1/64 dev out nodad; ip link set out up
-     ip route add default via 172.17.5.2
-     echo 0 >/proc/sys/net/ipv4/ip_forward; echo 0 >/proc/sys/net/ipv6/conf/all/forwarding
-     echo 1 >/proc/sys/net/ipv6/conf/out/accept_ra`,
-  )
-  await sh(
-    outside,
-    "ip address add 172.17.5.2/24 dev out; ip address add fd00:99::2/64 dev out nodad; ip link set out up; ip link set lo up",
-  )
+  machine = await makeMachine(1450)
+  host = machine.host
+  outside = machine.outside
+  await sh(host, "echo 1 >/proc/sys/net/ipv6/conf/out/accept_ra")
   server = Bun.spawn(outside.within(...PEER, "serve", "80"), { stdin: "ignore", stdout: "pipe" })
   for await (const chunk of server.stdout as ReadableStream<Uint8Array>)
     if (new TextDecoder().decode(chunk).includes("ready")) break
@@ -51,8 +30,7 @@ beforeAll(async () => {
 afterAll(async () => {
   server?.kill("SIGKILL")
   await server?.exited
-  await host?.close()
-  await outside?.close()
+  await machine?.close()
 })
 
 const leases = () =>
@@ -73,7 +51,7 @@ test("a run that says nothing has a bridge, addresses, and the way out; nothing 
   expect(told).toContain("172.17.5.1")
   expect(told).toContain("fd00:99::1")
   expect(leases()).toEqual([])
-  const links = (await json(host, "-d link")).filter(({ ifname }) => !["lo", "out"].includes(ifname))
+  const links = (await machine.json("-d link")).filter(({ ifname }) => !["lo", "out"].includes(ifname))
   expect(links.filter(({ ifname }) => ifname.startsWith("tb-"))).toMatchObject([
     { linkinfo: { info_kind: "bridge" }, mtu: 1450, ifalias: expect.stringMatching(/^toybox network [0-9a-f]{64}$/) },
   ])
@@ -229,7 +207,7 @@ test("networks that are made: names for neighbours, kept apart from others, gone
   expect(await run("network", "ls", "--json")).toContain('"name":"bridge"')
   await run("network", "prune")
   expect(await run("network", "ls", "-q")).toBe("")
-  expect((await json(host, "link")).map(({ ifname }) => ifname).sort()).toEqual(["lo", "out"])
+  expect((await machine.json("link")).map(({ ifname }) => ifname).sort()).toEqual(["lo", "out"])
   expect(await sh(host, "nft list ruleset")).toBe("")
   expect(
     await sh(

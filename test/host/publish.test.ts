@@ -1,7 +1,7 @@
 /** Published ports: in a network namespace that plays the machine, beside one that plays the outside. */
 import { afterAll, beforeAll, expect, test } from "bun:test"
-import { toyboxBinary } from "../helpers/binary.ts"
-import { makeNamespace, type Namespace } from "../helpers/network.ts"
+import { type Machine, makeMachine } from "../helpers/machine.ts"
+import type { Namespace } from "../helpers/network.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 import { stateRoot } from "../helpers/toybox.ts"
 
@@ -10,17 +10,11 @@ cleanUpAfterAll()
 const PEER = [process.execPath, `${import.meta.dir}/firewall-peer.ts`]
 const WITHIN = "20000"
 const BRIEFLY = "1500"
+let machine: Machine
 let host: Namespace
 let outside: Namespace
 
-const toybox = (...words: string[]) => [
-  "timeout",
-  "-k",
-  "5",
-  "60",
-  ...["env", `TOYBOX_ROOT=${stateRoot()}`, "TOYBOX_NETWORK=", toyboxBinary(), ...words],
-]
-const run = (...words: string[]) => host.run(toybox(...words))
+const run = (...words: string[]) => machine.run(...words)
 const sh = (where: Namespace, script: string) => where.run(["sh", "-ec", script])
 const ask = async (where: Namespace, protocol: string, address: string, port: number, milliseconds = WITHIN) =>
   (await where.run([...PEER, "ask", protocol, address, String(port), milliseconds])).trim()
@@ -34,25 +28,12 @@ const serve = async (name: string, ...options: string[]) => {
 const elements = () => sh(host, "nft list table inet toybox | grep -c ' comment ' || true")
 
 beforeAll(async () => {
-  host = await makeNamespace()
-  outside = await makeNamespace()
-  await sh(
-    host,
-    `ip link add out type veth peer name out netns ${outside.pid}
-     ip address add 172.17.5.1/24 dev out; ip address add fd00:99::1/64 dev out nodad; ip link set out up
-     ip route add default via 172.17.5.2`,
-  )
-  await sh(
-    outside,
-    "ip address add 172.17.5.2/24 dev out; ip address add fd00:99::2/64 dev out nodad; ip link set out up",
-  )
+  machine = await makeMachine()
+  host = machine.host
+  outside = machine.outside
 }, 60_000)
 
-afterAll(async () => {
-  await run("rm", "--force", "--all")
-  await host?.close()
-  await outside?.close()
-})
+afterAll(async () => machine?.close())
 
 test("a port is reached from outside, from this machine, from another container and from its own", async () => {
   await serve("web", "-p", "8080:80", "-p", "127.0.0.1:8081:81")
@@ -118,7 +99,7 @@ test("UDP, ranges, and free ports for what is exposed", async () => {
 
 test("after kill -9 nothing is led anywhere any more, and the port is free", async () => {
   const killed = Bun.spawn(
-    host.within(...toybox("run", "--rm", "--name=dies", "-p", "8100:80", "base", "sleep", "1000").slice(4)),
+    host.within(...machine.toybox("run", "--rm", "--name=dies", "-p", "8100:80", "base", "sleep", "1000").slice(4)),
     { stdin: "ignore", stdout: "ignore" },
   )
   const deadline = Date.now() + 30_000
@@ -165,7 +146,7 @@ test.each([
     await besideDrops(policy, end, async () => {
       const ports = ["-p", "8110:80", "-p", "8111:81/tcp", "-p", "5354:53/udp"]
       const server = "nc -ll -p 80 -e echo in & nc -ll -p 81 -e cat & wait"
-      const started = toybox("run", "-d", "--name", "behind", ...ports, "base", "sh", "-c", server)
+      const started = machine.toybox("run", "-d", "--name", "behind", ...ports, "base", "sh", "-c", server)
       const said = await sh(host, `${started.map((word) => `'${word}'`).join(" ")} 2>&1 >/dev/null`)
       expect(said).toContain(`(${tool}) drops what is forwarded`)
       expect(said).toContain("published ports go through a process of toybox's own")
@@ -233,7 +214,7 @@ test("a port of ::1 goes through a process, too, and only that", async () => {
 test("a network's first container tells what keeps containers from the outside", async () => {
   await besideDrops("iptables -P FORWARD DROP", "iptables -P FORWARD ACCEPT; iptables -F FORWARD", async () => {
     await run("network", "create", "fenced")
-    const words = toybox("run", "--rm", "--net", "fenced", "base", "true").map((word) => `'${word}'`)
+    const words = machine.toybox("run", "--rm", "--net", "fenced", "base", "true").map((word) => `'${word}'`)
     const said = await sh(host, `${words.join(" ")} 2>&1`)
     expect(said).toContain("(iptables) drops what is forwarded: containers do not reach the outside before")
     const rules = said.split("\n").filter((line) => line.includes("iptables -I"))
