@@ -14,7 +14,7 @@ import {
   type Place,
   takePlace,
 } from "../network/endpoint.ts"
-import { obtainNetwork } from "../network/network.ts"
+import { obtainNetwork } from "../network/make-network.ts"
 import type { Paths } from "../paths.ts"
 import { MOMENT_NETWORK } from "../plan/facts.ts"
 import type { FileLock } from "../state-file.ts"

@@ -11,16 +11,8 @@ import { readJson, writeAtOnce } from "../state-file.ts"
 import { ensureNetwork, type FirewallNetwork, hasNfTables, removeNetwork as removeRules } from "./firewall/index.ts"
 import { describeLink, formatCidr, type LinkStep, linkMessage } from "./links.ts"
 import { withNetworksLocked } from "./lock.ts"
-import {
-  addressOf,
-  cidrOf,
-  forgetNetwork,
-  leasesOf,
-  listNetworks,
-  type Network,
-  settleSubnet,
-  subnetsOf,
-} from "./network.ts"
+import { settleSubnet } from "./make-network.ts"
+import { addressOf, cidrOf, forgetNetwork, leasesOf, listNetworks, type Network, subnetsOf } from "./network.ts"
 import { defaultMtu, type Link, linkNamed, routes } from "./read.ts"
 
 /** A bridge that is there. */

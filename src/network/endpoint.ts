@@ -47,8 +47,9 @@ export interface Containers {
   runs(id: string): boolean
 }
 
-function poolOf({ range }: Network, subnet: Cidr, gateway: Uint8Array): Pool {
-  const pool = wholePool(subnet, gateway)
+/** What is given to those who ask for no address. */
+function freePool(pool: Pool, { range }: Network): Pool {
+  const { subnet } = pool
   if (range === null || subnet.ip.length !== 4) return pool
   const part = cidrOf(range)
   const first = offsetIn(subnet, part.ip) ?? 0
@@ -65,7 +66,7 @@ function takeAsked(
 ): Uint8Array {
   const ip = parseIp(text)
   const offset = ip === null ? null : offsetIn(pool.subnet, ip)
-  if (ip === null || offset === null || offset === 0 || pool.reserved.has(offset))
+  if (ip === null || offset === null || offset < pool.first || offset > pool.last || pool.reserved.has(offset))
     throw new ToyboxError(`${option}: ${text} is no free address of the network`, {
       hint: "toybox network inspect shows its subnets and its gateway",
     })
@@ -85,8 +86,9 @@ function take(
 ): Uint8Array {
   const [subnet, gateway] = six ? [network.subnet6, network.gateway6] : [network.subnet, network.gateway]
   const directory = leasesOf(paths, network)
-  const pool = poolOf(network, cidrOf(subnet ?? ""), addressOf(gateway ?? ""))
-  if (wanted !== null) return takeAsked(directory, six ? "--ip6" : "--ip", wanted, pool, id, others)
+  const whole = wholePool(cidrOf(subnet ?? ""), addressOf(gateway ?? ""))
+  if (wanted !== null) return takeAsked(directory, six ? "--ip6" : "--ip", wanted, whole, id, others)
+  const pool = freePool(whole, network)
   const free = takeFreeAddress(directory, pool, id)
   if (free) return free
   releaseDead(directory, others.runs)
@@ -97,12 +99,12 @@ function take(
   })
 }
 
-/** IPv6 addresses follow those of IPv4, so that one lookup is enough, unless one was asked for. */
-function sixthOf({ ip, prefix }: Cidr, four: Cidr, address: Uint8Array): string {
+/** IPv6 addresses follow those of IPv4, so that one lookup is enough; null where that is the gateway's, or none of the network. */
+function sixthOf(six: Cidr, gateway6: string, four: Cidr, address: Uint8Array): Uint8Array | null {
   const offset = offsetIn(four, address) ?? 0
-  const bytes = Uint8Array.from(ip)
+  const bytes = Uint8Array.from(six.ip)
   new DataView(bytes.buffer).setUint32(12, offset)
-  return prefix <= 96 ? formatIp(bytes) : ""
+  return six.prefix > 96 || formatIp(bytes) === gateway6 ? null : bytes
 }
 
 /** Takes a place in a network for container `id`. Throws ToyboxError where there is none. */
@@ -119,11 +121,10 @@ export function takePlace(
     throw new ToyboxError(`--ip6: the network ${network.name} has no IPv6`, {
       hint: "toybox network create --ipv6 makes one that has",
     })
-  const followed = subnet6 === null ? "" : sixthOf(cidrOf(subnet6), subnet, ip)
-  const directory = leasesOf(paths, network)
+  const followed = subnet6 && gateway6 && wish.ip6 === null ? sixthOf(cidrOf(subnet6), gateway6, subnet, ip) : null
   // The address of an ended container may not be given back wholly yet.
-  const follows = wish.ip6 === null && followed !== "" && takeAddress(directory, addressOf(followed), id)
-  const ip6 = subnet6 === null ? null : follows ? addressOf(followed) : take(paths, network, wish.ip6, true, id, others)
+  const follows = followed !== null && takeAddress(leasesOf(paths, network), followed, id)
+  const ip6 = subnet6 === null ? null : follows ? followed : take(paths, network, wish.ip6, true, id, others)
   return {
     network: network.name,
     networkId: network.id,

@@ -5,7 +5,7 @@
 import { listDir, readLink, symlink, unlink } from "../../ffi/fs.ts"
 import { formatIp, parseIp } from "./ip.ts"
 import type { Cidr } from "./links.ts"
-import { addressAt, offsetIn } from "./subnets.ts"
+import { addressAt, lastOffset, offsetIn } from "./subnets.ts"
 
 /** Addresses that may be given away: those from `first` to `last` after the network's own, but for `reserved` ones. */
 export interface Pool {
@@ -18,12 +18,11 @@ export interface Pool {
 
 /** All of a network but its own address, its last one where that is a broadcast address, and the gateway's. */
 export function wholePool(subnet: Cidr, gateway: Uint8Array): Pool {
-  const bits = Math.min(8 * subnet.ip.length - subnet.prefix, 32)
   const reserved = offsetIn(subnet, gateway)
   return {
     subnet,
     first: 1,
-    last: 2 ** bits - (subnet.ip.length === 4 ? 2 : 1),
+    last: lastOffset(subnet),
     reserved: new Set(reserved === null ? [] : [reserved]),
   }
 }

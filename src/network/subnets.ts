@@ -22,6 +22,10 @@ export function offsetIn({ ip, prefix }: Cidr, address: Uint8Array): number | nu
   return offset > BigInt(Number.MAX_SAFE_INTEGER) ? null : Number(offset)
 }
 
+/** How far the last address that a machine may have is from the first one of a network: IPv4 has broadcasts at the very last. */
+export const lastOffset = ({ ip, prefix }: Cidr): number =>
+  2 ** Math.min(8 * ip.length - prefix, 32) - (ip.length === 4 ? 2 : 1)
+
 /** Whether two networks have an address in common. */
 export function overlap(a: Cidr, b: Cidr): boolean {
   if (a.ip.length !== b.ip.length) return false
@@ -35,8 +39,30 @@ export const candidates = (): Cidr[] => [
   ...Array.from({ length: 16 }, (_, i) => ({ ip: Uint8Array.of(192, 168, 16 * i, 0), prefix: 20 })),
 ]
 
-/** The first network that overlaps none of those taken; a default route takes nothing. Null where there is none. */
-export function freeSubnet(taken: readonly Cidr[], among: readonly Cidr[] = candidates()): Cidr | null {
-  const others = taken.filter(({ prefix }) => prefix > 0)
-  return among.find((candidate) => !others.some((other) => overlap(candidate, other))) ?? null
+// A tunnel that takes all traffic has two routes of one bit in place of a default one.
+const ALL = 1
+
+/**
+ * Whether a network that somebody has chosen is in the way of a route, which it is not where the route is the broader one: the
+ * network is what it says then, and the rest of the route's addresses are still reached by it.
+ */
+export const isInTheWay = (network: Cidr, route: Cidr): boolean =>
+  route.prefix >= network.prefix && overlap(network, route)
+
+/**
+ * The first network that overlaps neither others nor a route, but for a default one; where there is none, the first that is in
+ * no route's way. Null where there is none of that either.
+ */
+export function freeSubnet(
+  routes: readonly Cidr[],
+  networks: readonly Cidr[] = [],
+  among: readonly Cidr[] = candidates(),
+): Cidr | null {
+  const free = among.filter((candidate) => !networks.some((other) => overlap(candidate, other)))
+  const narrow = routes.filter(({ prefix }) => prefix > ALL)
+  return (
+    free.find((candidate) => !narrow.some((route) => overlap(candidate, route))) ??
+    free.find((candidate) => !routes.some((route) => isInTheWay(candidate, route))) ??
+    null
+  )
 }

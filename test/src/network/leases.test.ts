@@ -50,7 +50,10 @@ describe("networks", () => {
     expect(name(freeSubnet([cidr("0.0.0.0/0"), cidr("::/0")]))).toBe("172.17.0.0/16")
     expect(name(freeSubnet([cidr("172.16.0.0/14"), cidr("172.20.5.0/24")]))).toBe("172.21.0.0/16")
     expect(name(freeSubnet([cidr("172.16.0.0/12")]))).toBe("192.168.0.0/20")
+    expect(name(freeSubnet([cidr("0.0.0.0/1"), cidr("128.0.0.0/1")]))).toBe("172.17.0.0/16")
+    expect(name(freeSubnet([cidr("172.17.1.0/24"), cidr("128.0.0.0/2"), cidr("192.0.0.0/2")]))).toBe("172.18.0.0/16")
     expect(freeSubnet(candidates())).toBeNull()
+    expect(freeSubnet([], [cidr("172.16.0.0/12"), cidr("192.168.0.0/16")])).toBeNull()
   })
 })
 
