@@ -50,7 +50,16 @@ export function assembler(): Assembler {
     return backwards.length - 1
   }
   const distance = (label: Label) => backwards.length - label - 1
-  const near = (label: Label): Label => (distance(label) <= FAR ? label : push(BPF_JMP | BPF_JA, distance(label)))
+  /** By a label that is far away: the last jump to it. */
+  const jumps = new Map<Label, Label>()
+  const near = (label: Label): Label => {
+    if (distance(label) <= FAR) return label
+    const known = jumps.get(label)
+    if (known !== undefined && distance(known) <= FAR) return known
+    const jump = push(BPF_JMP | BPF_JA, distance(label))
+    jumps.set(label, jump)
+    return jump
+  }
 
   // Without a jump of its own an instruction goes on to the one written before it.
   const before = (next: Label, code: number, k: number): Label => {

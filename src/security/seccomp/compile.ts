@@ -41,6 +41,45 @@ function emitCondition(to: Assembler, { bits }: Arch, condition: SeccompArgument
   return to.load(high, how === "eq" ? equal : to.compare("gt", half(value, "high"), holds, equal))
 }
 
+/** The one argument that a rule compares for equality, and nothing else. */
+function onlyValue({ conditions }: Rule): SeccompArgument | null {
+  const [first] = conditions
+  return conditions.length === 1 && first?.op === "SCMP_CMP_EQ" ? first : null
+}
+
+/** Where the rules before `end` begin that have one outcome, and one argument to compare with a value each. */
+function runBefore(rules: readonly Rule[], end: number): number {
+  const last = rules[end - 1]
+  const index = last && onlyValue(last)?.index
+  let start = end - 1
+  for (; start > 0 && index !== undefined; start--) {
+    const rule = rules[start - 1]
+    if (rule?.value !== last?.value || (rule && onlyValue(rule)?.index) !== index) break
+  }
+  return start
+}
+
+/** Such a run: the argument is loaded once, not for each of its values. */
+function emitValues(to: Assembler, { bits }: Arch, rules: readonly Rule[], no: Label): Label {
+  const yes = to.answer(rules[0]?.value ?? 0)
+  const conditions = rules.flatMap((rule) => onlyValue(rule) ?? [])
+  const low = ARGS + (conditions[0]?.index ?? 0) * 8
+  const byHigh = Map.groupBy(conditions, ({ value }) => (bits === 64 ? half(value, "high") : 0))
+  const lower = (values: readonly SeccompArgument[]) =>
+    to.load(
+      low,
+      values.reduceRight((next, { value }) => to.compare("eq", half(value, "low"), yes, next), no),
+    )
+  if (bits === 32) return lower(conditions)
+  const upper = [...byHigh].reduceRight((next, [high, values]) => to.compare("eq", high, lower(values), next), no)
+  return to.load(low + 4, upper)
+}
+
+function emitRule(to: Assembler, arch: Arch, rule: Rule | undefined, next: Label): Label {
+  const start = to.answer(rule?.value ?? 0)
+  return (rule?.conditions ?? []).reduceRight((yes, condition) => emitCondition(to, arch, condition, yes, next), start)
+}
+
 /** A program on its way, and what of it may be used again. */
 interface Session {
   to: Assembler
@@ -54,10 +93,13 @@ function emitRules({ to, written }: Session, arch: Arch, rules: readonly Rule[],
   const text = JSON.stringify([arch.bits, otherwise, rules], exact)
   const known = written.get(text)
   if (known !== undefined) return known
-  const label = rules.reduceRight((next, { conditions, value }) => {
-    const start = to.answer(value)
-    return conditions.reduceRight((yes, condition) => emitCondition(to, arch, condition, yes, next), start)
-  }, to.answer(otherwise))
+  let label = to.answer(otherwise)
+  for (let end = rules.length; end > 0; ) {
+    const start = runBefore(rules, end)
+    label =
+      start < end - 1 ? emitValues(to, arch, rules.slice(start, end), label) : emitRule(to, arch, rules[start], label)
+    end = start
+  }
   written.set(text, label)
   return label
 }

@@ -5,6 +5,7 @@ import {
   AUDIT_ARCH_ARM,
   AUDIT_ARCH_I386,
   AUDIT_ARCH_X86_64,
+  SECCOMP_RET_ALLOW,
 } from "../../../../ffi/constants/seccomp.ts"
 import { SYSCALL_TABLES } from "../../../../ffi/syscall-tables.ts"
 import {
@@ -198,13 +199,42 @@ test("a profile beyond what the kernel takes is refused", () => {
     (_, value): SeccompSyscall => ({
       names: ["read", "write"],
       action: "SCMP_ACT_ALLOW",
-      args: [{ index: 0, value, op: "SCMP_CMP_EQ" }],
+      args: [
+        { index: 0, value, op: "SCMP_CMP_EQ" },
+        { index: 1, value, op: "SCMP_CMP_NE" },
+      ],
     }),
   )
   const syscalls: SeccompSyscall[] = [{ names: ["execve"], action: "SCMP_ACT_ALLOW" }, ...args]
   expect(() => compileSeccomp({ defaultAction: "SCMP_ACT_ERRNO", syscalls }, "x64")).toThrow(
     /instructions, and the kernel takes 4096/,
   )
+})
+
+test("thousands of values of one argument take an instruction each", () => {
+  // Some share their upper halves, some their lower ones.
+  const values = Array.from({ length: 3000 }, (_, i) => (BigInt(i % 3) << 32n) | BigInt(i))
+  const syscalls: SeccompSyscall[] = [
+    { names: ["execve"], action: "SCMP_ACT_ALLOW" },
+    ...values.map(
+      (value): SeccompSyscall => ({
+        names: ["read"],
+        action: "SCMP_ACT_ALLOW",
+        args: [{ index: 2, value, op: "SCMP_CMP_EQ" }],
+      }),
+    ),
+  ]
+  const seccomp: LinuxSeccomp = { defaultAction: "SCMP_ACT_ERRNO", syscalls }
+  const program = compileSeccomp(seccomp, "x64")
+  expect(program.length / 8).toBeLessThan(3100)
+  const filter = decode(program)
+  const answer = (value: bigint) =>
+    interpret(filter, words({ arch: AUDIT_ARCH_X86_64, nr: 0, args: [0n, 0n, value, 0n, 0n, 0n] })).value
+  for (const value of values) {
+    expect(answer(value)).toBe(SECCOMP_RET_ALLOW)
+    expect(answer(value ^ (1n << 40n))).not.toBe(SECCOMP_RET_ALLOW)
+  }
+  expect(answer(3000n)).not.toBe(SECCOMP_RET_ALLOW)
 })
 
 test("jumps that are too far for a byte reach their targets", () => {
