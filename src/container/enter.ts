@@ -30,6 +30,8 @@ export interface EnterRequest {
   stdio: Facts["stdio"]
   passedFds: readonly number[]
   seccomp: SeccompProgram | undefined
+  /** Connected to the supervisor of a profile. */
+  listenerFd?: number | undefined
 }
 
 /** What joins: the process that goes in first, whose sibling may be the one in the end, and where both report. */
@@ -96,6 +98,7 @@ export function enter(request: EnterRequest): Entering {
       enterFds: [pidFd, ...("socketFd" in stdio ? [stdio.socketFd] : []), ...Object.values(ownRoot)],
       passedFds: request.passedFds,
       ...(request.seccomp ? { seccomp: request.seccomp } : {}),
+      ...(request.listenerFd === undefined ? {} : { listenerFd: request.listenerFd }),
       pidFd,
       namespaces,
     }

@@ -44,7 +44,8 @@ export function readRootBytes(rootFd: number, path: string, most: number): Uint8
   }
 }
 
-const readRootFile = (rootFd: number, path: string): string =>
+/** The same as text. */
+export const readRootFile = (rootFd: number, path: string): string =>
   new TextDecoder().decode(readRootBytes(rootFd, path, MOST_BYTES))
 
 interface PasswdEntry {

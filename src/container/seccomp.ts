@@ -5,7 +5,7 @@ import { close } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { SeccompProgram } from "../plan/facts.ts"
-import { builtInFilter, compileFilter } from "../security/seccomp/filter.ts"
+import { builtInFilter, compileFilter, notifies } from "../security/seccomp/filter.ts"
 import type { ContainerRequest } from "./request.ts"
 
 const MOST_PATH = 107
@@ -41,11 +41,20 @@ export function connectSupervisor(path: string | undefined): number | undefined 
   return fd
 }
 
+/** The process whose calls are put to a supervisor. */
+interface Supervised {
+  id: string
+  /** 0 where it is not known beforehand. */
+  pid: number
+  bundle?: string
+  listenerFd: number | undefined
+}
+
 /** What a supervisor is told beside the descriptor: runtime-spec "Container Process State". */
-function processState(spec: Spec, id: string, pid: number): Uint8Array {
+function processState(spec: Spec, { id, pid, bundle = spec.root.path }: Supervised): Uint8Array {
   const { seccomp } = spec.linux
   const { ociVersion } = spec
-  const state = { ociVersion, id, status: "creating", pid, bundle: spec.root.path, annotations: spec.annotations ?? {} }
+  const state = { ociVersion, id, status: "creating", pid, bundle, annotations: spec.annotations ?? {} }
   const metadata = seccomp?.listenerMetadata
   const told = { ociVersion, fds: ["seccompFd"], pid, ...(metadata === undefined ? {} : { metadata }), state }
   return new TextEncoder().encode(JSON.stringify(told))
@@ -67,18 +76,13 @@ export async function seccompFacts(
 }
 
 /** A filter with what its supervisor is told, where it has one. Throws ToyboxError where that cannot be. */
-export function withListener(
-  filter: SeccompProgram,
-  spec: Spec,
-  { id, pid, listenerFd }: { id: string; pid: number; listenerFd: number | undefined },
-): { seccomp: SeccompProgram } {
-  const { seccomp } = spec.linux
-  const notifies = seccomp?.syscalls?.some(({ action }) => action === "SCMP_ACT_NOTIFY") ?? false
-  if (!notifies || listenerFd === undefined) return { seccomp: filter }
+export function withListener(filter: SeccompProgram, spec: Spec, process: Supervised): { seccomp: SeccompProgram } {
+  const { listenerFd } = process
+  if (!notifies(spec.linux.seccomp?.syscalls ?? []) || listenerFd === undefined) return { seccomp: filter }
   if (spec.linux.namespaces.some(({ type, path }) => type === "pid" && path !== undefined)) {
     throw new ToyboxError("linux.seccomp: SCMP_ACT_NOTIFY does not go with a shared pid namespace", {
       hint: "leave out --pid container:ID",
     })
   }
-  return { seccomp: { ...filter, listener: { socketFd: listenerFd, message: processState(spec, id, pid) } } }
+  return { seccomp: { ...filter, listener: { socketFd: listenerFd, message: processState(spec, process) } } }
 }

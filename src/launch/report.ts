@@ -95,6 +95,9 @@ export function stepError(steps: readonly Step[], calls: readonly Call[], index:
   if (step?.kind === "chdir" && call.name === "load") {
     return new ToyboxError(`cannot enter the working directory ${step.path}: it is outside the container's root`)
   }
+  if (step?.kind === "device" && call.name === "load") {
+    return new ToyboxError(`cannot ${sentence(step)}: there is another file, or device, of this name`)
+  }
   const cause = new SyscallError(call.name, errno, formatArguments(call))
   // mount_setattr(2), since Linux 5.12, is the youngest call that every container needs.
   if (cause.errno === "ENOSYS" && step?.kind !== "exec") {

@@ -37,9 +37,6 @@ const userNamespace: Check = (spec, where) => {
     const given = (spec.linux[key]?.length ?? 0) > 0
     const place = below(where, `linux.${key}`)
     if (given && !has(spec, "user")) throw new UsageError(`${place}: needs a user namespace in linux.namespaces`)
-    if (given && !makes(spec, "user")) {
-      throw new UsageError(`${place}: a user namespace that is joined has its mappings already`)
-    }
     if (!given && makes(spec, "user")) throw new UsageError(`${place}: is missing, which a new user namespace needs`)
     // 340 lines since Linux 4.15: user_namespaces(7).
     if ((spec.linux[key]?.length ?? 0) > 340) throw new UsageError(`${place}: must have at most 340 entries`)

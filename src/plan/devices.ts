@@ -42,13 +42,15 @@ export function deviceSteps(spec: Spec): Step[] {
   const given: Step[] = isOwn && types["/dev/pts"] === "devpts" ? [] : [{ kind: "given-dev" }]
   const isHosts = types["/dev"] === "bind"
   const inUserNamespace = spec.linux.namespaces.some(({ type }) => type === "user")
+  const made = new Set<string>()
   const devices = spec.linux.devices
     .filter(({ path }) => !(isHosts && path.startsWith("/dev/")))
-    .map((device) =>
-      inUserNamespace && device.type !== "p"
-        ? hostNode(device)
-        : node(device, !(isOwn && device.path.startsWith("/dev/"))),
-    )
+    .map((device) => {
+      if (inUserNamespace && device.type !== "p") return hostNode(device)
+      const existing = !(isOwn && device.path.startsWith("/dev/")) || made.has(device.path)
+      made.add(device.path)
+      return node(device, existing)
+    })
   const links = isHosts ? [] : LINKS.map(([target, path]): Step => ({ kind: "symlink", target, path }))
   return [...given, ...devices, ...links]
 }

@@ -62,6 +62,8 @@ export function enteredSteps(spec: Spec, facts: EnterFacts): Step[] {
   return [
     { kind: "enter-namespaces", pidFd: facts.pidFd, namespaces: facts.namespaces },
     ...(facts.rootFd === undefined ? [] : [{ kind: "enter-root", fd: facts.rootFd } satisfies Step]),
+    // A terminal of the namespace's root: nobody else could be given it.
+    ...(facts.namespaces.includes("user") ? [{ kind: "become-root" } satisfies Step] : []),
     ...("socketFd" in facts.stdio
       ? [{ kind: "new-terminal", height, width, socketFd: facts.stdio.socketFd } satisfies Step]
       : []),

@@ -59,13 +59,16 @@ export function cloneStep(spec: Spec, facts: OpeningFacts): Step {
   }
 }
 
+const LATE: readonly NamespaceType[] = ["cgroup"]
+
 /**
  * The others cost the kernel most, and are made by the child while the parent goes on; that of the cgroups only from inside
  * the cgroup.
  */
 export function unshareSteps(spec: Spec): Step[] {
+  const late: readonly NamespaceType[] = isNew(spec, "user") ? [...LATE, "ipc"] : LATE
   const types = spec.linux.namespaces
-    .filter(({ type, path }) => path === undefined && type !== "cgroup" && !BY_CLONE.includes(type))
+    .filter(({ type, path }) => path === undefined && !late.includes(type) && !BY_CLONE.includes(type))
     .map(({ type }) => type)
   return types.length === 0 ? [] : [{ kind: "unshare", namespaces: types }]
 }
@@ -80,5 +83,10 @@ export function joinSteps(spec: Spec, facts: Facts): Step[] {
 /** In a user namespace: waits for what the parent has to do outside, then becomes its root. */
 export function userNamespaceSteps(spec: Spec, facts: Facts): Step[] {
   if (!isNew(spec, "user") && !isJoined(spec, "user")) return []
-  return [{ kind: "sync", moment: MOMENT_MAPS, reportFd: facts.reportFd, fd: facts.goFd }, { kind: "become-root" }]
+  return [
+    { kind: "sync", moment: MOMENT_MAPS, reportFd: facts.reportFd, fd: facts.goFd },
+    { kind: "become-root" },
+    // Its mqueue file system belongs to whom makes it.
+    ...(isNew(spec, "user") && isNew(spec, "ipc") ? [{ kind: "unshare", namespaces: ["ipc"] } satisfies Step] : []),
+  ]
 }

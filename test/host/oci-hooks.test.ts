@@ -86,6 +86,19 @@ describe.skipIf(!isRoot)("hooks", () => {
     }
   })
 
+  test("a container that is being created takes no signals", async () => {
+    const hooks = { prestart: [hook("sleep 2")] }
+    const bundle = oci.bundle("a", { args: ["sleep", "60"], config: { hooks } })
+    const creating = Bun.spawn([toyboxBinary(), "oci", "--root", oci.root, "run", "-d", "-b", bundle, "a"])
+    for (let i = 0; i < 1000 && oci.run("state", "a").exitCode !== 0; i++) await Bun.sleep(5)
+    expect(oci.state("a").status).toBe("creating")
+    expect(oci.run("kill", "a", "TERM")).toMatchObject({ exitCode: 1 })
+    expect(oci.run("kill", "a", "TERM").stderr).toContain("container is being created: a")
+    expect(await creating.exited).toBe(0)
+    expect(oci.state("a").status).toBe("running")
+    expect(oci.run("kill", "a", "0").exitCode).toBe(0)
+  })
+
   test("may be many, of every kind", () => {
     const hooks = Object.fromEntries(KINDS.map((kind) => [kind, Array.from({ length: 12 }, () => hook("exit 0"))]))
     const bundle = oci.bundle("a", { args: ["echo", "ran"], config: { hooks } })

@@ -167,14 +167,20 @@ describe.skipIf(!isRoot)("an OCI container", () => {
   test("gets the descriptors that are preserved for it, and no others", () => {
     const file = join(temporaryDirectory(), "file")
     writeFileSync(file, "preserved")
-    const bundle = oci.bundle("a", { args: ["sh", "-c", "cat <&3; ls /proc/self/fd | tr '\\n' ' '; echo $LISTEN_FDS"] })
-    const words = `exec 3<'${file}'; exec '${toyboxBinary()}' oci --root '${oci.root}' run -b '${bundle}' `
+    const bundle = oci.bundle("a", {
+      args: ["sh", "-c", "[ -e /proc/self/fd/3 ] && cat <&3; ls /proc/self/fd | tr '\\n' ' '; echo $LISTEN_FDS"],
+    })
+    const words = `exec 3<'${file}' 4<'${file}'; exec '${toyboxBinary()}' oci --root '${oci.root}' run -b '${bundle}' `
     const run = (rest: string, env = {}) =>
       Bun.spawnSync(["sh", "-c", words + rest], { env: { ...process.env, ...env } }).stdout.toString()
     // The last one is that of ls itself.
     expect(run("--preserve-fds 1 a")).toBe("preserved0 1 2 3 4 \n")
+    expect(run("--preserve-fds 2 a")).toBe("preserved0 1 2 3 4 5 \n")
     expect(run("a", { LISTEN_FDS: "1" })).toBe("preserved0 1 2 3 4 1\n")
+    // Of those that are announced, what is there: 5 and on is what toybox has opened for itself.
+    expect(run("a", { LISTEN_FDS: "9" })).toBe("preserved0 1 2 3 4 5 2\n")
     expect(run("a")).toBe("0 1 2 3 \n")
+    expect(run("--preserve-fds 3 a 2>&1")).toContain("descriptor 5 is not open")
     expect(oci.run("run", "-b", bundle, "--preserve-fds", "9", "a").stderr).toContain("descriptor 3 is not open")
   })
 

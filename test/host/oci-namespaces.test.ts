@@ -145,6 +145,22 @@ describe("user", () => {
     ])
   })
 
+  test("joined, with its maps in the configuration all the same", async () => {
+    const map = [{ containerID: 0, hostID: 0, size: 1 }]
+    await holding(["--user", "--map-root-user"], async (path) => {
+      const change = (config: Config) => {
+        withNamespace(config, "user", path("user"))
+        Object.assign(config.linux, { uidMappings: map, gidMappings: map })
+        for (const mount of config.mounts) mount.options = mount.options.filter((option: string) => option !== "gid=5")
+      }
+      expect(await insideBundle(`readlink ${file("user")}; id -u`, change)).toBe(`${readlinkSync(path("user"))}\n0`)
+    })
+  })
+
+  test("message queues and a terminal of an exec belong to its root", async () => {
+    expect(await insideBundle("stat -c %u /dev/mqueue", maps, root())).toBe("0")
+  })
+
   test("joined: what is made belongs to it", async () => {
     await holding(["--user", "--map-root-user", "--net"], async (path) => {
       const change = (config: Config) => {

@@ -23,7 +23,9 @@ function swapWrite(swap: number, limit: number | undefined): FileWrite {
  * (and a new cgroup, where both are unlimited) the limit first.
  */
 export function memoryWrites(memory: LinuxMemory, current: CurrentMemory | null = null): FileWrite[] {
-  const { limit, swap, reservation, swappiness, disableOOMKiller, useHierarchy } = memory
+  const { limit, reservation, swappiness, disableOOMKiller, useHierarchy } = memory
+  // No limit at all is none on both: without the one the kernel refuses to lift the other.
+  const swap = limit === -1 && current ? memory.swap || -1 : memory.swap
   if (swap && swap > 0 && limit && limit > swap) {
     throw new ToyboxError(`linux.resources.memory.swap: ${swap} is below memory.limit (${limit}), which it includes`)
   }

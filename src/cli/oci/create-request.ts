@@ -1,5 +1,6 @@
 /** The options of `create` and `run` → a request. */
 import { call, callResult } from "../../../ffi/call.ts"
+import { listDir, readLink, tryReadText } from "../../../ffi/fs.ts"
 import type { CreateRequest } from "../../container/oci/bring-up.ts"
 import { UsageError } from "../../errors.ts"
 import type { ParsedArgv } from "../argv.ts"
@@ -7,9 +8,21 @@ import type { OciContext } from "./context.ts"
 
 const F_GETFD = 1
 
+/** The descriptors of this process's own event loop, which has no others by now: proc_pid_fdinfo(5), epoll. */
+function ownDescriptors(): Set<number> {
+  const own = new Set<number>()
+  for (const name of listDir("/proc/self/fd")) {
+    if (readLink(`/proc/self/fd/${name}`) !== "anon_inode:[eventpoll]") continue
+    own.add(Number(name))
+    const watched = tryReadText(`/proc/self/fdinfo/${name}`) ?? ""
+    for (const [, fd] of watched.matchAll(/^tfd:\s*(\d+)/gm)) own.add(Number(fd))
+  }
+  return own
+}
+
 /**
- * The descriptors from 3 on that --preserve-fds and LISTEN_FDS name (sd_listen_fds(3)). Throws UsageError where one is not open;
- * what the caller passed on is not close-on-exec, what this process opened for itself is.
+ * The descriptors from 3 on that --preserve-fds and LISTEN_FDS name (sd_listen_fds(3)); of the latter those that are there.
+ * Throws UsageError where one of the former is not open. FD_CLOEXEC says nothing: Bun sets it on all that it finds at its start.
  */
 export function passedDescriptors(preserve: string | undefined): { fds: number[]; env: string[] } {
   const count = (name: string, text: string | undefined) => {
@@ -17,23 +30,28 @@ export function passedDescriptors(preserve: string | undefined): { fds: number[]
     if (!/^\d{1,4}$/.test(text)) throw new UsageError(`${name}: "${text}" is not a number of descriptors`)
     return Number(text)
   }
+  const preserved = count("--preserve-fds", preserve)
   const listen = count("LISTEN_FDS", process.env.LISTEN_FDS)
-  const total = count("--preserve-fds", preserve) + listen
-  const fds = Array.from({ length: total }, (_, i) => i + 3)
-  for (const fd of fds) {
-    if (callResult("fcntl", fd, F_GETFD, 0) !== 0) throw new UsageError(`--preserve-fds: descriptor ${fd} is not open`)
+  if (preserved + listen === 0) return { fds: [], env: [] }
+  const own = ownDescriptors()
+  const isPassed = (fd: number) => callResult("fcntl", fd, F_GETFD, 0) >= 0 && !own.has(fd)
+  const fds = Array.from({ length: preserved + listen }, (_, i) => i + 3)
+  const missing = fds.findIndex((fd) => !isPassed(fd))
+  if (missing >= 0 && missing < preserved) throw new UsageError(`--preserve-fds: descriptor ${missing + 3} is not open`)
+  const passed = missing < 0 ? fds : fds.slice(0, missing)
+  const there = passed.length - preserved
+  return { fds: passed, env: there > 0 ? [`LISTEN_FDS=${there}`, "LISTEN_PID=1"] : [] }
+}
+
+/** The directory of a bundle, absolute: what is "." and ".." in it counts as it is read, not by links. */
+export function bundlePath(text: string | undefined): string {
+  const names: string[] = []
+  for (const name of (text?.startsWith("/") ? text : `${process.cwd()}/${text ?? ""}`).split("/")) {
+    if (name === "..") names.pop()
+    else if (name !== "" && name !== ".") names.push(name)
   }
-  return { fds, env: listen > 0 ? [`LISTEN_FDS=${listen}`, "LISTEN_PID=1"] : [] }
+  return `/${names.join("/")}`
 }
-
-/** The directory of a bundle, absolute and without symbolic links where it is given by none. */
-function bundlePath(text: string | undefined): string {
-  const directory = text ?? "."
-  return directory.startsWith("/") ? directory.replace(/\/+$/, "") || "/" : resolve(directory)
-}
-
-const resolve = (path: string) =>
-  path === "." ? process.cwd() : `${process.cwd()}/${path.replace(/^\.\//, "").replace(/\/+$/, "")}`
 
 /** Throws UsageError. */
 export function createRequest({ strings, booleans }: ParsedArgv, { root }: OciContext, id: string): CreateRequest {

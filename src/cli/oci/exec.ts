@@ -34,7 +34,9 @@ function withCapabilities(own: Capabilities, added: readonly string[]): Capabili
 
 /** The process that the options describe, from the container's own. Throws UsageError. */
 function fromOptions({ strings, lists, booleans }: ParsedArgv, own: Process, args: string[]): Process {
-  const [uidText, gidText] = strings.get("user")?.split(":", 2) ?? []
+  const [uidText, gidText, more] = strings.get("user")?.split(":") ?? []
+  if (more !== undefined)
+    throw new UsageError(`--user: "${strings.get("user")}" is no user`, { hint: "use UID or UID:GID" })
   const additional = lists.get("additional-gids")?.map((text) => readId("--additional-gids", text)) ?? []
   const capabilities = lists.get("cap")?.map((name) => {
     const upper = name.toUpperCase()
@@ -96,8 +98,8 @@ export async function execCommand(words: readonly string[], { root }: OciContext
     throw new UsageError(`--cgroup: "${cgroup}": a process joins the container's own cgroup (/) only`)
   const file = strings.get("process")
   if (file === undefined && args.length === 0) throw new UsageError("exec needs a command, or --process")
-  const signalFd = takeSignals()
   const { fds, env } = passedDescriptors(strings.get("preserve-fds"))
+  const signalFd = takeSignals()
   return execInContainer(
     {
       root,

@@ -1,6 +1,6 @@
 /** toybox oci update. */
 import { readAll, readText } from "../../../ffi/fs.ts"
-import { parseMemory } from "../../cgroup/units/memory.ts"
+import { parseSize } from "../../cgroup/units/memory.ts"
 import { updateContainer } from "../../container/oci/update.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { parseJson } from "../../oci/decode.ts"
@@ -29,6 +29,12 @@ const SIZES: Readonly<Record<string, string>> = {
 }
 const LISTS: Readonly<Record<string, string>> = { "cpuset-cpus": "cpus", "cpuset-mems": "mems" }
 
+function readSize(option: string, text: string): number {
+  const bytes = text === "-1" ? -1 : parseSize(text)
+  if (bytes === null) throw new UsageError(`--${option}: "${text}" is not a size`, { hint: "use 500M, bytes, or -1" })
+  return bytes
+}
+
 function fromOptions({ strings }: ParsedArgv): unknown {
   const resources: Record<string, Record<string, unknown>> = {}
   const put = (group: string, field: string, value: unknown) => {
@@ -41,7 +47,7 @@ function fromOptions({ strings }: ParsedArgv): unknown {
       put(number[0], number[1], Number(text))
     }
     const size = SIZES[option]
-    if (size) put("memory", size, text === "-1" ? -1 : parseMemory(`--${option}`, text))
+    if (size) put("memory", size, readSize(option, text))
     const list = LISTS[option]
     if (list) put("cpu", list, text)
   }

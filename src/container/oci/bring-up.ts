@@ -152,8 +152,11 @@ export async function bringUp(launching: Launching): Promise<void> {
     go()
     remember(root, record, pid)
     const { seccomp } = spec.linux
-    const filter = seccomp ? withListener(await compileFilter(seccomp), spec, { id, pid, listenerFd }) : {}
+    const filter = seccomp
+      ? withListener(await compileFilter(seccomp), spec, { id, pid, bundle: request.bundle, listenerFd })
+      : {}
     const two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
+    record.execCall = one.calls.length + two.calls.findIndex(({ name }) => name === "execve")
     const awaitMaps = hasOwn(spec, "user")
     if (!awaitHooks && !awaitMaps) go()
     // What the child alone may hold now: its end is told by the ends of these.
@@ -175,6 +178,12 @@ function remember(root: string, record: OciRecord, pid: number): void {
   record.pid = pid
   record.startTime = startTime(pid) ?? ""
   writeRecord(root, record)
+}
+
+/** A child that was killed for want of memory could not tell it. */
+function withMemoryHint(error: ToyboxError, { manager }: Launching): ToyboxError {
+  if (!manager || manager.oomKills() === 0) return error
+  return new ToyboxError(`${error.message}: the memory limit of ${manager.memoryLimit()} bytes is too low`, error)
 }
 
 /** Hears the child out: runs the hooks at their moment; returns when the child waits for its start. */
@@ -222,6 +231,6 @@ function follow(context: {
         go()
       }
     }
-    if (!more) throw launchFailure(spec, one, two, reports)
+    if (!more) throw withMemoryHint(launchFailure(spec, one, two, reports), launching)
   }
 }

@@ -12,6 +12,7 @@ import type { Spec } from "../../oci/runtime.ts"
 import { lastCapability } from "../facts.ts"
 import { bringUp, type CreateRequest } from "./bring-up.ts"
 import { destroy } from "./delete.ts"
+import { completeEnvironment } from "./environment.ts"
 import { cgroupRequest, checkRoot } from "./facts.ts"
 import { placeOfRoot } from "./host-mounts.ts"
 import { writePidFile } from "./pid-file.ts"
@@ -145,6 +146,7 @@ export async function createContainer(request: CreateRequest): Promise<Created> 
     const cgroups = detectCgroups()
     const manager = enterCgroup(root, record, cgroups, spec)
     rootFd = mountRoot([{ kind: "bind-root", path: spec.root.path }], 0)
+    spec.process.env = completeEnvironment(spec.process, rootFd)
     await bringUp({ request, spec, record, cgroups, manager, rootFd })
     record.complete = true
     writeRecord(root, record)

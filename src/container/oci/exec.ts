@@ -1,8 +1,9 @@
 /** `exec`: another process in a container. */
 
+import { O_DIRECTORY, O_PATH } from "../../../ffi/constants/fcntl.ts"
 import { POLLIN } from "../../../ffi/constants/poll.ts"
 import { __WALL } from "../../../ffi/constants/wait.ts"
-import { close } from "../../../ffi/fs.ts"
+import { close, open } from "../../../ffi/fs.ts"
 import { socketPair } from "../../../ffi/pipe.ts"
 import { poll } from "../../../ffi/poll.ts"
 import { waitChild } from "../../../ffi/signal.ts"
@@ -13,9 +14,11 @@ import { notice } from "../../log.ts"
 import type { Process, Spec } from "../../oci/runtime.ts"
 import { compileFilter } from "../../security/seccomp/filter.ts"
 import { type Entering, enter } from "../enter.ts"
+import { connectSupervisor, withListener } from "../seccomp.ts"
 import { supervise } from "../supervise.ts"
 import { launchFailure } from "./command-error.ts"
 import { connectSocket } from "./console.ts"
+import { completeEnvironment } from "./environment.ts"
 import { writePidFile } from "./pid-file.ts"
 import type { OciRecord } from "./record.ts"
 import { readConfig, readRecord, statusOf } from "./state.ts"
@@ -43,6 +46,9 @@ function target(request: ExecRequest): { record: OciRecord; spec: Spec } {
   const process = request.process(config.process)
   checkLabels(process, "exec")
   const spec = { ...config, process: { ...process, env: [...process.env, ...request.env] } }
+  const rootFd = open(`/proc/${record.pid}/root`, O_PATH | O_DIRECTORY)
+  spec.process.env = completeEnvironment(spec.process, rootFd)
+  close(rootFd)
   return { record, spec }
 }
 
@@ -88,18 +94,21 @@ const executed = ({ one, two }: Entering, { failures }: Reports) =>
 export async function execInContainer(request: ExecRequest, signalFd: number): Promise<number> {
   const { record, spec } = target(request)
   const { seccomp } = spec.linux
-  const filter = seccomp ? await compileFilter(seccomp) : undefined
+  const listenerFd = connectSupervisor(seccomp?.listenerPath)
+  const supervised = { id: record.id, pid: 0, bundle: record.bundle, listenerFd }
+  const filter = seccomp ? withListener(await compileFilter(seccomp), spec, supervised).seccomp : undefined
   const { stdio, socket } = connect(request, spec)
   const childSocket = "socketFd" in stdio ? stdio.socketFd : -1
   let entering: Entering
   try {
     const { passedFds } = request
     const { pid, startTime, cgroup } = record
-    entering = enter({ pid, startTime, cgroup, spec, stdio, passedFds, seccomp: filter })
+    entering = enter({ pid, startTime, cgroup, spec, stdio, passedFds, seccomp: filter, listenerFd })
   } catch (error) {
     throw explainFailure(error)
   } finally {
     if (childSocket >= 0) close(childSocket)
+    if (listenerFd !== undefined) close(listenerFd)
   }
   const remember = (pid: number) => {
     if (request.pidFile !== undefined) writePidFile(request.pidFile, pid)

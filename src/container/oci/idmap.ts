@@ -20,7 +20,12 @@ interface Mappings {
 }
 
 /** A user namespace that nobody is in, for its maps alone; returns its descriptor. */
-function userNamespaceOf(mappings: Mappings): number {
+function userNamespaceOf(mappings: Mappings, where: string): number {
+  for (const key of ["uidMappings", "gidMappings"] as const) {
+    if (!mappings[key]?.length)
+      throw new ToyboxError(`${where}.${key}: is missing, and users and groups are mapped together`)
+  }
+
   const [awaited, held] = pipe()
   const { pid } = launch(
     [
@@ -31,7 +36,7 @@ function userNamespaceOf(mappings: Mappings): number {
     { reportFd: -1, memfd: -1 },
   )
   try {
-    writeIdMaps(pid, mappings)
+    writeIdMaps(pid, mappings, where.replace(/^config.json: /, ""))
     return open(`/proc/${pid}/ns/user`, O_RDONLY)
   } finally {
     kill(pid, SIGKILL)
@@ -60,12 +65,12 @@ function optionMappings(text: string, where: string): Mappings {
 
 /** The maps of a mount, or those of the container. */
 function idmapNamespace(mount: Mount, { data }: MountOptions, { linux }: Spec, where: string): number {
-  if (mount.uidMappings?.length || mount.gidMappings?.length) return userNamespaceOf(mount)
+  if (mount.uidMappings?.length || mount.gidMappings?.length) return userNamespaceOf(mount, where)
   const text = data.find(([key]) => key === "idmap" || key === "ridmap")?.[1]
-  if (text) return userNamespaceOf(optionMappings(text, where))
+  if (text) return userNamespaceOf(optionMappings(text, where), where)
   const user = linux.namespaces.find(({ type }) => type === "user")
   if (user?.path !== undefined) return open(user.path, O_RDONLY)
-  if (user) return userNamespaceOf(linux)
+  if (user) return userNamespaceOf(linux, "config.json: linux")
   throw new ToyboxError(`${where}.uidMappings: is missing, and there is no user namespace to take it from`)
 }
 

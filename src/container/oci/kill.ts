@@ -14,7 +14,7 @@ const LAST_SIGNAL = 64
 export function parseSignal(text: string): number {
   const number = /^\d+$/.test(text) ? Number(text) : undefined
   if (number !== undefined) {
-    if (number >= 1 && number <= LAST_SIGNAL) return number
+    if (number >= 0 && number <= LAST_SIGNAL) return number
   } else {
     const upper = text.toUpperCase()
     const name = upper.startsWith("SIG") ? upper : `SIG${upper}`
@@ -27,7 +27,7 @@ export function parseSignal(text: string): number {
     if (known !== undefined && /^SIG[A-Z0-9]+$/.test(name)) return known
   }
   throw new UsageError(`unknown signal ${JSON.stringify(text)}`, {
-    hint: "use a name such as TERM, or a number from 1 to 64",
+    hint: "use a name such as TERM, or a number up to 64",
   })
 }
 
@@ -54,6 +54,7 @@ export function killContainer(root: string, id: string, signal: number, all: boo
   const status = statusOf(root, record)
   const manager = record.cgroup ? openCgroup(record.cgroup) : null
   const everyone = all || (signal === SIGKILL && !ownPids(root, record))
+  if (status === "creating") throw new ToyboxError(`container is being created: ${id}`)
   if (status === "stopped" && !everyone) throw new ToyboxError(`container not running: ${id}`)
   // What waits at its FIFO has no handlers, and as the first process of a namespace the kernel keeps other signals from it.
   const sent = status === "created" && ENDING.has(signal) ? SIGKILL : signal

@@ -30,16 +30,17 @@ function attempt(field: string, what: () => void, hint?: string): void {
 const mapText = (mappings: readonly IDMapping[]) =>
   mappings.map(({ containerID, hostID, size }) => `${containerID} ${hostID} ${size}\n`).join("")
 
-/** Writes the maps of a new user namespace, of which `pid` is a member: user_namespaces(7). Throws ToyboxError. */
+/** Writes the maps of a new user namespace, of which `pid` is a member: user_namespaces(7). Throws ToyboxError that names `field`. */
 export function writeIdMaps(
   pid: number,
   { uidMappings = [], gidMappings = [] }: { uidMappings?: IDMapping[]; gidMappings?: IDMapping[] },
+  field = "linux",
 ): void {
   const hint = "ranges must not overlap, and must be ids that toybox itself has"
-  attempt("linux.uidMappings", () => writeProc(pid, "uid_map", mapText(uidMappings)), hint)
+  attempt(`${field}.uidMappings`, () => writeProc(pid, "uid_map", mapText(uidMappings)), hint)
   // Whoever has no right to a group may not leave those that deny it something: CVE-2014-8989.
-  if (process.geteuid?.() !== 0) attempt("linux.gidMappings", () => writeProc(pid, "setgroups", "deny"))
-  attempt("linux.gidMappings", () => writeProc(pid, "gid_map", mapText(gidMappings)), hint)
+  if (process.geteuid?.() !== 0) attempt(`${field}.gidMappings`, () => writeProc(pid, "setgroups", "deny"))
+  attempt(`${field}.gidMappings`, () => writeProc(pid, "gid_map", mapText(gidMappings)), hint)
 }
 
 const limit = (value: number) => (Number.isFinite(value) ? value : 0xffffffffffffffffn)

@@ -30,6 +30,8 @@ export interface OciRecord {
   /** The container waits for `start`, or is beyond it. */
   complete: boolean
   cgroup: CgroupHandle | null
+  /** The index, in reports, of the first call that tries to run the command. */
+  execCall?: number
   /** Where the root is mounted among others' mounts: the id of the mount that its place was on before. */
   rootMount?: number
   annotations: Record<string, string>
@@ -57,6 +59,7 @@ const fields = object<OciRecord>(
     startTime: text,
     complete: flag,
     cgroup,
+    execCall: integer(0, 1e6),
     rootMount: integer(0, Number.MAX_SAFE_INTEGER),
     annotations: record(text),
   },

@@ -44,7 +44,7 @@ async function startAndWait(
 ): Promise<number> {
   const reportFd = await release(root, record, spec)
   if (detach) {
-    awaitExec(reportFd, spec)
+    awaitExec(reportFd, record, spec)
     afterStart(root, record, spec)
     unlock(lock)
     return 0
@@ -57,8 +57,7 @@ async function startAndWait(
     pumps: [],
     terminal: socket === null ? null : { socket, input: true, detachKeys: [], detached: () => {} },
     isInit: false,
-    // Every report is of the exec; the last tells that there was none.
-    isExecAttempt: () => true,
+    isExecAttempt: (index) => index >= (record.execCall ?? 0),
     onExec: () => {
       afterStart(root, record, spec)
       // Others may look at it, and end it, while it runs.
@@ -66,7 +65,7 @@ async function startAndWait(
     },
     notice,
   })
-  reportFailure(ending.reports, spec)
+  reportFailure(ending.reports, record, spec)
   if (!keep) deleteContainer(root, record.id, true)
   const signal = ending.escalated ?? ending.status.signal
   return signal === undefined ? (ending.status.code ?? 0) : 128 + signal

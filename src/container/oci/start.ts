@@ -2,6 +2,7 @@
 import { call } from "../../../ffi/call.ts"
 import { O_NONBLOCK, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { POLLIN } from "../../../ffi/constants/poll.ts"
+import { errnoName } from "../../../ffi/errno.ts"
 import { close, open, unlink } from "../../../ffi/fs.ts"
 import { poll } from "../../../ffi/poll.ts"
 import { errorChain, ToyboxError } from "../../errors.ts"
@@ -61,17 +62,20 @@ export function afterStart(root: string, record: OciRecord, spec: Spec): void {
 }
 
 /** Reads reports to their end. Throws the error of a command that could not be executed. */
-export function awaitExec(reportFd: number, spec: Spec): void {
+export function awaitExec(reportFd: number, record: OciRecord, spec: Spec): void {
   const reports: Reports = { failures: [] }
   for (let more = true; more; ) {
     const [events] = poll([{ fd: reportFd, events: POLLIN }], null)
     if (events) more = readReports(reportFd, reports, false)
   }
-  reportFailure(reports, spec)
+  reportFailure(reports, record, spec)
 }
 
-/** Throws the error that the reports of an exec tell of, if any. */
-export function reportFailure({ failures }: Reports, spec: Spec): void {
+/** Throws the error that the reports of a start tell of, if any. */
+export function reportFailure({ failures }: Reports, { execCall = 0 }: OciRecord, spec: Spec): void {
+  const before = failures.find(({ index }) => index < execCall)
+  // All that comes between the word and the exec.
+  if (before) throw new ToyboxError(`cannot load the filter of linux.seccomp: ${errnoName(before.errno)}`)
   // The last report is of the list's end, which comes only where no candidate could be executed.
   if (failures.at(-1)?.errno !== 0) return
   throw commandError(
@@ -89,7 +93,7 @@ export async function startContainer(root: string, id: string): Promise<void> {
     if (status === "stopped") throw new ToyboxError(`cannot start a container that has stopped: ${id}`)
     if (status !== "created") throw new ToyboxError(`cannot start an already running container: ${id}`)
     const spec = readConfig(root, record)
-    awaitExec(await release(root, record, spec), spec)
+    awaitExec(await release(root, record, spec), record, spec)
     afterStart(root, record, spec)
   } finally {
     unlock(lock)

@@ -26,11 +26,19 @@ const FLAGS: Readonly<Record<SeccompFlag, number>> = {
 // Without it Linux before 5.16 slows every program under a filter: as runc has it.
 const DEFAULT_FLAGS: readonly SeccompFlag[] = ["SECCOMP_FILTER_FLAG_SPEC_ALLOW"]
 
-function flagsOf({ flags = DEFAULT_FLAGS }: LinuxSeccomp): number {
+function flagsOf({ flags = DEFAULT_FLAGS, syscalls = [] }: LinuxSeccomp): number {
   let bits = 0
-  for (const flag of flags) bits |= FLAGS[flag]
+  for (const flag of flags) {
+    // The kernel refuses it where nobody waits.
+    if (flag === "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" && !notifies(syscalls)) continue
+    bits |= FLAGS[flag]
+  }
   return bits
 }
+
+/** Whether calls are put to a supervisor. */
+export const notifies = (syscalls: NonNullable<LinuxSeccomp["syscalls"]>): boolean =>
+  syscalls.some(({ action }) => action === "SCMP_ACT_NOTIFY")
 
 /** What toybox runs on. */
 export const MACHINE: Machine = process.arch === "arm64" ? "arm64" : "x64"

@@ -202,8 +202,7 @@ test.each(WRONG)("%s: %p is refused by name", (path, value) => {
 describe("what does not go together", () => {
   const without = (type: string) => FULL.linux.namespaces.filter((namespace) => namespace.type !== type)
   test.each([
-    ["linux.namespaces", { "linux.namespaces": without("mount") }],
-    ["linux.namespaces[0].path", { "linux.namespaces": [{ type: "mount", path: "/proc/1/ns/mnt" }] }],
+    ["linux.maskedPaths", { "linux.namespaces": without("mount") }],
     ["hostname", { "linux.namespaces": without("uts") }],
     ["linux.uidMappings", { "linux.namespaces": without("user") }],
     ["linux.uidMappings", { "linux.uidMappings": [] }],

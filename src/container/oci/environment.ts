@@ -1,0 +1,18 @@
+/** The environment of an OCI container's process: environ(7). */
+import type { Process } from "../../oci/runtime.ts"
+import { parsePasswd, readRootFile } from "../identity.ts"
+
+const nameOf = (entry: string) => entry.split("=", 1)[0] ?? ""
+
+/**
+ * Of several entries with one name the last, in the place of the first: what getenv(3) finds first is then what was given last.
+ * Without a HOME that of the user, by the container's own passwd file, as runc and crun have it.
+ */
+export function completeEnvironment({ env, user }: Process, rootFd: number): string[] {
+  const complete = new Map(env.map((entry) => [nameOf(entry), entry]))
+  if (!complete.has("HOME")) {
+    const entry = parsePasswd(readRootFile(rootFd, "etc/passwd")).find(({ uid }) => uid === user.uid)
+    complete.set("HOME", `HOME=${entry?.home || "/"}`)
+  }
+  return [...complete.values()]
+}
