@@ -9,7 +9,7 @@ export interface Hierarchy {
 
 /**
  * What is mounted: one v2 tree (`unified`), v1 trees alone (`legacy`), both (`hybrid`), or nothing (`none`).
- * Co-mounted v1 controllers (`cpu,cpuacct`) share one Hierarchy.
+ * Co-mounted v1 controllers (`cpu,cpuacct`) share one Hierarchy; one without controllers is by its name: `name=systemd`.
  */
 export type Cgroups =
   | { readonly mode: "unified"; readonly unified: Hierarchy }
@@ -22,6 +22,7 @@ export type Cgroups =
 
 // Options of a v1 super block that are no controllers: cgroup1_show_options() in kernel/cgroup/cgroup-v1.c.
 const NO_CONTROLLER = new Set(["rw", "ro", "noprefix", "xattr", "cpuset_v2_mode", "favordynmods", "clone_children", ""])
+const isNamed = (option: string) => option.startsWith("name=")
 const isController = (option: string) => !NO_CONTROLLER.has(option) && !option.includes("=")
 
 const MARK = " - cgroup"
@@ -43,6 +44,7 @@ function cgroupMounts(root: string, mountinfo: string): MountLine[] {
  */
 export function detectCgroups(root = "/sys/fs/cgroup", mountinfo: string = readText("/proc/self/mountinfo")): Cgroups {
   const controllers: Record<string, Hierarchy> = {}
+  const named: Record<string, Hierarchy> = {}
   let unified: Hierarchy | null = null
   let atRoot: Hierarchy | null = null
   for (const { mountpoint, root: mountRoot, type, superOptions } of cgroupMounts(root, mountinfo)) {
@@ -51,11 +53,16 @@ export function detectCgroups(root = "/sys/fs/cgroup", mountinfo: string = readT
       if (mountpoint === root) atRoot = hierarchy
       unified = hierarchy
     } else if (type === "cgroup") {
-      for (const controller of superOptions.filter(isController)) controllers[controller] = hierarchy
+      for (const option of superOptions) {
+        if (isController(option)) controllers[option] = hierarchy
+        else if (isNamed(option)) named[option] = hierarchy
+      }
     }
   }
   if (atRoot) return { mode: "unified", unified: atRoot }
-  if (Object.keys(controllers).length > 0) return { mode: unified ? "hybrid" : "legacy", controllers, unified }
+  if (Object.keys(controllers).length > 0) {
+    return { mode: unified ? "hybrid" : "legacy", controllers: { ...controllers, ...named }, unified }
+  }
   // A v2 tree that somebody mounted below the root, and nothing else: it is the one there is.
   return unified ? { mode: "unified", unified } : { mode: "none" }
 }

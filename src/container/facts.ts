@@ -48,6 +48,10 @@ export function isChrooted(): boolean {
 
 const baseName = (path: string) => path.slice(path.lastIndexOf("/") + 1)
 
+/** The mount option of a controller, or of a hierarchy that has none but a name. */
+const optionOf = (controller: string): readonly [string, string | null] =>
+  controller.startsWith("name=") ? ["name", controller.slice(5)] : [controller, null]
+
 /**
  * What the container sees below /sys/fs/cgroup: the hierarchies that it has a cgroup of its own in (`used` controllers).
  * The cgroup namespace would show the host's tree in any other.
@@ -64,7 +68,7 @@ export function cgroupView(cgroups: Cgroups, used: readonly string[], hostNamesp
   const mounts: CgroupMount[] = [...byMount].map(([mountpoint, controllers]) => ({
     name: baseName(mountpoint),
     type: "cgroup",
-    options: controllers.map((controller) => [controller, null]),
+    options: controllers.map((controller) => optionOf(controller)),
   }))
   const links = [...byMount].flatMap(([mountpoint, controllers]) =>
     controllers.length > 1 ? controllers.map((controller): [string, string] => [controller, baseName(mountpoint)]) : [],

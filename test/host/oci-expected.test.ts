@@ -69,7 +69,7 @@ describe.skipIf(!isRoot)("a container's process", () => {
     ]) {
       const command = `${toyboxBinary()} oci --root ${oci.root} exec -t -u ${user} a sh -c 'stat -c %u $(tty); echo x >$(tty) && echo written'`
       const { stdout } = Bun.spawnSync(["script", "-qec", command, "/dev/null"])
-      expect(stdout.toString().replaceAll("\r", "")).toEndWith(`${owner}\nx\nwritten\n`)
+      expect(stdout.toString().replaceAll("\r", "")).toContain(`${owner}\nx\nwritten\n`)
     }
   })
 

@@ -1,5 +1,5 @@
 /** toybox oci events. */
-import { readContainerStats, readOomKills, statsEvent } from "../../container/oci/events.ts"
+import { readContainerStats, readOomKills, statsEvent, UNLIMITED } from "../../container/oci/events.ts"
 import { isAlive, readRecord, statusOf } from "../../container/oci/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
@@ -24,7 +24,9 @@ export async function eventsCommand(words: readonly string[], { root }: OciConte
   const record = readRecord(root, onlyId("events", rest))
   if (statusOf(root, record) === "stopped") throw new ToyboxError(`container not running: ${record.id}`)
   const pause = interval(strings.get("interval") ?? "5s")
-  const tell = (event: unknown) => print([JSON.stringify(event)])
+  // The number of no limit, which JavaScript shows rounded.
+  const tell = (event: unknown) =>
+    print([JSON.stringify(event).replaceAll(String(UNLIMITED), String(BigInt(UNLIMITED)))])
   if (booleans.get("stats")) {
     tell(statsEvent(record.id, readContainerStats(record)))
     return 0

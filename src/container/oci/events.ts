@@ -1,15 +1,17 @@
 /** What `events` tells of a container, in runc's form. */
 import type { BlockCounter, DeviceStats } from "../../cgroup/device-stats.ts"
+import type { DetailStats, MemoryPool } from "../../cgroup/memory-stats.ts"
 import type { CgroupStats } from "../../cgroup/stats.ts"
 import { cgroupOf } from "./kill.ts"
 import type { OciRecord } from "./record.ts"
 
 // What a limit of none is in v1's files, and in runc's output.
-const UNLIMITED = 2 ** 63 - 4096
+export const UNLIMITED = 2 ** 63 - 4096
 
 export interface ContainerStats {
   readonly stats: CgroupStats
   readonly devices: DeviceStats
+  readonly details: DetailStats
 }
 
 const nanoseconds = (microseconds: number | null) => (microseconds ?? 0) * 1000
@@ -29,8 +31,15 @@ const hugetlb = ({ hugePages }: DeviceStats) =>
     ]),
   )
 
+const memoryEntry = ({ usage, max, limit, failures }: MemoryPool) => ({
+  limit: limit ?? UNLIMITED,
+  usage,
+  max,
+  failcnt: failures,
+})
+
 /** One event of the type "stats"; runc's types/events.go has the names. Times in nanoseconds, sizes in bytes. */
-export function statsEvent(id: string, { stats, devices }: ContainerStats) {
+export function statsEvent(id: string, { stats, devices, details }: ContainerStats) {
   return {
     type: "stats",
     id,
@@ -40,6 +49,7 @@ export function statsEvent(id: string, { stats, devices }: ContainerStats) {
           total: nanoseconds(stats.cpuUsageUsec),
           kernel: nanoseconds(stats.cpuSystemUsec),
           user: nanoseconds(stats.cpuUserUsec),
+          ...(details.processors.length > 0 ? { percpu: details.processors } : {}),
         },
         throttling: {
           periods: stats.periods ?? 0,
@@ -54,8 +64,11 @@ export function statsEvent(id: string, { stats, devices }: ContainerStats) {
           max: stats.memoryPeakBytes ?? 0,
           failcnt: devices.memoryFailures,
         },
+        cache: details.cacheBytes,
+        ...(details.swap ? { swap: memoryEntry(details.swap) } : {}),
+        raw: details.memory,
       },
-      pids: { current: stats.pidsCurrent ?? 0 },
+      pids: present({ current: stats.pidsCurrent ?? 0, limit: stats.pidsLimit ?? 0 }),
       blkio: present({
         ioServiceBytesRecursive: counters(devices.ioBytes),
         ioServicedRecursive: counters(devices.ioOperations),
@@ -68,7 +81,7 @@ export function statsEvent(id: string, { stats, devices }: ContainerStats) {
 /** The counters of a container now. Throws where it has no cgroup. */
 export function readContainerStats(record: OciRecord): ContainerStats {
   const cgroup = cgroupOf(record)
-  return { stats: cgroup.stats(), devices: cgroup.deviceStats() }
+  return { stats: cgroup.stats(), devices: cgroup.deviceStats(), details: cgroup.detailStats() }
 }
 
 /** How many of its processes were killed for want of memory. Throws where it has no cgroup. */

@@ -53,7 +53,8 @@ export interface Held {
 function boundCgroups(cgroups: Cgroups, dirs: Readonly<Record<string, string>>): Facts["cgroupView"] {
   const view = cgroupView(cgroups, Object.keys(dirs), false)
   const mounts = view.mounts.map((mount) => {
-    const path = mount.type === "cgroup2" ? dirs.unified : dirs[mount.options[0]?.[0] ?? ""]
+    const [key = "", value = null] = mount.options[0] ?? []
+    const path = mount.type === "cgroup2" ? dirs.unified : dirs[value === null ? key : `${key}=${value}`]
     return path === undefined ? mount : { ...mount, path }
   })
   return { ...view, mounts }

@@ -26,7 +26,15 @@ describe("detectCgroups", () => {
       line(`${ROOT}/systemd`, "cgroup", "rw,xattr,name=systemd"),
     )
     if (found.mode !== "legacy") throw new Error(found.mode)
-    expect(Object.keys(found.controllers).sort()).toEqual(["cpu", "cpuacct", "cpuset", "memory", "net_cls", "net_prio"])
+    expect(Object.keys(found.controllers).sort()).toEqual([
+      "cpu",
+      "cpuacct",
+      "cpuset",
+      "memory",
+      "name=systemd",
+      "net_cls",
+      "net_prio",
+    ])
     expect(found.controllers.cpuacct).toEqual({ mountpoint: `${ROOT}/cpu,cpuacct`, root: "/" })
     expect(found.controllers.cpu).toBe(found.controllers.cpuacct as never)
   })

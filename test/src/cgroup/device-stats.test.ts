@@ -1,6 +1,7 @@
 import { expect, test } from "bun:test"
 import { readDeviceStats } from "../../../src/cgroup/device-stats.ts"
 import { openCgroup } from "../../../src/cgroup/manager.ts"
+import { readDetailStats } from "../../../src/cgroup/memory-stats.ts"
 import { statsEvent } from "../../../src/container/oci/events.ts"
 import { fakeCgroups } from "./fake.ts"
 
@@ -27,7 +28,11 @@ test("v1: counters of each device, pages of each size, as runc prints them", () 
       "hugetlb.1GB.rsvd.failcnt": "0\n",
     },
   })
-  const { data } = statsEvent("a", { stats: openCgroup(V1, io).stats(), devices: readDeviceStats(V1, io) })
+  const { data } = statsEvent("a", {
+    stats: openCgroup(V1, io).stats(),
+    devices: readDeviceStats(V1, io),
+    details: readDetailStats(V1, io),
+  })
   expect(data.blkio).toEqual({
     ioServiceBytesRecursive: [
       { major: 8, op: "Read", value: 4096 },
