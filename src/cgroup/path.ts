@@ -19,6 +19,9 @@ export function containerCgroup(parent: string | null, id: string, version: 1 | 
 export function cgroupPath(option: string, text: string): string {
   const names = text.split("/").filter((name) => name !== "" && name !== ".")
   const bad = names.find((name) => name === ".." || name.length > 255 || /[\0\n]/.test(name))
+  // With the mount point before it and a file's name behind it, PATH_MAX of linux/limits.h.
+  if (names.join("/").length > 3800)
+    throw new UsageError(`${option}: ${text.length} characters are too long for a path`)
   if (names.length === 0 || bad !== undefined) {
     throw new UsageError(`${option}: ${JSON.stringify(text)} is not a cgroup path (use /my.slice or my.slice/part)`)
   }

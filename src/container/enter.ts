@@ -3,12 +3,12 @@ import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import { __WALL } from "../../ffi/constants/wait.ts"
-import { close, open } from "../../ffi/fs.ts"
+import { close, exists, open } from "../../ffi/fs.ts"
 import { pipe } from "../../ffi/pipe.ts"
 import { executableMemfd } from "../../ffi/sealed.ts"
 import { kill, waitChild } from "../../ffi/signal.ts"
 import { openCgroup } from "../cgroup/manager.ts"
-import type { CgroupHandle } from "../cgroup/plan.ts"
+import type { CgroupHandle, JoinTarget } from "../cgroup/plan.ts"
 import { ToyboxError } from "../errors.ts"
 import { type Encoded, launch, seal } from "../launch/index.ts"
 import type { Spec } from "../oci/runtime.ts"
@@ -30,6 +30,9 @@ export interface EnterRequest {
   stdio: Facts["stdio"]
   passedFds: readonly number[]
   seccomp: SeccompProgram | undefined
+  /** A cgroup below the container's: `/sub`. */
+  below?: string | undefined
+  ignorePaused?: boolean
   /** Connected to the supervisor of a profile. */
   listenerFd?: number | undefined
 }
@@ -56,11 +59,28 @@ const PLACES = {
   rootFiles: [],
 } as const
 
+/** Where a process goes that is to be below the container's cgroup. Throws ToyboxError where that is not there. */
+function joinBelow({ into, files }: JoinTarget, below: string | undefined): JoinTarget {
+  if (below === undefined) return { into, files }
+  const lower = files.map((file) => {
+    const slash = file.lastIndexOf("/")
+    return `${file.slice(0, slash)}${below}${file.slice(slash)}`
+  })
+  const missing = lower.find((file) => !exists(file))
+  if (missing !== undefined) {
+    throw new ToyboxError(
+      `the container has no cgroup ${below}: ${missing.slice(0, missing.lastIndexOf("/"))} is not there`,
+    )
+  }
+  return { into: into === null ? null : into + below, files: lower }
+}
+
 /** Lets a process join. Throws ToyboxError where the container has ended, or is paused. */
 export function enter(request: EnterRequest): Entering {
   const { spec, stdio } = request
   const manager = request.cgroup ? openCgroup(request.cgroup) : null
-  if (manager?.isFrozen()) throw new ToyboxError("cannot exec in a paused container", { hint: "resume it first" })
+  if (!request.ignorePaused && manager?.isFrozen())
+    throw new ToyboxError("cannot exec in a paused container", { hint: "resume it first" })
   const opened: number[] = []
   const hold = (fd: number) => {
     opened.push(fd)
@@ -79,14 +99,15 @@ export function enter(request: EnterRequest): Entering {
     hold(goEnd)
     hold(goFd)
     const memfd = hold(executableMemfd())
-    const into = manager?.join.into
+    const join = manager === null ? null : joinBelow(manager.join, request.below)
+    const into = join?.into
     const cgroupFd = into ? hold(call("openat", AT_FDCWD, into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)) : undefined
     const ownRoot = rootFd === undefined ? {} : { rootFd }
     const facts: EnterFacts = {
       ...PLACES,
       rootFiles: [],
       rootSteps: [],
-      cgroup: cgroupFd === undefined ? { join: manager?.join.files ?? [] } : { join: [], fd: cgroupFd },
+      cgroup: cgroupFd === undefined ? { join: join?.files ?? [] } : { join: [], fd: cgroupFd },
       lastCapability: lastCapability(),
       stdio,
       init: false,

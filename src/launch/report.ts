@@ -33,6 +33,12 @@ const HINTS: readonly Hint[] = [
     errno: "EAGAIN",
     hint: "a limit on processes is reached: see ulimit -u and the pids limit around toybox",
   },
+  {
+    kind: "clone",
+    call: "write",
+    errno: "ERANGE",
+    hint: "linux.timeOffsets: a clock must not be before 0, nor beyond 146 years",
+  },
   { kind: "clone", errno: "EBUSY", hint: "the parent cgroup has a domain controller and processes of its own" },
   {
     kind: "mount",

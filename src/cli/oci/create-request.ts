@@ -54,7 +54,11 @@ export function bundlePath(text: string | undefined): string {
 }
 
 /** Throws UsageError. */
-export function createRequest({ strings, booleans }: ParsedArgv, { root }: OciContext, id: string): CreateRequest {
+export function createRequest(
+  { strings, booleans }: ParsedArgv,
+  { root, noCgroup }: OciContext,
+  id: string,
+): CreateRequest {
   // The modes that toybox gives are meant as they stand, and the command gets its own mask.
   call("umask", 0o022)
   const { fds, env } = passedDescriptors(strings.get("preserve-fds"))
@@ -62,6 +66,8 @@ export function createRequest({ strings, booleans }: ParsedArgv, { root }: OciCo
     root,
     id,
     bundle: bundlePath(strings.get("bundle")),
+    configFile: strings.get("config"),
+    noCgroup,
     consoleSocket: strings.get("console-socket"),
     passedFds: fds,
     env,

@@ -1,6 +1,7 @@
 /** toybox oci exec. */
 import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
 import { readText } from "../../../ffi/fs.ts"
+import { cgroupPath } from "../../cgroup/path.ts"
 import { execInContainer } from "../../container/oci/exec.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
@@ -94,8 +95,6 @@ export async function execCommand(words: readonly string[], { root }: OciContext
   const [id, ...args] = rest
   if (id === undefined) throw new UsageError("exec needs the id of a container")
   const cgroup = strings.get("cgroup")
-  if (cgroup !== undefined && cgroup !== "/")
-    throw new UsageError(`--cgroup: "${cgroup}": a process joins the container's own cgroup (/) only`)
   const file = strings.get("process")
   if (file === undefined && args.length === 0) throw new UsageError("exec needs a command, or --process")
   const { fds, env } = passedDescriptors(strings.get("preserve-fds"))
@@ -110,6 +109,8 @@ export async function execCommand(words: readonly string[], { root }: OciContext
       pidFile: strings.get("pid-file"),
       passedFds: fds,
       env,
+      cgroup: cgroup === undefined || cgroup === "/" ? undefined : cgroupPath("--cgroup", cgroup),
+      ignorePaused: booleans.get("ignore-paused") ?? false,
     },
     signalFd,
   )

@@ -3,7 +3,7 @@ import { version } from "../../../package.json"
 import { defaultRoot } from "../../container/oci/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
-import { closest, parseLeading } from "../argv.ts"
+import { closest, type ParsedArgv, parseLeading } from "../argv.ts"
 import type { OciContext } from "./context.ts"
 import { openLog } from "./log.ts"
 import { OCI_GLOBAL_OPTIONS } from "./options.ts"
@@ -33,21 +33,35 @@ const failureCode = (command: string) => (command === "exec" ? 255 : 1)
 
 /** Runs an OCI command; failures go to the log as well as to standard error. */
 export async function runOci(words: readonly string[]): Promise<number> {
-  const { strings, booleans, rest } = parseLeading(words, OCI_GLOBAL_OPTIONS)
+  let argv: ParsedArgv
+  try {
+    argv = parseLeading(words, OCI_GLOBAL_OPTIONS)
+  } catch (error) {
+    // The log may be named all the same.
+    const named = words.indexOf("--log")
+    openLog(named < 0 ? undefined : words[named + 1], undefined, false).error(error)
+    return failureCode("")
+  }
+  const { strings, booleans, rest } = argv
   const log = openLog(strings.get("log"), strings.get("log-format"), booleans.get("debug") ?? false)
   const [name, ...own] = rest
   if (booleans.get("version")) return printVersion()
   if (booleans.get("help") || name === undefined || name === "help")
     return (await import("./usage.ts")).printOciUsage(own[0])
   try {
-    if (booleans.get("systemd-cgroup") || strings.get("cgroup-manager") === "systemd") {
+    const manager = strings.get("cgroup-manager") ?? "cgroupfs"
+    if (manager !== "cgroupfs" && manager !== "disabled" && manager !== "systemd") {
+      throw new UsageError(`--cgroup-manager: "${manager}" is not known (use cgroupfs or disabled)`)
+    }
+    if (booleans.get("systemd-cgroup") || manager === "systemd") {
       throw new UsageError("--systemd-cgroup: toybox makes cgroups by itself, not through systemd", {
         hint: "use the cgroupfs driver of the engine",
       })
     }
     const root = strings.get("root") ?? defaultRoot()
     const command = await find(name)
-    return await command(own, { root: root.startsWith("/") ? root : `${process.cwd()}/${root}`, log })
+    const context = { log, noCgroup: manager === "disabled" }
+    return await command(own, { root: root.startsWith("/") ? root : `${process.cwd()}/${root}`, ...context })
   } catch (error) {
     log.error(error)
     return failureCode(name)

@@ -2,7 +2,7 @@
 import { killContainer, parseSignal } from "../../container/oci/kill.ts"
 import { UsageError } from "../../errors.ts"
 import { parseArgv } from "../argv.ts"
-import type { OciContext } from "./context.ts"
+import { matchingIds, type OciContext } from "./context.ts"
 import { KILL_OPTIONS } from "./options.ts"
 
 export async function killCommand(words: readonly string[], { root }: OciContext): Promise<number> {
@@ -11,6 +11,8 @@ export async function killCommand(words: readonly string[], { root }: OciContext
   const [id, signal = "TERM", more] = rest
   if (id === undefined) throw new UsageError("kill needs the id of a container")
   if (more !== undefined) throw new UsageError(`kill takes a container and a signal, but got "${more}", too`)
-  killContainer(root, id, parseSignal(signal), booleans.get("all") ?? false)
+  for (const each of await matchingIds(root, id, booleans.get("regex"))) {
+    killContainer(root, each, parseSignal(signal), booleans.get("all") ?? false)
+  }
   return 0
 }

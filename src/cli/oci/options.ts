@@ -8,7 +8,7 @@ export const OCI_GLOBAL_OPTIONS = {
   "log-level": { type: "string", valueHint: "LEVEL", description: "Accepted for the sake of engines" },
   debug: { type: "boolean", description: "Show stack traces with errors" },
   "systemd-cgroup": { type: "boolean", description: "Not supported: refused" },
-  "cgroup-manager": { type: "string", valueHint: "cgroupfs", description: "Who makes the cgroups" },
+  "cgroup-manager": { type: "string", valueHint: "cgroupfs|disabled", description: "Who makes the cgroups" },
   rootless: { type: "string", valueHint: "auto|true|false", description: "Accepted for the sake of engines" },
   criu: { type: "string", valueHint: "FILE", description: "Accepted for the sake of engines" },
   version: { type: "boolean", alias: "v", description: "Print the version" },
@@ -19,6 +19,7 @@ const HELP = { help: { type: "boolean", alias: "h", description: "Show this text
 
 export const CREATE_OPTIONS = {
   bundle: { type: "string", alias: "b", valueHint: "DIR", description: "The bundle (default: the current directory)" },
+  config: { type: "string", alias: "f", valueHint: "FILE", description: "Its configuration, instead of config.json" },
   "console-socket": { type: "string", valueHint: "SOCKET", description: "Where the terminal's master is sent" },
   "pid-file": { type: "string", valueHint: "FILE", description: "Write the process's number to FILE" },
   "preserve-fds": { type: "string", valueHint: "N", description: "Pass N descriptors after standard error on" },
@@ -34,13 +35,19 @@ export const RUN_OPTIONS = {
   ...CREATE_OPTIONS,
 } as const satisfies OptionDefinitions
 
+const REGEX = {
+  regex: { type: "boolean", alias: "r", description: "The id is a regular expression: all that match" },
+} as const
+
 export const DELETE_OPTIONS = {
   force: { type: "boolean", alias: "f", description: "Kill it first; none is no error" },
+  ...REGEX,
   ...HELP,
 } as const satisfies OptionDefinitions
 
 export const KILL_OPTIONS = {
   all: { type: "boolean", alias: "a", description: "Every process of the container" },
+  ...REGEX,
   ...HELP,
 } as const satisfies OptionDefinitions
 
@@ -59,7 +66,8 @@ export const EXEC_OPTIONS = {
   "no-new-privs": { type: "boolean", description: "Set no_new_privs" },
   cap: { type: "string", alias: "c", repeated: true, valueHint: "NAME", description: "One more capability" },
   "preserve-fds": { type: "string", valueHint: "N", description: "Pass N descriptors after standard error on" },
-  cgroup: { type: "string", valueHint: "PATH", description: "Accepted where it is the container's own (/)" },
+  cgroup: { type: "string", valueHint: "PATH", description: "A cgroup below the container's that is there" },
+  "ignore-paused": { type: "boolean", description: "In a paused container wait until it is resumed" },
   "no-subreaper": { type: "boolean", description: "Accepted for the sake of engines" },
   ...HELP,
 } as const satisfies OptionDefinitions

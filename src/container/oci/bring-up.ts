@@ -46,6 +46,10 @@ export interface CreateRequest {
   id: string
   /** Absolute. */
   bundle: string
+  /** Instead of the bundle's config.json. */
+  configFile: string | undefined
+  /** It gets no cgroup of its own. */
+  noCgroup: boolean
   /** The socket over which the terminal's master is sent: a path, or one that is connected. */
   consoleSocket: string | number | undefined
   /** Besides 0, 1 and 2. */

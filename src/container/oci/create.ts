@@ -40,8 +40,8 @@ export interface Created {
 const MOST_BYTES = 32 * 1024 * 1024
 
 /** The text of a bundle's config.json. Throws ToyboxError. */
-export function readConfigFile(bundle: string): string {
-  const path = `${bundle}/config.json`
+export function readConfigFile({ bundle, configFile }: Pick<CreateRequest, "bundle" | "configFile">): string {
+  const path = configFile ?? `${bundle}/config.json`
   let fd: number
   try {
     fd = open(path, O_RDONLY | O_NONBLOCK)
@@ -128,7 +128,7 @@ function enterCgroup(root: string, record: OciRecord, cgroups: Cgroups, spec: Sp
 export async function createContainer(request: CreateRequest): Promise<Created> {
   const { root, id } = request
   checkId(id)
-  const config = readConfigFile(request.bundle)
+  const config = readConfigFile(request)
   const spec = readSpec(config, request.bundle)
   spec.process.env = [...spec.process.env, ...request.env]
   checkRoot(spec)
@@ -144,7 +144,7 @@ export async function createContainer(request: CreateRequest): Promise<Created> 
   let rootFd = -1
   try {
     const cgroups = detectCgroups()
-    const manager = enterCgroup(root, record, cgroups, spec)
+    const manager = request.noCgroup ? null : enterCgroup(root, record, cgroups, spec)
     rootFd = mountRoot([{ kind: "bind-root", path: spec.root.path }], 0)
     spec.process.env = completeEnvironment(spec.process, rootFd)
     await bringUp({ request, spec, record, cgroups, manager, rootFd })

@@ -35,6 +35,10 @@ export interface ExecRequest {
   passedFds: readonly number[]
   /** Besides those of the process. */
   env: readonly string[]
+  /** One below the container's, where the process is to be: `/sub`. */
+  cgroup: string | undefined
+  /** In a container that is paused, the process waits as the others do. */
+  ignorePaused: boolean
 }
 
 /** The container, and its spec with the process that joins it. */
@@ -102,8 +106,9 @@ export async function execInContainer(request: ExecRequest, signalFd: number): P
   let entering: Entering
   try {
     const { passedFds } = request
+    const place = { below: request.cgroup, ignorePaused: request.ignorePaused }
     const { pid, startTime, cgroup } = record
-    entering = enter({ pid, startTime, cgroup, spec, stdio, passedFds, seccomp: filter, listenerFd })
+    entering = enter({ pid, startTime, cgroup, spec, stdio, passedFds, seccomp: filter, listenerFd, ...place })
   } catch (error) {
     throw explainFailure(error)
   } finally {

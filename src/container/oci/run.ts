@@ -18,7 +18,7 @@ export interface RunOptions {
 
 /** A terminal of the container that is for this process: its end, and the container's. */
 function ownTerminal(request: CreateRequest, { detach }: RunOptions): [number, number] | null {
-  const { terminal } = readSpec(readConfigFile(request.bundle), request.bundle).process
+  const { terminal } = readSpec(readConfigFile(request), request.bundle).process
   return terminal && request.consoleSocket === undefined && !detach ? socketPair() : null
 }
 

@@ -72,9 +72,19 @@ export function unlock(lock: OciLock): void {
   lock.fd = -1
 }
 
+/** What is kept there decides what toybox does as root: nobody else may write it. */
+function checkOwn(root: string): void {
+  const found = stat(root)
+  if (found && (found.mode & 0o022) === 0 && found.uid === process.geteuid?.()) return
+  throw new ToyboxError(`the directory ${root} can be written by others`, {
+    hint: `chown root ${root}; chmod 700 ${root}`,
+  })
+}
+
 /** Enters a container; it appears locked and complete with its record. Null where the id is in use. */
 export function enterContainer(root: string, record: OciRecord, config: string): OciLock | null {
   mkdirAll(root, 0o700)
+  checkOwn(root)
   const temporary = `${root}/.${record.id}.${process.pid}`
   mkdir(temporary, 0o700)
   const fd = open(temporary, O_RDONLY | O_DIRECTORY)

@@ -1,0 +1,105 @@
+/** Options of runc and crun that engines and people use. */
+import { afterEach, describe, expect, test } from "bun:test"
+import { chmodSync, mkdirSync, readFileSync, renameSync } from "node:fs"
+import { join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
+import { ociRuntime } from "../helpers/bundle.ts"
+import { cgroupParent, ownLeftovers } from "../helpers/own.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+
+describe.skipIf(!isRoot)("options", () => {
+  const oci = ociRuntime()
+  afterEach(async () => {
+    for (const id of oci.entries()) oci.run("delete", "--force", id)
+    expect(oci.entries()).toEqual([])
+    expect(await ownLeftovers()).toEqual([])
+  })
+  const sleeping = (id: string, config = {}) => oci.bundle(id, { args: ["sleep", "60"], config })
+  const running = (id: string) => expect(oci.run("run", "-d", "-b", sleeping(id), id).exitCode).toBe(0)
+
+  test("may stand behind the container's name", () => {
+    running("a")
+    expect(oci.run("update", "a", "--pids-limit", "50")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(oci.run("delete", "a", "--force")).toMatchObject({ exitCode: 0, stderr: "" })
+  })
+
+  test("--config names another file than config.json", () => {
+    const bundle = oci.bundle("a", { args: ["echo", "ran"] })
+    const file = join(temporaryDirectory(), "other.json")
+    renameSync(join(bundle, "config.json"), file)
+    expect(oci.run("run", "-b", bundle, "-f", file, "a")).toMatchObject({ stdout: "ran\n", stderr: "", exitCode: 0 })
+    expect(oci.run("run", "-b", bundle, "a").stderr).toContain("config.json not found")
+  })
+
+  test("--regex is for all that match", () => {
+    for (const id of ["web-1", "web-2", "db"]) running(id)
+    expect(oci.run("kill", "--regex", "^web-", "KILL")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(oci.run("delete", "--regex", "--force", "^web-")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(oci.entries()).toEqual(["db"])
+    expect(oci.run("delete", "--regex", "(").stderr).toContain('--regex: "(" is no regular expression')
+  })
+
+  test("--cgroup puts a process below the container's cgroup, --ignore-paused into one that is paused", async () => {
+    running("a")
+    const controllers = readFileSync("/proc/self/cgroup", "utf8").includes(":pids:") ? ["pids"] : []
+    expect(oci.run("exec", "--cgroup", "/sub", "a", "true")).toMatchObject({ exitCode: 255 })
+    expect(oci.run("exec", "--cgroup", "/sub", "a", "true").stderr).toContain("has no cgroup /sub")
+    expect(oci.run("exec", "--cgroup", "../x", "a", "true").stderr).toContain("--cgroup")
+    const state = JSON.parse(readFileSync(join(oci.root, "a/state.json"), "utf8"))
+    for (const dir of new Set(Object.values<string>(state.cgroup.dirs))) {
+      mkdirSync(`${dir}/sub`)
+      // A new cpuset has no processors.
+      if (dir.includes("cpuset")) {
+        for (const file of ["cpuset.cpus", "cpuset.mems"]) {
+          Bun.spawnSync(["sh", "-c", `cat ${dir}/${file} > ${dir}/sub/${file}`])
+        }
+      }
+    }
+    const { stdout } = oci.run("exec", "--cgroup", "sub", "a", "cat", "/proc/self/cgroup")
+    for (const controller of controllers) expect(stdout).toContain(`:${controller}:/sub\n`)
+    expect(oci.run("pause", "a").exitCode).toBe(0)
+    expect(oci.run("exec", "a", "true").stderr).toContain("paused")
+    const words = ["oci", "--root", oci.root, "exec", "--ignore-paused", "a", "echo", "done"]
+    const waiting = Bun.spawn([toyboxBinary(), ...words], { stdout: "pipe" })
+    await Bun.sleep(200)
+    expect(waiting.exitCode).toBeNull()
+    expect(oci.run("resume", "a").exitCode).toBe(0)
+    expect(await new Response(waiting.stdout).text()).toBe("done\n")
+  })
+
+  test("--cgroup-manager disabled leaves it in the caller's cgroup; others are refused by name", () => {
+    const bundle = oci.bundle("a", { args: ["cat", "/proc/self/cgroup"] })
+    const run = (manager: string) => oci.runWith({}, "--cgroup-manager", manager, "run", "-b", bundle, "a")
+    expect(run("disabled")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(run("disabled").stdout).not.toContain(cgroupParent())
+    expect(run("bogus")).toMatchObject({ exitCode: 1, stdout: "" })
+    expect(run("bogus").stderr).toContain('--cgroup-manager: "bogus" is not known')
+  })
+
+  test("a bad one is told to the log, too", () => {
+    const log = join(temporaryDirectory(), "log")
+    expect(oci.run("--log", log, "--no-such-option", "state", "a")).toMatchObject({ exitCode: 1 })
+    expect(readFileSync(log, "utf8")).toContain("no-such-option")
+  })
+
+  test("a root directory that others can write is refused", () => {
+    const root = join(temporaryDirectory(), "root")
+    mkdirSync(root)
+    chmodSync(root, 0o777)
+    const { exitCode, stderr } = oci.run("--root", root, "create", "-b", sleeping("a"), "a")
+    expect(exitCode).toBe(1)
+    expect(stderr).toContain("can be written by others")
+  })
+
+  test("a cgroupsPath, or a clock, that cannot be is named", () => {
+    const long = oci.bundle("a", { linux: { cgroupsPath: `/${"x".repeat(200)}`.repeat(30) } })
+    expect(oci.run("create", "-b", long, "a").stderr).toContain("linux.cgroupsPath: 6030 characters are too long")
+    const namespaces = ["pid", "mount", "uts", "network", "ipc", "time"].map((type) => ({ type }))
+    const past = oci.bundle("a", { linux: { namespaces, timeOffsets: { monotonic: { secs: -4_000_000_000 } } } })
+    expect(oci.run("create", "-b", past, "a").stderr).toContain("linux.timeOffsets")
+  })
+})
