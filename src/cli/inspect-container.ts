@@ -134,7 +134,8 @@ export function inspectContainer(paths: Paths, id: string): object {
       Error: summary.error ?? "",
       StartedAt: summary.started ?? NEVER,
       FinishedAt: summary.finished ?? NEVER,
-      ...(detached?.health ? { Health: healthOf(paths, id) } : {}),
+      // Known, so that templates can ask for it, and not shown where there is none.
+      Health: detached?.health ? healthOf(paths, id) : undefined,
     },
     // Ours: what toybox why tells of.
     Result: summary.status === "exited" ? readResult(paths, id) : null,
@@ -166,7 +167,7 @@ export function inspectContainer(paths: Paths, id: string): object {
       WorkingDir: cwd,
       Labels: record.labels,
       StopSignal: signalName(record.stopSignal),
-      ...(detached?.health ? { Healthcheck: healthcheck(detached.health) } : {}),
+      Healthcheck: detached?.health ? healthcheck(detached.health) : undefined,
     },
   }
 }

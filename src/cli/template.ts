@@ -1,93 +1,69 @@
-/**
- * `--format` as docker has it, in the forms that are used: fields ({{.Names}}, {{.State.Pid}}), {{json .}} and
- * {{json .Field}}, {{.Label "key"}}, text with \t and \n between them, and before it all "table". Go's language is not here.
- */
+/** `--format` as docker has it: Go's templates, "json", and before a template "table". */
 import { UsageError } from "../errors.ts"
 import { print } from "../log.ts"
 import { table } from "./table.ts"
-
-interface Field {
-  /** None: the whole. */
-  path: readonly string[]
-  argument?: string
-  json: boolean
-}
+import { evaluate, type Look } from "./template/evaluate.ts"
+import { FUNCTIONS, HEADING_FUNCTIONS } from "./template/functions.ts"
+import { type Node, parse } from "./template/parse.ts"
+import { isThings } from "./template/print.ts"
+import { tokenize } from "./template/tokens.ts"
 
 export interface Template {
   isTable: boolean
-  parts: readonly (string | Field)[]
+  nodes: readonly Node[]
+  /** The names of all the fields that are asked for, at whatever depth. */
+  fields: ReadonlySet<string>
 }
 
-const ACTION = /^(?<json>json )?\s*\.(?<path>[A-Za-z_][\w.]*)?(?:\s+"(?<argument>[^"\\]*)")?$/
-const FORMS = "use fields as {{.Names}} and {{json .}}, with text between them"
+const KNOWN = new Set([...Object.keys(FUNCTIONS), "and", "or"])
 
-function readAction(text: string): Field {
-  const { json, path, argument } = ACTION.exec(text.trim())?.groups ?? {}
-  const isKnown = ACTION.test(text.trim()) && (json !== undefined || path !== undefined) && !path?.match(/\.(\.|$)/)
-  if (!isKnown) throw new UsageError(`--format: {{${text}}} is not understood`, { hint: FORMS })
-  return {
-    path: path === undefined ? [] : path.split("."),
-    json: json !== undefined,
-    ...(argument === undefined ? {} : { argument }),
-  }
-}
-
-/** Throws UsageError for what is not one of these forms. */
+/** Throws UsageError for what is no template, or shows nothing of a thing. */
 export function parseTemplate(text: string): Template {
-  if (text === "json") return { isTable: false, parts: [{ path: [], json: true }] }
   const isTable = text.startsWith("table ")
-  const parts: (string | Field)[] = []
-  let rest = isTable ? text.slice(6).trimStart() : text
-  while (rest !== "") {
-    const start = rest.indexOf("{{")
-    const end = rest.indexOf("}}", start)
-    if (start >= 0 && end < 0) throw new UsageError(`--format: "${rest.slice(start)}" has no }}`, { hint: FORMS })
-    const literal = start < 0 ? rest : rest.slice(0, start)
-    if (literal !== "") parts.push(literal.replace(/\\([tn])/g, (_, letter) => (letter === "t" ? "\t" : "\n")))
-    if (start < 0) break
-    parts.push(readAction(rest.slice(start + 2, end)))
-    rest = rest.slice(end + 2)
-  }
-  if (!parts.some((part) => typeof part !== "string"))
-    throw new UsageError(`--format: "${text}" has no field`, { hint: FORMS })
-  return { isTable, parts }
+  const pieces = tokenize(text === "json" ? "{{json .}}" : isTable ? text.slice(6).trimStart() : text)
+  const actions = pieces.flatMap((piece) => ("action" in piece ? [piece.action] : []))
+  if (actions.length === 0)
+    throw new UsageError(`--format: "${text}" has no field`, {
+      hint: "use fields as {{.Name}}, with text between them",
+    })
+  const fields = actions.flat().flatMap((token) => (token.kind === "field" ? [token.name] : []))
+  return { isTable, nodes: parse(pieces, KNOWN), fields: new Set(fields) }
 }
 
 /** Whether a template shows a field. */
-export const mentions = ({ parts }: Template, name: string): boolean =>
-  parts.some((part) => typeof part !== "string" && part.path[0] === name)
+export const mentions = ({ fields }: Template, name: string): boolean => fields.has(name)
 
-/** The value of a field: of an object, whose functions take the field's argument. Throws UsageError. */
-function lookUp(value: unknown, { path, argument }: Field): unknown {
-  let found = value
-  for (const name of path) {
-    const isThere = typeof found === "object" && found !== null && Object.hasOwn(found, name)
-    if (!isThere) {
-      const known = typeof found === "object" && found !== null ? Object.keys(found).join(", ") : ""
-      throw new UsageError(`--format: there is no field .${path.join(".")}`, known ? { hint: `known: ${known}` } : {})
-    }
-    found = (found as Record<string, unknown>)[name]
-  }
-  if (typeof found === "function") return found(argument ?? "")
-  if (argument !== undefined) throw new UsageError(`--format: .${path.join(".")} takes no argument`)
-  return found
+/** Docker's own fields have names that begin with a capital; what has others, or none, is a map with any keys. */
+const isMap = (value: object): boolean => {
+  const names = Object.keys(value)
+  return names.length === 0 || names.some((name) => !/^\p{Lu}/u.test(name))
 }
 
-function shownValue(value: unknown, field: Field): string {
-  if (field.json) return JSON.stringify(value ?? null)
-  if (typeof value === "object" && value !== null)
-    throw new UsageError(`--format: .${field.path.join(".")} has parts`, { hint: `{{json .${field.path.join(".")}}}` })
-  return value === null || value === undefined ? "" : String(value)
+const VALUES: Look = {
+  functions: FUNCTIONS,
+  field(of, name, args, path) {
+    const isThere = isThings(of) && Object.hasOwn(of, name)
+    if (!isThere && isThings(of) && isMap(of)) return undefined
+    if (!isThere) {
+      const hint = isThings(of) ? { hint: `known: ${Object.keys(of).join(", ")}` } : {}
+      throw new UsageError(`--format: there is no field ${path}`, hint)
+    }
+    const found = of[name]
+    if (typeof found === "function") return found(args[0] ?? "")
+    if (args.length > 0) throw new UsageError(`--format: ${path} takes no argument`)
+    return found
+  },
 }
 
 /** One thing. Throws UsageError for fields it has not. */
-export const render = ({ parts }: Template, value: object): string =>
-  parts.map((part) => (typeof part === "string" ? part : shownValue(lookUp(value, part), part))).join("")
+export const render = ({ nodes }: Template, value: object): string => evaluate(nodes, value, VALUES)
 
-const titleOf = (field: Field, titles: Readonly<Record<string, string>>): string => {
-  const name = field.path.at(-1) ?? ""
-  return field.argument ?? titles[name] ?? name.toUpperCase()
-}
+/** The headings of the columns that a template makes. */
+const headings = ({ nodes }: Template, titles: Readonly<Record<string, string>>): string =>
+  evaluate(nodes, "", {
+    functions: HEADING_FUNCTIONS,
+    field: (_, name, args) => args[0] ?? titles[name] ?? name.toUpperCase(),
+  })
 
 /** Prints things, one a line or as a table with a title over each column. Throws UsageError. */
 export function printFormatted(
@@ -97,6 +73,6 @@ export function printFormatted(
 ): void {
   const template = parseTemplate(text)
   const lines = values.map((value) => render(template, value))
-  const head = template.parts.map((part) => (typeof part === "string" ? part : titleOf(part, titles))).join("")
-  print(template.isTable ? [table([head, ...lines].map((line) => line.split("\t")))] : lines)
+  if (template.isTable) print([table([headings(template, titles), ...lines].map((line) => line.split("\t")))])
+  else print(lines)
 }

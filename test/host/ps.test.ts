@@ -72,6 +72,9 @@ describe.skipIf(!isRoot)("ps", () => {
       Labels: "",
     })
     expect(row.ID).toHaveLength(64)
+    expect(await of("-a", "--format", 'table {{.Names | upper}}\t{{if eq .State "running"}}up{{end}}')).toBe(
+      "NAMES\nNEWER   up\nOLDER\n",
+    )
     expect(await of("-l", "-q", "--no-trunc")).toBe(`${row.ID}\n`)
     running.stdin.end()
     await running.wait()
@@ -81,6 +84,9 @@ describe.skipIf(!isRoot)("ps", () => {
     expect(await of("-a", "-s")).toMatch(/ SIZE +NAME\n.*\n.* 5\.0 kB +older\n/)
     expect((await rows("-a", "-s")).map(({ size }) => size)).toEqual([0, 5000])
     expect(await toybox(["ps", "--format", "{{if .ID}}"])).toMatchObject({ exitCode: 125 })
+    const health = "{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}"
+    expect((await toybox(["inspect", "-f", health, "newer"])).stdout).toBe("none\n")
+    expect(JSON.parse((await toybox(["inspect", "newer"])).stdout)[0].State).not.toHaveProperty("Health")
     expect(await of("-a", "--format", "{{.Networks}}/{{.Ports}}/{{.Mounts}}")).toMatch(/^(\w+\/\/\n){2}$/)
     const inspected = await toybox(["inspect", "-f", "{{.Name}} {{.State.ExitCode}} {{json .Config.Labels}}", "older"])
     expect(inspected.stdout).toBe('/older 7 {"tier":"db"}\n')
