@@ -1,7 +1,7 @@
 /** An image from a container: what it has changed becomes a layer on those that it stands on. */
 import { O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { SIGTERM } from "../../ffi/constants/signal.ts"
-import { close, open } from "../../ffi/fs.ts"
+import { close, exists, open } from "../../ffi/fs.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import { changesOf } from "../container/observe/changes.ts"
 import { recover } from "../container/recover.ts"
@@ -27,6 +27,7 @@ import {
   readConfig,
 } from "../image/config.ts"
 import { writeConfig } from "../image/document.ts"
+import { END_OF_ARCHIVE } from "../image/layer/tar/write-header.ts"
 import { writeTree } from "../image/layer/writer.ts"
 import { hostPlatform } from "../image/platform.ts"
 import { addLayer } from "../image/store/add-layer.ts"
@@ -90,8 +91,14 @@ function configOf(base: ContainerConfig, { process, stopSignal }: StoredRequest)
 
 /** The container's changes as a layer: what toybox itself has put there to mount on is no part of them. */
 function* changedFiles(paths: Paths, record: ContainerRecord, latestTime: number | null): Generator<Uint8Array> {
+  const { upper } = overlayLayout(containerPath(paths, record.id))
+  // Made when it is started for the first time.
+  if (!exists(upper)) {
+    yield END_OF_ARCHIVE
+    return
+  }
   const changed = new Set(changesOf(paths, record).map(({ path }) => path.slice(1)))
-  const fd = open(overlayLayout(containerPath(paths, record.id)).upper, O_PATH | O_DIRECTORY)
+  const fd = open(upper, O_PATH | O_DIRECTORY)
   try {
     yield* writeTree(
       { dirFd: fd, name: ".", path: "." },

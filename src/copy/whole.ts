@@ -1,6 +1,6 @@
 /** The whole root of a container as a tar stream. */
 import { O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
-import { close, open } from "../../ffi/fs.ts"
+import { close, exists, open } from "../../ffi/fs.ts"
 import { recover } from "../container/recover.ts"
 import { containerPath, readHead, resolveId } from "../container/state.ts"
 import { ToyboxError } from "../errors.ts"
@@ -16,7 +16,10 @@ function openView(layers: readonly string[], container: string, links: string): 
   const copy = copyOf(container)
   if (copy !== null) return open(copy, O_PATH | O_DIRECTORY)
   const { upper } = overlayLayout(container)
-  return layers.length === 0 ? open(upper, O_PATH | O_DIRECTORY) : mountView([upper, ...layers], links)
+  // Made when it is started for the first time.
+  const all = exists(upper) ? [upper, ...layers] : layers
+  const [only, ...more] = all
+  return only !== undefined && more.length === 0 ? open(only, O_PATH | O_DIRECTORY) : mountView(all, links)
 }
 
 /** Throws where a container is not there any more: what was read of it meanwhile may not have been all. */

@@ -258,6 +258,23 @@ describe.skipIf(!isRoot)("toybox commit", () => {
     expect(await succeed(ownRun("--rm", "orphan:1", "cat", "/srv/mine", "/srv/two"))).toBe("mine\ntwo")
   })
 
+  test("of one that was never started: nothing is changed yet", async () => {
+    await succeed(["create", "--name", "fresh", "based:1", "cat /srv/kept"])
+    expect(filesOf(await exported("fresh"))).toEqual(filesOf(await unpacked("based:1")))
+    await succeed(["commit", "-q", "fresh", "fresh:1"])
+    const { RootFS, Config } = await inspect("fresh:1")
+    expect(RootFS.Layers).toEqual([
+      ...(await inspect("based:1")).RootFS.Layers,
+      // An archive without entries.
+      "sha256:5f70bf18a086007016e948b04aed3b82103a36bea41755b6cddfaf10ace3c6ef",
+    ])
+    expect(Config.Cmd).toEqual(["cat /srv/kept"])
+    expect(await succeed(ownRun("--rm", "fresh:1"))).toBe("kept")
+    await succeed(["create", "--name", "plain", "base", "true"])
+    await succeed(["commit", "-q", "plain", "plain:1"])
+    expect(await succeed(ownRun("--rm", "plain:1", "echo", "whole"))).toBe("whole")
+  })
+
   test("one that is killed leaves nothing that the next does not remove", async () => {
     await succeed(ownRun("--name", "big", "based:1", "head -c 60000000 /dev/urandom > /srv/big"))
     for (const wait of [30, 80, 150]) {
