@@ -1,5 +1,4 @@
 /** An image as it is named on a command line. */
-import { exists } from "../../ffi/fs.ts"
 import { familiarReference, formatReference, parseReference } from "../image/reference.ts"
 import { loadSettings } from "../image/registry/settings.ts"
 import { type ImageRecord, imagesById, isNameless, listImages } from "../image/store/records.ts"
@@ -43,7 +42,7 @@ export function imageName(word: string, paths: Paths): ImageName | null {
   const [known, ...others] = IMAGE_ID.test(word) ? imagesById(listImages(paths), word) : []
   if (known && others.every(({ id }) => id === known.id))
     return { source: { kind: "stored" }, name: known.name, shown: word }
-  const source = imageSource(word, loadSettings(paths.state).shortNames, exists)
+  const source = imageSource(word, loadSettings(paths.state).shortNames)
   switch (source.kind) {
     case "registry": {
       const { reference } = source

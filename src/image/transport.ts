@@ -56,11 +56,8 @@ function transport(word: string, name: string, shortNames: ShortNames): ImageSou
   })
 }
 
-/**
- * Reads the word. A name that exists in the current directory is that directory or file, as it was before there were
- * images: docker://NAME always means the image. `exists` tells whether there is such a path. Throws UsageError.
- */
-export function imageSource(word: string, shortNames: ShortNames, exists: (path: string) => boolean): ImageSource {
+/** Reads the word, whatever there is in the current directory. Throws UsageError. */
+export function imageSource(word: string, shortNames: ShortNames): ImageSource {
   if (word === "base") return { kind: "base" }
   if (/^(\/|\.{1,2}(\/|$))/.test(word)) return { kind: "path", path: word }
   if (/^https?:\/\//i.test(word)) return { kind: "address", url: word }
@@ -68,6 +65,5 @@ export function imageSource(word: string, shortNames: ShortNames, exists: (path:
   // docker:dind is an image, too: a tag is no path, and has no slash.
   if (name !== undefined && (name !== "docker" || word.startsWith("docker://")))
     return transport(word, name, shortNames)
-  if (exists(word)) return { kind: "path", path: word }
   return { kind: "registry", reference: withDefaultTag(parseReference(word, shortNames)) }
 }

@@ -129,6 +129,13 @@ export async function toybox(args: readonly string[], options: ToyboxOptions = {
   return asText(await toyboxBytes(args, options))
 }
 
+/** Runs toybox, which must succeed. Returns its standard output, without the last line's end. */
+export async function succeed(words: string[], options: ToyboxOptions = {}): Promise<string> {
+  const { exitCode, stdout, stderr } = await toybox(words, options)
+  if (exitCode !== 0) throw new Error(`${words.join(" ")}: exit ${exitCode}: ${stderr}`)
+  return stdout.trimEnd()
+}
+
 /** The process that the watchdog `pid` has started. */
 async function childOf(pid: number): Promise<number> {
   for (const end = performance.now() + 10_000; performance.now() < end; await Bun.sleep(5)) {

@@ -11,7 +11,7 @@ import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { dockerArchive } from "../helpers/saved.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
-import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
+import { startToybox, stateRoot, succeed, toybox } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
@@ -21,12 +21,6 @@ function run(...cmd: string[]): string {
   const { exitCode, stderr, stdout } = Bun.spawnSync(cmd, { timeout: 60_000 })
   if (exitCode !== 0) throw new Error(`${cmd.join(" ")}: exit ${exitCode}: ${stderr}`)
   return stdout.toString().trimEnd()
-}
-
-async function succeed(words: string[], options: Parameters<typeof toybox>[1] = {}): Promise<string> {
-  const { exitCode, stdout, stderr } = await toybox(words, options)
-  if (exitCode !== 0) throw new Error(`${words.join(" ")}: exit ${exitCode}: ${stderr}`)
-  return stdout.trimEnd()
 }
 
 const inspect = async (what: string) => JSON.parse(await succeed(["inspect", what]))[0]

@@ -21,8 +21,7 @@ function destinationOf(paths: Paths, image: ImageRecord, word: string | undefine
       hint: "toybox push IMAGE HOST/NAME:TAG",
     })
   const { shortNames } = loadSettings(paths.state)
-  // Nothing on this disk is meant.
-  const source = imageSource(word ?? image.name, shortNames, () => false)
+  const source = imageSource(word ?? image.name, shortNames)
   if (source.kind !== "registry")
     throw new UsageError(`push goes to registries, which ${word} is not`, { hint: "toybox save writes archives" })
   if (source.reference.digest !== undefined)
