@@ -1,12 +1,11 @@
 /** What toybox's things take on the disk, as docker system df counts it: bytes of tar streams, and of written files. */
-import { containersByRoot, isUp, listContainers, type Summary } from "../container/list.ts"
+import { containersByImage, containersByRoot, isUp, listContainers, type Summary } from "../container/list.ts"
 import { bytesBelow, writtenBytes } from "../container/observe/size.ts"
 import { containersByVolume } from "../container/volume-users.ts"
 import { type CachedLayer, listCache } from "../image/cache/inventory.ts"
 import { layerPath, layerRoot } from "../image/cache/layers.ts"
 import { layerSizes } from "../image/store/prune.ts"
 import { type ImageRecord, listImages, storePaths } from "../image/store/records.ts"
-import { type Users, usersOf } from "../image/store/remove.ts"
 import type { Paths } from "../paths.ts"
 import { listVolumes, type Volume, volumeData } from "../volume/volume.ts"
 
@@ -34,7 +33,8 @@ export interface DiskUsage {
 
 const sum = (numbers: Iterable<number>): number => Iterator.from(numbers).reduce((total, number) => total + number, 0)
 
-function imageUsage(paths: Paths, sizes: ReadonlyMap<string, number>, users: Users): ImageUsage[] {
+function imageUsage(paths: Paths, sizes: ReadonlyMap<string, number>): ImageUsage[] {
+  const users = containersByImage(paths)
   const byId = Map.groupBy(listImages(paths), ({ id }) => id)
   const firsts = [...byId.values()].flatMap(([image]) => image ?? [])
   const holders = Map.groupBy(
@@ -48,7 +48,7 @@ function imageUsage(paths: Paths, sizes: ReadonlyMap<string, number>, users: Use
       names: (byId.get(image.id) ?? []).map(({ name }) => name),
       size: sizeOf(image.layers),
       shared: sizeOf(image.layers.filter((id) => (holders.get(id)?.length ?? 0) > 1)),
-      containers: usersOf(paths, image, users),
+      containers: users.get(image.id) ?? [],
     }
   })
 }
@@ -61,7 +61,7 @@ export function diskUsage(paths: Paths): DiskUsage {
   const sizes = layerSizes(paths)
   const idle = [...sizes].filter(([id]) => !users.has(layerRoot(layerPath(storePaths(paths), id))))
   return {
-    images: imageUsage(paths, sizes, () => users),
+    images: imageUsage(paths, sizes),
     containers,
     volumes: listVolumes(paths).map((volume) => ({
       volume,

@@ -140,7 +140,8 @@ export function inspectContainer(paths: Paths, id: string): object {
     // Ours: what toybox why tells of.
     Result: summary.status === "exited" ? readResult(paths, id) : null,
     RestartCount: readRunning(paths, id)?.restarts ?? readResult(paths, id)?.restarts ?? 0,
-    Image: record.image,
+    // Of what is no image it is what was given.
+    Image: record.imageId ?? record.image,
     LogPath: detached?.log ? logPath(directory, 0) : "",
     Name: `/${record.name}`,
     HostConfig: {

@@ -72,6 +72,16 @@ export function listContainers(paths: Paths, all: boolean, paused = true): Summa
   return summaries.filter((summary) => all || isUp(summary)).sort((a, b) => (a.created < b.created ? 1 : -1))
 }
 
+/** Ids of the containers, running or kept, by the ids of the images that they were made of. */
+export function containersByImage(paths: Paths): Map<string, string[]> {
+  const users = new Map<string, string[]>()
+  for (const id of allIds(paths)) {
+    const imageId = readHead(paths, id)?.imageId
+    if (imageId !== undefined) users.set(imageId, [...(users.get(imageId) ?? []), id])
+  }
+  return users
+}
+
 /** Ids of the containers, running or kept, by the directories that they stand on. */
 export function containersByRoot(paths: Paths): Map<string, string[]> {
   const users = new Map<string, string[]>()

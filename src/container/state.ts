@@ -31,6 +31,8 @@ export interface ContainerHead extends UsesVolumes {
   lower?: string
   /** The layers below that, of an image. */
   below?: readonly string[]
+  /** The id of the image of the store that it was made of. */
+  imageId?: string
   command: string[]
   autoRemove: boolean
   stopSignal: number

@@ -43,4 +43,23 @@ describe.skipIf(!isRoot)("names of images", () => {
     expect((await toybox(["inspect", "./one"], { cwd })).stderr).toContain("no such container, image or volume: ./one")
     expect(await toybox(["rmi", "two"], { cwd })).toMatchObject({ exitCode: 0 })
   })
+
+  test("are free where containers are of other images, of the same layers or of more", async () => {
+    const id = await make("base-image", "1", "CMD true")
+    const [container = ""] = (await succeed(["create", "base-image"])).split("\n")
+    await succeed(["commit", "-q", "-c", "LABEL a=b", container, "more"])
+    await succeed(["rm", container])
+    await succeed(["create", "--name", "of-more", "more"])
+    const [found] = JSON.parse(await succeed(["inspect", "of-more"]))
+    const [more] = JSON.parse(await succeed(["inspect", "more"]))
+    expect([found.Image, found.Config.Image]).toEqual([more.Id, "more:latest"])
+    expect(await succeed(["df", "-v", "--json"]).then((line) => JSON.parse(line).images)).toMatchObject([
+      { names: ["docker.io/library/more:latest"], containers: [found.Id] },
+      { image: { id }, containers: [] },
+    ])
+    expect(await toybox(["rmi", "more"])).toMatchObject({ exitCode: 1 })
+    await succeed(["rmi", "base-image"])
+    // Its layer stays, for it is the other's, too.
+    expect(await succeed(["start", "-a", "of-more"])).toBe("")
+  })
 })

@@ -1,15 +1,15 @@
 /** toybox images, toybox rmi. */
-import { containersByRoot } from "../../container/list.ts"
 import { recoverAll } from "../../container/recover.ts"
 import { UsageError } from "../../errors.ts"
 import { formatBytes } from "../../image/progress.ts"
 import { type ImageRecord, isNameless, listImages } from "../../image/store/records.ts"
-import { collect, findImage, removeImage, usersOf } from "../../image/store/remove.ts"
+import { collect, findImage, removeImage } from "../../image/store/remove.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { each } from "../each.ts"
 import { familiarName, findStored } from "../image.ts"
+import { imageUsers } from "../image-users.ts"
 import { ago, shown, table } from "../table.ts"
 import { IMAGES_OPTIONS, RMI_OPTIONS } from "./images-options.ts"
 
@@ -60,10 +60,10 @@ export async function rmiCommand(words: readonly string[]): Promise<number> {
   if (!all && rest.length === 0) throw new UsageError("rmi needs an image", { hint: "toybox images lists them" })
   const paths = statePaths(argv)
   recoverAll(paths)
-  const users = () => containersByRoot(paths)
+  const users = imageUsers(paths)
   const chosen = all
     ? listImages(paths)
-        .filter((image) => usersOf(paths, image, users).length === 0)
+        .filter(({ id }) => !users.ofImages().has(id))
         .map(({ name }) => name)
     : rest
   const exitCode = await each(chosen, (word) => {

@@ -1,7 +1,5 @@
 /** toybox prune. */
-
 import { emptyTrash } from "../../container/discard.ts"
-import { containersByRoot } from "../../container/list.ts"
 import { releaseAbandonedNames } from "../../container/name.ts"
 import { pruneNetworks } from "../../container/network-users.ts"
 import { pruneContainers } from "../../container/prune.ts"
@@ -18,6 +16,7 @@ import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { agrees } from "../ask.ts"
+import { imageUsers } from "../image-users.ts"
 import { type Prunable, pruneFilter } from "../prune-filter.ts"
 import { PRUNE_OPTIONS } from "./prune-options.ts"
 
@@ -57,7 +56,7 @@ async function prune(
   { all, volumes }: { all: boolean; volumes: boolean },
   isChosen: (what: Prunable) => boolean,
 ): Promise<Pruned> {
-  const users = () => containersByRoot(paths)
+  const users = imageUsers(paths)
   removeAbandonedBases(paths.bases)
   emptyTrash(paths)
   releaseAbandonedNames(paths)
@@ -67,7 +66,9 @@ async function prune(
     ? pruneVolumes(paths, (volume) => volume.anonymous === true && isChosen(volume))
     : { names: [], bytes: 0 }
   const images = await pruneImages(paths, users, all, (image) => isChosen(prunable(paths, image)))
-  const cache = all ? pruneCache(paths, users, ({ lastUsed }) => isChosen({ created: lastUsed, labels: {} })) : []
+  const cache = all
+    ? pruneCache(paths, users.ofRoots, ({ lastUsed }) => isChosen({ created: lastUsed, labels: {} }))
+    : []
   return {
     containers: containers.ids,
     networks,

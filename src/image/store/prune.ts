@@ -2,7 +2,7 @@
 import type { Paths } from "../../paths.ts"
 import { layerFacts, listLayers } from "../cache/layers.ts"
 import { type ImageRecord, isNameless, listImages, storePaths } from "./records.ts"
-import { collect, removeImage, type Users, usersOf } from "./remove.ts"
+import { collect, removeImage, type Users } from "./remove.ts"
 
 /** What went. */
 export interface PrunedImages {
@@ -29,8 +29,9 @@ export async function pruneImages(
   isChosen: (image: ImageRecord) => boolean,
 ): Promise<PrunedImages> {
   const sizes = layerSizes(paths)
+  const used = users.ofImages()
   const unused = listImages(paths).filter(
-    (image) => (all || isNameless(image)) && usersOf(paths, image, users).length === 0 && isChosen(image),
+    (image) => (all || isNameless(image)) && !used.has(image.id) && isChosen(image),
   )
   // With force: who has begun to stand on one since holds its layers.
   for (const image of unused) removeImage(paths, image, users, true)

@@ -14,14 +14,10 @@ import {
   withContent,
 } from "./records.ts"
 
-/** Containers by the roots that they stand on. */
-export type Users = () => ReadonlyMap<string, readonly string[]>
-
-/** Ids of the containers that stand on an image's layers. */
-export function usersOf(paths: Paths, { layers }: ImageRecord, users: Users): string[] {
-  const byRoot = users()
-  const top = layers.at(-1)
-  return top === undefined ? [] : [...(byRoot.get(layerRoot(layerPath(storePaths(paths), top))) ?? [])]
+/** The ids of containers, as they are each time: of those made of an image by its id, of those on a root by its path. */
+export interface Users {
+  ofImages(): ReadonlyMap<string, readonly string[]>
+  ofRoots(): ReadonlyMap<string, readonly string[]>
 }
 
 /** What an image keeps of blobs: its documents, and its layers as far as these are kept. */
@@ -44,7 +40,7 @@ export const collect = (paths: Paths, users: Users): Promise<string[]> =>
     const named = new Set(images.flatMap(({ layers }) => layers))
     const removed = listLayers(store)
       .filter((id) => !named.has(id))
-      .filter((id) => removeLayer(store, id, () => users().has(layerRoot(layerPath(store, id)))))
+      .filter((id) => removeLayer(store, id, () => users.ofRoots().has(layerRoot(layerPath(store, id)))))
     removeBlobs(paths, new Set(images.flatMap((image) => blobsOf(paths, image))))
     return removed
   })
@@ -61,11 +57,10 @@ export function findImage(images: readonly ImageRecord[], name: string | null, w
   return only
 }
 
-/** Removes a name, unless containers stand on the image's layers and no other image has them; `force` removes the name even so. */
+/** Removes a name, unless it is the image's last and containers were made of it; `force` removes the name even so. */
 export function removeImage(paths: Paths, image: ImageRecord, users: Users, force: boolean): void {
-  const top = image.layers.at(-1)
-  const keeps = ({ name, layers }: ImageRecord) => name !== image.name && top !== undefined && layers.includes(top)
-  const ids = listImages(paths).some(keeps) ? [] : usersOf(paths, image, users)
+  const isLast = listImages(paths).every(({ id, name }) => id !== image.id || name === image.name)
+  const ids = isLast ? (users.ofImages().get(image.id) ?? []) : []
   if (ids.length > 0 && !force) {
     const shown = ids.map((id) => id.slice(0, 12)).join(" ")
     throw new ToyboxError(`${image.name} is in use by container ${shown}`, {
