@@ -1,16 +1,20 @@
 /** One look at a container's health. */
+import type { Subprocess } from "bun"
 import { O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { POLLIN } from "../../ffi/constants/poll.ts"
+import { SIGKILL } from "../../ffi/constants/signal.ts"
 import { close, open, read } from "../../ffi/fs.ts"
 import { pipe } from "../../ffi/pipe.ts"
 import { poll } from "../../ffi/poll.ts"
+import { kill } from "../../ffi/signal.ts"
 import { openCgroup } from "../cgroup/manager.ts"
+import type { CgroupHandle } from "../cgroup/plan.ts"
 import type { Paths } from "../paths.ts"
 import { recordEvents } from "./events.ts"
 import { afterProbe, type HealthCheck, type Probe, UNKNOWN_HEALTH } from "./health.ts"
 import { readHealth, writeHealth } from "./health-file.ts"
 import { STILL_STARTING } from "./health-monitor.ts"
-import { isAlive, type RunningRecord, readHead, readRunning } from "./state.ts"
+import { isAlive, parentOf, type RunningRecord, readHead, readRunning } from "./state.ts"
 
 // As docker has it.
 const MOST_OUTPUT = 4096
@@ -31,8 +35,32 @@ function readUntil(fd: number, deadline: number): Uint8Array | null {
   }
 }
 
-/** Runs the command by a toybox of its own, in the same environment, which takes it with it when it is killed. */
-async function probe(id: string, { command, timeout }: HealthCheck): Promise<Probe> {
+const PATIENCE = 5000
+const LOOK_EVERY = 50
+
+/** The processes of a container that a process, and those below it, have started. */
+function startedBy(pid: number, cgroup: CgroupHandle): number[] {
+  const pids = openCgroup(cgroup).pids()
+  const parents = new Map(pids.map((one) => [one, parentOf(one)]))
+  const found: number[] = []
+  for (let last = [pid]; last.length > 0; found.push(...last))
+    last = pids.filter((one) => last.includes(parents.get(one) ?? 0))
+  return found
+}
+
+/** Ends the probe that a toybox runs, and with it that toybox: killed itself it would leave the probe behind, as any exec is. */
+async function endProbe(child: Subprocess, { cgroup }: RunningRecord): Promise<void> {
+  for (const end = performance.now() + PATIENCE; cgroup !== null && performance.now() < end; ) {
+    // It may not be there yet.
+    for (const pid of startedBy(child.pid, cgroup)) kill(pid, SIGKILL)
+    if (typeof (await Promise.race([child.exited, Bun.sleep(LOOK_EVERY)])) === "number") return
+  }
+  child.kill("SIGKILL")
+  await child.exited
+}
+
+/** Runs the command by a toybox of its own, in the same environment. */
+async function probe(id: string, { command, timeout }: HealthCheck, running: RunningRecord): Promise<Probe> {
   const start = new Date().toISOString()
   const deadline = performance.now() + timeout
   const [output, end] = pipe()
@@ -51,8 +79,7 @@ async function probe(id: string, { command, timeout }: HealthCheck): Promise<Pro
     told !== null && (await Promise.race([child.exited, Bun.sleep(Math.max(0, deadline - performance.now()))]))
   close(output)
   if (told === null || typeof ended !== "number") {
-    child.kill("SIGKILL")
-    await child.exited
+    await endProbe(child, running)
     const text = `Health check exceeded timeout (${timeout} ms)`
     return { start, end: new Date().toISOString(), exitCode: -1, output: text }
   }
@@ -75,7 +102,7 @@ export async function checkHealth(paths: Paths, id: string, started: string): Pr
   const running = current()
   if (!head || !check || !running || isPaused(running)) return 0
   const before = Date.now()
-  const found = await probe(id, check)
+  const found = await probe(id, check, running)
   // It has ended meanwhile, or is just being ended.
   if (!current()) return 0
   const health = readHealth(paths, id) ?? UNKNOWN_HEALTH

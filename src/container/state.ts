@@ -101,11 +101,17 @@ export function newId(): string {
 export const containerPath = (paths: Paths, id: string) => `${paths.containers}/${id}`
 export const runningPath = (paths: Paths, id: string) => `${paths.running}/${id}`
 
-/** When a process began, in clock ticks since boot; null where there is none: proc_pid_stat(5). */
-export function startTime(pid: number): string | null {
+/** A field of /proc/PID/stat behind the name in brackets, the state being 0; null where there is no such process: proc_pid_stat(5). */
+function statField(pid: number, index: number): string | null {
   const text = tryReadText(`/proc/${pid}/stat`)
-  return text === null ? null : (text.slice(text.lastIndexOf(")") + 2).split(" ")[19] ?? null)
+  return text === null ? null : (text.slice(text.lastIndexOf(")") + 2).split(" ")[index] ?? null)
 }
+
+/** When a process began, in clock ticks since boot; null where there is none. */
+export const startTime = (pid: number): string | null => statField(pid, 19)
+
+/** Whose child a process is; 0 where there is none. */
+export const parentOf = (pid: number): number => Number(statField(pid, 1) ?? 0)
 
 /** What a name may be. */
 export const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]+$/

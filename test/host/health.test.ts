@@ -78,6 +78,20 @@ describe.skipIf(!isRoot)("health", () => {
     await succeed("unpause", "slow")
   }, 40_000)
 
+  test("a probe that takes too long is ended with all that it has started", async () => {
+    const check = "sleep 1111 & sleep 2222; echo never"
+    await start("slow", check, "--health-timeout", "200ms", "--health-retries", "3")
+    await until("slow", "unhealthy")
+    const probes = async () =>
+      (await succeed("top", "slow", "-o", "args")).split("\n").filter((line) => / [12]{4}/.test(line))
+    // One of them may be under way.
+    expect((await probes()).length).toBeLessThan(4)
+    expect((await health("slow")).Log.at(-1)).toMatchObject({
+      ExitCode: -1,
+      Output: expect.stringContaining("timeout"),
+    })
+  })
+
   test("a command that is not there, and output without end, are failures like others", async () => {
     await start("loud", "head -c 100000 /dev/zero | tr '\\0' x; exit 3")
     await until("loud", "unhealthy")
