@@ -29,3 +29,22 @@ export function eachContainer(
     throw new UsageError(`${command} needs a container's name or id`, { hint: "toybox ps -a lists them" })
   return each(references, async (reference) => print([await action(reference)]))
 }
+
+/** The same, begun with all of them before the first is brought to its end by what `begin` returns. */
+export function eachAtOnce(
+  command: string,
+  references: readonly string[],
+  begin: (reference: string) => () => string | Promise<string>,
+): Promise<number> {
+  const ends = references.map((reference) => {
+    try {
+      return begin(reference)
+    } catch (error) {
+      return () => {
+        throw error
+      }
+    }
+  })
+  const left = ends.values()
+  return eachContainer(command, references, (reference) => left.next().value?.() ?? reference)
+}

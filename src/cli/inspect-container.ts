@@ -168,6 +168,7 @@ export function inspectContainer(paths: Paths, id: string): object {
       WorkingDir: cwd,
       Labels: record.labels,
       StopSignal: signalName(record.stopSignal),
+      StopTimeout: record.stopSeconds,
       Healthcheck: detached?.health ? healthcheck(detached.health) : undefined,
     },
   }

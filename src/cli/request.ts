@@ -172,6 +172,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     init: booleans.get("init") ?? false,
     detachKeys,
     stopSignal: rare.stopSignal,
+    ...(rare.stopSeconds === undefined ? {} : { stopSeconds: rare.stopSeconds }),
     names: rare.names,
     networks: rare.networks,
     ports: rare.ports,

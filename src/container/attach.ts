@@ -20,7 +20,7 @@ import { detachFilter } from "./detach-keys.ts"
 import { recordEvents } from "./events.ts"
 import { findRunning } from "./running.ts"
 import { readHead, readRecord, readResult, readRunning } from "./state.ts"
-import { killContainer, signalRunning } from "./stop.ts"
+import { killContainer, signalProcess } from "./stop.ts"
 import { unhandled, unheard } from "./supervise.ts"
 import { awaitContainer } from "./wait.ts"
 
@@ -224,7 +224,7 @@ function forward(paths: Paths, id: string, signal: number): number | null {
   // It has just ended.
   if (!running || !spec) return null
   const deaf = ENDING.has(signal) && isNew(spec, "pid") && unhandled(running.pid, signal)
-  signalRunning(running, deaf ? SIGKILL : signal)
+  signalProcess(running, deaf ? SIGKILL : signal)
   if (deaf) notice(unheard(signal))
   return deaf ? signal : null
 }

@@ -18,6 +18,8 @@ export type Action =
   | "oom"
   | "kill"
   | "stop"
+  | "restart"
+  | "update"
   | "pause"
   | "unpause"
   | "rename"

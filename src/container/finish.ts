@@ -37,18 +37,20 @@ function restartIn(
 
 /**
  * Records how it ended and gives back what it held, or removes it (--rm). Returns the exit code, what there is to say of
- * it, and where it is to be started again, in how many milliseconds: it stays among the running ones then.
+ * it, and where it is to be started again, in how many milliseconds: it stays among the running ones then. `told`: the signal
+ * that has told its supervisor to end.
  */
 export async function finish(
   paths: Paths,
   id: string,
   lockFd: number,
   status: WaitStatus,
+  told: number | null,
 ): Promise<{ exitCode: number; message: string; restartIn: number | null }> {
   const record = readRunning(paths, id)
   if (record === null) throw new Error(`container ${id} has no record of its run`)
   const manager = record.cgroup ? openCgroup(record.cgroup) : null
-  const ending = { status, reports: { failures: [] }, executed: true }
+  const ending = { status, reports: { failures: [] }, executed: true, ...(told === null ? {} : { passedOn: told }) }
   const description = describeEnding(ending, manager)
   const head = readHead(paths, id)
   const live = {
@@ -69,7 +71,7 @@ export async function finish(
   const result = record.autoRemove ? null : resultOf(ending, record, manager, description)
   unlink(attachPath(paths, id))
   const { exitCode } = description
-  const milliseconds = head && result ? restartIn(paths, head, record, exitCode) : null
+  const milliseconds = head && result && told === null ? restartIn(paths, head, record, exitCode) : null
   await cleanUp(paths, live, result, milliseconds !== null)
   if (milliseconds !== null) {
     const { cgroup: _, networks: __, executed: ___, ports: ____, forwarder: _____, ...kept } = record

@@ -24,6 +24,8 @@ export interface ContainerRequest {
   init: boolean
   detachKeys: readonly number[]
   stopSignal: number
+  /** As of ContainerHead. */
+  stopSeconds?: number
   /** Null: the host's servers, and no further names. */
   names: NameOptions | null
   /** Empty: none; the namespace then has a loopback only, or is another's. */

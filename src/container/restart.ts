@@ -1,25 +1,37 @@
 /** What a supervisor does when its container has ended, and is to be started again. */
+import { POLLIN } from "../../ffi/constants/poll.ts"
 import { poll } from "../../ffi/poll.ts"
+import { readSignals } from "../../ffi/signal.ts"
 import type { Paths } from "../paths.ts"
 import { readAsked } from "./asked.ts"
 import { startEntered } from "./detached.ts"
 import { liveAgain } from "./new-container.ts"
+import { isOfEnd } from "./own-signals.ts"
 import { requestOf } from "./start-again.ts"
 import { leaveRunning, readHead, readRunning, runningPath, updateRunning } from "./state.ts"
 
 /**
  * Waits, and starts the container under a supervisor of its own, which gets the lock of the entry among the running ones.
- * Whoever wants it otherwise meanwhile kills this process.
+ * Whoever wants it otherwise meanwhile kills this process, or tells it to end.
  */
-export async function restartLater(paths: Paths, id: string, lockFd: number, milliseconds: number): Promise<void> {
-  for (const until = performance.now() + milliseconds; performance.now() < until; )
-    poll([], Math.ceil(until - performance.now()))
+export async function restartLater(
+  paths: Paths,
+  id: string,
+  lockFd: number,
+  milliseconds: number,
+  signalFd: number,
+): Promise<void> {
+  let isTold = false
+  for (const until = performance.now() + milliseconds; performance.now() < until && !isTold; ) {
+    poll([{ fd: signalFd, events: POLLIN }], Math.ceil(until - performance.now()))
+    isTold = readSignals(signalFd).some(isOfEnd)
+  }
   const lock = { fd: lockFd, path: runningPath(paths, id) }
   const head = readHead(paths, id)
   const { restarts = 0, backOff, started } = readRunning(paths, id) ?? {}
   // Who has asked for it, just when it ended by itself, could not know; and its policy may be another by now.
   const isWanted = head?.detached?.restart !== undefined
-  if (head === null || !isWanted || readAsked(paths, id, started)?.command === "stop") {
+  if (head === null || isTold || !isWanted || readAsked(paths, id, started)?.command === "stop") {
     leaveRunning(lock)
     return
   }

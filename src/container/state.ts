@@ -36,6 +36,8 @@ export interface ContainerHead extends UsesVolumes {
   command: string[]
   autoRemove: boolean
   stopSignal: number
+  /** Seconds from that to SIGKILL; -1: none comes. DEFAULT_STOP_SECONDS where it is not said. */
+  stopSeconds?: number
   labels: Record<string, string>
   /** Made, and not started yet. */
   unstarted?: true
@@ -44,6 +46,8 @@ export interface ContainerHead extends UsesVolumes {
   /** How it lives without a terminal of the caller's; as for a container of the foreground where it is not said. */
   detached?: Detached
 }
+
+export const DEFAULT_STOP_SECONDS = 10
 
 /** With what is in containers/ID/config.json. */
 export interface ContainerRecord extends ContainerHead {
@@ -64,7 +68,7 @@ export interface ContainerResult {
   restarts?: number
   /** Milliseconds that it took to bring the root here before it was started: pull and unpack, which go together. */
   obtainedMs?: number
-  /** The last signal to end that the toybox in the foreground passed on. */
+  /** The last signal to end that its toybox, in the foreground or a supervisor, was sent and passed on. */
   passedOn?: number
   usage?: FinalUsage
 }

@@ -2,7 +2,7 @@
 import { call, callResult, failure, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
 import { IN_CLOEXEC, IN_DELETE, IN_NONBLOCK } from "../../ffi/constants/inotify.ts"
 import { POLLIN } from "../../ffi/constants/poll.ts"
-import { SIGKILL } from "../../ffi/constants/signal.ts"
+import { SIGKILL, SIGTERM } from "../../ffi/constants/signal.ts"
 import { close } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
 import { openCgroup } from "../cgroup/manager.ts"
@@ -12,7 +12,16 @@ import { noteAsked } from "./asked.ts"
 import { endProcess } from "./end-process.ts"
 import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
-import { isAlive, type RunningRecord, readHead, readRunning, resolveId } from "./state.ts"
+import {
+  DEFAULT_STOP_SECONDS,
+  isAlive,
+  type RunningRecord,
+  readHead,
+  readRunning,
+  resolveId,
+  runningIds,
+  startTime,
+} from "./state.ts"
 import { unhandled } from "./supervise.ts"
 
 const ESRCH = -3
@@ -52,14 +61,14 @@ export function waitEnd(paths: Paths, id: string, milliseconds: number | null, s
 
 const isOther = (running: RunningRecord, started: string) => running.restarting || running.started !== started
 
-/** Signals the very process that the record means, even should it end meanwhile; false where it has: pidfd_send_signal(2). */
-export function signalRunning(running: RunningRecord, number: number): boolean {
-  const pidFd = callResult("pidfd_open", running.pid, 0)
-  if (pidFd < 0) return false
+/** Signals the very process that a record names, even should it end meanwhile; false where it has: pidfd_send_signal(2). */
+export function signalProcess(named: { pid: number; startTime: string } | undefined, number: number): boolean {
+  const pidFd = named && named.pid > 0 ? callResult("pidfd_open", named.pid, 0) : -1
+  if (!named || pidFd < 0) return false
   try {
-    if (!isAlive(running)) return false
+    if (startTime(named.pid) !== named.startTime) return false
     const result = callResult("pidfd_send_signal", pidFd, number, null, 0)
-    if (result < 0 && result !== ESRCH) throw failure("pidfd_send_signal", result, running.pid, number)
+    if (result < 0 && result !== ESRCH) throw failure("pidfd_send_signal", result, named.pid, number)
     return result === 0
   } finally {
     close(pidFd)
@@ -82,56 +91,94 @@ function findRunning(paths: Paths, reference: string): { id: string; running: Ru
   return { id, running }
 }
 
+/** How a container is to be stopped; null stands for what it was made with. */
+export interface StopWish {
+  /** -1: it is never killed. */
+  seconds: number | null
+  signal: number | null
+}
+
+/** One that did not mind its stop signal for so many seconds, and was killed; `unhandled`: it could not see it. */
+export interface Killed {
+  unheeded: number
+  unhandled: boolean
+  seconds: number
+}
+
 /**
- * Its stop signal (or `number`), and after `seconds` SIGKILL for all of it; that signal then, null where it ended by itself.
- * One that does not run is none to stop.
+ * Sends a container its stop signal. What it returns waits, and after those seconds sends SIGKILL to all of it; null where it
+ * ended by itself. One that does not run is none to stop.
  */
-export function stopContainer(
-  paths: Paths,
-  reference: string,
-  seconds: number,
-  number: number | null,
-): { unheeded: number; unhandled: boolean } | null {
+export function beginStop(paths: Paths, reference: string, wish: StopWish): () => Killed | null {
   const { id, running } = find(paths, reference)
-  if (!running) return null
+  if (!running) return () => null
   if (running.restarting) {
     noteAsked(paths, id, running, { command: "stop", signal: SIGKILL })
     endRestarting(running)
     recover(paths)
     // It may have been about to start it.
-    return readRunning(paths, id) ? stopContainer(paths, reference, seconds, number) : null
+    return readRunning(paths, id) ? beginStop(paths, reference, wish) : () => null
   }
-  const manager = running.cgroup ? openCgroup(running.cgroup) : null
   const head = readHead(paths, id)
-  const first = number ?? head?.stopSignal ?? SIGKILL
-  const unseen = first !== SIGKILL && unhandled(running.pid, first)
-  const asked = { command: "stop", signal: first, ...(unseen ? { unhandled: true } : {}) } as const
+  const tell = (...event: Parameters<typeof recordEvents>[2]) => {
+    if (head) recordEvents(paths, head, event)
+  }
+  const signal = wish.signal ?? head?.stopSignal ?? SIGKILL
+  const seconds = wish.seconds ?? head?.stopSeconds ?? DEFAULT_STOP_SECONDS
+  const unseen = signal !== SIGKILL && unhandled(running.pid, signal)
+  const asked = { command: "stop", signal, ...(unseen ? { unhandled: true } : {}) } as const
   noteAsked(paths, id, running, asked)
-  signalRunning(running, first)
+  const begun = performance.now()
+  // First, for its end is told by another.
+  if (isAlive(running)) tell("kill", { signal: String(signal) })
+  signalProcess(running, signal)
   // The frozen take no signal.
+  const manager = running.cgroup ? openCgroup(running.cgroup) : null
   if (manager?.isFrozen()) manager.thaw()
-  const stopped = () => {
-    if (head) recordEvents(paths, head, ["stop"])
+  const end = (): Killed | null => {
+    const left = seconds < 0 ? null : Math.max(0, begun + seconds * 1000 - performance.now())
+    if (waitEnd(paths, id, left, running.started)) return null
+    const last = readRunning(paths, id)
+    if (last && isOther(last, running.started)) return stopContainer(paths, reference, wish)
+    if (last) {
+      noteAsked(paths, id, last, { ...asked, killedAfter: seconds })
+      tell("kill", { signal: String(SIGKILL) })
+    }
+    if (last?.cgroup) openCgroup(last.cgroup).kill()
+    else if (last) signalProcess(last, SIGKILL)
+    if (!waitEnd(paths, id, PATIENCE)) throw new ToyboxError(`container ${reference} does not end`)
+    return { unheeded: signal, unhandled: unseen, seconds }
   }
-  if (waitEnd(paths, id, seconds * 1000, running.started)) {
-    stopped()
-    return null
+  return () => {
+    const killed = end()
+    tell("stop")
+    return killed
   }
-  const last = readRunning(paths, id)
-  if (last && isOther(last, running.started)) return stopContainer(paths, reference, seconds, number)
-  if (last) noteAsked(paths, id, last, { ...asked, killedAfter: seconds })
-  if (last?.cgroup) openCgroup(last.cgroup).kill()
-  else if (last) signalRunning(last, SIGKILL)
-  if (!waitEnd(paths, id, PATIENCE)) throw new ToyboxError(`container ${reference} does not end`)
-  stopped()
-  return { unheeded: first, unhandled: unseen }
+}
+
+/** As beginStop, to its end. */
+export const stopContainer = (paths: Paths, reference: string, wish: StopWish): Killed | null =>
+  beginStop(paths, reference, wish)()
+
+/**
+ * Ends those that are to be started again with the machine, as it goes down: their supervisors stop them, which nobody has asked
+ * for then, all at the same time.
+ */
+export function stopWithMachine(paths: Paths): void {
+  recover(paths)
+  const ids = runningIds(paths).filter((id) => readHead(paths, id)?.detached?.restart !== undefined)
+  for (const id of ids) signalProcess(readRunning(paths, id)?.supervisor, SIGTERM)
+  for (const id of ids) {
+    const seconds = readHead(paths, id)?.stopSeconds ?? DEFAULT_STOP_SECONDS
+    waitEnd(paths, id, seconds < 0 ? null : seconds * 1000 + PATIENCE)
+  }
 }
 
 /** Sends a signal to a container's first process. Throws where it does not run. */
 export function killContainer(paths: Paths, reference: string, number: number): void {
   const { id, running } = findRunning(paths, reference)
   noteAsked(paths, id, running, { command: "kill", signal: number })
-  if (!signalRunning(running, number)) throw new ToyboxError(`container ${reference} has ended`)
+  if (!signalProcess(running, number)) throw new ToyboxError(`container ${reference} has ended`)
   const head = readHead(paths, id)
   if (head) recordEvents(paths, head, ["kill", { signal: String(number) }])
   if (number === SIGKILL && running.cgroup) {

@@ -22,6 +22,7 @@ export type StoredRequest = Pick<
   | "init"
   | "detachKeys"
   | "stopSignal"
+  | "stopSeconds"
   | "cgroupParent"
   | "requested"
   | "process"
@@ -30,7 +31,8 @@ export type StoredRequest = Pick<
 
 export function storedRequest(request: ContainerRequest): StoredRequest {
   const { image, lower, imageId, below, name, names, networks, ports, volumes, autoRemove } = request
-  const { interactive, init, detachKeys, stopSignal, cgroupParent, requested, process, commandLine } = request
+  const { interactive, init, detachKeys, stopSignal, stopSeconds, cgroupParent, requested, process, commandLine } =
+    request
   const what = {
     image,
     lower,
@@ -45,7 +47,8 @@ export function storedRequest(request: ContainerRequest): StoredRequest {
     interactive,
     init,
   }
-  return { ...what, detachKeys, stopSignal, cgroupParent, requested, process, commandLine }
+  const stop = { stopSignal, ...(stopSeconds === undefined ? {} : { stopSeconds }) }
+  return { ...what, ...stop, detachKeys, cgroupParent, requested, process, commandLine }
 }
 
 /** What config.json keeps of a container that people call `name`. Throws ToyboxError where that is damaged. */

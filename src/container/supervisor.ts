@@ -1,11 +1,11 @@
 /**
  * The supervisor of a detached container: one poll over its output and its end. It has loaded next to nothing, and waits
- * without using the processor; what the end needs is loaded then. Killed, it takes the container with it (PDEATHSIG), and the
- * next toybox cleans up.
+ * without using the processor; what the end needs is loaded then. SIGTERM, as when the machine is stopped, it passes on as the
+ * container's stop signal. Killed, it takes the container with it (PDEATHSIG), and the next toybox cleans up.
  */
 import { callResult, scratch } from "../../ffi/call.ts"
 import { POLLIN } from "../../ffi/constants/poll.ts"
-import { SIGCHLD, SIGKILL } from "../../ffi/constants/signal.ts"
+import { SIGKILL } from "../../ffi/constants/signal.ts"
 import { __WALL, WNOHANG } from "../../ffi/constants/wait.ts"
 import { close } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
@@ -24,7 +24,9 @@ import {
 import type { HealthMonitor } from "./health-monitor.ts"
 import type { LogLimits } from "./log-limits.ts"
 import { noLog, openLog } from "./log-writer.ts"
+import { isOfEnd, TAKEN } from "./own-signals.ts"
 import { containerPath, readRunning } from "./state.ts"
+import type { GentleEnd } from "./told-to-end.ts"
 
 /** What the toybox that started the container leaves to it. */
 export interface Inherited extends CommandFds {
@@ -48,13 +50,15 @@ export async function superviseDetached(
   inherited: Inherited,
   limits: LogLimits | null,
 ): Promise<void> {
-  const signalFd = openSignals([SIGCHLD])
+  const signalFd = openSignals(TAKEN)
   const log = limits ? openLog({ directory: containerPath(paths, id), limits }) : noLog()
   const io = openCommandIo(log, inherited)
   const ended = new Map<number, WaitStatus>()
   let control = inherited.control
   let pid = 0
   let monitor: HealthMonitor | null = null
+  let told: number | null = null
+  let end: GentleEnd | null = null
   const reap = () => {
     for (let child = waitAny(WNOHANG | __WALL); child; child = waitAny(WNOHANG | __WALL)) ended.set(child.pid, child)
   }
@@ -67,10 +71,11 @@ export async function superviseDetached(
     if (status && (idle || isOver(io))) {
       io.log.close()
       const { finish } = await import("./finish.ts")
-      const { exitCode, message, restartIn } = await finish(paths, id, inherited.lock, status)
+      const { exitCode, message, restartIn } = await finish(paths, id, inherited.lock, status, told)
       await attachWaiting(io, lost)
       io.attached?.end(exitCode, message)
-      if (restartIn !== null) await (await import("./restart.ts")).restartLater(paths, id, inherited.lock, restartIn)
+      if (restartIn !== null)
+        await (await import("./restart.ts")).restartLater(paths, id, inherited.lock, restartIn, signalFd)
       return
     }
     const { fds, wait } = wantedBy(io)
@@ -78,7 +83,8 @@ export async function superviseDetached(
       { fd: signalFd, events: POLLIN },
       { fd: control, events: POLLIN },
     ]
-    const [signalled, told, ...events] = poll([...own, ...fds], status ? DRAIN : sooner(wait, monitor?.wait() ?? null))
+    const next = sooner(sooner(wait, monitor?.wait() ?? null), end?.left() ?? null)
+    const [signalled, begun, ...events] = poll([...own, ...fds], status ? DRAIN : next)
     if (isFirst(io, events)) {
       // Before anything is copied, which who is attached before the start has to see.
       await attachFirst(io, lost)
@@ -86,10 +92,10 @@ export async function superviseDetached(
     }
     idle = !advance(io, events)
     if (signalled) {
-      readSignals(signalFd)
+      told = readSignals(signalFd).findLast(isOfEnd) ?? told
       reap()
     }
-    if (told) {
+    if (begun) {
       const count = callResult("read", control, scratch.address, 1)
       close(control)
       control = -1
@@ -99,7 +105,10 @@ export async function superviseDetached(
       if (running && inherited.health)
         monitor = (await import("./health-monitor.ts")).monitorOf(paths, id, running.started)
     }
-    if (!status) monitor?.advance(ended)
+    if (status) continue
+    if (told !== null && pid > 0) end ??= (await import("./told-to-end.ts")).endGently(paths, id, pid)
+    if (end?.left() === 0) end.force()
+    monitor?.advance(ended)
   }
 }
 

@@ -17,7 +17,7 @@ const between = (from: string | undefined, to: string) =>
 const INIT_HINT = "a PID 1 sees only signals that it has a handler for: run --init puts one before the command"
 
 /** Who ended it, where that is known; null where the exit code says it all. */
-export function enderOf({ result, asked }: Account, signalName: (number: number) => string): string | null {
+export function enderOf({ record, result, asked }: Account, signalName: (number: number) => string): string | null {
   const { signal, exitCode, oomKilled, passedOn, error } = result
   if (error !== undefined) return error
   if (oomKilled && exitCode === 137) return "the kernel: its memory limit was reached"
@@ -30,7 +30,9 @@ export function enderOf({ result, asked }: Account, signalName: (number: number)
     return `toybox ${asked.command}, with ${signalName(asked.signal)}${how}`
   }
   if (passedOn !== undefined)
-    return `${signalName(passedOn)}, sent to the toybox in the foreground (a terminal's Ctrl-C, or kill) and passed on`
+    return record.detached
+      ? `${signalName(passedOn)} to its supervisor, as when the machine is stopped`
+      : `${signalName(passedOn)}, sent to the toybox in the foreground (a terminal's Ctrl-C, or kill) and passed on`
   return signal === undefined ? null : "a process in the container, or one of this machine; not toybox"
 }
 

@@ -71,7 +71,7 @@ describe.skipIf(!isRoot)("events", () => {
     await toybox(["stop", "back"])
     await follower.waitFor(" stop ")
     await toybox(["rm", "back"])
-    const shown = (await past("--filter", "container=back")).slice(-12)
+    const shown = (await past("--filter", "container=back")).slice(-13)
     expect(shown.map(({ Action }) => Action)).toEqual([
       "create",
       "start",
@@ -82,13 +82,14 @@ describe.skipIf(!isRoot)("events", () => {
       "unpause",
       "kill",
       "attach",
+      "kill",
       "die",
       "stop",
       "destroy",
     ])
     expect(shown[4].Actor.Attributes).toMatchObject({ exitCode: "6", execID: shown[3].Actor.Attributes.execID })
     expect(shown[7].Actor.Attributes.signal).toBe("18")
-    expect(shown[9].Actor.Attributes.exitCode).toBe("5")
+    expect(shown[10].Actor.Attributes.exitCode).toBe("5")
     follower.kill("SIGTERM")
     const { stdout } = await follower.wait()
     expect(stdout).toMatch(/^\S+Z container stop [0-9a-f]{64} \(image=base, name=back\)$/m)

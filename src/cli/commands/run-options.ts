@@ -61,6 +61,11 @@ export const RUN_OPTIONS = {
     description: "Resource limit, e.g. nofile=1024:4096",
   },
   "stop-signal": { type: "string", valueHint: "SIGNAL", description: "Signal that stops the command" },
+  "stop-timeout": {
+    type: "string",
+    valueHint: "SECONDS",
+    description: "Kill it so long after that signal (default: 10; -1: never)",
+  },
   init: { type: "boolean", description: "Put an init before the command, to reap and to pass signals on" },
   tty: { type: "boolean", alias: "t", description: "Give the command a terminal" },
   interactive: { type: "boolean", alias: "i", description: "Pass standard input on" },

@@ -1,6 +1,5 @@
 import type { OptionDefinitions } from "../argv.ts"
 import { GLOBAL_OPTIONS, RUN_OPTIONS } from "./run-options.ts"
-import { STOP_OPTIONS } from "./stop-options.ts"
 
 const { detach: _, "result-fd": __, explain: ___, trace: ____, ...made } = RUN_OPTIONS
 
@@ -19,6 +18,3 @@ export const START_OPTIONS = {
   help: { type: "boolean", description: "Show this text" },
   ...GLOBAL_OPTIONS,
 } as const satisfies OptionDefinitions
-
-/** Those of `toybox restart`. */
-export const RESTART_OPTIONS = STOP_OPTIONS

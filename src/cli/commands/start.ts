@@ -3,24 +3,25 @@ import { call } from "../../../ffi/call.ts"
 import { readAsked } from "../../container/asked.ts"
 import { connectTo, stayWith } from "../../container/attach.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../../container/detach-keys.ts"
+import { recordEvents } from "../../container/events.ts"
 import { listContainers } from "../../container/list.ts"
 import { renameContainer } from "../../container/rename.ts"
 import { startsAtBoot } from "../../container/restart-policy.ts"
 import { requireRoom } from "../../container/room.ts"
 import { createContainer, startContainer } from "../../container/start-again.ts"
 import { readHead, readResult, resolveId } from "../../container/state.ts"
-import { stopContainer } from "../../container/stop.ts"
+import { beginStop, type StopWish } from "../../container/stop.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { changeRunning, withContainer } from "../../container/with-container.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type OptionDefinitions, type ParsedArgv, parseArgv, parseLeading } from "../argv.ts"
-import { each, eachContainer } from "../each.ts"
+import { each, eachAtOnce, eachContainer } from "../each.ts"
 import { obtainRequest } from "./run.ts"
-import { CREATE_OPTIONS, RESTART_OPTIONS, START_OPTIONS } from "./start-options.ts"
-import { announceStop, stopSeconds, stopSignal } from "./stop.ts"
-import { PLAIN_OPTIONS } from "./stop-options.ts"
+import { CREATE_OPTIONS, START_OPTIONS } from "./start-options.ts"
+import { announceStop, stopWish } from "./stop.ts"
+import { PLAIN_OPTIONS, RESTART_OPTIONS } from "./stop-options.ts"
 
 function read(words: readonly string[], options: OptionDefinitions, parse = parseArgv) {
   const argv = parse(words, options)
@@ -104,8 +105,8 @@ function isForBoot(paths: Paths, id: string): boolean {
   return startsAtBoot(policy, { exitCode: result.exitCode, asked })
 }
 
-/** Stops a container, if it runs, and starts it again. */
-async function restart(paths: Paths, reference: string, seconds: number, signal: number | null): Promise<void> {
+/** Begins to stop a container, if it runs; what is returned starts it again when it has ended. */
+function restart(paths: Paths, reference: string, wish: StopWish): () => Promise<string> {
   const id = resolveId(paths, reference)
   requireRoom(paths, id)
   const head = readHead(paths, id)
@@ -118,8 +119,13 @@ async function restart(paths: Paths, reference: string, seconds: number, signal:
       down: () => {},
     })
   }
-  announceStop(reference, seconds, stopContainer(paths, id, seconds, signal))
-  await startContainer(paths, id)
+  const end = beginStop(paths, id, wish)
+  return async () => {
+    announceStop(reference, end())
+    await startContainer(paths, id)
+    if (head) recordEvents(paths, head, ["restart"])
+    return reference
+  }
 }
 
 export async function restartCommand(words: readonly string[]): Promise<number> {
@@ -127,11 +133,8 @@ export async function restartCommand(words: readonly string[]): Promise<number> 
   if (argv.booleans.get("help")) return help("restart")
   needRoot("restart")
   ensurePaths(paths)
-  const [seconds, signal] = [stopSeconds(argv), stopSignal(argv)]
-  return eachContainer("restart", argv.rest, async (reference) => {
-    await restart(paths, reference, seconds, signal)
-    return reference
-  })
+  const wish = stopWish(argv)
+  return eachAtOnce("restart", argv.rest, (reference) => restart(paths, reference, wish))
 }
 
 export async function renameCommand(words: readonly string[]): Promise<number> {

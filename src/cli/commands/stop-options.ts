@@ -3,12 +3,25 @@ import { GLOBAL_OPTIONS } from "./run-options.ts"
 
 const HELP = { help: { type: "boolean", description: "Show this text" }, ...GLOBAL_OPTIONS } as const
 
+const HOW = {
+  time: {
+    type: "string",
+    alias: ["t", "timeout"],
+    valueHint: "SECONDS",
+    description: "Wait so long (default: --stop-timeout, 10; -1: without end)",
+  },
+  signal: { type: "string", alias: "s", valueHint: "SIGNAL", description: "Instead of the container's stop signal" },
+} as const
+
 /** The options of `toybox stop`: docker's. */
 export const STOP_OPTIONS = {
-  time: { type: "string", alias: ["t", "timeout"], valueHint: "SECONDS", description: "Wait so long (default: 10)" },
-  signal: { type: "string", alias: "s", valueHint: "SIGNAL", description: "Instead of the container's stop signal" },
+  ...HOW,
+  boot: { type: "boolean", description: "As the machine goes down: those that start --boot is to start again" },
   ...HELP,
 } as const satisfies OptionDefinitions
+
+/** Those of `toybox restart`. */
+export const RESTART_OPTIONS = { ...HOW, ...HELP } as const satisfies OptionDefinitions
 
 /** Those of `toybox kill`. */
 export const KILL_OPTIONS = {

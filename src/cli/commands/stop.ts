@@ -1,16 +1,21 @@
 /** toybox stop, kill, wait, pause and unpause. */
 import { SIGKILL } from "../../../ffi/constants/signal.ts"
-import { killContainer, setPaused, stopContainer } from "../../container/stop.ts"
+import {
+  beginStop,
+  type Killed,
+  killContainer,
+  type StopWish,
+  setPaused,
+  stopWithMachine,
+} from "../../container/stop.ts"
 import { awaitContainer, CONDITIONS } from "../../container/wait.ts"
 import { UsageError } from "../../errors.ts"
 import { notice } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { type OptionDefinitions, type ParsedArgv, parseArgv } from "../argv.ts"
-import { eachContainer } from "../each.ts"
-import { signalNumber } from "../flags/process.ts"
+import { eachAtOnce, eachContainer } from "../each.ts"
+import { seconds, signalNumber } from "../flags/process.ts"
 import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS, WAIT_OPTIONS } from "./stop-options.ts"
-
-const DEFAULT_SECONDS = 10
 
 function read(words: readonly string[], options: OptionDefinitions) {
   const argv = parseArgv(words, options)
@@ -25,33 +30,38 @@ const help = async ({ booleans }: ParsedArgv, command: string): Promise<boolean>
   return true
 }
 
-/** Seconds that --time gives. Throws UsageError. */
-export function stopSeconds({ strings }: ParsedArgv): number {
-  const time = strings.get("time") ?? String(DEFAULT_SECONDS)
-  if (!/^\d{1,6}$/.test(time)) throw new UsageError(`--time: "${time}" is no number of seconds`)
-  return Number(time)
-}
-
-/** The signal that --signal names; null where the container's own is meant. Throws UsageError. */
-export function stopSignal({ strings }: ParsedArgv): number | null {
-  const text = strings.get("signal")
-  return text === undefined ? null : signalNumber("--signal", text)
+/** How --time and --signal want it. Throws UsageError. */
+export function stopWish({ strings, typed }: ParsedArgv): StopWish {
+  const [time, signal] = [strings.get("time"), strings.get("signal")]
+  return {
+    seconds: time === undefined ? null : seconds(typed.get("time") ?? "--time", time),
+    signal: signal === undefined ? null : signalNumber("--signal", signal),
+  }
 }
 
 /** Tells of a container that had to be killed. */
-export function announceStop(reference: string, seconds: number, killed: ReturnType<typeof stopContainer>): void {
+export function announceStop(reference: string, killed: Killed | null): void {
   if (!killed) return
   const why = killed.unhandled ? " (its PID 1 has no handler for it, and so never sees it: run --init helps)" : ""
-  notice(`${reference} did not end within ${seconds} s of signal ${killed.unheeded}: killed${why}`)
+  notice(`${reference} did not end within ${killed.seconds} s of signal ${killed.unheeded}: killed${why}`)
 }
 
 export async function stopCommand(words: readonly string[]): Promise<number> {
   const { argv, paths } = read(words, STOP_OPTIONS)
   if (await help(argv, "stop")) return 0
-  const [seconds, signal] = [stopSeconds(argv), stopSignal(argv)]
-  return eachContainer("stop", argv.rest, (reference) => {
-    announceStop(reference, seconds, stopContainer(paths, reference, seconds, signal))
-    return reference
+  if (argv.booleans.get("boot")) {
+    const other = ["time", "signal"].find((name) => argv.typed.has(name))
+    if (argv.rest.length > 0 || other) throw new UsageError("stop --boot takes no containers and no other options")
+    stopWithMachine(paths)
+    return 0
+  }
+  const wish = stopWish(argv)
+  return eachAtOnce("stop", argv.rest, (reference) => {
+    const end = beginStop(paths, reference, wish)
+    return () => {
+      announceStop(reference, end())
+      return reference
+    }
   })
 }
 

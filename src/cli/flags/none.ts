@@ -12,6 +12,7 @@ import type { VolumeWish } from "../../volume/volume.ts"
 /** What flags/rare.ts reads. */
 export interface RareOptions {
   stopSignal: number
+  stopSeconds?: number
   names: NameOptions | null
   networks: readonly EndpointWish[]
   ports: PortWish | null

@@ -45,6 +45,12 @@ export function environment(argv: ParsedArgv): string[] {
   ]
 }
 
+/** Seconds to wait for an end; -1 for ever. Throws UsageError. */
+export function seconds(option: string, text: string): number {
+  if (/^(-1|\d{1,6})$/.test(text)) return Number(text)
+  throw new UsageError(`${option}: "${text}" is no number of seconds (-1: without end)`)
+}
+
 const limitValue = (text: string) =>
   text === "unlimited" || text === "-1" ? Number.POSITIVE_INFINITY : /^\d{1,16}$/.test(text) ? Number(text) : Number.NaN
 

@@ -13,7 +13,7 @@ import { namespaceModes } from "./namespaces.ts"
 import { networkMode } from "./networks.ts"
 import type { RareOptions } from "./none.ts"
 import { portWish } from "./ports.ts"
-import { environment, signalNumber, ulimits } from "./process.ts"
+import { environment, seconds, signalNumber, ulimits } from "./process.ts"
 import { seccomp } from "./seccomp.ts"
 import { capabilities, devices, noNewPrivileges, sysctls } from "./security.ts"
 
@@ -55,9 +55,11 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
     )
   }
   const stopSignal = strings.get("stop-signal")
+  const stopTimeout = strings.get("stop-timeout")
   const { mounts, volumes } = mountOptions(argv, paths)
   return {
     stopSignal: stopSignal === undefined ? SIGTERM : signalNumber("--stop-signal", stopSignal),
+    ...(stopTimeout === undefined ? {} : { stopSeconds: seconds("--stop-timeout", stopTimeout) }),
     names: nameOptions(lists),
     networks,
     ports: portWish(argv, networks.length > 0),

@@ -4,7 +4,7 @@ import { shellWord } from "./quote.ts"
 
 const line = (words: readonly string[]) => words.map(shellWord).join(" ")
 
-/** The script that starts what has a restart policy with the machine. */
+/** The script that starts what has a restart policy with the machine, and stops it with that, so that it ends in its own way. */
 export const openrcBootScript = (executable: string, global: readonly string[]): string => `#!/sbin/openrc-run
 # Made by: toybox generate openrc
 description="Containers with a restart policy (toybox)"
@@ -17,6 +17,12 @@ depend() {
 start() {
 	ebegin "Starting containers"
 	${line([executable, "start", ...global, "--boot"])} >/dev/null
+	eend $?
+}
+
+stop() {
+	ebegin "Stopping containers"
+	${line([executable, "stop", ...global, "--boot"])}
 	eend $?
 }
 `

@@ -22,7 +22,8 @@ export function systemdBootUnit(executable: string, global: readonly string[]): 
     "RemainAfterExit=yes",
     // One that fails is told, and the others run.
     `ExecStart=-${command("start", ...global, "--boot")}`,
-    // Their supervisors are not this unit's to kill.
+    `ExecStop=-${command("stop", ...global, "--boot")}`,
+    // Their supervisors, and so they, are not this unit's to kill.
     "KillMode=none",
     "",
     "[Install]",
