@@ -138,4 +138,3 @@ export const NFTA_NAT_FAMILY = 2
 export const NFTA_NAT_REG_ADDR_MIN = 3
 export const NFTA_NAT_REG_PROTO_MIN = 5
 export const NFT_NAT_DNAT = 1
-export const RTN_LOCAL = 2

@@ -11,7 +11,9 @@ export const RTA_GATEWAY = 5
 export const RTA_TABLE = 15
 export const RT_TABLE_MAIN = 254
 export const RTPROT_BOOT = 3
+export const RTPROT_RA = 9
 export const RTN_UNICAST = 1
+export const RTN_LOCAL = 2
 export const RT_SCOPE_UNIVERSE = 0
 // linux/if_link.h
 export const IFLA_ADDRESS = 1

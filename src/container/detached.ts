@@ -133,7 +133,7 @@ export async function startEntered(
   try {
     if (request.ports) (await import("./ports.ts")).claimForContainer(request.ports, paths, live.record)
     if (request.volumes.length > 0) live.held = (await import("./volumes.ts")).takeVolumes(request, paths, live)
-    if (request.networks.length > 0) live.places = (await import("./network.ts")).takePlaces(request, paths, live)
+    if (request.networks.length > 0) live.places = await (await import("./network.ts")).takePlaces(request, paths, live)
     await writeContainerFiles({
       directory: live.directory,
       hostname: effectiveHostname(request, live.id),

@@ -1,9 +1,10 @@
 /** --explain: what a run would do to networks. Changes nothing. */
-import { DEFAULT_MTU, describeBridge } from "../network/bridge.ts"
+import { DEFAULT_MTU } from "../network/bridge.ts"
 import { describeEndpoint, type Endpoint, leadingOut, type Place } from "../network/endpoint.ts"
 import { describeNetwork, describePublish } from "../network/firewall/index.ts"
 import { formatIp, parseIp } from "../network/ip.ts"
 import { formatMac } from "../network/links.ts"
+import { describeBridge } from "../network/make-bridge.ts"
 import { networkFor } from "../network/make-network.ts"
 import { addressOf, cidrOf, type Network, subnetsOf } from "../network/network.ts"
 import { type PortWish, rangeLength } from "../network/ports.ts"
@@ -49,7 +50,7 @@ export function explainNetworks(
     lines: [
       "# Networks that are not there yet",
       ...places.flatMap(({ bridge: { network } }) => [
-        ...describeBridge(network),
+        ...describeBridge(network, network.mtu ?? DEFAULT_MTU),
         ...describeNetwork({ ...network, subnets: subnetsOf(network) }),
       ]),
       "",

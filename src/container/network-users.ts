@@ -1,9 +1,10 @@
 /** Who is on a network. */
-import { removeNetwork } from "../network/bridge.ts"
 import { DEFAULT_NETWORK } from "../network/default.ts"
 import type { Endpoint } from "../network/endpoint.ts"
+import { removeNetwork } from "../network/make-bridge.ts"
 import { listNetworks, type Network } from "../network/network.ts"
 import type { Paths } from "../paths.ts"
+import { otherContainers } from "./network.ts"
 import { readHead, readRunning, runningIds } from "./state.ts"
 
 export interface NetworkUser {
@@ -20,12 +21,16 @@ export const networkUsers = (paths: Paths, { id: networkId }: Network): NetworkU
       .map((endpoint) => ({ id, name: readHead(paths, id)?.name ?? id.slice(0, 12), endpoint })),
   )
 
+/** Removes a network, unless running containers are on it: returns their names then. */
+export const removeIfUnused = (paths: Paths, network: Network): string[] =>
+  removeNetwork(paths, network, otherContainers(paths)).map((id) => readHead(paths, id)?.name ?? id.slice(0, 12))
+
 /**
  * Removes the networks that no running container is on, of those that are chosen. Returns their names, without the default
  * one's, which comes back when it is needed.
  */
-export function pruneNetworks(paths: Paths, isChosen: (network: Network) => boolean): string[] {
-  const unused = listNetworks(paths).filter((network) => isChosen(network) && networkUsers(paths, network).length === 0)
-  for (const network of unused) removeNetwork(paths, network)
-  return unused.map(({ name }) => name).filter((name) => name !== DEFAULT_NETWORK)
-}
+export const pruneNetworks = (paths: Paths, isChosen: (network: Network) => boolean): string[] =>
+  listNetworks(paths)
+    .filter((network) => isChosen(network) && removeIfUnused(paths, network).length === 0)
+    .map(({ name }) => name)
+    .filter((name) => name !== DEFAULT_NETWORK)

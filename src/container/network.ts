@@ -1,19 +1,17 @@
 /** A container's networks, at its start and at its end. */
+
+import { NETLINK_ROUTE } from "../../ffi/constants/netlink.ts"
 import { POLLIN } from "../../ffi/constants/poll.ts"
 import { tryReadText } from "../../ffi/fs.ts"
+import { closeNetlink, type NetlinkSocket, openNetlink } from "../../ffi/netlink/socket.ts"
 import { poll } from "../../ffi/poll.ts"
 import { type Reports, readReports } from "../launch/index.ts"
 import { notice } from "../log.ts"
-import { ensureBridge, NoBridges, withRoutes } from "../network/bridge.ts"
-import {
-  type Containers,
-  connect,
-  type Endpoint,
-  leadingOut,
-  newLinkName,
-  type Place,
-  takePlace,
-} from "../network/endpoint.ts"
+import { NetworkGone, NoBridges, withRoutes } from "../network/bridge.ts"
+import type { EndpointWish } from "../network/default.ts"
+import { connect, type Endpoint, leadingOut, newLinkName, type Place, takePlace } from "../network/endpoint.ts"
+import { ensureBridge } from "../network/ensure-bridge.ts"
+import type { Containers } from "../network/leases.ts"
 import { obtainNetwork } from "../network/make-network.ts"
 import type { Paths } from "../paths.ts"
 import { MOMENT_NETWORK } from "../plan/facts.ts"
@@ -29,32 +27,58 @@ export const otherContainers = (paths: Paths): Containers => ({
 const withoutNetwork = (error: NoBridges) =>
   notice(`${error.message}: the container has no network (--net none says so, --net host gives it the machine's)`)
 
+const ATTEMPTS = 3
+
+/** Takes a place in a network, which may be removed meanwhile: the default one is made anew then. Throws ToyboxError. */
+export async function takePlaceIn(
+  paths: Paths,
+  wish: EndpointWish,
+  container: { id: string; position: number },
+  { socket, quiet }: { socket: NetlinkSocket; quiet: boolean },
+): Promise<Omit<Place, "hairpin">> {
+  for (let attempt = 1; ; attempt++) {
+    const network = obtainNetwork(paths, wish.network)
+    try {
+      const bridge = await ensureBridge(paths, network, socket, quiet)
+      const taking = { ...container, others: otherContainers(paths) }
+      return { endpoint: takePlace(paths, bridge.network, wish, taking), bridge }
+    } catch (error) {
+      if (!(error instanceof NetworkGone))
+        throw error
+        // They may have come after it went.
+      ;(await import("../network/make-bridge.ts")).removeNetworkRules(network)
+      if (attempt === ATTEMPTS) throw error
+    }
+  }
+}
+
 /**
  * Takes the places that a container asks for, and writes them down, so that they are given back whatever happens. Where the
  * kernel can do no networks and none was asked for, there are none. Throws ToyboxError.
  */
-export function takePlaces(
+export async function takePlaces(
   request: ContainerRequest,
   paths: Paths,
   { id, record, lock }: { id: string; record: RunningRecord; lock: FileLock },
-): Place[] {
+): Promise<Place[]> {
   const endpoints: Endpoint[] = []
   record.networks = endpoints
+  const socket = openNetlink(NETLINK_ROUTE)
   try {
-    return withRoutes((socket) =>
-      request.networks.map((wish, position): Place => {
-        const bridge = ensureBridge(paths, obtainNetwork(paths, wish.network), socket, request.quiet)
-        const endpoint = takePlace(paths, bridge.network, wish, { id, position, others: otherContainers(paths) })
-        endpoints.push(endpoint)
-        return { endpoint, bridge, hairpin: Boolean(request.ports) }
-      }),
-    )
+    const places: Place[] = []
+    for (const [position, wish] of request.networks.entries()) {
+      const place = await takePlaceIn(paths, wish, { id, position }, { socket, quiet: request.quiet })
+      endpoints.push(place.endpoint)
+      places.push({ ...place, hairpin: Boolean(request.ports) })
+    }
+    return places
   } catch (error) {
     if (!(error instanceof NoBridges) || request.ports || !request.networks.every(({ byDefault }) => byDefault))
       throw error
     if (!request.quiet) withoutNetwork(error)
     return []
   } finally {
+    closeNetlink(socket)
     updateRunning(lock, record)
   }
 }

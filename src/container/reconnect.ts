@@ -1,15 +1,20 @@
 /** Networks of containers that are there already: `network connect` and `disconnect`. */
+import { NETLINK_ROUTE } from "../../ffi/constants/netlink.ts"
+import { closeNetlink, openNetlink } from "../../ffi/netlink/socket.ts"
 import { ToyboxError } from "../errors.ts"
-import { ensureBridge, withRoutes } from "../network/bridge.ts"
+import { withRoutes } from "../network/bridge.ts"
 import type { EndpointWish } from "../network/default.ts"
-import { connect, disconnect, type Endpoint, newLinkName, takePlace } from "../network/endpoint.ts"
-import { leavePlaces } from "../network/leases.ts"
-import { findNetwork, type Network, networkNamed } from "../network/network.ts"
+import { connect, disconnect, type Endpoint, newLinkName } from "../network/endpoint.ts"
+import { leavePlaces, releaseAll } from "../network/leases.ts"
+import { lockPlaces } from "../network/lock.ts"
+import { findNetwork, leasesOf, networkNamed } from "../network/network.ts"
 import { unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
+import { releaseLock } from "../state-file.ts"
 import { tellNeighbours } from "./neighbours.ts"
-import { otherContainers } from "./network.ts"
+import { takePlaceIn } from "./network.ts"
 import { type RunningRecord, readRecord } from "./state.ts"
+import { readStored } from "./stored-request.ts"
 import { changeRunning, changeStored, withContainer } from "./with-container.ts"
 
 /** Writes down in which networks a container is to be from its next start on. */
@@ -32,81 +37,111 @@ const firstFree = (endpoints: readonly Endpoint[]): number => {
 
 const isInternal = (paths: Paths, { network }: Endpoint) => findNetwork(paths, network)?.internal ?? false
 
-function plug(paths: Paths, network: Network, wish: EndpointWish, id: string, record: RunningRecord): void {
-  const { networks = [] } = record
+/**
+ * Takes a running container out of places: their links, their ports, and what is written down of them. What is there of a place
+ * that another toybox was killed over may be less than that.
+ */
+function unplug(paths: Paths, id: string, record: RunningRecord, gone: readonly Endpoint[]): RunningRecord {
+  const networks = (record.networks ?? []).filter((endpoint) => !gone.includes(endpoint))
+  const left = { ...record, networks }
   withRoutes((socket) => {
-    const bridge = ensureBridge(paths, network, socket, false)
-    const taking = { id, position: firstFree(networks), others: otherContainers(paths) }
-    const endpoint = { ...takePlace(paths, bridge.network, wish, taking), link: newLinkName() }
+    const next = networks.find((endpoint) => !isInternal(paths, endpoint))
+    for (const endpoint of gone) disconnect(record.pid, endpoint, next, socket)
+  })
+  if (record.ports) unpublishPorts(id, record.ports, gone)
+  changeRunning(paths, id, left)
+  leavePlaces(paths.networkRun, id, gone)
+  return left
+}
+
+async function plug(paths: Paths, wish: EndpointWish, id: string, record: RunningRecord): Promise<void> {
+  const { networks = [] } = record
+  const socket = openNetlink(NETLINK_ROUTE)
+  try {
+    const place = await takePlaceIn(paths, wish, { id, position: firstFree(networks) }, { socket, quiet: false })
+    const endpoint = { ...place.endpoint, link: newLinkName() }
+    const more = { ...record, networks: [...networks, endpoint] }
+    // First: whoever puts in order what a killed toybox has left must know.
+    changeRunning(paths, id, more)
+    const { bridge } = place
     const leads = !bridge.network.internal && networks.every((other) => isInternal(paths, other))
     try {
-      connect(
-        record.pid,
-        [{ endpoint, bridge, hairpin: record.ports !== undefined }],
-        leads ? endpoint : undefined,
-        socket,
-      )
+      const hairpin = record.ports !== undefined
+      connect(record.pid, [{ endpoint, bridge, hairpin }], leads ? endpoint : undefined, socket)
     } catch (error) {
-      leavePlaces(paths.networkRun, id, [endpoint])
+      unplug(paths, id, more, [endpoint])
       throw error
     }
-    changeRunning(paths, id, { ...record, networks: [...networks, endpoint] })
     tellNeighbours(paths, [endpoint])
-  })
+  } finally {
+    closeNetlink(socket)
+  }
+}
+
+/** Has one process at a time change in which networks containers are. */
+async function withPlacesLocked<T>(paths: Paths, action: () => T): Promise<Awaited<T>> {
+  const lock = lockPlaces(paths)
+  try {
+    return await action()
+  } finally {
+    releaseLock(lock)
+  }
 }
 
 /** Connects a container, which may run, to one more network. Throws ToyboxError. */
-export function connectContainer(paths: Paths, wish: EndpointWish, reference: string): void {
+export async function connectContainer(paths: Paths, wish: EndpointWish, reference: string): Promise<void> {
   const network = networkNamed(paths, wish.network)
   const named = { ...wish, network: network.name }
-  const keep = (id: string) => {
+  const check = (id: string) => {
     checkOwn(paths, id, reference)
-    keepWishes(paths, id, (wishes) => {
-      if (wishes.some((other) => other.network === network.name))
-        throw new ToyboxError(`container ${reference} is in the network ${network.name} already`)
-      return [...wishes, named]
-    })
+    const { networks } = readStored(paths, id, reference)
+    if (networks.some((other) => other.network === network.name))
+      throw new ToyboxError(`container ${reference} is in the network ${network.name} already`)
   }
-  withContainer(paths, reference, {
-    up: (id, record) => {
-      keep(id)
-      try {
-        plug(paths, network, named, id, record)
-      } catch (error) {
-        keepWishes(paths, id, (wishes) => wishes.filter((other) => other.network !== network.name))
-        throw error
-      }
-    },
-    down: keep,
-  })
+  const keep = (id: string) => keepWishes(paths, id, (wishes) => [...wishes, named])
+  await withPlacesLocked(paths, () =>
+    withContainer(paths, reference, {
+      up: async (id, record) => {
+        check(id)
+        // Of a toybox that was killed before it had done.
+        const half = (record.networks ?? []).filter(({ networkId }) => networkId === network.id)
+        const whole = half.length === 0 ? record : unplug(paths, id, record, half)
+        releaseAll(leasesOf(paths, network), id)
+        await plug(paths, named, id, whole)
+        keep(id)
+      },
+      down: async (id) => {
+        check(id)
+        keep(id)
+      },
+    }),
+  )
 }
 
 /** Takes a container, which may run, out of a network. Throws ToyboxError where it is not in it, unless `force`. */
-export function disconnectContainer(paths: Paths, name: string, reference: string, force: boolean): void {
+export async function disconnectContainer(
+  paths: Paths,
+  name: string,
+  reference: string,
+  force: boolean,
+): Promise<void> {
   const network = networkNamed(paths, name)
-  const keep = (id: string) => {
+  const keep = (id: string, isThere: boolean) =>
     keepWishes(paths, id, (wishes) => {
       const left = wishes.filter((other) => other.network !== network.name)
-      if (left.length === wishes.length && !force)
+      if (left.length === wishes.length && !isThere && !force)
         throw new ToyboxError(`container ${reference} is not in the network ${network.name}`)
       return left
     })
-  }
-  withContainer(paths, reference, {
-    up: (id, record) => {
-      keep(id)
-      const { networks = [] } = record
-      const gone = networks.filter((endpoint) => endpoint.networkId === network.id)
-      const left = networks.filter((endpoint) => endpoint.networkId !== network.id)
-      const next = left.find((endpoint) => !isInternal(paths, endpoint))
-      withRoutes((socket) => {
-        for (const endpoint of gone) disconnect(record.pid, endpoint, next, socket)
-      })
-      if (record.ports) unpublishPorts(id, record.ports, gone)
-      changeRunning(paths, id, { ...record, networks: left })
-      leavePlaces(paths.networkRun, id, gone)
-      tellNeighbours(paths, gone, id)
-    },
-    down: keep,
-  })
+  await withPlacesLocked(paths, () =>
+    withContainer(paths, reference, {
+      up: (id, record) => {
+        const gone = (record.networks ?? []).filter(({ networkId }) => networkId === network.id)
+        keep(id, gone.length > 0)
+        unplug(paths, id, record, gone)
+        tellNeighbours(paths, gone, id)
+      },
+      down: (id) => keep(id, false),
+    }),
+  )
 }

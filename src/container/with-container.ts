@@ -44,35 +44,28 @@ export function changeRunning(paths: Paths, id: string, record: RunningRecord): 
   }
 }
 
-/** Does the one or the other, with nobody starting, ending or removing it meanwhile. Throws ToyboxError. */
-export function withContainer(
+/** Does the one or the other, with nobody starting or removing it meanwhile. Throws ToyboxError. */
+export function withContainer<T>(
   paths: Paths,
   reference: string,
-  { up, down }: { up: (id: string, record: RunningRecord) => void; down: (id: string) => void },
-): void {
+  { up, down }: { up: (id: string, record: RunningRecord) => T; down: (id: string) => T },
+): T {
   for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
     recover(paths)
     const id = resolveId(paths, reference)
     const head = readRecord(paths, id)
     const running = readRunning(paths, id)
     // The record of one whose command runs is written by nobody else.
-    if (running && isAlive(running) && running.executed !== undefined) {
-      up(id, running)
-      return
-    }
+    if (running && isAlive(running) && running.executed !== undefined) return up(id, running)
     // Its supervisor sleeps, and reads what is written down before it starts it again.
-    if (head && running?.restarting) {
-      down(id)
-      return
-    }
+    if (head && running?.restarting) return down(id)
     const lock = head && !running ? enterAgain(paths, head)?.lock : undefined
     if (lock) {
       try {
-        down(id)
+        return down(id)
       } finally {
         leaveRunning(lock)
       }
-      return
     }
     if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
   }

@@ -7,10 +7,10 @@ import { close, open } from "../../ffi/fs.ts"
 import { type NetlinkSocket, request } from "../../ffi/netlink/socket.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
-import { type Bridge, NoBridges, withRoutes } from "./bridge.ts"
+import { type Bridge, NetworkGone, NoBridges, withRoutes } from "./bridge.ts"
 import type { EndpointWish } from "./default.ts"
 import { formatIp, parseIp } from "./ip.ts"
-import { type Pool, releaseDead, takeAddress, takeFreeAddress, wholePool } from "./leases.ts"
+import { type Containers, type Pool, releaseDead, takeAddress, takeFreeAddress, wholePool } from "./leases.ts"
 import { type Cidr, describeLink, formatMac, type LinkStep, linkMessage } from "./links.ts"
 import { addressOf, cidrOf, leasesOf, type Network } from "./network.ts"
 import { linkNamed } from "./read.ts"
@@ -40,11 +40,6 @@ export interface Place {
   bridge: Bridge
   /** It may reach itself by a published port: what it sends comes back to where it came from. */
   hairpin: boolean
-}
-
-/** Whether a container runs. */
-export interface Containers {
-  runs(id: string): boolean
 }
 
 /** What is given to those who ask for no address. */
@@ -107,12 +102,27 @@ function sixthOf(six: Cidr, gateway6: string, four: Cidr, address: Uint8Array): 
   return six.prefix > 96 || formatIp(bytes) === gateway6 ? null : bytes
 }
 
-/** Takes a place in a network for container `id`. Throws ToyboxError where there is none. */
+/** Takes a place in a network for container `id`. Throws ToyboxError where there is none, NetworkGone. */
 export function takePlace(
   paths: Paths,
   network: Network,
   wish: EndpointWish,
   { id, position, others }: { id: string; position: number; others: Containers },
+): Endpoint {
+  try {
+    return placeIn(paths, network, wish, { id, position, others })
+  } catch (error) {
+    // The directory of addresses goes first.
+    if (isErrno(error, "ENOENT")) throw new NetworkGone(network)
+    throw error
+  }
+}
+
+function placeIn(
+  paths: Paths,
+  network: Network,
+  wish: EndpointWish,
+  { id, position, others }: Parameters<typeof takePlace>[3],
 ): Endpoint {
   const subnet = cidrOf(network.subnet)
   const ip = take(paths, network, wish.ip, false, id, others)

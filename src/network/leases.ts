@@ -27,6 +27,16 @@ export function wholePool(subnet: Cidr, gateway: Uint8Array): Pool {
   }
 }
 
+/** Whether a container runs. */
+export interface Containers {
+  runs(id: string): boolean
+}
+
+/** The ids of those who have addresses, each once. */
+export const holdersOf = (directory: string): string[] => [
+  ...new Set(listDir(directory).flatMap((name) => readLink(`${directory}/${name}`) ?? [])),
+]
+
 /** Takes this address for a container; false where another has it. */
 export function takeAddress(directory: string, address: Uint8Array, id: string): boolean {
   const path = `${directory}/${formatIp(address)}`
@@ -62,13 +72,19 @@ export function releaseAddress(directory: string, address: Uint8Array, id: strin
   if (readLink(path) === id) unlink(path)
 }
 
-/** Takes from all who do not run what they had: a killed toybox could not give it back. */
-export function releaseDead(directory: string, runs: (id: string) => boolean): void {
+function releaseWhere(directory: string, isMeant: (id: string) => boolean): void {
   for (const name of listDir(directory)) {
     const id = readLink(`${directory}/${name}`)
-    if (id !== null && !runs(id)) unlink(`${directory}/${name}`)
+    if (id !== null && isMeant(id)) unlink(`${directory}/${name}`)
   }
 }
+
+/** Takes from all who do not run what they had: a killed toybox could not give it back. */
+export const releaseDead = (directory: string, runs: (id: string) => boolean): void =>
+  releaseWhere(directory, (id) => !runs(id))
+
+/** Takes from a container whatever it has in a network. */
+export const releaseAll = (directory: string, id: string): void => releaseWhere(directory, (holder) => holder === id)
 
 /** Gives back all addresses that a container had, in any network; `networks` is the directory of their directories. */
 export function leavePlaces(

@@ -5,6 +5,7 @@ import { tryReadText } from "../../ffi/fs.ts"
 import { closeNetlink, openNetlink } from "../../ffi/netlink/socket.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
+import { LEAST_MTU6 } from "./bridge.ts"
 import { DEFAULT_NETWORK } from "./default.ts"
 import { formatIp, parseIp } from "./ip.ts"
 import { type Cidr, formatCidr } from "./links.ts"
@@ -129,7 +130,10 @@ function make(paths: Paths, name: string, wish: NetworkWish): Network {
   const taken = takenSubnets(paths, name)
   const id = randomBytes(32).toHex()
   const subnet = wish.subnet === undefined ? chooseSubnet(taken) : checkSubnet("--subnet", wish.subnet, 4, taken)
-  const { ipv6 = true } = wish
+  const carriesSix = (wish.mtu ?? LEAST_MTU6) >= LEAST_MTU6
+  const { ipv6 = carriesSix } = wish
+  if (ipv6 && !carriesSix)
+    throw new UsageError(`--opt: mtu=${wish.mtu}: IPv6 needs ${LEAST_MTU6} at least`, { hint: "leave IPv6 out" })
   if (typeof ipv6 === "string" && !hasIpv6())
     throw new ToyboxError(`--subnet: ${ipv6}: this machine has no IPv6`, { hint: "leave it out" })
   const six =

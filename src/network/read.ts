@@ -3,9 +3,20 @@ import { NLM_F_REQUEST } from "../../ffi/constants/netlink.ts"
 import * as rt from "../../ffi/constants/rtnetlink.ts"
 import { AF_INET, AF_INET6 } from "../../ffi/constants/socket.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { type Attribute, BogusAnswer, find, readString, readU32, text, u32 } from "../../ffi/netlink/attributes.ts"
+import {
+  type Attribute,
+  BogusAnswer,
+  bytes,
+  find,
+  readString,
+  readU32,
+  text,
+  u32,
+} from "../../ffi/netlink/attributes.ts"
+import { NetlinkError } from "../../ffi/netlink/errors.ts"
 import { attributesOf, type Message, type Received } from "../../ffi/netlink/messages.ts"
 import { dump, type NetlinkSocket, request } from "../../ffi/netlink/socket.ts"
+import { formatIp } from "./ip.ts"
 import type { Cidr } from "./links.ts"
 
 export interface Link {
@@ -45,14 +56,19 @@ function decodeLink(message: Received): Link {
 
 const decodeNested = (data: Uint8Array) => attributesOf({ type: 0, flags: 0, sequence: 0, port: 0, payload: data }, 0)
 
-function getLink(socket: NetlinkSocket, by: { index: number } | { name: string }): Link | null {
+function getLinkMessage(by: { index: number } | { name: string }): Message {
   const header = new Uint8Array(IFINFOMSG)
   if ("index" in by) new DataView(header.buffer).setInt32(4, by.index, true)
   const attributes = "name" in by ? [text(rt.IFLA_IFNAME, by.name)] : []
   const what = `ip link show ${"name" in by ? by.name : `number ${by.index}`}`
+  return { type: rt.RTM_GETLINK, flags: NLM_F_REQUEST, header, attributes, what }
+}
+
+function getLink(socket: NetlinkSocket, by: { index: number } | { name: string }): Link | null {
+  const message = getLinkMessage(by)
   try {
-    const [answer] = request(socket, { type: rt.RTM_GETLINK, flags: NLM_F_REQUEST, header, attributes, what })
-    if (answer === undefined) throw new BogusAnswer(`netlink: no answer to: ${what}`)
+    const [answer] = request(socket, message)
+    if (answer === undefined) throw new BogusAnswer(`netlink: no answer to: ${message.what}`)
     return decodeLink(answer)
   } catch (error) {
     if (isErrno(error, "ENODEV")) return null
@@ -63,11 +79,41 @@ function getLink(socket: NetlinkSocket, by: { index: number } | { name: string }
 /** A link by its name; null where there is none. */
 export const linkNamed = (socket: NetlinkSocket, name: string): Link | null => getLink(socket, { name })
 
+/** All links. */
+export const allLinks = (socket: NetlinkSocket): Link[] =>
+  dump(socket, { ...getLinkMessage({ index: 0 }), what: "ip link show" }).map(decodeLink)
+
+/** Asks how an address is reached. */
+function getRoute(ip: Uint8Array): Message {
+  const header = new Uint8Array(RTMSG)
+  header[0] = ip.length === 4 ? AF_INET : AF_INET6
+  header[1] = ip.length * 8
+  const what = `ip route get ${formatIp(ip)}`
+  return { type: rt.RTM_GETROUTE, flags: NLM_F_REQUEST, header, attributes: [bytes(rt.RTA_DST, ip)], what }
+}
+
+/**
+ * A link by its name, where each of these addresses is one of this machine's; else null. It costs one question to the kernel:
+ * addresses by themselves can only be listed.
+ */
+export function linkWithAddresses(socket: NetlinkSocket, name: string, addresses: readonly Uint8Array[]): Link | null {
+  try {
+    const [link, ...ways] = request(socket, getLinkMessage({ name }), ...addresses.map(getRoute))
+    const areLocal = ways.length === addresses.length && ways.every(({ payload }) => payload[7] === rt.RTN_LOCAL)
+    return link && areLocal ? decodeLink(link) : null
+  } catch (error) {
+    if (error instanceof NetlinkError) return null
+    throw error
+  }
+}
+
 /** A route of the main table. */
 export interface Route {
   to: Cidr
   /** The number of the link; null of one that leads nowhere, or over several. */
   link: number | null
+  /** A router has told of it: RFC 4861. */
+  advertised: boolean
 }
 
 /** Where nothing was ever set up there is not even a table. */
@@ -102,11 +148,21 @@ export function routes(socket: NetlinkSocket): Route[] {
       const link = find(attributes, rt.RTA_OIF)
       if (ip.length !== size) throw new BogusAnswer("netlink: a route to an address of another family")
       return [
-        { to: { ip: ip.slice(), prefix: message.payload[1] ?? 0 }, link: link === undefined ? null : readU32(link) },
+        {
+          to: { ip: ip.slice(), prefix: message.payload[1] ?? 0 },
+          link: link === undefined ? null : readU32(link),
+          advertised: message.payload[5] === rt.RTPROT_RA,
+        },
       ]
     })
   })
 }
+
+/** The names of the links whose routes routers have told of. */
+export const advertisedLinks = (socket: NetlinkSocket): string[] =>
+  [...new Set(routes(socket).flatMap(({ advertised, link }) => (advertised && link !== null ? [link] : [])))].flatMap(
+    (index) => getLink(socket, { index })?.name ?? [],
+  )
 
 /** The MTU of the link that the default route leads over, in bytes; null without one. */
 export function defaultMtu(socket: NetlinkSocket, known: readonly Route[]): number | null {

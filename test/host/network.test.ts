@@ -21,7 +21,7 @@ beforeAll(async () => {
   machine = await makeMachine(1450)
   host = machine.host
   outside = machine.outside
-  await sh(host, "echo 1 >/proc/sys/net/ipv6/conf/out/accept_ra")
+  await sh(host, "echo 1 >/proc/sys/net/ipv6/conf/out/accept_ra; ip -6 route add 2001:db8::/32 via fd00:99::2 proto ra")
   server = Bun.spawn(outside.within(...PEER, "serve", "80"), { stdin: "ignore", stdout: "pipe" })
   for await (const chunk of server.stdout as ReadableStream<Uint8Array>)
     if (new TextDecoder().decode(chunk).includes("ready")) break

@@ -1,9 +1,8 @@
 /** toybox network create, ls, inspect, rm, prune, connect, disconnect. */
-import { networkUsers, pruneNetworks } from "../../container/network-users.ts"
+import { networkUsers, pruneNetworks, removeIfUnused } from "../../container/network-users.ts"
 import { recoverAll } from "../../container/recover.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
-import { removeNetwork } from "../../network/bridge.ts"
 import { createNetwork, type NetworkWish } from "../../network/make-network.ts"
 import { listNetworks, type Network, networkNamed } from "../../network/network.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
@@ -179,12 +178,11 @@ function inspect(paths: Paths, { rest }: ParsedArgv): Promise<number> {
 }
 
 function removeUnused(paths: Paths, network: Network): void {
-  const users = networkUsers(paths, network)
+  const users = removeIfUnused(paths, network)
   if (users.length > 0)
-    throw new ToyboxError(`the network ${network.name} is in use by ${users.map(({ name }) => name).join(", ")}`, {
+    throw new ToyboxError(`the network ${network.name} is in use by ${users.join(", ")}`, {
       hint: "end these containers first",
     })
-  removeNetwork(paths, network)
 }
 
 function remove(paths: Paths, { rest, booleans }: ParsedArgv): Promise<number> {
@@ -217,14 +215,14 @@ function twoOf(action: string, [, network, container, more]: readonly string[]):
 async function plug(paths: Paths, argv: ParsedArgv): Promise<number> {
   const [network, container] = twoOf("connect", argv.rest)
   const [wish] = placesIn(argv, [network], "alias")
-  if (wish) (await import("../../container/reconnect.ts")).connectContainer(paths, wish, container)
+  if (wish) await (await import("../../container/reconnect.ts")).connectContainer(paths, wish, container)
   return 0
 }
 
 async function unplug(paths: Paths, { rest, booleans }: ParsedArgv): Promise<number> {
   const [network, container] = twoOf("disconnect", rest)
   const { disconnectContainer } = await import("../../container/reconnect.ts")
-  disconnectContainer(paths, network, container, booleans.get("force") ?? false)
+  await disconnectContainer(paths, network, container, booleans.get("force") ?? false)
   return 0
 }
 

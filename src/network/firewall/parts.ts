@@ -1,5 +1,6 @@
 /** The parts that the rules of toybox's table are put together of. */
 import * as nf from "../../../ffi/constants/nf_tables.ts"
+import { RTN_LOCAL } from "../../../ffi/constants/rtnetlink.ts"
 import * as ex from "./expressions.ts"
 
 export type IpFamily = "ip" | "ip6"
@@ -80,7 +81,7 @@ export const notToThisHost: Part = {
   text: "fib daddr type != local",
   expressions: [
     ex.fib(nf.NFTA_FIB_F_DADDR, nf.NFT_FIB_RESULT_ADDRTYPE, ONE),
-    ex.compare(ONE, nf.NFT_CMP_NEQ, ex.word(nf.RTN_LOCAL)),
+    ex.compare(ONE, nf.NFT_CMP_NEQ, ex.word(RTN_LOCAL)),
   ],
 }
 
