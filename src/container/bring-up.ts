@@ -16,7 +16,7 @@ import type { Place } from "../network/endpoint.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { sealedSteps } from "../plan/identity.ts"
-import { furtherSteps, openingSteps } from "../plan/index.ts"
+import { awaitsLinks, furtherSteps, openingSteps } from "../plan/index.ts"
 import { bootId, type FileLock } from "../state-file.ts"
 import { recoverSome } from "./dead.ts"
 import { type Actor, recordEvents } from "./events.ts"
@@ -194,6 +194,7 @@ export async function bringUp(
       const { connectPlaces } = await import("./network.ts")
       const helped = one.steps.some((step) => step.kind === "clone" && step.helper)
       connectPlaces(request, live.places, { pid, reported: helped || supervisor !== undefined, reportFd }, reports)
+      if (awaitsLinks(spec, facts)) go()
       if (request.ports) await (await import("./ports.ts")).publishForContainer(request, paths, live)
       const fresh = live.places.find(({ bridge }) => bridge.fresh && !bridge.network.internal)
       if (fresh && !request.quiet) await (await import("./ports.ts")).warnOfDrops(fresh.bridge.network.bridge)

@@ -7,7 +7,7 @@ import { closeNetlink, type NetlinkSocket, openNetlink } from "../../ffi/netlink
 import { poll } from "../../ffi/poll.ts"
 import { type Reports, readReports } from "../launch/index.ts"
 import { notice } from "../log.ts"
-import { NetworkGone, NoBridges, withRoutes } from "../network/bridge.ts"
+import { NetworkGone, NoBridges, withoutIpv6, withRoutes } from "../network/bridge.ts"
 import type { EndpointWish } from "../network/default.ts"
 import { connect, type Endpoint, leadingOut, newLinkName, type Place, takePlace } from "../network/endpoint.ts"
 import { ensureBridge } from "../network/ensure-bridge.ts"
@@ -15,6 +15,7 @@ import type { Containers } from "../network/leases.ts"
 import { obtainNetwork } from "../network/make-network.ts"
 import type { Paths } from "../paths.ts"
 import { MOMENT_NETWORK } from "../plan/facts.ts"
+import type { RunRequest } from "../spec/request.ts"
 import type { FileLock } from "../state-file.ts"
 import type { ContainerRequest } from "./request.ts"
 import { type RunningRecord, readRunning, updateRunning } from "./state.ts"
@@ -27,13 +28,17 @@ export const otherContainers = (paths: Paths): Containers => ({
 const withoutNetwork = (error: NoBridges) =>
   notice(`${error.message}: the container has no network (--net none says so, --net host gives it the machine's)`)
 
+/** Whether a container has not switched IPv6 off by --sysctl, for its link of that number. */
+export const wantsIpv6 = ({ sysctl }: Pick<RunRequest, "sysctl">, position: number): boolean =>
+  ["all", `eth${position}`].every((link) => (sysctl[`net.ipv6.conf.${link}.disable_ipv6`] ?? "0") === "0")
+
 const ATTEMPTS = 3
 
 /** Takes a place in a network, which may be removed meanwhile: the default one is made anew then. Throws ToyboxError. */
 export async function takePlaceIn(
   paths: Paths,
   wish: EndpointWish,
-  container: { id: string; position: number },
+  { six, ...container }: { id: string; position: number; six: boolean },
   { socket, quiet }: { socket: NetlinkSocket; quiet: boolean },
 ): Promise<Omit<Place, "hairpin">> {
   for (let attempt = 1; ; attempt++) {
@@ -41,12 +46,13 @@ export async function takePlaceIn(
     try {
       const bridge = await ensureBridge(paths, network, socket, quiet)
       const taking = { ...container, others: otherContainers(paths) }
-      return { endpoint: takePlace(paths, bridge.network, wish, taking), bridge }
+      const able = six ? bridge.network : withoutIpv6(bridge.network)
+      return { endpoint: takePlace(paths, able, wish, taking), bridge }
     } catch (error) {
-      if (!(error instanceof NetworkGone))
-        throw error
-        // They may have come after it went.
-      ;(await import("../network/make-bridge.ts")).removeNetworkRules(network)
+      if (!(error instanceof NetworkGone)) throw error
+      const { removeNetworkRules } = await import("../network/make-bridge.ts")
+      // They may have come after it went.
+      removeNetworkRules(network)
       if (attempt === ATTEMPTS) throw error
     }
   }
@@ -67,7 +73,8 @@ export async function takePlaces(
   try {
     const places: Place[] = []
     for (const [position, wish] of request.networks.entries()) {
-      const place = await takePlaceIn(paths, wish, { id, position }, { socket, quiet: request.quiet })
+      const six = wantsIpv6(request.process, position)
+      const place = await takePlaceIn(paths, wish, { id, position, six }, { socket, quiet: request.quiet })
       endpoints.push(place.endpoint)
       places.push({ ...place, hairpin: Boolean(request.ports) })
     }

@@ -12,7 +12,7 @@ import { unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { releaseLock } from "../state-file.ts"
 import { tellNeighbours } from "./neighbours.ts"
-import { takePlaceIn } from "./network.ts"
+import { takePlaceIn, wantsIpv6 } from "./network.ts"
 import { type RunningRecord, readRecord } from "./state.ts"
 import { readStored } from "./stored-request.ts"
 import { changeRunning, changeStored, withContainer } from "./with-container.ts"
@@ -58,7 +58,9 @@ async function plug(paths: Paths, wish: EndpointWish, id: string, record: Runnin
   const { networks = [] } = record
   const socket = openNetlink(NETLINK_ROUTE)
   try {
-    const place = await takePlaceIn(paths, wish, { id, position: firstFree(networks) }, { socket, quiet: false })
+    const position = firstFree(networks)
+    const six = wantsIpv6(readStored(paths, id, record.name).process, position)
+    const place = await takePlaceIn(paths, wish, { id, position, six }, { socket, quiet: false })
     const endpoint = { ...place.endpoint, link: newLinkName() }
     const more = { ...record, networks: [...networks, endpoint] }
     // First: whoever puts in order what a killed toybox has left must know.

@@ -53,10 +53,11 @@ export class NetworkGone extends ToyboxError {
 /** A network as far as a link can have it: without IPv6 where that is switched off, or its packets are too large. */
 export function asFarAs(network: Network, mtu: number): Network {
   const off = `/proc/sys/net/ipv6/conf/${network.bridge}/disable_ipv6`
-  return network.subnet6 !== null && (mtu < LEAST_MTU6 || tryReadText(off)?.trim() !== "0")
-    ? { ...network, subnet6: null, gateway6: null }
-    : network
+  const cannot = network.subnet6 !== null && (mtu < LEAST_MTU6 || tryReadText(off)?.trim() !== "0")
+  return cannot ? withoutIpv6(network) : network
 }
+
+export const withoutIpv6 = (network: Network): Network => ({ ...network, subnet6: null, gateway6: null })
 
 /** The addresses of this machine in a network. */
 export const gatewaysOf = ({ gateway, gateway6 }: Network): Uint8Array[] =>

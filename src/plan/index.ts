@@ -9,12 +9,28 @@ import { hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
 import { cloneStep, hasOwn, isNew, joinSteps, unshareSteps, userNamespaceSteps } from "./namespaces.ts"
 import type { Step } from "./steps.ts"
 
-function settingSteps(spec: Spec): Step[] {
+const OF_LINKS = ["net.ipv4.conf.", "net.ipv6.conf.", "net.ipv4.neigh.", "net.ipv6.neigh."]
+
+/** Settings of links, in containers that get theirs from the parent: there is nothing to be set before. */
+const linkSysctls = (spec: Spec, { awaitsNetwork }: OpeningFacts): [string, string][] =>
+  awaitsNetwork
+    ? Object.entries(spec.linux.sysctl).filter(([key]) => OF_LINKS.some((prefix) => key.startsWith(prefix)))
+    : []
+
+/** Whether the child waits for another word of the parent's, when it is connected. */
+export const awaitsLinks = (spec: Spec, facts: OpeningFacts): boolean => linkSysctls(spec, facts).length > 0
+
+function settingSteps(spec: Spec, facts: OpeningFacts): Step[] {
+  const late = linkSysctls(spec, facts)
+  const keys = new Set(late.map(([key]) => key))
+  const early = Object.entries(spec.linux.sysctl).filter(([key]) => !keys.has(key))
   return [
     ...(spec.hostname && hasOwn(spec, "uts") ? [{ kind: "hostname", name: spec.hostname } satisfies Step] : []),
     ...(spec.domainname && hasOwn(spec, "uts") ? [{ kind: "domainname", name: spec.domainname } satisfies Step] : []),
     ...(isNew(spec, "network") ? [{ kind: "loopback" } satisfies Step] : []),
-    ...Object.entries(spec.linux.sysctl).map(([key, value]): Step => ({ kind: "sysctl", key, value })),
+    ...early.map(([key, value]): Step => ({ kind: "sysctl", key, value })),
+    ...(late.length > 0 ? [{ kind: "await-go", fd: facts.goFd, what: "networks" } satisfies Step] : []),
+    ...late.map(([key, value]): Step => ({ kind: "sysctl", key, value })),
   ]
 }
 
@@ -100,7 +116,7 @@ export function furtherSteps(spec: Spec, facts: Facts): Step[] {
     ...mounts,
     ...deviceSteps(spec),
     // Before the masks: a sysctl may lie under a read-only path.
-    ...settingSteps(spec),
+    ...settingSteps(spec, facts),
     ...facts.rootFiles,
     ...hiddenSteps(spec, facts),
     ...stdioSteps(spec, facts),
