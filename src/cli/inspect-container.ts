@@ -117,7 +117,8 @@ export function inspectContainer(paths: Paths, id: string): object {
   const { user, cwd, env, terminal, args } = spec.process
   const { memory, cpu, pids } = spec.linux.resources
   const directory = containerPath(paths, id)
-  const isOwn = ({ type, source }: Mount) => (type === "bind" || type === "none") && !source.startsWith(`${directory}/`)
+  const isOwn = ({ type, source }: Mount) =>
+    (type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)
   return {
     Id: id,
     Created: record.created,

@@ -1,5 +1,5 @@
 /** What the end of a container leaves to be done. */
-import { close } from "../../ffi/fs.ts"
+import { close, exists } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import { overlayLayout } from "../overlay/layout.ts"
@@ -56,6 +56,13 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
     attempt(() => unpublishPorts(live.id, ports, networks))
     attempt(() => closePorts(ports))
   }
+  const unshare = async () => {
+    // Else they go with the last process.
+    if (networks.length === 0 || !exists(`${paths.networkRun}/${live.id}.shared`)) return
+    const { unshareNetwork } = await import("./share-network.ts")
+    attempt(() => unshareNetwork(paths, live.id, networks))
+  }
+  await unshare()
   if (networks.length > 0) {
     const { leavePlaces } = await import("../network/leases.ts")
     attempt(() => leavePlaces(paths.networkRun, live.id, networks))
@@ -69,6 +76,7 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
   attempt(() => recordEnd(paths, live, result))
   if (!stays)
     attempt(() => (result && !isKept ? leaveEnded(live.lock, live.record.name, result) : leaveRunning(live.lock)))
+  await unshare()
   attempt(() => tellNeighbours(paths, networks))
   if (errors.length > 0) throw errors[0]
 }

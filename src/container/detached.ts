@@ -15,10 +15,10 @@ import { environmentOf, type Paths } from "../paths.ts"
 import { attachPath } from "./attach-protocol.ts"
 import { bringUp, type Live, rememberExec, rememberPid } from "./bring-up.ts"
 import { cleanUp } from "./clean-up.ts"
-import { writeContainerFiles } from "./files.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { enter } from "./new-container.ts"
-import { effectiveHostname, makeSpec } from "./prepare.ts"
+import { prepareFiles } from "./own-files.ts"
+import { makeSpec } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
 import { copiedRoot, newRoot, overlayRefusal, type Root } from "./root.ts"
 import type { Stdio } from "./stdio.ts"
@@ -134,13 +134,7 @@ export async function startEntered(
     if (request.ports) (await import("./ports.ts")).claimForContainer(request.ports, paths, live.record)
     if (request.volumes.length > 0) live.held = (await import("./volumes.ts")).takeVolumes(request, paths, live)
     if (request.networks.length > 0) live.places = await (await import("./network.ts")).takePlaces(request, paths, live)
-    await writeContainerFiles({
-      directory: live.directory,
-      hostname: effectiveHostname(request, live.id),
-      hostNetwork: request.process.namespaces.network?.mode === "host",
-      networks: live.places.map(({ endpoint }) => endpoint),
-      names: request.names,
-    })
+    await prepareFiles(request, paths, live)
     tellNeighbours(paths, live.record.networks ?? [])
     if (request.detached?.health) {
       const { UNKNOWN_HEALTH } = await import("./health.ts")

@@ -16,7 +16,7 @@ import { shellLines } from "../plan/describe.ts"
 import { sealedSteps } from "../plan/identity.ts"
 import { childSteps } from "../plan/index.ts"
 import type { Step } from "../plan/steps.ts"
-import { containerFiles } from "./files.ts"
+import { containerFiles, fileRequest } from "./files.ts"
 import { effectiveHostname, gatherFacts, identify, makeSpec, openingFacts } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
 import { seccompFacts } from "./seccomp.ts"
@@ -54,13 +54,10 @@ export async function explainRun(
     endpoints: [],
     lines: [],
   }
-  const files = await containerFiles({
-    directory,
-    hostname,
-    hostNetwork: request.process.namespaces.network?.mode === "host",
-    networks: endpoints,
-    names: request.names,
-  })
+  const shares = request.process.namespaces.network?.mode === "container"
+  const { files } = shares
+    ? { files: [] }
+    : await containerFiles(fileRequest(request, { directory, hostname, networks: endpoints }))
   const host: Step[] = [
     { kind: "mkdir", path: directory, mode: 0o700 },
     ...request.volumes.flatMap(({ name }): Step[] =>

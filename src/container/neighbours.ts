@@ -32,18 +32,16 @@ function ownLines({ id, record }: Member, own: string): string[] {
   return addresses.filter((address) => !names.has(address)).map((address) => `${address}\t${name}\n`)
 }
 
-/** The lines of one container's neighbours. */
-function linesFor({ id, record }: Member, members: readonly Member[]): string[] {
+/** The lines of one container's neighbours, and of itself by its names there. */
+function linesFor({ record }: Member, members: readonly Member[]): string[] {
   return named(record).flatMap(({ networkId }) =>
     members.flatMap((other) =>
-      other.id === id
-        ? []
-        : named(other.record)
-            .filter((endpoint) => endpoint.networkId === networkId)
-            .flatMap(({ ip, ip6, aliases = [] }) => {
-              const names = [...new Set([other.name, ...aliases, other.id.slice(0, 12)])].join(" ")
-              return [ip, ip6].flatMap((address) => (address === undefined ? [] : [`${address}\t${names}\n`]))
-            }),
+      named(other.record)
+        .filter((endpoint) => endpoint.networkId === networkId)
+        .flatMap(({ ip, ip6, aliases = [] }) => {
+          const names = [...new Set([other.name, ...aliases, other.id.slice(0, 12)])].join(" ")
+          return [ip, ip6].flatMap((address) => (address === undefined ? [] : [`${address}\t${names}\n`]))
+        }),
     ),
   )
 }

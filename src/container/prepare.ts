@@ -31,9 +31,17 @@ const isPrivate = (request: ContainerRequest, type: "uts" | "network") =>
 /** The host name that the container has, or shares. */
 export function effectiveHostname(request: ContainerRequest, id: string): string {
   if (request.process.hostname !== undefined) return request.process.hostname
-  const { uts } = request.process.namespaces
-  if (uts?.mode === "container") return uts.hostname ?? hostHostname()
-  return uts?.mode === "host" ? hostHostname() : id.slice(0, 12)
+  const { uts, network } = request.process.namespaces
+  // Without one of its own it has the name that goes with the network: /etc/hosts knows it.
+  const shared = uts && uts.mode !== "private" ? uts : network
+  if (shared?.mode === "container") return shared.hostname ?? hostHostname()
+  return shared?.mode === "host" ? hostHostname() : id.slice(0, 12)
+}
+
+/** Where /etc/hosts and its like are: who shares another container's network shares its files, too. */
+function filesDirectory({ process }: ContainerRequest, directory: string): string {
+  const { network } = process.namespaces
+  return network?.mode === "container" ? (network.files ?? directory) : directory
 }
 
 const hostHostname = () => readText("/proc/sys/kernel/hostname").trim()
@@ -47,7 +55,7 @@ export function makeSpec(request: ContainerRequest, id: string, directory: strin
     {
       rootPath: overlayLayout(directory).merged,
       cgroupsPath: containerCgroup(request.cgroupParent, id, request.cgroups.mode === "unified" ? 2 : 1),
-      files: fileMounts(directory),
+      files: fileMounts(filesDirectory(request, directory)),
     },
   )
   if (!process.privileged) spec.linux.maskedPaths.push(...thermalPaths())
@@ -130,7 +138,7 @@ export function gatherFacts(
     cgroup: { ...opening.cgroup, join: opening.cgroup.fd === undefined ? cgroup.join.files : [] },
     cgroupView: cgroupView(request.cgroups, Object.keys(cgroup.handle.dirs), cgroupShared),
     sources: bindSources(spec),
-    ownFiles: new Set(fileMounts(directory).map(({ source }) => source)),
+    ownFiles: new Set(fileMounts(filesDirectory(request, directory)).map(({ source }) => source)),
     present: presentPaths([...spec.linux.maskedPaths, ...spec.linux.readonlyPaths]),
     lastCapability: lastCapability(),
     init: request.init,

@@ -14,6 +14,7 @@ import { endProcess } from "./end-process.ts"
 import { enterRunning, keepResult, leaveEnded } from "./entry.ts"
 import { recordEvents } from "./events.ts"
 import { tellNeighbours } from "./neighbours.ts"
+import { unshareNetwork } from "./share-network.ts"
 import {
   allIds,
   type ContainerHead,
@@ -62,7 +63,10 @@ function recoverOne(paths: Paths, id: string): void {
   }
   endProcess(record?.forwarder)
   if (record?.ports) unpublishPorts(id, record.ports, record.networks ?? [])
-  if (record?.networks) leavePlaces(paths.networkRun, id, record.networks)
+  if (record?.networks) {
+    unshareNetwork(paths, id, record.networks)
+    leavePlaces(paths.networkRun, id, record.networks)
+  }
   // It may have been killed before it was written down who supervises.
   unlink(attachPath(paths, id))
   const head = readHead(paths, id)

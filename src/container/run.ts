@@ -4,10 +4,10 @@ import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import { isNew } from "../plan/namespaces.ts"
 import { cleanUp } from "./clean-up.ts"
-import { writeContainerFiles } from "./files.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { enter } from "./new-container.ts"
-import { effectiveHostname, makeSpec } from "./prepare.ts"
+import { prepareFiles } from "./own-files.ts"
+import { makeSpec } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
 import { describeEnding, resultOf } from "./result.ts"
 import { newRoot } from "./root.ts"
@@ -26,13 +26,7 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     if (request.ports) (await import("./ports.ts")).claimForContainer(request.ports, paths, live.record)
     if (request.volumes.length > 0) live.held = (await import("./volumes.ts")).takeVolumes(request, paths, live)
     if (request.networks.length > 0) live.places = await (await import("./network.ts")).takePlaces(request, paths, live)
-    await writeContainerFiles({
-      directory: live.directory,
-      hostname: effectiveHostname(request, live.id),
-      hostNetwork: request.process.namespaces.network?.mode === "host",
-      networks: live.places.map(({ endpoint }) => endpoint),
-      names: request.names,
-    })
+    await prepareFiles(request, paths, live)
     tellNeighbours(paths, live.record.networks ?? [])
     const root = await newRoot(request, live.directory)
     live.root = root

@@ -250,9 +250,15 @@ export function connect(
   })
 }
 
+/** Removes those that are still there, with their other ends. */
+export function deleteLinks(endpoints: readonly Endpoint[], socket: NetlinkSocket): void {
+  for (const { link } of endpoints)
+    if (link !== "" && linkNamed(socket, link)) request(socket, linkMessage({ kind: "delete", name: link }))
+}
+
 /** Takes a process out of a network; `next` leads out from then on, where what did has gone. Throws SyscallError. */
 export function disconnect(pid: number, endpoint: Endpoint, next: Endpoint | undefined, socket: NetlinkSocket): void {
-  if (linkNamed(socket, endpoint.link)) request(socket, linkMessage({ kind: "delete", name: endpoint.link }))
+  deleteLinks([endpoint], socket)
   if (!next) return
   inNetworkOf(pid, (inside) => {
     const steps = waysOut(next, linkNamed(inside, next.interface)?.index ?? 0)

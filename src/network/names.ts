@@ -15,8 +15,6 @@ export interface NameOptions {
 /** In place of an address: where the host is reached from the container. */
 export const HOST_GATEWAY = "host-gateway"
 
-// resolv.conf(5): more servers than MAXNS are not asked.
-const MOST_SERVERS = 3
 const NAME = /^[A-Za-z0-9_]([A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?\.?$/
 
 function checkName(option: string, name: string): string {
@@ -41,7 +39,6 @@ export function nameOptions(lists: ReadonlyMap<string, readonly string[]>): Name
     lists.get(option),
   )
   if ([dns, search, options, hosts].every((values) => values.length === 0)) return null
-  if (dns.length > MOST_SERVERS) throw new UsageError(`--dns: resolvers ask ${MOST_SERVERS} servers at most`)
   return {
     dns: dns.map((text) => {
       const bytes = parseIp(text)

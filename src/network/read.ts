@@ -112,6 +112,8 @@ export interface Route {
   to: Cidr
   /** The number of the link; null of one that leads nowhere, or over several. */
   link: number | null
+  /** In bytes; null: its link's. */
+  mtu: number | null
   /** A router has told of it: RFC 4861. */
   advertised: boolean
 }
@@ -124,6 +126,12 @@ function dumpRoutes(socket: NetlinkSocket, message: Message): Received[] {
     if (isErrno(error, "ENOENT")) return []
     throw error
   }
+}
+
+function metric(attributes: readonly Attribute[], type: number): number | null {
+  const metrics = find(attributes, rt.RTA_METRICS)
+  const value = metrics && find(decodeNested(metrics), type)
+  return value === undefined ? null : readU32(value)
 }
 
 /** The routes of the main table, default ones among them. */
@@ -151,6 +159,7 @@ export function routes(socket: NetlinkSocket): Route[] {
         {
           to: { ip: ip.slice(), prefix: message.payload[1] ?? 0 },
           link: link === undefined ? null : readU32(link),
+          mtu: metric(attributes, rt.RTAX_MTU),
           advertised: message.payload[5] === rt.RTPROT_RA,
         },
       ]
@@ -164,8 +173,10 @@ export const advertisedLinks = (socket: NetlinkSocket): string[] =>
     (index) => getLink(socket, { index })?.name ?? [],
   )
 
-/** The MTU of the link that the default route leads over, in bytes; null without one. */
+/** The MTU of the default route, or of the link that it leads over, in bytes; null without one. */
 export function defaultMtu(socket: NetlinkSocket, known: readonly Route[]): number | null {
-  const index = known.find(({ to, link }) => to.prefix === 0 && link !== null)?.link
-  return index === undefined || index === null ? null : (getLink(socket, { index })?.mtu ?? null)
+  const route = known.find(({ to, link }) => to.prefix === 0 && link !== null)
+  if (!route || route.link === null) return null
+  const found = getLink(socket, { index: route.link })
+  return found && Math.min(found.mtu, route.mtu ?? found.mtu)
 }

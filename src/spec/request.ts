@@ -8,6 +8,8 @@ export interface RunningContainer {
   id: string
   pid: number
   hostname?: string | undefined
+  /** The directory of its /etc/hosts, /etc/hostname and /etc/resolv.conf: of a container that it shares a network with, even. */
+  files?: string | undefined
 }
 
 /** "private": a new one; "host": toybox's own; one that is mounted at a path; or the namespace of a running container. */

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type Machine, makeMachine } from "../helpers/machine.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { stateRoot } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
@@ -44,4 +45,91 @@ test("a container that has IPv6 switched off has no address of it, in no file an
   expect(Object.values(Networks)).toMatchObject([{ GlobalIPv6Address: "" }, { GlobalIPv6Address: "" }])
   await run("rm", "-f", "four")
   await run("network", "rm", "second")
+}, 60_000)
+
+const hosts = (name: string) => run("exec", name, "cat", "/etc/hosts")
+
+test("who shares a network shares its names; when its container ends, its addresses are free for others", async () => {
+  await run("network", "create", "--subnet=10.62.0.0/24", "shared")
+  await run("run", "-d", "--name=db", "--net=shared", "--hostname=vault", "base", "sleep", "1000")
+  await run("run", "-d", "--name=beside", "--net=container:db", "base", "sleep", "1000")
+  await run("run", "-d", "--name=behind", "--net=container:beside", "base", "sleep", "1000")
+  await run("run", "-d", "--name=later", "--net=shared", "base", "sleep", "1000")
+  for (const name of ["beside", "behind"]) {
+    expect(await run("exec", name, "cat", "/etc/hosts", "/etc/hostname", "/proc/sys/kernel/hostname")).toBe(
+      `${await hosts("db")}vault\nvault\n`,
+    )
+    expect(await hosts(name)).toMatch(/^10\.62\.0\.3\tlater /m)
+    expect(JSON.parse(await run("inspect", name))[0].Mounts).toEqual([])
+  }
+  for (const option of ["--hostname=x", "--add-host=a:1.2.3.4", "--dns=1.2.3.4"])
+    expect((await machine.told("run", "--rm", "--net=container:db", option, "base", "true")).stderr).toContain(
+      `${option.split("=")[0]} does not go with --net container:ID`,
+    )
+  await run("rm", "-f", "db")
+  expect(await run("exec", "beside", "ip", "-o", "-4", "address")).not.toContain("10.62.0.2")
+  await run(
+    "run",
+    "-d",
+    "--name=heir",
+    "--net=shared",
+    "--ip=10.62.0.2",
+    "base",
+    "nc",
+    "-ll",
+    "-p",
+    "80",
+    "-e",
+    "echo",
+    "heir",
+  )
+  expect(await run("exec", "later", "sh", "-c", "until nc -w 2 10.62.0.2 80; do sleep 0.1; done")).toBe("heir\n")
+  await run("rm", "-f", "--all")
+  await run("network", "rm", "shared")
+}, 60_000)
+
+test("a container knows itself by the names that others know it by", async () => {
+  await run("network", "create", "--subnet=10.63.0.0/24", "--subnet=fd00:63::/64", "named")
+  await run(
+    "run",
+    "-d",
+    "--name=me",
+    "--net=named",
+    "--net-alias=myself",
+    "--domainname=example.org",
+    "base",
+    "sleep",
+    "1000",
+  )
+  expect(await hosts("me")).toMatch(/^10\.63\.0\.2\t[0-9a-f]{12}\.example\.org [0-9a-f]{12}$/m)
+  expect(await hosts("me")).toMatch(/^10\.63\.0\.2\tme myself [0-9a-f]{12}$/m)
+  await run("rename", "me", "other")
+  expect(await hosts("other")).toMatch(/^10\.63\.0\.2\tother myself /m)
+  await run("rm", "-f", "other")
+  await run("network", "rm", "named")
+  expect((await machine.told("run", "--rm", "--net-alias=x", "base", "true")).stderr).toContain(
+    "in the default network containers have no names",
+  )
+}, 60_000)
+
+test("with the machine's network a container has the machine's name", async () => {
+  const name = (await Bun.file("/proc/sys/kernel/hostname").text()).trim()
+  expect(
+    await run("run", "--rm", "--net=host", "base", "sh", "-c", "hostname; cat /etc/hostname; echo $HOSTNAME"),
+  ).toBe(`${name}\n${name}\n${name}\n`)
+  expect(await run("run", "--rm", "--net=host", "--hostname=own", "base", "hostname")).toBe("own\n")
+}, 60_000)
+
+test("where only this machine reaches its name servers it is told", async () => {
+  const file = `${stateRoot()}/resolv.conf`
+  await Bun.write(file, "nameserver 127.0.0.1\nnameserver fe80::1%out\n")
+  const told = async (...words: string[]) => {
+    const command = machine
+      .toybox("run", "--rm", ...words, "base", "cat", "/etc/resolv.conf")
+      .map((word) => `'${word}'`)
+    return machine.sh(`unshare -m sh -ec "mount --bind ${file} /etc/resolv.conf; exec ${command.join(" ")}" 2>&1`)
+  }
+  expect(await told()).toMatch(/reaches no name server: this machine's \(127\.0\.0\.1, fe80::1%out\).*--dns/)
+  expect(await told("--dns=192.0.2.1")).toBe("nameserver 192.0.2.1\n")
+  expect(await told("--net=none")).not.toContain("name server")
 }, 60_000)

@@ -180,9 +180,14 @@ test("networks that are made: names for neighbours, kept apart from others, gone
   const alone = (...words: string[]) =>
     run("run", "--rm", ...words, "base", "sh", "-c", "nc -w 2 172.17.5.2 80 || echo none")
   expect(await alone("--net", "dark")).toContain("none")
-  expect(await run("run", "--rm", "base", "sh", "-c", "ping -c1 -W1 10.61.0.128 >/dev/null || echo none")).toBe(
-    "none\n",
-  )
+  for (const [network, reached] of [
+    ["blue", "yes\n"],
+    ["bridge", "no\n"],
+  ] as const) {
+    const ping = "ping -c1 -W2 10.61.0.128 >/dev/null && echo yes || echo no"
+    const words = ["--net", network, "--cap-add=NET_RAW", "base", "sh", "-c", ping]
+    expect(await run("run", "--rm", ...words)).toBe(reached)
+  }
   await run("network", "connect", "--alias", "vault", "dark", "db")
   expect(await hosts("front")).toMatch(/^172\.19\.0\.3\tdb vault /m)
   expect(await hosts("db")).toMatch(/^172\.19\.0\.3\t\w+$/m)

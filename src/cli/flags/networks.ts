@@ -24,6 +24,7 @@ function macAddress(text: string | undefined): string | null {
   // The lowest bit of the first byte makes it a group's.
   if (Number.parseInt(mac.slice(0, 2), 16) & 1)
     throw new UsageError(`--mac-address: ${text} is the address of a group, not of one link`)
+  if (/^[0:]+$/.test(mac)) throw new UsageError(`--mac-address: ${text} is no link's address`)
   return mac
 }
 
@@ -62,7 +63,11 @@ export function placesIn(argv: ParsedArgv, names: readonly string[], aliasOption
     throw new UsageError(`--${given} needs a network: it does not go with --net none, host or container:ID`)
   if (given !== undefined && given !== aliasOption && names.length > 1)
     throw new UsageError(`--${given} goes with one network, and there are ${names.length}: ${names.join(", ")}`)
-  return names.map((network) => ({ network, ...own, aliases }))
+  if (aliases.length > 0 && names.every((name) => name === DEFAULT_NETWORK))
+    throw new UsageError(`--${aliasOption}: in the default network containers have no names`, {
+      hint: "toybox network create makes one where they have",
+    })
+  return names.map((network) => ({ network, ...own, aliases: network === DEFAULT_NETWORK ? [] : aliases }))
 }
 
 /**

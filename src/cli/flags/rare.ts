@@ -38,7 +38,11 @@ function runningContainer(paths: Paths, reference: string): RunningContainer {
   const id = resolveId(paths, reference)
   const running = readRunning(paths, id)
   if (!running || !isAlive(running)) throw new ToyboxError(`container ${reference} is not running`)
-  return { pid: running.pid, id, hostname: readRecord(paths, id)?.spec.hostname }
+  const spec = readRecord(paths, id)?.spec
+  const hosts = spec?.mounts.find(
+    ({ destination, source }) => destination === "/etc/hosts" && source.startsWith(`${paths.containers}/`),
+  )
+  return { pid: running.pid, id, hostname: spec?.hostname, files: hosts?.source.slice(0, -"/hosts".length) }
 }
 
 /** Reads them; what is not given is as in noRareOptions. Throws UsageError. */
@@ -54,6 +58,13 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
       "--hostname would change the UTS namespace that the container shares: leave out one of --hostname and --uts",
     )
   }
+  const ofNetwork = ["hostname", "domainname", "add-host", "dns", "dns-search", "dns-opt"].find((name) =>
+    typed.has(name),
+  )
+  if (mode.mode === "container" && ofNetwork !== undefined)
+    throw new UsageError(
+      `--${ofNetwork} does not go with --net container:ID: names, and servers that know them, are those of that container`,
+    )
   const stopSignal = strings.get("stop-signal")
   const stopTimeout = strings.get("stop-timeout")
   const { mounts, volumes } = mountOptions(argv, paths)

@@ -42,6 +42,12 @@ describe("resolv.conf", () => {
       null,
       "# nameserver 127.0.0.1\nnameserver 192.0.2.7\n",
     ],
+    [
+      "a server behind one of the host's links is dropped",
+      "nameserver fe80::1%eth0\nnameserver 192.0.2.7\n",
+      null,
+      "nameserver 192.0.2.7\n",
+    ],
     ["none: none is invented", "", UPSTREAM, ""],
     [
       "loopback among the upstream servers, too",
@@ -61,8 +67,8 @@ describe("resolv.conf", () => {
 test("the files of a container, for every user to read", async () => {
   const directory = temporaryDirectory()
   const request = { directory, hostname: "box", hostNetwork: false, networks: [], names: null }
-  await writeContainerFiles(request)
-  for (const [name, content] of await containerFiles(request)) {
+  await writeContainerFiles(request, true)
+  for (const [name, content] of (await containerFiles(request)).files) {
     expect(readFileSync(`${directory}/${name}`, "utf8")).toBe(content)
     expect(statSync(`${directory}/${name}`).mode & 0o777).toBe(0o644 & ~process.umask())
   }
@@ -76,8 +82,19 @@ test("the files of a container, for every user to read", async () => {
 })
 
 test("with the host's network the host's names are seen", async () => {
-  const files = new Map(
-    await containerFiles({ directory: "", hostname: "box", hostNetwork: true, networks: [], names: null }),
-  )
-  expect(files.get("hosts")).toBe(readFileSync("/etc/hosts", "utf8"))
+  const { files } = await containerFiles({
+    directory: "",
+    hostname: "box",
+    hostNetwork: true,
+    networks: [],
+    names: null,
+  })
+  expect(new Map(files).get("hosts")).toBe(readFileSync("/etc/hosts", "utf8"))
+})
+
+test("a domain's name comes first, and servers that only the host reaches are told of", async () => {
+  const places = [{ ip: "192.0.2.9", gateway: "192.0.2.1" }]
+  const request = { directory: "", hostname: "box", domainname: "example.org", hostNetwork: false, networks: places }
+  const { files } = await containerFiles({ ...request, names: null })
+  expect(new Map(files).get("hosts")).toContain("\n192.0.2.9\tbox.example.org box\n")
 })

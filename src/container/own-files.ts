@@ -1,0 +1,20 @@
+/** A container's own /etc/hosts, /etc/hostname and /etc/resolv.conf, at its start. */
+import type { Paths } from "../paths.ts"
+import type { Live } from "./bring-up.ts"
+import { fileRequest, writeContainerFiles } from "./files.ts"
+import { effectiveHostname } from "./prepare.ts"
+import type { ContainerRequest } from "./request.ts"
+
+/** Writes the files, or has part in another container's. Throws ToyboxError. */
+export async function prepareFiles(
+  request: ContainerRequest,
+  paths: Paths,
+  live: Pick<Live, "id" | "directory" | "places">,
+): Promise<void> {
+  const { network } = request.process.namespaces
+  if (network?.mode === "container") return (await import("./share-network.ts")).shareNetwork(paths, network.id)
+  const networks = live.places.map(({ endpoint }) => endpoint)
+  const { directory, id } = live
+  const wanted = fileRequest(request, { directory, hostname: effectiveHostname(request, id), networks })
+  await writeContainerFiles(wanted, request.quiet)
+}

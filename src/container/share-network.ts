@@ -1,0 +1,31 @@
+/** Containers that share the network of another: `--net container:ID`. */
+import { O_CLOEXEC, O_CREAT, O_WRONLY } from "../../ffi/constants/fcntl.ts"
+import { close, open, unlink } from "../../ffi/fs.ts"
+import { ToyboxError } from "../errors.ts"
+import { withRoutes } from "../network/bridge.ts"
+import { deleteLinks, type Endpoint } from "../network/endpoint.ts"
+import type { Paths } from "../paths.ts"
+import { readHead, readRunning } from "./state.ts"
+
+/** There where somebody shares, or has shared, the network of a container. */
+export const sharedPath = (paths: Paths, id: string): string => `${paths.networkRun}/${id}.shared`
+
+/**
+ * Has part in the network of another container: its links do not go with its processes any more, and are to be removed at its
+ * end. Throws ToyboxError where it has ended.
+ */
+export function shareNetwork(paths: Paths, id: string): void {
+  close(open(sharedPath(paths, id), O_WRONLY | O_CREAT | O_CLOEXEC, 0o600))
+  // Who ends looks for the mark once more when nobody sees him run any more.
+  if (readRunning(paths, id)) return
+  unlink(sharedPath(paths, id))
+  throw new ToyboxError(
+    `container ${readHead(paths, id)?.name ?? id.slice(0, 12)}, whose network is to be shared, has ended`,
+  )
+}
+
+/** Removes the links of a container that has ended from a namespace that others are still in: its addresses are others' next. */
+export function unshareNetwork(paths: Paths, id: string, endpoints: readonly Endpoint[]): void {
+  withRoutes((socket) => deleteLinks(endpoints, socket))
+  unlink(sharedPath(paths, id))
+}
