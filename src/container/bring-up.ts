@@ -162,6 +162,9 @@ export async function bringUp(
   const cgroupFd = into ? call("openat", AT_FDCWD, into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : undefined
   const traceFd = request.trace ? executableMemfd() : undefined
   const listenerFd = connectListener(request)
+  const { ipc } = request.process.namespaces
+  const madeMounts =
+    ipc?.mode === "container" ? (await import("./shared-memory.ts")).sharedMemory(spec, ipc.pid) : undefined
   const opening = openingFacts(spec, {
     stdio: stdio.facts,
     reportFd: reportEnd,
@@ -173,6 +176,7 @@ export async function bringUp(
     awaitsNetwork: live.places.length > 0,
     mountedRoot: root.steps.length === 0 ? root.fd : undefined,
     listenerFd,
+    madeMounts,
   })
   const mountedRoot = root.steps.length === 0 ? root.fd : undefined
   const opened = launchOpening(openingSteps(spec, opening), opening, mountedRoot, supervisor)
@@ -209,7 +213,16 @@ export async function bringUp(
     throw error
   }
   go()
-  for (const fd of [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, cgroupFd, listenerFd])
+  for (const fd of [
+    reportEnd,
+    goEnd,
+    goFd,
+    memfd,
+    ...stdio.childEnds,
+    cgroupFd,
+    listenerFd,
+    ...(madeMounts?.values() ?? []),
+  ])
     if (fd !== undefined) close(fd)
   releaseFacts(opening)
   if (supervisor) live.record.supervisor = { pid: opened.pid, startTime: startTime(opened.pid) ?? "" }

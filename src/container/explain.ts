@@ -98,6 +98,7 @@ export async function explainRun(
     awaitsNetwork: request.networks.length > 0,
     mountedRoot: undefined,
     listenerFd: undefined,
+    madeMounts: undefined,
   })
   const isVolume = ({ source }: Mount) => source.startsWith(`${paths.volumes}/`)
   // Bind sources that only a run makes are files, or directories of volumes.

@@ -4,7 +4,7 @@ import { close, readText } from "../../ffi/fs.ts"
 import type { PreparedCgroup } from "../cgroup/manager.ts"
 import { containerCgroup } from "../cgroup/path.ts"
 import { UsageError } from "../errors.ts"
-import type { Spec } from "../oci/runtime.ts"
+import type { Mount, Spec } from "../oci/runtime.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Facts, OpeningFacts } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
@@ -91,12 +91,17 @@ export interface Held {
   mountedRoot: number | undefined
   /** Connected to the supervisor of a seccomp profile. */
   listenerFd: number | undefined
+  /** See Facts.madeMounts. */
+  madeMounts: ReadonlyMap<Mount, number> | undefined
 }
 
 /** The facts that the clone needs. Opens the namespaces that are joined. */
 export function openingFacts(spec: Spec, held: Held): OpeningFacts {
   const namespaceFds = openNamespaces(spec)
-  const stageOneFds = [...namespaceFds.values(), held.cgroupFd, held.mountedRoot].filter((fd) => fd !== undefined)
+  const made = held.madeMounts?.values() ?? []
+  const stageOneFds = [...namespaceFds.values(), ...made, held.cgroupFd, held.mountedRoot].filter(
+    (fd) => fd !== undefined,
+  )
   return {
     rootSteps: held.rootSteps,
     awaitsNetwork: held.awaitsNetwork,
@@ -107,6 +112,7 @@ export function openingFacts(spec: Spec, held: Held): OpeningFacts {
     reportFd: held.reportFd,
     ...(held.traceFd === undefined ? {} : { traceFd: held.traceFd }),
     ...(held.listenerFd === undefined ? {} : { listenerFd: held.listenerFd }),
+    ...(held.madeMounts === undefined ? {} : { madeMounts: held.madeMounts }),
     memfd: held.memfd,
     goFd: held.goFd,
     stageOneFds,

@@ -47,6 +47,8 @@ export interface OpeningFacts {
   /** The sealed stage two; it is there when a byte comes over `goFd`. */
   memfd: number
   goFd: number
+  /** Mounts that the parent has made beforehand, attached nowhere. */
+  madeMounts?: ReadonlyMap<Mount, number>
   /** Descriptors of the parent that stage one itself uses. */
   stageOneFds: readonly number[]
   /** The parent is told when there is a network namespace, and connects it. */
@@ -86,8 +88,6 @@ export interface Facts extends OpeningFacts {
   ownFiles: ReadonlySet<string>
   /** Of the masked and read-only paths, those that may exist; the container itself looks which kind is there if it is not said. */
   present: ReadonlyMap<string, { directory?: boolean }>
-  /** Mounts that the parent has made beforehand, attached nowhere. */
-  madeMounts?: ReadonlyMap<Mount, number>
   /** The highest capability this kernel knows: /proc/sys/kernel/cap_last_cap. */
   lastCapability: number
   /** What seccomp(2) loads, and the socket over which a notify descriptor is handed to its supervisor. */

@@ -25,7 +25,9 @@ test.skipIf(!isRoot).each([
   const caps = ["--inh-caps", "-all,+dac_read_search", "--ambient-caps", "-all,+dac_read_search"]
   const ids = ["--reuid", `${user}`, "--regid", `${user}`, "--clear-groups"]
   const as = user === 0 ? [] : ["setpriv", ...ids, ...caps]
-  const { stdout, stderr } = Bun.spawnSync(["timeout", "-k", "1", "20", ...as, process.execPath, "-e", SCRIPT], { cwd: "/" })
+  const { stdout, stderr } = Bun.spawnSync(["timeout", "-k", "1", "20", ...as, process.execPath, "-e", SCRIPT], {
+    cwd: "/",
+  })
   expect(stderr.toString()).toBe("")
   expect(stdout.toString()).toBe(`${setgroups}\n0 ${user} 1\n`)
 })

@@ -86,9 +86,9 @@ describe.skipIf(!isRoot)("a container's own", () => {
     const address = await inside("ip addr show lo")
     expect(address).toContain("<LOOPBACK,UP,LOWER_UP>")
     expect(address).toContain("inet 127.0.0.1/8 scope host lo")
-    expect(
-      await inside("(echo across | nc -l -p 80 &) ; until nc 127.0.0.1 80 2>/dev/null </dev/null; do :; done"),
-    ).toBe("across")
+    // With its input open: a server that hears of its end first would end, too.
+    const script = "(echo across | nc -l -p 80 &) ; until sleep 1 | nc 127.0.0.1 80 2>/dev/null; do :; done"
+    expect(await inside(script)).toBe("across")
     expect((await sh("ip link add dummy0 type dummy")).stderr).toContain("Operation not permitted")
   })
 
@@ -193,6 +193,15 @@ describe.skipIf(!isRoot)("another container's", () => {
   ] as const)("%s container:first", async (option, kind) => {
     const found = shared(await namespaces(option, "container:first"), firstNamespaces())
     expect(found).toEqual(KINDS.filter((each) => each === kind || each === "user"))
+  })
+
+  test("POSIX shared memory goes with --ipc, and with nothing else", async () => {
+    expect(await inside("pwd; echo told > /dev/shm/from-second", { run: ["--ipc", "container:first"] })).toBe("/")
+    const look = "cat /dev/shm/from-second 2>/dev/null || echo none"
+    expect(await inside(look, { run: ["--ipc", "container:first"] })).toBe("told")
+    expect(await inside(look, { run: ["--pid", "container:first"] })).toBe("none")
+    // A mount of the user's there is the user's.
+    expect(await inside(look, { run: ["--ipc", "container:first", "--tmpfs", "/dev/shm"] })).toBe("none")
   })
 
   test("all at once, also by the beginning of the id", async () => {

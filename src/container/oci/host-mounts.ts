@@ -1,11 +1,11 @@
 /** A container without a mount namespace of its own: its root is mounted where others see it, until it is deleted. */
-import { call, callResult } from "../../../ffi/call.ts"
-import { O_PATH, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
+import { callResult } from "../../../ffi/call.ts"
+import { O_PATH } from "../../../ffi/constants/fcntl.ts"
 import { MNT_DETACH, UMOUNT_NOFOLLOW } from "../../../ffi/constants/mount.ts"
-import { CLONE_FS, CLONE_NEWNS } from "../../../ffi/constants/sched.ts"
 import { close, exists, open, readText } from "../../../ffi/fs.ts"
 import type { Spec } from "../../oci/runtime.ts"
 import { isNew } from "../../plan/namespaces.ts"
+import { inMountNamespace } from "../mount-namespace.ts"
 import type { OciRecord } from "./record.ts"
 
 /** The id of the mount that a path is on: proc_pid_fdinfo(5). */
@@ -24,26 +24,11 @@ export const placeOfRoot = (spec: Spec): number | undefined =>
 
 const unmount = (path: string) => callResult("umount2", path, MNT_DETACH | UMOUNT_NOFOLLOW)
 
-/** In the namespace of others. Only this thread goes there, and comes back. */
-function unmountIn(namespace: string, path: string): void {
-  const own = open("/proc/self/ns/mnt", O_RDONLY)
-  const theirs = open(namespace, O_RDONLY)
-  try {
-    call("unshare", CLONE_FS)
-    call("setns", theirs, CLONE_NEWNS)
-    unmount(path)
-    call("setns", own, CLONE_NEWNS)
-  } finally {
-    close(own)
-    close(theirs)
-  }
-}
-
 /** Unmounts the root of a container that has ended, and no mount of anybody else's at its place. */
 export function unmountRoot({ rootfs, rootMount, complete }: OciRecord, spec: Spec): void {
   if (rootMount === undefined) return
   const path = spec.linux.namespaces.find(({ type }) => type === "mount")?.path
   if (path === undefined) {
     if (exists(rootfs) && mountOf(rootfs) !== rootMount) unmount(rootfs)
-  } else if (complete && exists(path)) unmountIn(path, rootfs)
+  } else if (complete && exists(path)) inMountNamespace(path, () => unmount(rootfs))
 }
