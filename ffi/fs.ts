@@ -8,9 +8,6 @@ import {
   AT_FDCWD,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
-  LOCK_EX,
-  LOCK_NB,
-  LOCK_SH,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
@@ -286,14 +283,6 @@ export function listDir(path: string): string[] {
   } finally {
     close(fd)
   }
-}
-
-/** Takes an exclusive flock(2) without waiting; false where another open file holds it. */
-export const tryLock = (fd: number): boolean => callResult("flock", fd, LOCK_EX | LOCK_NB) === 0
-
-/** Takes a shared flock(2) without waiting; false where another open file holds it exclusively. */
-export function tryLockShared(fd: number): boolean {
-  return callResult("flock", fd, LOCK_SH | LOCK_NB) === 0
 }
 
 /** Creates a file that must not exist yet; null where it does. Returns the open fd. */

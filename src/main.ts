@@ -6,6 +6,7 @@ const OCI_NAMES = new Set(["toybox-oci", "runc", "crun"])
 const calledAs = () => process.argv0.slice(process.argv0.lastIndexOf("/") + 1)
 
 async function dispatch(words: readonly string[]): Promise<number> {
+  for (const word of words) if (word.includes("\uFFFD")) (await import("./cli/utf8.ts")).checkArguments()
   if (OCI_NAMES.has(calledAs())) return (await import("./cli/oci/index.ts")).runOci(words)
   // The hot path imports nothing that it does not use; citty, which knows all commands, comes with the others.
   if (words[0] === "run") {

@@ -10,11 +10,11 @@ import {
   readText,
   rename,
   stat,
-  tryLock,
   tryReadText,
   unlink,
   writeAll,
 } from "../ffi/fs.ts"
+import { tryLock } from "../ffi/lock.ts"
 import { ToyboxError } from "./errors.ts"
 
 /** Null where there is none, or half of one: a power cut has left a file without its content. Throws SyscallError. */

@@ -1,6 +1,7 @@
 /** Entering containers among the running ones, and how they leave on a full disk. */
 import { isErrno } from "../../ffi/errno.ts"
-import { close, createExclusive, link, tryLock, unlink, writeAll } from "../../ffi/fs.ts"
+import { close, createExclusive, link, unlink, writeAll } from "../../ffi/fs.ts"
+import { tryLock } from "../../ffi/lock.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import type { FileLock } from "../state-file.ts"

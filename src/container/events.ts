@@ -4,7 +4,8 @@
  */
 import { callResult } from "../../ffi/call.ts"
 import { AT_FDCWD, O_APPEND, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_WRONLY, SEEK_SET } from "../../ffi/constants/fcntl.ts"
-import { close, rename, stat, tryLock } from "../../ffi/fs.ts"
+import { close, rename, stat } from "../../ffi/fs.ts"
+import { tryLock } from "../../ffi/lock.ts"
 import type { Paths } from "../paths.ts"
 import type { HealthStatus } from "./health.ts"
 import type { ContainerHead } from "./state.ts"

@@ -1,7 +1,8 @@
 /** The root file system of a container, for commands that look into it from outside. */
 import { callResult, failure } from "../../ffi/call.ts"
 import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDONLY } from "../../ffi/constants/fcntl.ts"
-import { close, exists, open, stat, tryLock } from "../../ffi/fs.ts"
+import { close, exists, open, stat } from "../../ffi/fs.ts"
+import { tryLock } from "../../ffi/lock.ts"
 import { ToyboxError } from "../errors.ts"
 import { ListFailure, mountRoot } from "../launch/index.ts"
 import type { Spec } from "../oci/runtime.ts"

@@ -1,7 +1,8 @@
 /** Removing volumes. On the way of every container that ends, and so apart from the rest. */
 import { O_DIRECTORY, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close, exists, open, rename, tryLock } from "../../ffi/fs.ts"
+import { close, exists, open, rename } from "../../ffi/fs.ts"
+import { tryLock } from "../../ffi/lock.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import type { Paths } from "../paths.ts"
 

@@ -5,7 +5,8 @@
  */
 import { callResult, scratch } from "../../ffi/call.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close, exists, listDir, mkdir, rename, tryLockShared, writeFile } from "../../ffi/fs.ts"
+import { close, exists, listDir, mkdir, rename, writeFile } from "../../ffi/fs.ts"
+import { tryLockShared } from "../../ffi/lock.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test"
 import { mkdirSync } from "node:fs"
 import { join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
@@ -126,6 +127,16 @@ describe.skipIf(!isRoot)("exit code", () => {
     const root = makeRoot({ files: { "/srv/true": "no program", "/opt/x": { content: "", mode: 0o755 } } })
     expect((await ended("-e", "PATH=/srv:/opt/x:/bin", root, "true")).exitCode).toBe(0)
     expect((await ended("-w", "/bin", "-e", "PATH=/srv:", root, "busybox", "true")).exitCode).toBe(0)
+  })
+
+  test("arguments that are not UTF-8 are refused, not changed", async () => {
+    const run = (word: string) =>
+      toybox(["-c", `exec '${toyboxBinary()}' run --rm base echo "$(printf '${word}')"`], { binary: "/bin/sh" })
+    expect(await run("a\\377b")).toMatchObject({
+      exitCode: 125,
+      stderr: expect.stringContaining("argument 5 is not UTF-8"),
+    })
+    expect((await run("\\357\\277\\275")).stdout).toBe("\uFFFD\n")
   })
 
   test("toybox itself", async () => {

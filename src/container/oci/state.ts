@@ -15,10 +15,10 @@ import {
   rename,
   replaceFile,
   stat,
-  tryLock,
   tryReadText,
   writeFile,
 } from "../../../ffi/fs.ts"
+import { tryLock } from "../../../ffi/lock.ts"
 import { removeTree } from "../../../ffi/remove-tree.ts"
 import { openCgroup } from "../../cgroup/manager.ts"
 import { errorChain, ToyboxError, UsageError } from "../../errors.ts"

@@ -6,18 +6,8 @@
 import { call } from "../../../ffi/call.ts"
 import { O_DIRECTORY, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../../ffi/errno.ts"
-import {
-  close,
-  exists,
-  listDir,
-  mkdir,
-  mkdirAll,
-  open,
-  rename,
-  tryLock,
-  tryLockShared,
-  writeFile,
-} from "../../../ffi/fs.ts"
+import { close, exists, listDir, mkdir, mkdirAll, open, rename, writeFile } from "../../../ffi/fs.ts"
+import { tryLock, tryLockShared } from "../../../ffi/lock.ts"
 import { removeTree } from "../../../ffi/remove-tree.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"

@@ -10,7 +10,8 @@ import {
   writeFileSync,
 } from "node:fs"
 import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
-import { close, open, tryLock } from "../../../ffi/fs.ts"
+import { close, open } from "../../../ffi/fs.ts"
+import { tryLock } from "../../../ffi/lock.ts"
 import { discard, forget } from "../../../src/container/discard.ts"
 import { changeName, releaseName, takeName } from "../../../src/container/name.ts"
 import * as state from "../../../src/container/state.ts"
