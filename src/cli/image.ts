@@ -1,7 +1,7 @@
 /** An image as it is named on a command line. */
 import { familiarReference, formatReference, parseReference } from "../image/reference.ts"
 import { loadSettings } from "../image/registry/settings.ts"
-import { type ImageRecord, imagesById, isNameless, listImages } from "../image/store/records.ts"
+import { type ImageRecord, imagesById, isImageId, isNameless, listImages, readImage } from "../image/store/records.ts"
 import { findImage } from "../image/store/remove.ts"
 import { type ImageSource, imageSource } from "../image/transport.ts"
 import type { Paths } from "../paths.ts"
@@ -23,25 +23,34 @@ export const isReference = (image: ImageRecord): boolean =>
 export const familiarName = (image: ImageRecord): string =>
   isReference(image) ? familiarReference(parseReference(image.name)) : image.name
 
+// A malformed name; what has fewer digits may be both, and is a name first.
+const WHOLE_ID = /^(sha256:)?[0-9a-f]{64}$/
+
 /** The image of the store that a word means, by a name, or by an id or its beginning. Throws ToyboxError. */
 export function findStored(paths: Paths, word: string): { record: ImageRecord; byId: boolean } {
-  // An id is a malformed name only where it has 64 digits; shorter it may be both, and a name comes first.
-  const name = /^(sha256:)?[0-9a-f]{64}$/.test(word) ? null : (imageName(word, paths)?.name ?? null)
-  const images = listImages(paths)
-  const record = findImage(images, name, word)
-  return { record, byId: record.id.includes(word.replace(/^sha256:/, "")) }
+  const name = WHOLE_ID.test(word) ? null : (namedImage(word, paths)?.name ?? null)
+  const record = findImage(listImages(paths), name, word)
+  return { record, byId: record.name !== name }
 }
 
 export const absolute = (path: string) => normalPath(path.startsWith("/") ? path : `${process.cwd()}/${path}`)
 
-// As long as `toybox images` shows them: what is shorter is a name.
-const IMAGE_ID = /^(sha256:)?[0-9a-f]{12,64}$/
-
-/** Reads an image's name, or the id of one that is here; null where the word means a path, an address or the base image. Throws UsageError. */
+/**
+ * Reads an image's name, or the id of one that is here, or the beginning of one that is no name here; null where the word
+ * means a path, an address or the base image. Throws UsageError.
+ */
 export function imageName(word: string, paths: Paths): ImageName | null {
-  const [known, ...others] = IMAGE_ID.test(word) ? imagesById(listImages(paths), word) : []
-  if (known && others.every(({ id }) => id === known.id))
-    return { source: { kind: "stored" }, name: known.name, shown: word }
+  const named = WHOLE_ID.test(word) ? null : namedImage(word, paths)
+  if (isImageId(word) && (named === null || readImage(paths, named.name) === null)) {
+    const [known, ...others] = imagesById(listImages(paths), word)
+    if (known && others.every(({ id }) => id === known.id))
+      return { source: { kind: "stored" }, name: known.name, shown: word }
+  }
+  return named ?? namedImage(word, paths)
+}
+
+/** By what a word is as a name. */
+function namedImage(word: string, paths: Paths): ImageName | null {
   const source = imageSource(word, loadSettings(paths.state).shortNames)
   switch (source.kind) {
     case "registry": {

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { tarOf } from "../helpers/oci-layout.ts"
-import { ownLeftovers } from "../helpers/own.ts"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { succeed, toybox } from "../helpers/toybox.ts"
@@ -18,6 +18,14 @@ async function make(name: string | null, what: string, ...changes: string[]): Pr
   const words = ["import", "-q", ...changes.flatMap((change) => ["-c", change]), "-"]
   return succeed([...words, ...(name === null ? [] : [name])], { stdin: tarOf(root) })
 }
+
+/** Every image: its id, and its name where it has one. */
+const listed = async () =>
+  (await succeed(["images", "--json"]))
+    .split("\n")
+    .filter(Boolean)
+    .map((line) => JSON.parse(line))
+    .map(({ id, name }) => (id === name ? id : `${id} ${name.replace("docker.io/library/", "")}`))
 
 afterEach(async () => {
   await toybox(["rm", "--all", "--force"])
@@ -61,5 +69,54 @@ describe.skipIf(!isRoot)("names of images", () => {
     await succeed(["rmi", "base-image"])
     // Its layer stays, for it is the other's, too.
     expect(await succeed(["start", "-a", "of-more"])).toBe("")
+  })
+
+  test("pass to another image: the one that loses its last goes by its id", async () => {
+    const old = await make("moves", "old", 'ENTRYPOINT ["cat"]', 'CMD ["/srv/what"]')
+    await succeed(["create", "--name", "of-old", "moves"])
+    const young = await make("moves", "young", "CMD true")
+    expect((await listed()).sort()).toEqual([old, `${young} moves:latest`].sort())
+    const short = old.slice(7, 19)
+    expect(await succeed(ownRun("--rm", short))).toBe("old")
+    expect(await succeed(ownRun("--rm", old.slice(7, 13)))).toBe("old")
+    expect(JSON.parse(await succeed(["inspect", short]))).toMatchObject([{ Id: old, RepoTags: [] }])
+    // The container is still of it.
+    await succeed(["commit", "-q", "of-old", "of-old"])
+    const [committed] = JSON.parse(await succeed(["inspect", "of-old:latest"]))
+    expect(committed).toMatchObject({ Config: { Entrypoint: ["cat"] }, RootFS: { Layers: { length: 2 } } })
+    expect((await toybox(["rmi", "-f", short])).stderr).toContain(`${old} is in use by container`)
+    await succeed(["rm", "of-old"])
+    await succeed(["tag", young, "other"])
+    // As long as it has others it needs none for its id.
+    await succeed(["tag", "of-old", "moves"])
+    expect((await listed()).filter((line) => line.startsWith(young))).toEqual([`${young} other:latest`])
+    expect(await succeed(["prune", "-f"])).toContain(old)
+    expect((await listed()).join(" ")).not.toContain(old)
+  })
+
+  test("that are removed with force leave the image of a container by its id, until that goes", async () => {
+    const id = await make("used", "1", "CMD cat /srv/what")
+    await succeed(["create", "--name", "user", "used"])
+    expect((await toybox(["rmi", "used"])).stderr).toContain("is in use by container")
+    await succeed(["rmi", "-f", "used"])
+    expect(await listed()).toEqual([id])
+    await succeed(["commit", "-q", "user", "kept"])
+    expect(JSON.parse(await succeed(["inspect", "kept"]))[0].RootFS.Layers).toHaveLength(2)
+    await succeed(["rmi", "kept"])
+    expect((await toybox(["rmi", "-f", id])).stderr).toContain("is in use by container")
+    expect(await succeed(["prune", "-f"]).then(listed)).toEqual([])
+  })
+
+  test("go all with the id, with force", async () => {
+    const id = await make("first", "1", "CMD true")
+    await succeed(["tag", "first", "second"])
+    const { exitCode, stderr } = await toybox(["rmi", id.slice(7, 19)])
+    expect(exitCode).toBe(1)
+    expect(stderr).toMatch(/has several names: (first|second):latest, (first|second):latest/)
+    await succeed(["rmi", "-f", id])
+    expect(await listed()).toEqual([])
+    const again = await make("first", "1", "CMD true")
+    await succeed(["rmi", again.slice(7, 19)])
+    expect(await listed()).toEqual([])
   })
 })

@@ -1,11 +1,11 @@
 /** toybox images, toybox rmi. */
 import { recoverAll } from "../../container/recover.ts"
-import { UsageError } from "../../errors.ts"
+import { ToyboxError, UsageError } from "../../errors.ts"
 import { formatBytes } from "../../image/progress.ts"
 import { type ImageRecord, isNameless, listImages } from "../../image/store/records.ts"
 import { collect, findImage, removeImage } from "../../image/store/remove.ts"
 import { print } from "../../log.ts"
-import { ensurePaths, pathsFor } from "../../paths.ts"
+import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { each } from "../each.ts"
 import { familiarName, findStored } from "../image.ts"
@@ -51,6 +51,17 @@ export async function imagesCommand(words: readonly string[]): Promise<number> {
   return 0
 }
 
+/** What a word takes away: a name, or by the id every name. Throws ToyboxError where that is more than one, without `force`. */
+function meantByRmi(paths: Paths, word: string, force: boolean): ImageRecord[] {
+  const { record, byId } = findStored(paths, word)
+  const same = byId ? listImages(paths).filter(({ id }) => id === record.id) : [record]
+  if (same.length > 1 && !force)
+    throw new ToyboxError(`${word} has several names: ${same.map(familiarName).join(", ")}`, {
+      hint: "remove it by a name, or with --force by all of them",
+    })
+  return same
+}
+
 export async function rmiCommand(words: readonly string[]): Promise<number> {
   const argv = parseArgv(words, RMI_OPTIONS)
   const { booleans, rest } = argv
@@ -66,9 +77,10 @@ export async function rmiCommand(words: readonly string[]): Promise<number> {
         .filter(({ id }) => !users.ofImages().has(id))
         .map(({ name }) => name)
     : rest
-  const exitCode = await each(chosen, (word) => {
-    const image = all ? findImage(listImages(paths), word, word) : findStored(paths, word).record
-    removeImage(paths, image, users, booleans.get("force") ?? false)
+  const force = booleans.get("force") ?? false
+  const exitCode = await each(chosen, async (word) => {
+    const images = all ? [findImage(listImages(paths), word, word)] : meantByRmi(paths, word, force)
+    for (const image of images) await removeImage(paths, image, users, force)
     print([word])
   })
   await collect(paths, users)

@@ -1,8 +1,8 @@
 /** Removing the images that nobody asks for any more. */
 import type { Paths } from "../../paths.ts"
 import { layerFacts, listLayers } from "../cache/layers.ts"
-import { type ImageRecord, isNameless, listImages, storePaths } from "./records.ts"
-import { collect, removeImage, type Users } from "./remove.ts"
+import { type ImageRecord, isNameless, listImages, removeName, storePaths, withContent } from "./records.ts"
+import { collect, type Users } from "./remove.ts"
 
 /** What went. */
 export interface PrunedImages {
@@ -33,8 +33,7 @@ export async function pruneImages(
   const unused = listImages(paths).filter(
     (image) => (all || isNameless(image)) && !used.has(image.id) && isChosen(image),
   )
-  // With force: who has begun to stand on one since holds its layers.
-  for (const image of unused) removeImage(paths, image, users, true)
+  for (const image of unused) await withContent(paths, () => removeName(paths, image.name))
   const layers = await collect(paths, users)
   return {
     names: unused.map(({ name }) => name),

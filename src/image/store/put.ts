@@ -14,6 +14,7 @@ import {
   blobPath,
   type ImageRecord,
   isNameless,
+  keepNameless,
   listImages,
   readBlobFile,
   removeName,
@@ -51,7 +52,7 @@ export function plainManifest(config: Uint8Array, diffIds: readonly string[], si
 }
 
 /**
- * Writes the config, the manifest and then the name, which an older image loses. Returns its record: one that it has already,
+ * Writes the config, the manifest and then the name, which an older image loses: it goes by its id then. Returns its record: one that it has already,
  * where it is put without a name. Throws ToyboxError where the config cannot
  * be read or a layer is not there.
  */
@@ -100,11 +101,14 @@ function likePulled(paths: Paths, record: ImageRecord): ImageRecord {
   return { ...others, manifest: pulled.manifest, digest: pulled.digest }
 }
 
-/** Who has a name needs no other: returns the record that stands. */
+/** Who has a name needs no other: returns the record that stands. The image whose last name it takes goes by its id. */
 function writeNamed(paths: Paths, record: ImageRecord): ImageRecord {
-  const others = listImages(paths).filter(({ id, name }) => id === record.id && name !== record.name)
+  const images = listImages(paths)
+  const others = images.filter(({ id, name }) => id === record.id && name !== record.name)
   const [other] = others
   if (isNameless(record) && other !== undefined) return other
+  const before = images.find(({ name }) => name === record.name)
+  if (before !== undefined && before.id !== record.id) keepNameless(paths, before)
   writeImage(paths, record)
   for (const other of others) if (isNameless(other)) removeName(paths, other.name)
   return record

@@ -61,6 +61,12 @@ export function writeImage(paths: Paths, record: ImageRecord): void {
   writeDurably(refPath(paths, record.name), new TextEncoder().encode(JSON.stringify(record)))
 }
 
+/** Lets an image go by its id, unless it has other names than this one. */
+export function keepNameless(paths: Paths, image: ImageRecord): void {
+  const hasOther = listImages(paths).some(({ id, name }) => id === image.id && name !== image.name)
+  if (!hasOther) writeImage(paths, { ...image, name: image.id })
+}
+
 /** Forgets a name; false where there was none. */
 export const removeName = (paths: Paths, name: string): boolean => unlink(refPath(paths, name))
 
@@ -75,10 +81,13 @@ export function listImages(paths: Paths): ImageRecord[] {
   return records.sort((a, b) => (a.pulled < b.pulled ? 1 : -1))
 }
 
+/** Whether a word can be an image's id, or the beginning of one. */
+export const isImageId = (word: string): boolean => /^(sha256:)?[0-9a-f]{1,64}$/.test(word)
+
 /** Those whose id is, or begins with, what is given. */
 export function imagesById(images: readonly ImageRecord[], word: string): ImageRecord[] {
   const hex = word.replace(/^sha256:/, "")
-  return /^[0-9a-f]{4,64}$/.test(hex) ? images.filter(({ id }) => id.slice(7).startsWith(hex)) : []
+  return isImageId(word) ? images.filter(({ id }) => id.slice(7).startsWith(hex)) : []
 }
 
 /** Keeps a manifest or a config; one that is damaged is replaced. */

@@ -6,6 +6,8 @@ import { layerDescriptors } from "./blobs.ts"
 import {
   type ImageRecord,
   imagesById,
+  isNameless,
+  keepNameless,
   listImages,
   readBlobFile,
   removeBlobs,
@@ -57,15 +59,23 @@ export function findImage(images: readonly ImageRecord[], name: string | null, w
   return only
 }
 
-/** Removes a name, unless it is the image's last and containers were made of it; `force` removes the name even so. */
-export function removeImage(paths: Paths, image: ImageRecord, users: Users, force: boolean): void {
-  const isLast = listImages(paths).every(({ id, name }) => id !== image.id || name === image.name)
-  const ids = isLast ? (users.ofImages().get(image.id) ?? []) : []
-  if (ids.length > 0 && !force) {
-    const shown = ids.map((id) => id.slice(0, 12)).join(" ")
-    throw new ToyboxError(`${image.name} is in use by container ${shown}`, {
-      hint: `remove it first: toybox rm ${shown}; with --force the name goes, and the layers stay as long as they are used`,
-    })
-  }
-  removeName(paths, image.name)
-}
+/**
+ * Removes a name, unless it is the image's last and containers were made of it; with `force` the image goes by its id then,
+ * and that alone it cannot lose. Throws ToyboxError.
+ */
+export const removeImage = (paths: Paths, image: ImageRecord, users: Users, force: boolean): Promise<void> =>
+  withContent(paths, () => {
+    const isLast = listImages(paths).every(({ id, name }) => id !== image.id || name === image.name)
+    const ids = isLast ? (users.ofImages().get(image.id) ?? []) : []
+    if (ids.length > 0) {
+      const shown = ids.map((id) => id.slice(0, 12)).join(" ")
+      if (!force || isNameless(image)) {
+        const more = isNameless(image) ? "" : "; with --force the name goes, and the image by its id"
+        throw new ToyboxError(`${image.name} is in use by container ${shown}`, {
+          hint: `remove it first: toybox rm ${shown}${more}`,
+        })
+      }
+      keepNameless(paths, image)
+    }
+    removeName(paths, image.name)
+  })
