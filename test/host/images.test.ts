@@ -1,9 +1,10 @@
 /** The names of images: who has which, what they are found by, and what becomes of those that lose theirs. */
-import { afterEach, describe, expect, test } from "bun:test"
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test"
 import { mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { tarOf } from "../helpers/oci-layout.ts"
+import { TestLayout, tarOf } from "../helpers/oci-layout.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { skopeoCopy, startRegistry, type TestRegistry } from "../helpers/registry.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { succeed, toybox } from "../helpers/toybox.ts"
@@ -11,6 +12,7 @@ import { succeed, toybox } from "../helpers/toybox.ts"
 cleanUpAfterAll()
 
 const isRoot = process.getuid?.() === 0
+const OWN = process.arch === "x64" ? "amd64" : "arm64"
 
 /** An image of one layer, whose /srv/what says what it is. Returns its id. */
 async function make(name: string | null, what: string, ...changes: string[]): Promise<string> {
@@ -119,4 +121,49 @@ describe.skipIf(!isRoot)("names of images", () => {
     await succeed(["rmi", again.slice(7, 19)])
     expect(await listed()).toEqual([])
   })
+})
+
+describe.skipIf(!isRoot)("images of a registry", () => {
+  const layout = new TestLayout()
+  let registry: TestRegistry
+
+  /** An index of this machine's image and another's. Returns their manifests. */
+  function publish(tag: string, what: string) {
+    const image = (architecture: string) =>
+      layout.image({
+        layers: [tarOf(makeRoot({ files: { "srv/what": `${what} ${architecture}` } }))],
+        config: { Cmd: ["cat", "/srv/what"] },
+        architecture,
+      })
+    const own = image(OWN)
+    const other = image("s390x")
+    const index = layout.index([own, other])
+    layout.tags({ [tag]: index })
+    skopeoCopy(`oci:${layout.dir}:${tag}`, `docker://${registry.host}/app:${tag}`, "--all")
+    return { own, other, index }
+  }
+
+  beforeAll(async () => {
+    registry = await startRegistry()
+  })
+  afterAll(() => registry.stop())
+
+  test("are pulled for the platform that is asked for, or else for this machine's, whichever is here", async () => {
+    publish("1", "one")
+    const name = `${registry.host}/app:1`
+    const platform = async () => JSON.parse(await succeed(["inspect", name]))[0].Architecture
+    expect(await succeed(["pull", "--platform", "linux/s390x", name])).toContain("pulled")
+    expect(await platform()).toBe("s390x")
+    expect(await succeed(["pull", name])).toContain("pulled")
+    expect(await platform()).toBe(OWN)
+    expect(await succeed(["pull", name])).toContain("is up to date")
+    expect(await succeed(["pull", "--policy", "newer", "--platform", "linux/s390x", name])).toContain("pulled")
+    expect(await platform()).toBe("s390x")
+    // Where there is no other, it stays.
+    const only = layout.image({ layers: [tarOf(makeRoot({}))], architecture: "s390x" })
+    layout.tags({ only })
+    skopeoCopy(`oci:${layout.dir}:only`, `docker://${registry.host}/app:only`)
+    expect(await succeed(["pull", `${registry.host}/app:only`])).toContain("pulled")
+    expect(await succeed(["pull", `${registry.host}/app:only`])).toContain("is up to date")
+  }, 30_000)
 })

@@ -142,21 +142,26 @@ export async function pullImage(origin: ImageOrigin, options: PullOptions): Prom
   const { shown, policy, notice } = options
   const found = storedImage(options)
   const there = found !== null && options.keepBlobs && !hasAllBlobs(options.paths, found.record) ? null : found
+  // Of a platform that was asked for only that one is found.
+  const suits = ({ config }: StoredImage) =>
+    options.platform !== null || choosePlatform([{ platform: config.platform }], hostPlatform(), false) !== null
   if (there !== null && (policy === "missing" || policy === "never")) return { ...there, fresh: true }
   if (policy === "never")
     throw new ToyboxError(`${shown} is not here, and --pull never forbids to fetch it`, {
       hint: `toybox pull ${shown}`,
     })
-  if (there !== null) {
-    try {
-      if ((await origin.digest()) === there.record.digest) return { ...there, fresh: true }
-    } catch (error) {
-      if (policy === "always" || options.signal.aborted) throw error
-      notice(`${error instanceof Error ? error.message : error}; going on with the image that is here`)
+  let top: RawManifest
+  try {
+    if (there !== null && suits(there) && (await origin.digest()) === there.record.digest)
       return { ...there, fresh: true }
-    }
+    top = await origin.manifest()
+  } catch (error) {
+    if (there === null || policy === "always" || options.signal.aborted) throw error
+    notice(`${error instanceof Error ? error.message : error}; going on with the image that is here`)
+    return { ...there, fresh: true }
   }
-  const top = await origin.manifest()
-  if (there !== null && top.digest === there.record.digest) return { ...there, fresh: true }
+  // An index may have what is for this machine, where what is here is not.
+  if (there?.record.digest === top.digest && (suits(there) || there.record.manifest === top.digest))
+    return { ...there, fresh: true }
   return { ...(await fetchImage(origin, options, top)), fresh: false }
 }
