@@ -1,7 +1,15 @@
 /** An image as it is named on a command line. */
 import { familiarReference, formatReference, parseReference } from "../image/reference.ts"
 import { loadSettings } from "../image/registry/settings.ts"
-import { type ImageRecord, imagesById, isImageId, isNameless, listImages, readImage } from "../image/store/records.ts"
+import {
+  type ImageRecord,
+  imageByDigest,
+  imagesById,
+  isImageId,
+  isNameless,
+  listImages,
+  readImage,
+} from "../image/store/records.ts"
 import { findImage } from "../image/store/remove.ts"
 import { type ImageSource, imageSource } from "../image/transport.ts"
 import type { Paths } from "../paths.ts"
@@ -28,9 +36,18 @@ const WHOLE_ID = /^(sha256:)?[0-9a-f]{64}$/
 
 /** The image of the store that a word means, by a name, or by an id or its beginning. Throws ToyboxError. */
 export function findStored(paths: Paths, word: string): { record: ImageRecord; byId: boolean } {
-  const name = WHOLE_ID.test(word) ? null : (namedImage(word, paths)?.name ?? null)
-  const record = findImage(listImages(paths), name, word)
-  return { record, byId: record.name !== name }
+  const named = WHOLE_ID.test(word) ? null : namedImage(word, paths)
+  const reference =
+    named?.source.kind === "registry" && named.source.reference.digest ? named.source.reference : undefined
+  const record = findImage(listImages(paths), named?.name ?? null, word, reference)
+  return { record, byId: record.name !== named?.name && reference === undefined }
+}
+
+/** What an image is called in the store, where a registry's digest of it may be under another name. */
+export function storedName({ source, name }: ImageName, paths: Paths): string {
+  if (source.kind !== "registry" || source.reference.digest === undefined || readImage(paths, name) !== null)
+    return name
+  return imageByDigest(listImages(paths), source.reference)?.name ?? name
 }
 
 export const absolute = (path: string) => normalPath(path.startsWith("/") ? path : `${process.cwd()}/${path}`)

@@ -1,11 +1,11 @@
 /** An image as docker inspect shows one. */
 import { ToyboxError } from "../errors.ts"
 import { type ImageConfig, readConfig } from "../image/config.ts"
+import { familiarReference, parseReference } from "../image/reference.ts"
 import { type ImageRecord, listImages, readBlobFile } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
 import { familiarName, findStored, isReference } from "./image.ts"
 
-const repository = (image: ImageRecord): string => familiarName(image).replace(/(@[^@]*|:[^:/]*)$/, "")
 const flags = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, {}]))
 
 /** An image of the store by name or the beginning of its id, with its config. Throws ToyboxError. */
@@ -26,7 +26,9 @@ export function inspectImage(paths: Paths, word: string): object {
   return {
     Id: record.id,
     RepoTags: named.map(familiarName).filter((name) => !name.includes("@")),
-    RepoDigests: named.map((image) => `${repository(image)}@${image.digest}`),
+    RepoDigests: [...new Set(names.flatMap(({ repoDigests = [] }) => repoDigests))].map((known) =>
+      familiarReference(parseReference(known)),
+    ),
     Created: config.created ?? "",
     Author: config.author ?? "",
     Config: { ...rest, ExposedPorts: flags(ExposedPorts), Volumes: flags(Volumes) },

@@ -4,7 +4,7 @@ import { openImage } from "../image/store/open.ts"
 import type { Paths } from "../paths.ts"
 import type { ParsedArgv } from "./argv.ts"
 import { pullPolicy } from "./flags/image.ts"
-import { imageName } from "./image.ts"
+import { imageName, storedName } from "./image.ts"
 import { applyImage } from "./image-config.ts"
 import type { RunCommandRequest } from "./request.ts"
 import { untilSignal } from "./unpack.ts"
@@ -18,7 +18,7 @@ const nameOf = (argv: ParsedArgv, paths: Paths) => {
 /** Completes a request that is only explained: nothing is fetched. Throws ToyboxError where the image is not here. */
 export async function applyStored(request: RunCommandRequest, argv: ParsedArgv, paths: Paths): Promise<void> {
   const image = nameOf(argv, paths)
-  const stored = openImage(paths, image.name)
+  const stored = openImage(paths, storedName(image, paths))
   if (stored === null)
     throw new ToyboxError(`${image.shown} is not here, and so its config is not known`, {
       hint: `toybox pull ${image.shown}`,
@@ -39,7 +39,8 @@ export async function applyObtained(
   const policy = pullPolicy(argv.strings.get("pull"), isElsewhere ? "missing" : "newer")
   const asked = argv.strings.has("platform")
   // What is there and will do costs no look at how registries are spoken to.
-  const there = asked || (policy !== "missing" && policy !== "never") ? null : openImage(paths, image.name)
+  const there =
+    asked || (policy !== "missing" && policy !== "never") ? null : openImage(paths, storedName(image, paths))
   const stored =
     there ??
     (await untilSignal(image.shown, signalFd, async (signal) => {

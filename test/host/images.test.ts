@@ -7,7 +7,7 @@ import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { skopeoCopy, startRegistry, type TestRegistry } from "../helpers/registry.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
-import { succeed, toybox } from "../helpers/toybox.ts"
+import { succeed, toybox, toyboxBytes } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
@@ -165,5 +165,43 @@ describe.skipIf(!isRoot)("images of a registry", () => {
     skopeoCopy(`oci:${layout.dir}:only`, `docker://${registry.host}/app:only`)
     expect(await succeed(["pull", `${registry.host}/app:only`])).toContain("pulled")
     expect(await succeed(["pull", `${registry.host}/app:only`])).toContain("is up to date")
+  }, 30_000)
+
+  test("are known by the digests of the registries that have them, under any name", async () => {
+    const repository = `${registry.host}/app`
+    const { index, own } = publish("2", "two")
+    await succeed(["pull", `${repository}:2`])
+    const digests = async (name: string) => JSON.parse(await succeed(["inspect", name]))[0].RepoDigests
+    const byDigest = `${repository}@${index.digest}`
+    expect(await digests(`${repository}:2`)).toEqual([byDigest])
+    expect(await digests(byDigest)).toEqual([byDigest])
+    const before = registry.requests().length
+    for (const name of [byDigest, `${repository}:2@${index.digest}`])
+      expect(await succeed(ownRun("--rm", name))).toBe(`two ${OWN}`)
+    await Bun.sleep(50)
+    expect(registry.requests().slice(before)).toEqual([])
+    expect((await toybox(ownRun("--pull", "never", `${repository}@${own.digest}`))).stderr).toContain("is not here")
+    await succeed(["tag", byDigest, "local"])
+    await succeed(["tag", byDigest, `${repository}:mine`])
+    // Made here, and unknown to others.
+    await make("made", "made", "CMD true")
+    expect(await digests("made")).toEqual([])
+    const pushed = await succeed(["push", "-q", "made", `${repository}:pushed`])
+    expect(await digests("made")).toEqual([`${repository}@${pushed}`])
+    await succeed(["push", "-q", "local", `${registry.host}/other:2`])
+    expect(await digests("local")).toEqual([`${registry.host}/other@${own.digest}`, byDigest])
+    await succeed(["rmi", `${repository}:2`])
+    expect(await digests("local")).toContain(byDigest)
+    // Its last name there.
+    await succeed(["rmi", `${repository}:mine`])
+    expect(await digests("local")).toEqual([`${registry.host}/other@${own.digest}`])
+    // What was loaded under the name is known to be the registry's by the next pull.
+    await succeed(["pull", `${repository}:2`])
+    const archive = await toyboxBytes(["save", "-q", `${repository}:2`])
+    await succeed(["rmi", "-f", `${repository}:2`, "local"])
+    await succeed(["load", "-q"], { stdin: archive.stdout })
+    expect(await digests(`${repository}:2`)).toEqual([])
+    await succeed(["pull", `${repository}:2`])
+    expect(await digests(`${repository}:2`)).toEqual([byDigest])
   }, 30_000)
 })

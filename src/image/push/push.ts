@@ -13,6 +13,7 @@ import { putManifest } from "../registry/manifests.ts"
 import { uploadBlob } from "../registry/uploads.ts"
 import { rememberBlob } from "../store/blobs.ts"
 import { PARALLEL } from "../store/layers.ts"
+import { addRepoDigest } from "../store/put.ts"
 import { type ImageRecord, readBlobFile } from "../store/records.ts"
 import { type RemoteOptions, remoteImage } from "../store/remote.ts"
 import { openWorkspace } from "../store/workspace.ts"
@@ -150,6 +151,7 @@ export async function pushImage(options: PushOptions): Promise<Pushed> {
     pushed.forEach(({ descriptor, how }, i) => {
       if (how !== "foreign") rememberBlob(paths, image.layers[i] ?? "", descriptor, name)
     })
+    await addRepoDigest(paths, image, `${name}@${digest}`)
     return { digest, size: final.length, layers: pushed }
   } finally {
     workspace.remove()

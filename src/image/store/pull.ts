@@ -11,7 +11,7 @@ import type { PullPolicy } from "../source.ts"
 import { hasAllBlobs, rememberBlob } from "./blobs.ts"
 import { ensureLayers, missingLayers, type WantedLayer } from "./layers.ts"
 import { openImage, type StoredImage } from "./open.ts"
-import { putImage } from "./put.ts"
+import { addRepoDigest, putImage } from "./put.ts"
 import { type ImageRecord, readImage, storePaths } from "./records.ts"
 import type { ImageOrigin } from "./remote.ts"
 import { openWorkspace } from "./workspace.ts"
@@ -104,7 +104,7 @@ async function fetchImage(origin: ImageOrigin, options: PullOptions, top: RawMan
   let record: ImageRecord
   try {
     await ensureLayers({ paths, origin, name: shown, progress, signal, quiet, keep }, missing)
-    const documents = origin.made ? {} : { manifest: raw, top }
+    const documents = origin.made ? {} : { manifest: raw, top, repository: origin.repository }
     const kept = keep === null ? {} : { blobs: keep.blobs }
     record = await putImage(paths, { name, config: configBytes, identity: options.identity, ...documents, ...kept })
   } catch (error) {
@@ -119,6 +119,13 @@ async function fetchImage(origin: ImageOrigin, options: PullOptions, top: RawMan
   const stored = openImage(paths, record.name)
   if (stored === null) throw new ToyboxError(`${shown} was removed as soon as it was there`, { hint: "try again" })
   return stored
+}
+
+/** The image that is here, which is what the origin has. */
+async function upToDate(origin: ImageOrigin, { paths }: PullOptions, there: StoredImage): Promise<Pulled> {
+  if (origin.repository !== undefined)
+    await addRepoDigest(paths, there.record, `${origin.repository}@${there.record.digest}`)
+  return { ...there, fresh: true }
 }
 
 /** The image as the store has it, if it is for the platform that is wanted. */
@@ -153,7 +160,7 @@ export async function pullImage(origin: ImageOrigin, options: PullOptions): Prom
   let top: RawManifest
   try {
     if (there !== null && suits(there) && (await origin.digest()) === there.record.digest)
-      return { ...there, fresh: true }
+      return await upToDate(origin, options, there)
     top = await origin.manifest()
   } catch (error) {
     if (there === null || policy === "always" || options.signal.aborted) throw error
@@ -162,6 +169,6 @@ export async function pullImage(origin: ImageOrigin, options: PullOptions): Prom
   }
   // An index may have what is for this machine, where what is here is not.
   if (there?.record.digest === top.digest && (suits(there) || there.record.manifest === top.digest))
-    return { ...there, fresh: true }
+    return upToDate(origin, options, there)
   return { ...(await fetchImage(origin, options, top)), fresh: false }
 }

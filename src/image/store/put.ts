@@ -7,6 +7,7 @@ import { digestOf } from "../digest.ts"
 import { readManifest } from "../manifest.ts"
 import { OCI_CONFIG, OCI_LAYER, OCI_MANIFEST } from "../media-types.ts"
 import { formatPlatform, normalPlatform } from "../platform.ts"
+import { parseReference, repositoryName } from "../reference.ts"
 import type { RawManifest } from "../registry/manifests.ts"
 import { tarSize } from "./blobs.ts"
 import { unpackedSize } from "./layers.ts"
@@ -17,6 +18,7 @@ import {
   keepNameless,
   listImages,
   readBlobFile,
+  readImage,
   removeName,
   withContent,
   writeBlob,
@@ -33,6 +35,8 @@ export interface NewImage {
   manifest?: RawManifest
   /** What the name stood for where it came from: the manifest, or an index that led to it. */
   top?: RawManifest
+  /** The repository of a registry that it came from. */
+  repository?: string | undefined
   /** Of the archive file that it comes from: fileIdentity. */
   identity?: string | undefined
   /** Blobs of layers to be kept, in a workspace of the store: they are moved. */
@@ -68,6 +72,7 @@ export async function putImage(paths: Paths, image: NewImage): Promise<ImageReco
     id,
     manifest: manifest.digest,
     digest: (top ?? manifest).digest,
+    ...(image.repository === undefined ? {} : { repoDigests: [`${image.repository}@${(top ?? manifest).digest}`] }),
     platform: formatPlatform(normalPlatform(config.platform)),
     layers,
     size: unpackedSize(paths, layers),
@@ -109,12 +114,31 @@ function writeNamed(paths: Paths, record: ImageRecord): ImageRecord {
   if (isNameless(record) && other !== undefined) return other
   const before = images.find(({ name }) => name === record.name)
   if (before !== undefined && before.id !== record.id) keepNameless(paths, before)
-  writeImage(paths, record)
+  const known = before?.id === record.id ? before.repoDigests : []
+  writeImage(paths, withRepoDigests(record, known))
   for (const other of others) if (isNameless(other)) removeName(paths, other.name)
   return record
 }
 
+function withRepoDigests(record: ImageRecord, more: readonly string[] = []): ImageRecord {
+  const all = [...new Set([...(record.repoDigests ?? []), ...more])]
+  return all.length === 0 ? record : { ...record, repoDigests: all }
+}
+
 /** Gives an image of the store a further name, a whole reference; another image loses it. */
 export async function tagImage(paths: Paths, image: ImageRecord, name: string): Promise<ImageRecord> {
-  return withContent(paths, () => writeNamed(paths, { ...image, name }))
+  const { repoDigests = [], ...others } = image
+  const repository = repositoryName(parseReference(name))
+  // With its last name of a repository it loses the digests there.
+  const kept = isNameless(image) ? repoDigests : repoDigests.filter((known) => known.startsWith(`${repository}@`))
+  return withContent(paths, () => writeNamed(paths, withRepoDigests({ ...others, name }, kept)))
+}
+
+/** Remembers what a registry knows an image by, unless its name has passed to another. */
+export async function addRepoDigest(paths: Paths, image: ImageRecord, repoDigest: string): Promise<void> {
+  if (image.repoDigests?.includes(repoDigest)) return
+  await withContent(paths, () => {
+    const record = readImage(paths, image.name)
+    if (record?.id === image.id) writeImage(paths, withRepoDigests(record, [repoDigest]))
+  })
 }

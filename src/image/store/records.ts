@@ -9,6 +9,7 @@ import { close, listDir, mkdirAll, open, readAll, unlink } from "../../../ffi/fs
 import type { Paths } from "../../paths.ts"
 import { type FileLock, readJson, releaseLock, removeHalfWritten, tryLockFile, writeDurably } from "../../state-file.ts"
 import { matches, splitDigest } from "../digest.ts"
+import { type Reference, repositoryName } from "../reference.ts"
 
 /** refs/HEX.json, named by the SHA-256 of its name. */
 export interface ImageRecord {
@@ -20,6 +21,8 @@ export interface ImageRecord {
   manifest: string
   /** What the registry has under the name: the manifest's or its index's digest. */
   digest: string
+  /** What registries know it by, where it was pulled from one or pushed to one: docker.io/library/alpine@sha256:… */
+  repoDigests?: string[]
   /** os/architecture[/variant]. */
   platform: string
   /** Chain ids, the lowest layer first. */
@@ -79,6 +82,12 @@ export function listImages(paths: Paths): ImageRecord[] {
     return record === null ? [] : [record]
   })
   return records.sort((a, b) => (a.pulled < b.pulled ? 1 : -1))
+}
+
+/** The one that a registry knows by the digest of a whole reference. */
+export function imageByDigest(images: readonly ImageRecord[], reference: Reference): ImageRecord | undefined {
+  const wanted = `${repositoryName(reference)}@${reference.digest}`
+  return images.find(({ repoDigests = [] }) => repoDigests.includes(wanted))
 }
 
 /** Whether a word can be an image's id, or the beginning of one. */

@@ -2,9 +2,11 @@
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
 import { layerPath, layerRoot, listLayers, removeAbandonedLayers, removeLayer } from "../cache/layers.ts"
+import type { Reference } from "../reference.ts"
 import { layerDescriptors } from "./blobs.ts"
 import {
   type ImageRecord,
+  imageByDigest,
   imagesById,
   isNameless,
   keepNameless,
@@ -47,9 +49,17 @@ export const collect = (paths: Paths, users: Users): Promise<string[]> =>
     return removed
   })
 
-/** The image that somebody means by a whole name, or by an id or its beginning. Throws where there is none, or more than one. */
-export function findImage(images: readonly ImageRecord[], name: string | null, word: string): ImageRecord {
-  const named = images.find((image) => image.name === name)
+/**
+ * The image that somebody means by a whole name, by a digest of a registry (`reference`), or by an id or its beginning.
+ * Throws where there is none, or more than one.
+ */
+export function findImage(
+  images: readonly ImageRecord[],
+  name: string | null,
+  word: string,
+  reference?: Reference,
+): ImageRecord {
+  const named = images.find((image) => image.name === name) ?? (reference && imageByDigest(images, reference))
   if (named) return named
   const found = imagesById(images, word)
   const [only] = found
@@ -75,7 +85,7 @@ export const removeImage = (paths: Paths, image: ImageRecord, users: Users, forc
           hint: `remove it first: toybox rm ${shown}${more}`,
         })
       }
-      keepNameless(paths, image)
+      keepNameless(paths, { ...image, repoDigests: [] })
     }
     removeName(paths, image.name)
   })
