@@ -1,10 +1,8 @@
 import { ToyboxError } from "../errors.ts"
 import type { Cgroups } from "./detect.ts"
-import { type DeviceStats, readDeviceStats } from "./device-stats.ts"
 import { executePlan, ParentGone, removeIfEmpty, type StepTrace } from "./execute.ts"
 import { type CgroupIo, hostIo } from "./io.ts"
 import { freeze, isFrozen, killAll, listPids, thaw } from "./kill.ts"
-import { type DetailStats, readDetailStats } from "./memory-stats.ts"
 import type { CgroupHandle, CgroupPlan, CgroupRequest, JoinTarget } from "./plan.ts"
 import { removeDirectory } from "./remove.ts"
 import { type CgroupStats, type FinalUsage, readFinalUsage, readMemoryLimit, readOomKills, readStats } from "./stats.ts"
@@ -20,8 +18,6 @@ export interface CgroupManager {
   readonly handle: CgroupHandle
   readonly join: JoinTarget
   stats(): CgroupStats
-  deviceStats(): DeviceStats
-  detailStats(): DetailStats
   finalUsage(): FinalUsage
   oomKills(): number
   /** Bytes; null for none. */
@@ -129,8 +125,6 @@ export function openCgroup(handle: CgroupHandle, io: CgroupIo = hostIo): CgroupM
     handle,
     join: joinOf(handle),
     stats: () => readStats(handle, io),
-    deviceStats: () => readDeviceStats(handle, io),
-    detailStats: () => readDetailStats(handle, io),
     finalUsage: () => readFinalUsage(handle, io),
     oomKills: () => readOomKills(handle, io),
     memoryLimit: () => readMemoryLimit(handle, io),

@@ -1,6 +1,7 @@
 /** What `events` tells of a container, in runc's form. */
-import type { BlockCounter, DeviceStats } from "../../cgroup/device-stats.ts"
-import type { DetailStats, MemoryPool } from "../../cgroup/memory-stats.ts"
+import { type BlockCounter, type DeviceStats, readDeviceStats } from "../../cgroup/device-stats.ts"
+import { hostIo } from "../../cgroup/io.ts"
+import { type DetailStats, type MemoryPool, readDetailStats } from "../../cgroup/memory-stats.ts"
 import type { CgroupStats } from "../../cgroup/stats.ts"
 import { cgroupOf } from "./kill.ts"
 import type { OciRecord } from "./record.ts"
@@ -80,8 +81,8 @@ export function statsEvent(id: string, { stats, devices, details }: ContainerSta
 
 /** The counters of a container now. Throws where it has no cgroup. */
 export function readContainerStats(record: OciRecord): ContainerStats {
-  const cgroup = cgroupOf(record)
-  return { stats: cgroup.stats(), devices: cgroup.deviceStats(), details: cgroup.detailStats() }
+  const { stats, handle } = cgroupOf(record)
+  return { stats: stats(), devices: readDeviceStats(handle, hostIo), details: readDetailStats(handle, hostIo) }
 }
 
 /** How many of its processes were killed for want of memory. Throws where it has no cgroup. */
