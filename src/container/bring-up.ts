@@ -161,7 +161,7 @@ export async function bringUp(
   const into = early?.join.into
   const cgroupFd = into ? call("openat", AT_FDCWD, into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : undefined
   const traceFd = request.trace ? executableMemfd() : undefined
-  const listenerFd = connectListener(request)
+  const listenerFd = await connectListener(request)
   const { ipc } = request.process.namespaces
   const madeMounts =
     ipc?.mode === "container" ? (await import("./shared-memory.ts")).sharedMemory(spec, ipc.pid) : undefined

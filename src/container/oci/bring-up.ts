@@ -28,13 +28,12 @@ import { type Facts, MOMENT_HOOKS, MOMENT_MAPS, MOMENT_READY } from "../../plan/
 import { sealedSteps } from "../../plan/identity.ts"
 import { furtherSteps, openingSteps } from "../../plan/index.ts"
 import { hasOwn } from "../../plan/namespaces.ts"
-import { compileFilter } from "../../security/seccomp/filter.ts"
 import { releaseFacts } from "../prepare.ts"
-import { connectSupervisor, withListener } from "../seccomp.ts"
 import { startTime } from "../state.ts"
 import { launchFailure } from "./command-error.ts"
 import { connectSocket } from "./console.ts"
 import { gatherFacts } from "./facts.ts"
+import { makeFilter } from "./filter.ts"
 import { runHooks } from "./hooks.ts"
 import { prepareMounts } from "./mounts.ts"
 import { limitOutside, prepareOutside } from "./outside.ts"
@@ -119,7 +118,9 @@ export async function bringUp(launching: Launching): Promise<void> {
     const memfd = hold(executableMemfd())
     const stdio = openStdio(spec, request.consoleSocket)
     if ("socketFd" in stdio) hold(stdio.socketFd)
-    const listenerFd = connectSupervisor(spec.linux.seccomp?.listenerPath)
+    const { listenerPath } = spec.linux.seccomp ?? {}
+    const listener = listenerPath === undefined ? null : await import("../seccomp-listener.ts")
+    const listenerFd = listenerPath === undefined ? undefined : listener?.connectSupervisor(listenerPath)
     if (listenerFd !== undefined) hold(listenerFd)
     const into = manager?.join.into
     const cgroupFd = into ? hold(call("openat", AT_FDCWD, into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)) : undefined
@@ -155,9 +156,11 @@ export async function bringUp(launching: Launching): Promise<void> {
     const one = opened.goOn(furtherSteps(spec, facts))
     go()
     remember(root, record, pid)
-    const { seccomp } = spec.linux
-    const filter = seccomp
-      ? withListener(await compileFilter(seccomp), spec, { id, pid, bundle: request.bundle, listenerFd })
+    const compiled = await makeFilter(root, id, spec)
+    const filter = compiled
+      ? (listener?.withListener(compiled, spec, { id, pid, bundle: request.bundle, listenerFd }) ?? {
+          seccomp: compiled,
+        })
       : {}
     const two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
     record.execCall = one.calls.length + two.calls.findIndex(({ name }) => name === "execve")

@@ -12,13 +12,12 @@ import { type Reports, readReports } from "../../launch/index.ts"
 import { explainFailure } from "../../launch/report.ts"
 import { notice } from "../../log.ts"
 import type { Process, Spec } from "../../oci/runtime.ts"
-import { compileFilter } from "../../security/seccomp/filter.ts"
 import { type Entering, enter } from "../enter.ts"
-import { connectSupervisor, withListener } from "../seccomp.ts"
 import { supervise } from "../supervise.ts"
 import { launchFailure } from "./command-error.ts"
 import { connectSocket } from "./console.ts"
 import { completeEnvironment } from "./environment.ts"
+import { readFilter } from "./filter.ts"
 import { writePidFile } from "./pid-file.ts"
 import type { OciRecord } from "./record.ts"
 import { readConfig, readRecord, statusOf } from "./state.ts"
@@ -75,6 +74,16 @@ function connect(request: ExecRequest, { process }: Spec): Connected {
   return { stdio: { socketFd }, socket }
 }
 
+/** The filter that the process gets, and the socket over which its supervisor is told of it. */
+async function supervisedFilter(root: string, { id, bundle }: OciRecord, spec: Spec) {
+  const filter = (await readFilter(root, id, spec)) ?? undefined
+  const { listenerPath } = spec.linux.seccomp ?? {}
+  if (filter === undefined || listenerPath === undefined) return { filter, listenerFd: undefined }
+  const { connectSupervisor, withListener } = await import("../seccomp-listener.ts")
+  const listenerFd = connectSupervisor(listenerPath)
+  return { filter: withListener(filter, spec, { id, pid: 0, bundle, listenerFd }).seccomp, listenerFd }
+}
+
 /** Waits until the command runs; returns its number. Throws where it cannot. */
 function awaitCommand(spec: Spec, entering: Entering): number {
   const reports: Reports = { failures: [] }
@@ -97,10 +106,7 @@ const executed = ({ one, two }: Entering, { failures }: Reports) =>
 /** Runs a process in a container; returns its exit code, or 0 with `detach`. `signalFd` is of takeSignals. */
 export async function execInContainer(request: ExecRequest, signalFd: number): Promise<number> {
   const { record, spec } = target(request)
-  const { seccomp } = spec.linux
-  const listenerFd = connectSupervisor(seccomp?.listenerPath)
-  const supervised = { id: record.id, pid: 0, bundle: record.bundle, listenerFd }
-  const filter = seccomp ? withListener(await compileFilter(seccomp), spec, supervised).seccomp : undefined
+  const { filter, listenerFd } = await supervisedFilter(request.root, record, spec)
   const { stdio, socket } = connect(request, spec)
   const childSocket = "socketFd" in stdio ? stdio.socketFd : -1
   let entering: Entering

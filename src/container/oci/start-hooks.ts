@@ -7,9 +7,9 @@ import { waitChild } from "../../../ffi/signal.ts"
 import { ToyboxError } from "../../errors.ts"
 import { type Reports, readReports } from "../../launch/index.ts"
 import type { Hook, Spec } from "../../oci/runtime.ts"
-import { compileFilter } from "../../security/seccomp/filter.ts"
 import { enter } from "../enter.ts"
 import { launchFailure } from "./command-error.ts"
+import { readFilter } from "./filter.ts"
 import { checkHook, innerPid, memoryFile, readOutput, timeoutOf, waitUntil } from "./hooks.ts"
 import type { OciRecord } from "./record.ts"
 import { ociState } from "./state.ts"
@@ -20,14 +20,13 @@ const withHook = (spec: Spec, { path, args, env }: Hook): Spec => ({
   process: { ...spec.process, terminal: false, args: [path, ...(args?.slice(1) ?? [])], env: env ?? [] },
 })
 
-async function runStartHook(record: OciRecord, own: Spec, hook: Hook): Promise<void> {
+async function runStartHook(root: string, record: OciRecord, own: Spec, hook: Hook): Promise<void> {
   const spec = withHook(own, hook)
   const stdin = memoryFile(JSON.stringify({ ...ociState(record, "created"), pid: innerPid(record.pid) }))
   const output = memoryFile("")
   try {
     const { pid, startTime, cgroup } = record
-    const { seccomp } = spec.linux
-    const filter = seccomp ? await compileFilter(seccomp) : undefined
+    const filter = (await readFilter(root, record.id, spec)) ?? undefined
     const stdio = [stdin, output, output] as const
     const entering = enter({ pid, startTime, cgroup, spec, stdio, passedFds: [], seccomp: filter })
     const reports: Reports = { failures: [] }
@@ -50,6 +49,6 @@ async function runStartHook(record: OciRecord, own: Spec, hook: Hook): Promise<v
 }
 
 /** Runs them in order; throws ToyboxError for the first that fails. */
-export async function runStartHooks(record: OciRecord, spec: Spec): Promise<void> {
-  for (const hook of spec.hooks?.startContainer ?? []) await runStartHook(record, spec, hook)
+export async function runStartHooks(root: string, record: OciRecord, spec: Spec): Promise<void> {
+  for (const hook of spec.hooks?.startContainer ?? []) await runStartHook(root, record, spec, hook)
 }

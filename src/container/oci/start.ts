@@ -35,7 +35,7 @@ export async function release(root: string, record: OciRecord, spec: Spec): Prom
   if (startFd === null) throw new ToyboxError(`container ${id} has ended before it was started`)
   const reportFd = open(reportFifo(root, id), O_RDONLY | O_NONBLOCK)
   try {
-    if (spec.hooks?.startContainer?.length) await (await import("./start-hooks.ts")).runStartHooks(record, spec)
+    if (spec.hooks?.startContainer?.length) await (await import("./start-hooks.ts")).runStartHooks(root, record, spec)
     call("write", startFd, new Uint8Array(1), 1)
   } catch (error) {
     close(reportFd)
