@@ -35,7 +35,7 @@ function makeRootArchive(): { archive: string; tar: string } {
   return { archive: `${tar}.gz`, tar }
 }
 
-async function unpack(file: string, target: string, freeBytes?: number) {
+async function unpack(file: string, target: string, freeBytes?: number | null) {
   const fd = openSync(file, "r")
   try {
     const limits = freeBytes === undefined ? {} : { limits: { freeBytes } }
@@ -77,11 +77,11 @@ describe.skipIf(!isRoot)("a Debian root", () => {
   }
 
   test.each([
-    ["bytes", "size=60m", 0, /: write\(.*\): ENOSPC$/],
+    ["bytes", "size=60m", -(2 ** 23), /: write\(.*\): ENOSPC$/],
     [
       "inodes, which are looked at before",
       "size=1g,nr_inodes=3000",
-      0,
+      null,
       /the disk is nearly full: \d+ inodes are free$/,
     ],
     [
@@ -90,10 +90,16 @@ describe.skipIf(!isRoot)("a Debian root", () => {
       2 ** 27,
       /the disk is nearly full: [\d.]+ MiB are free, and 128 MiB are kept free$/,
     ],
+    [
+      "a hundredth of which stays free",
+      "size=60m",
+      null,
+      /the disk is nearly full: [\d.]+ (MiB|KiB) are free, and 614.4 KiB are kept free$/,
+    ],
   ] as const)("a disk too small: %s", async (_, options, freeBytes, text) => {
     const target = smallDisk(options)
     const free = statfsSync(target).bfree
-    const error = await unpack(made.archive, target, freeBytes - (freeBytes === 0 ? 2 ** 23 : 0)).then(
+    const error = await unpack(made.archive, target, freeBytes).then(
       () => null,
       (thrown: unknown) => thrown,
     )

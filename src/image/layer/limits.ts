@@ -15,8 +15,8 @@ export interface UnpackLimits {
   ratio: number
   /** Files of zeros are honest, as long as they are not huge. */
   ratioFrom: number
-  /** Bytes of the disk that stay free. */
-  freeBytes: number
+  /** Bytes of the disk that stay free; null: a hundredth of it, 128 MiB at most. */
+  freeBytes: number | null
 }
 
 const MIB = 2 ** 20
@@ -29,13 +29,15 @@ export const DEFAULT_LIMITS: UnpackLimits = {
   logicalBytes: 1024 * GIB,
   ratio: 500,
   ratioFrom: 4 * GIB,
-  freeBytes: 128 * MIB,
+  freeBytes: null,
 }
 
-// How much may be written between two looks at the disk.
+const MOST_FREE = 128 * MIB
+const MOST_FREE_INODES = 1000
+// How much may be written between two looks at the disk, at most.
 const DISK_STEP = 8 * MIB
-// Inodes that stay free; each takes half a kilobyte of the archive at least.
-const FREE_INODES = 1000 + DISK_STEP / 512
+// An entry takes an inode, and this much of the archive at least.
+const LEAST_ENTRY = 512
 
 export interface Budget {
   /** Before a part of the tar stream is unpacked; `compressed` is what has been read for all of it. Throws LimitError. */
@@ -45,14 +47,19 @@ export interface Budget {
   entries(): number
 }
 
-/** The free bytes and inodes of the file system; null where it does not count. fstatfs(2). */
-function freeSpace(fd: number): { bytes: number | null; inodes: number | null } {
+interface Space {
+  free: number
+  /** With what is in use. */
+  all: number
+}
+
+/** Bytes and inodes of the file system; null where it does not count. fstatfs(2). */
+function spaceOf(fd: number): { bytes: Space | null; inodes: Space | null } {
   if (callResult("fstatfs", fd, scratch.address) < 0) return { bytes: null, inodes: null }
-  const blocks = scratch.word(16)
-  const inodes = scratch.word(40)
+  const [blockSize, blocks, inodes] = [scratch.word(8), scratch.word(16), scratch.word(40)]
   return {
-    bytes: blocks > 0 ? scratch.word(32) * scratch.word(8) : null,
-    inodes: inodes > 0 ? scratch.word(48) : null,
+    bytes: blocks > 0 ? { free: scratch.word(32) * blockSize, all: blocks * blockSize } : null,
+    inodes: inodes > 0 ? { free: scratch.word(48), all: inodes } : null,
   }
 }
 
@@ -70,15 +77,22 @@ export function createBudget(limits: UnpackLimits, fd: number): Budget {
   let nextLook = 0
 
   function lookAtDisk(): void {
-    const { bytes, inodes } = freeSpace(fd)
-    if (bytes !== null && bytes - DISK_STEP < limits.freeBytes) {
-      const floor = `${shown(limits.freeBytes)} are kept free`
-      throw new LimitError(`the disk is nearly full: ${shown(bytes)} are free, and ${floor}`, "make room on the disk")
+    const { bytes, inodes } = spaceOf(fd)
+    const share = (bytes?.all ?? Number.POSITIVE_INFINITY) / 100
+    const step = Math.min(DISK_STEP, share)
+    const keptFree = limits.freeBytes ?? Math.min(MOST_FREE, share)
+    if (bytes !== null && bytes.free - step < keptFree) {
+      const floor = `${shown(keptFree)} are kept free`
+      throw new LimitError(
+        `the disk is nearly full: ${shown(bytes.free)} are free, and ${floor}`,
+        "make room on the disk",
+      )
     }
-    if (inodes !== null && inodes < FREE_INODES) {
-      throw new LimitError(`the disk is nearly full: ${inodes} inodes are free`, "make room on the disk")
+    const inodesNeeded = Math.min(MOST_FREE_INODES, (inodes?.all ?? 0) / 100) + step / LEAST_ENTRY
+    if (inodes !== null && inodes.free < inodesNeeded) {
+      throw new LimitError(`the disk is nearly full: ${inodes.free} inodes are free`, "make room on the disk")
     }
-    nextLook = total + DISK_STEP
+    nextLook = total + step
   }
 
   return {
