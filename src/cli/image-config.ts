@@ -11,11 +11,11 @@ import { signalNumber } from "./flags/process.ts"
 import { detachKeysOf, type RunCommandRequest, readHealthOptions, supervised, wantsTerminal } from "./request.ts"
 
 /** --entrypoint takes the place of the image's, and of its command; words on the command line that of the command alone. */
-export function commandOf(entrypoint: string | undefined, words: readonly string[], image: StoredImage): string[] {
+function commandOf(given: string | undefined, words: readonly string[], image: StoredImage) {
   const { Entrypoint, Cmd } = image.config.config
   // An empty one clears the image's.
-  if (entrypoint !== undefined) return [...(entrypoint === "" ? [] : [entrypoint]), ...words]
-  return [...Entrypoint, ...(words.length > 0 ? words : Cmd)]
+  if (given !== undefined) return { entrypoint: given === "" ? [] : [given], command: words }
+  return { entrypoint: Entrypoint, command: words.length > 0 ? words : Cmd }
 }
 
 /** A NAME without a value is nobody's wish. */
@@ -48,12 +48,14 @@ export async function applyImage(
 ): Promise<void> {
   const { config } = image.config
   const { strings } = argv
-  const args = commandOf(strings.get("entrypoint"), argv.rest.slice(1), image)
+  const { entrypoint, command } = commandOf(strings.get("entrypoint"), argv.rest.slice(1), image)
+  const args = [...entrypoint, ...command]
   if (args.length === 0 || args[0] === "")
     throw new ToyboxError(`${request.image} does not say what to run`, { hint: "give a command after its name" })
   const [top, ...below] = image.roots
   if (top === undefined) throw new ToyboxError(`${request.image} has no layers: there is nothing to run in it`)
   request.imageId = image.record.id
+  request.entrypoint = entrypoint.length
   request.lower = top
   request.below = below
   const { process } = request

@@ -1,6 +1,6 @@
 /** A container as docker inspect shows one: the fields of docker's that there is something to say in. */
 
-import { type HealthCheck, UNKNOWN_HEALTH } from "../container/health.ts"
+import { imageHealthcheck, UNKNOWN_HEALTH } from "../container/health.ts"
 import { readHealth } from "../container/health-file.ts"
 import { isUp, summaryOf } from "../container/list.ts"
 import { logPath } from "../container/log-files.ts"
@@ -8,6 +8,7 @@ import type { LogLimits } from "../container/log-limits.ts"
 import type { RestartPolicy } from "../container/restart-policy.ts"
 import { signalName } from "../container/signal-name.ts"
 import { containerPath, type RunningRecord, readRecord, readResult, readRunning } from "../container/state.ts"
+import { readStored } from "../container/stored-request.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Endpoint } from "../network/endpoint.ts"
 import { type PortBinding, portBindings } from "../network/show-ports.ts"
@@ -98,16 +99,6 @@ function healthOf(paths: Paths, id: string) {
   return { Status: status, FailingStreak: failingStreak, Log }
 }
 
-/** As an image has it: in nanoseconds. */
-const healthcheck = ({ command, interval, timeout, startPeriod, startInterval, retries }: HealthCheck) => ({
-  Test: ["CMD", ...command],
-  Interval: interval * 1e6,
-  Timeout: timeout * 1e6,
-  StartPeriod: startPeriod * 1e6,
-  StartInterval: startInterval * 1e6,
-  Retries: retries,
-})
-
 /** Throws ToyboxError where it is just being made or removed. */
 export function inspectContainer(paths: Paths, id: string): object {
   const record = readRecord(paths, id)
@@ -116,6 +107,7 @@ export function inspectContainer(paths: Paths, id: string): object {
   const { spec, detached, lower, below = [] } = record
   const { user, cwd, env, terminal, args } = spec.process
   const { memory, cpu, pids } = spec.linux.resources
+  const { entrypoint } = readStored(paths, id, record.name)
   const directory = containerPath(paths, id)
   const isOwn = ({ type, source }: Mount) =>
     (type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)
@@ -164,13 +156,14 @@ export function inspectContainer(paths: Paths, id: string): object {
       User: `${user.uid}:${user.gid}`,
       Tty: terminal ?? false,
       Env: env,
-      Cmd: args,
+      Entrypoint: entrypoint === 0 ? null : args.slice(0, entrypoint),
+      Cmd: args.slice(entrypoint),
       Image: record.image,
       WorkingDir: cwd,
       Labels: record.labels,
       StopSignal: signalName(record.stopSignal),
       StopTimeout: record.stopSeconds,
-      Healthcheck: detached?.health ? healthcheck(detached.health) : undefined,
+      Healthcheck: detached?.health ? imageHealthcheck(detached.health) : undefined,
     },
   }
 }

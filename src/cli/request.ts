@@ -176,6 +176,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     names: rare.names,
     networks: rare.networks,
     ports: rare.ports,
+    exposed: rare.exposed,
     volumes: rare.volumes,
     commandLine: null,
     obtainedMs: 0,
@@ -190,6 +191,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     foreground: !booleans.get("detach"),
     quiet: booleans.get("quiet") ?? false,
     trace: booleans.get("trace") ?? false,
+    entrypoint: entrypoint ? 1 : 0,
     process: {
       ...rare.process,
       args,

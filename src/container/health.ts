@@ -54,3 +54,13 @@ export function untilProbe(
 ): number {
   return starting && since < startPeriod ? startInterval : interval
 }
+
+/** As an image has it: in nanoseconds. */
+export const imageHealthcheck = ({ command, interval, timeout, startPeriod, startInterval, retries }: HealthCheck) => ({
+  Test: ["CMD", ...command],
+  Interval: interval * 1e6,
+  Timeout: timeout * 1e6,
+  StartPeriod: startPeriod * 1e6,
+  StartInterval: startInterval * 1e6,
+  Retries: retries,
+})

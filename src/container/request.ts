@@ -32,6 +32,8 @@ export interface ContainerRequest {
   networks: readonly EndpointWish[]
   /** Null: nothing is published. */
   ports: PortWish | null
+  /** What it serves beside what its image says, published or not: 80/tcp. */
+  exposed: readonly string[]
   /** Their mounts are among those of `process`. */
   volumes: readonly VolumeWish[]
   /** Null: toybox's own place. */
@@ -54,4 +56,6 @@ export interface ContainerRequest {
   quiet: boolean
   trace: boolean
   process: RunRequest
+  /** How many of the first words of its command are the entry point. */
+  entrypoint: number
 }

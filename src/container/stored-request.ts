@@ -16,6 +16,7 @@ export type StoredRequest = Pick<
   | "names"
   | "networks"
   | "ports"
+  | "exposed"
   | "volumes"
   | "autoRemove"
   | "interactive"
@@ -26,13 +27,14 @@ export type StoredRequest = Pick<
   | "cgroupParent"
   | "requested"
   | "process"
+  | "entrypoint"
   | "commandLine"
 >
 
 export function storedRequest(request: ContainerRequest): StoredRequest {
-  const { image, lower, imageId, below, name, names, networks, ports, volumes, autoRemove } = request
-  const { interactive, init, detachKeys, stopSignal, stopSeconds, cgroupParent, requested, process, commandLine } =
-    request
+  const { image, lower, imageId, below, name, names, networks, ports, exposed, volumes, autoRemove } = request
+  const { interactive, init, detachKeys, stopSignal, stopSeconds, cgroupParent, requested } = request
+  const { process, entrypoint, commandLine } = request
   const what = {
     image,
     lower,
@@ -42,13 +44,14 @@ export function storedRequest(request: ContainerRequest): StoredRequest {
     names,
     networks,
     ports,
+    exposed,
     volumes,
     autoRemove,
     interactive,
     init,
   }
   const stop = { stopSignal, ...(stopSeconds === undefined ? {} : { stopSeconds }) }
-  return { ...what, ...stop, detachKeys, cgroupParent, requested, process, commandLine }
+  return { ...what, ...stop, detachKeys, cgroupParent, requested, process, entrypoint, commandLine }
 }
 
 /** What config.json keeps of a container that people call `name`. Throws ToyboxError where that is damaged. */

@@ -3,10 +3,12 @@ import { O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { SIGTERM } from "../../ffi/constants/signal.ts"
 import { close, exists, open } from "../../ffi/fs.ts"
 import { openCgroup } from "../cgroup/manager.ts"
+import { imageHealthcheck } from "../container/health.ts"
 import { changesOf } from "../container/observe/changes.ts"
 import { recover } from "../container/recover.ts"
 import { signalName } from "../container/signal-name.ts"
 import {
+  type ContainerHead,
   type ContainerRecord,
   containerPath,
   isAlive,
@@ -28,7 +30,7 @@ import {
 } from "../image/config.ts"
 import { writeConfig } from "../image/document.ts"
 import { END_OF_ARCHIVE } from "../image/layer/tar/write-header.ts"
-import { writeTree } from "../image/layer/writer.ts"
+import { type WalkOptions, writeTree } from "../image/layer/writer.ts"
 import { hostPlatform } from "../image/platform.ts"
 import { addLayer } from "../image/store/add-layer.ts"
 import { putImage } from "../image/store/put.ts"
@@ -71,18 +73,31 @@ function baseOf(paths: Paths, { lower, below = [] }: ContainerRecord, { image, i
   return record && bytes ? { record, config: readConfig(bytes, `the config of ${record.name}`) } : null
 }
 
+/** What is asked of the container's health, in an image's words; nothing where that is not known. */
+function healthcheckOf({ detached }: ContainerHead, base: ContainerConfig): Pick<ContainerConfig, "Healthcheck"> {
+  // Only a supervisor asks.
+  if (detached === undefined) return {}
+  if (detached.health) return { Healthcheck: imageHealthcheck(detached.health) }
+  return base.Healthcheck === undefined ? {} : { Healthcheck: { Test: ["NONE"] } }
+}
+
+const union = (one: readonly string[], other: readonly string[]) => [...new Set([...one, ...other])]
+
 /** What a container runs, and how, in an image's words: docker's `commit`. */
-function configOf(base: ContainerConfig, { process, stopSignal }: StoredRequest): ContainerConfig {
+function configOf(base: ContainerConfig, head: ContainerHead, stored: StoredRequest): ContainerConfig {
+  const { process, stopSignal, entrypoint, exposed, volumes } = stored
   const { args, env, user, workdir, labels } = process
-  const { Entrypoint } = base
-  const isOwn = Entrypoint.length > 0 && Entrypoint.every((word, i) => args[i] === word)
+  const anonymous = volumes.filter((volume) => volume.anonymous).map(({ destination }) => destination)
   const entries = new Map(env.map((entry) => [entry.slice(0, entry.indexOf("=")), entry]))
   return {
     ...base,
     User: user === "0" && base.User === "" ? "" : user,
     Env: [...entries.values()],
-    Entrypoint: isOwn ? Entrypoint : [],
-    Cmd: isOwn ? args.slice(Entrypoint.length) : [...args],
+    Entrypoint: args.slice(0, entrypoint),
+    Cmd: args.slice(entrypoint),
+    ExposedPorts: union(base.ExposedPorts, exposed),
+    Volumes: union(base.Volumes, anonymous),
+    ...healthcheckOf(head, base),
     WorkingDir: workdir === "/" && base.WorkingDir === "" ? "" : workdir,
     Labels: { ...labels },
     ...(base.StopSignal !== undefined || stopSignal !== SIGTERM ? { StopSignal: signalName(stopSignal) } : {}),
@@ -90,7 +105,7 @@ function configOf(base: ContainerConfig, { process, stopSignal }: StoredRequest)
 }
 
 /** The container's changes as a layer: what toybox itself has put there to mount on is no part of them. */
-function* changedFiles(paths: Paths, record: ContainerRecord, latestTime: number | null): Generator<Uint8Array> {
+function* changedFiles(paths: Paths, record: ContainerRecord, options: WalkOptions): Generator<Uint8Array> {
   const { upper } = overlayLayout(containerPath(paths, record.id))
   // Made when it is started for the first time.
   if (!exists(upper)) {
@@ -100,14 +115,7 @@ function* changedFiles(paths: Paths, record: ContainerRecord, latestTime: number
   const changed = new Set(changesOf(paths, record).map(({ path }) => path.slice(1)))
   const fd = open(upper, O_PATH | O_DIRECTORY)
   try {
-    yield* writeTree(
-      { dirFd: fd, name: ".", path: "." },
-      {
-        whiteouts: "overlay",
-        omits: (_, path) => !changed.has(path),
-        ...(latestTime === null ? {} : { latestTime }),
-      },
-    )
+    yield* writeTree({ dirFd: fd, name: ".", path: "." }, { ...options, omits: (_, path) => !changed.has(path) })
   } finally {
     close(fd)
   }
@@ -131,8 +139,11 @@ async function make(paths: Paths, record: ContainerRecord, options: CommitOption
   const isCopy = copyOf(containerPath(paths, record.id)) !== null
   const base = isCopy ? null : baseOf(paths, record, stored)
   const created = new Date(options.latestTime === null ? Date.now() : options.latestTime * 1000).toISOString()
+  const times = options.latestTime === null ? {} : { latestTime: options.latestTime }
   const source =
-    base === null ? wholeRoot(paths, record.id, options.latestTime) : changedFiles(paths, record, options.latestTime)
+    base === null
+      ? wholeRoot(paths, record.id, { whiteouts: "overlay", ...times })
+      : changedFiles(paths, record, { whiteouts: "overlay", ...times })
   const below = base?.record.layers.at(-1)
   const { diffId } = await addLayer(paths, {
     name: `the changes of ${record.name}`,
@@ -153,7 +164,7 @@ async function make(paths: Paths, record: ContainerRecord, options: CommitOption
     platform: told?.config.platform ?? hostPlatform(),
     created,
     ...(options.author === undefined ? {} : { author: options.author }),
-    config: options.change(configOf(told?.config.config ?? EMPTY_CONTAINER_CONFIG, stored)),
+    config: options.change(configOf(told?.config.config ?? EMPTY_CONTAINER_CONFIG, record, stored)),
     diffIds: [...(base?.config.diffIds ?? []), diffId],
     history: [...(base?.config.history ?? []), entry],
   })

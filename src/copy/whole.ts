@@ -4,7 +4,7 @@ import { close, exists, open } from "../../ffi/fs.ts"
 import { recover } from "../container/recover.ts"
 import { containerPath, readHead, resolveId } from "../container/state.ts"
 import { ToyboxError } from "../errors.ts"
-import { writeTree } from "../image/layer/writer.ts"
+import { type WalkOptions, writeTree } from "../image/layer/writer.ts"
 import { openWorkspace } from "../image/store/workspace.ts"
 import { copyOf } from "../overlay/copied.ts"
 import { overlayLayout } from "../overlay/layout.ts"
@@ -29,13 +29,9 @@ export function assertStillThere(paths: Paths, id: string, reference: string): v
 
 /**
  * A container's root, running or not, by name or id: its layers and what it wrote on them; what is mounted in it is left
- * out, and its mount points are empty. `latestTime` is as of WalkOptions. Throws ToyboxError.
+ * out, and its mount points are empty. Throws ToyboxError.
  */
-export async function* wholeRoot(
-  paths: Paths,
-  reference: string,
-  latestTime: number | null = null,
-): AsyncGenerator<Uint8Array> {
+export async function* wholeRoot(paths: Paths, reference: string, options: WalkOptions): AsyncGenerator<Uint8Array> {
   recover(paths)
   const id = resolveId(paths, reference)
   const head = readHead(paths, id)
@@ -45,8 +41,7 @@ export async function* wholeRoot(
   try {
     const fd = openView(layers, containerPath(paths, id), `${workspace.path}/layers`)
     try {
-      const clamp = latestTime === null ? {} : { latestTime }
-      yield* writeTree({ dirFd: fd, name: ".", path: "." }, { whiteouts: "none", ...clamp })
+      yield* writeTree({ dirFd: fd, name: ".", path: "." }, options)
       assertStillThere(paths, id, reference)
     } finally {
       close(fd)

@@ -38,6 +38,9 @@ export interface ContainerConfig {
   ExposedPorts: string[]
   Volumes: string[]
   Healthcheck?: Healthcheck
+  /** What it says to those who build on it; nothing to those who run it. */
+  OnBuild?: string[]
+  Shell?: string[]
 }
 
 export interface HistoryEntry {
@@ -85,6 +88,10 @@ function containerConfig(field: Field): ContainerConfig {
     optional(member(field, name), how) ?? otherwise
   const health = optional(member(field, "Healthcheck"), healthcheck)
   const StopSignal = text("StopSignal")
+  const builders = (["OnBuild", "Shell"] as const).flatMap((name): [string, string[]][] => {
+    const value = read(name, strings, [])
+    return value.length === 0 ? [] : [[name, value]]
+  })
   return {
     User: text("User"),
     Env: read("Env", words, []),
@@ -96,6 +103,7 @@ function containerConfig(field: Field): ContainerConfig {
     Volumes: read("Volumes", names, []),
     ...(StopSignal === "" ? {} : { StopSignal }),
     ...(health === undefined ? {} : { Healthcheck: health }),
+    ...Object.fromEntries(builders),
   }
 }
 

@@ -31,7 +31,9 @@ const containerConfig = (config: ContainerConfig) => ({
   Volumes: set(config.Volumes),
   WorkingDir: some(config.WorkingDir),
   Labels: Object.keys(config.Labels).length === 0 ? undefined : config.Labels,
+  OnBuild: config.OnBuild,
   StopSignal: config.StopSignal,
+  Shell: config.Shell,
 })
 
 /** The bytes of a config, and its digest, the image's id. The same image always gives the same. */

@@ -200,7 +200,8 @@ describe.skipIf(!isRoot)("toybox commit", () => {
     expect(await succeed(["history", "told:1"])).toContain("a word")
     await succeed(ownRun("--name", "other", "--entrypoint", "/bin/echo", "based:1", "a", "b"))
     await succeed(["commit", "-q", "other", "other:1"])
-    expect((await inspect("other:1")).Config).toMatchObject({ Entrypoint: [], Cmd: ["/bin/echo", "a", "b"] })
+    expect((await inspect("other:1")).Config).toMatchObject({ Entrypoint: ["/bin/echo"], Cmd: ["a", "b"] })
+    expect((await inspect("other")).Config).toMatchObject({ Entrypoint: ["/bin/echo"], Cmd: ["a", "b"] })
     for (const [words, message] of [
       [["commit"], "commit takes a container"],
       [["commit", "nothere"], "no such container"],
@@ -211,6 +212,47 @@ describe.skipIf(!isRoot)("toybox commit", () => {
       expect(exitCode).toBe(125)
       expect(stderr).toContain(message)
     }
+  })
+
+  test("has what was asked of ports, volumes and health, and what the image says to those who build on it", async () => {
+    const file = join(temporaryDirectory("image"), "image.tar")
+    const Healthcheck = { Test: ["CMD-SHELL", "true"], Interval: 5e9 }
+    const told = { Cmd: ["sleep", "100"], ExposedPorts: { "1/tcp": {} }, Volumes: { "/own": {} }, Healthcheck }
+    const builders = { OnBuild: ["RUN make"], Shell: ["/bin/bash", "-c"] }
+    const layers = [tarOf(makeRoot({}))]
+    writeFileSync(file, dockerArchive([{ layers, tags: ["rich:1"], config: { ...told, ...builders } }]))
+    await succeed(["load", "-q", "-i", file])
+    const asked = ["--expose", "80", "--expose", "5000-5001/udp", "-v", "/data", "-v", "named:/n"]
+    await succeed(["create", "--name", "asked", ...asked, "--health-cmd", "test -e /x", "rich:1"])
+    await succeed(["commit", "-q", "-c", "ONBUILD COPY a b", "asked", "rich:2"])
+    expect((await inspect("rich:2")).Config).toMatchObject({
+      ExposedPorts: Object.fromEntries(["1/tcp", "80/tcp", "5000/udp", "5001/udp"].map((port) => [port, {}])),
+      Volumes: { "/own": {}, "/data": {} },
+      Healthcheck: { Test: ["CMD", "/bin/sh", "-c", "test -e /x"], Interval: 5e9, Retries: 3 },
+      OnBuild: ["RUN make", "COPY a b"],
+      Shell: builders.Shell,
+    })
+    await succeed(ownRun("--net", "none", "-d", "--no-healthcheck", "--name", "unasked", "rich:1"))
+    await succeed(["commit", "-q", "unasked", "rich:3"])
+    expect((await inspect("rich:3")).Config).toMatchObject({ Healthcheck: { Test: ["NONE"] } })
+    await succeed(ownRun("--net", "none", "--name", "foreground", "rich:1", "true"))
+    await succeed(["commit", "-q", "foreground", "rich:4"])
+    expect((await inspect("rich:4")).Config).toMatchObject({ Healthcheck })
+    await toybox(["rm", "--all", "--force"])
+    await succeed(["volume", "prune", "-a", "-f"])
+  })
+
+  test("has no file of the container for a whiteout", async () => {
+    const make = "touch /srv/.wh.kept /srv/.wh..wh..opq; echo x > /srv/one; ln /srv/one /srv/.wh.one; ls /srv"
+    await succeed(ownRun("--name", "marks", "based:1", make))
+    const { stderr } = await toybox(["commit", "-q", "marks", "marks:1"])
+    expect(stderr).toContain(`"srv/.wh.kept" is left out`)
+    const left = "changed\ndeleted\nkept\none\nsecond"
+    expect(await succeed(ownRun("--rm", "marks:1", "ls -A /srv"))).toBe(left)
+    await succeed(ownRun("--name", "whole", "base", "sh", "-c", "touch /etc/.wh.passwd"))
+    await succeed(["commit", "-q", "whole", "whole:1"])
+    expect(await succeed(ownRun("--rm", "whole:1", "ls", "/etc/passwd"))).toBe("/etc/passwd")
+    expect(await succeed(["export", "whole"])).toContain("etc/.wh.passwd")
   })
 
   test("is the same image each time, with SOURCE_DATE_EPOCH", async () => {

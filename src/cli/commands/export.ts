@@ -28,7 +28,7 @@ export async function exportCommand(words: readonly string[]): Promise<number> {
   const output = openOutput(path, signal)
   const progress = startProgress(path ?? "export", booleans.get("quiet") ?? false)
   try {
-    for await (const part of wholeRoot(paths, reference)) {
+    for await (const part of wholeRoot(paths, reference, { whiteouts: "none" })) {
       await output.write(part)
       progress.add(part.length)
     }

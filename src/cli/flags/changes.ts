@@ -110,6 +110,7 @@ const CHANGES: Readonly<Record<string, Change>> = {
   },
   HEALTHCHECK: (_, text, whole) => ({ Healthcheck: healthcheck(text, whole) }),
   LABEL: ({ Labels }, text, whole) => ({ Labels: { ...Labels, ...Object.fromEntries(pairs(text, whole)) } }),
+  ONBUILD: ({ OnBuild = [] }, text) => ({ OnBuild: [...OnBuild, text] }),
   STOPSIGNAL(_, text, whole) {
     const word = one(text, whole)
     signalNumber(`--change: "${whole}"`, word)

@@ -16,6 +16,7 @@ export interface RareOptions {
   names: NameOptions | null
   networks: readonly EndpointWish[]
   ports: PortWish | null
+  exposed: readonly string[]
   volumes: readonly VolumeWish[]
   process: Omit<RunRequest, "args" | "user" | "workdir" | "terminal" | "consoleSize" | "readonlyRoot" | "resources">
 }
@@ -26,6 +27,7 @@ export const noRareOptions = (limits: readonly Rlimit[]): RareOptions => ({
   names: null,
   networks: usualNetwork() === "none" ? [] : USUAL_PLACES,
   ports: null,
+  exposed: [],
   volumes: [],
   process: {
     env: [],

@@ -1,6 +1,6 @@
 /** -p, -P, --expose: options → what is published of a container. */
 import { UsageError } from "../../errors.ts"
-import { checkConflicts, type PortWish, parseExposed, parsePublish } from "../../network/ports.ts"
+import { checkConflicts, type PortWish, parseExposed, parsePublish, rangeLength } from "../../network/ports.ts"
 import type { ParsedArgv } from "../argv.ts"
 
 /** Null where nothing is to be published. Throws UsageError, also where there is no network to publish from. */
@@ -18,4 +18,15 @@ export function portWish({ lists, booleans, typed }: ParsedArgv, hasNetwork: boo
     })
   }
   return { published, all, exposed }
+}
+
+/** What --expose and -p say that the container serves, as an image has it: 80/tcp. Throws UsageError. */
+export function exposedPorts({ lists }: ParsedArgv): string[] {
+  const exposed = (lists.get("expose") ?? []).map((text) => parseExposed("--expose", text))
+  const published = (lists.get("publish") ?? [])
+    .map((text) => parsePublish("--publish", text))
+    .map(({ container, protocol }) => ({ ports: container, protocol }))
+  return [...exposed, ...published].flatMap(({ ports, protocol }) =>
+    Array.from({ length: rangeLength(ports) }, (_, i) => `${ports.first + i}/${protocol}`),
+  )
 }

@@ -12,7 +12,7 @@ import { mountOptions, shmSize } from "./mounts.ts"
 import { namespaceModes } from "./namespaces.ts"
 import { networkMode } from "./networks.ts"
 import type { RareOptions } from "./none.ts"
-import { portWish } from "./ports.ts"
+import { exposedPorts, portWish } from "./ports.ts"
 import { environment, seconds, signalNumber, ulimits } from "./process.ts"
 import { seccomp } from "./seccomp.ts"
 import { capabilities, devices, noNewPrivileges, sysctls } from "./security.ts"
@@ -74,6 +74,7 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
     names: nameOptions(lists),
     networks,
     ports: portWish(argv, networks.length > 0),
+    exposed: exposedPorts(argv),
     volumes,
     process: {
       env: environment(argv),

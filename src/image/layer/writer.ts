@@ -25,9 +25,13 @@ import { fromBytes, shownName, toName } from "./binary.ts"
 import { type ExactStat, exactStat } from "./exact-stat.ts"
 import type { EntryType, SparseMap } from "./tar/entry.ts"
 import { END_OF_ARCHIVE, paddingFor, type WrittenEntry, writeHeader } from "./tar/write-header.ts"
+import { meaningOf } from "./whiteouts.ts"
 
 export interface WalkOptions {
-  /** "overlay": an overlay's upper directory; whiteouts and opaque directories become the .wh. entries of image layers. */
+  /**
+   * "overlay": a layer of an image, of an overlay's upper directory: whiteouts and opaque directories become .wh. entries, and
+   * files that are called so are left out, with a word.
+   */
   whiteouts: "overlay" | "none"
   /** Times later than this (seconds since 1970) become this: SOURCE_DATE_EPOCH. */
   latestTime?: number
@@ -182,6 +186,10 @@ const mark = (path: string): Uint8Array => writeHeader({ type: "file", path, mod
 function* writeEntry(walk: Walk, dirFd: number, name: string, path: string): Generator<Uint8Array> {
   const stat = exactStat(dirFd, name)
   if (stat === null || walk.options.omits?.(stat, path)) return // null: gone since it was listed.
+  if (walk.options.whiteouts === "overlay" && meaningOf(name).kind !== "file") {
+    notice(`${shownName(path)} is left out: in an image such a name removes what is below`)
+    return
+  }
   if (path.length > LONGEST_PATH) throw new ToyboxError(`${shownName(path)} lies deeper than ${LONGEST_PATH} bytes`)
   if (walk.options.whiteouts === "overlay" && isWhiteoutStat(stat)) {
     yield mark(`${path.slice(0, path.length - name.length)}.wh.${name}`)

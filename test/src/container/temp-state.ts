@@ -49,6 +49,8 @@ const STORED: StoredRequest = {
   detachKeys: [],
   stopSignal: 15,
   cgroupParent: null,
+  entrypoint: 0,
+  exposed: [],
   requested: { resources: {}, options: {}, defaults: [] },
   process: REQUEST,
   commandLine: null,

@@ -29,6 +29,7 @@ describe("--change", () => {
     ["VOLUME /data /log", { Volumes: ["/data", "/log"] }],
     ["WORKDIR /a/../b", { WorkingDir: "/b" }],
     ["WORKDIR deeper", { WorkingDir: "/srv/deeper" }],
+    ["ONBUILD RUN ls", { OnBuild: ["RUN ls"] }],
     ["STOPSIGNAL SIGUSR1", { StopSignal: "SIGUSR1" }],
     ["HEALTHCHECK NONE", { Healthcheck: { Test: ["NONE"] } }],
     [
@@ -52,7 +53,6 @@ describe("--change", () => {
   test.each([
     "",
     "RUN ls",
-    "ONBUILD RUN ls",
     "USER",
     "USER a b",
     "ENV A",
