@@ -4,6 +4,7 @@ import type { Summary } from "../container/list.ts"
 import { writtenBytes } from "../container/observe/size.ts"
 import { readRecord, readRunning } from "../container/state.ts"
 import { formatBytes } from "../image/progress.ts"
+import { familiarReference, parseReference, repositoryName } from "../image/reference.ts"
 import { type ImageRecord, isNameless } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
 import { familiarName, isReference } from "./image.ts"
@@ -95,14 +96,22 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
 /** The titles of docker images. */
 export const IMAGE_TITLES = { ID: "IMAGE ID", CreatedAt: "CREATED AT", CreatedSince: "CREATED" }
 
+/** What a registry knows an image by, of the repository that it is named after; null where none does. */
+export function repoDigestOf(image: ImageRecord): { repository: string; digest: string } | null {
+  const repository = isReference(image) ? repositoryName(parseReference(image.name)) : null
+  const known = image.repoDigests?.find((one) => repository === null || one.startsWith(`${repository}@`))
+  const [name = "", digest = ""] = known?.split("@") ?? []
+  return known === undefined ? null : { repository: familiarReference(parseReference(name)), digest }
+}
+
 export function imageFields(image: ImageRecord, full: boolean): object {
-  const name = isNameless(image) ? "" : familiarName(image)
+  const name = isNameless(image) ? (repoDigestOf(image)?.repository ?? "") : familiarName(image)
   const tag = isReference(image) ? (/:([^:/@]+)$/.exec(name.replace(/@.*$/, ""))?.[1] ?? "<none>") : "<none>"
   const isDated = Date.parse(image.created ?? "") > 0
   return {
     CreatedAt: isDated ? goTime(image.created ?? "") : "",
     CreatedSince: isDated ? ago(image.created ?? "") : "",
-    Digest: image.digest,
+    Digest: repoDigestOf(image)?.digest ?? "<none>",
     ID: full ? image.id : image.id.slice(7, 19),
     Platform: image.platform,
     Repository: shown(

@@ -20,15 +20,14 @@ export function imageOf(paths: Paths, word: string): { record: ImageRecord; conf
 export function inspectImage(paths: Paths, word: string): object {
   const { record, config } = imageOf(paths, word)
   const names = listImages(paths).filter(({ id }) => id === record.id)
-  const named = names.filter(isReference)
+  const tags = names.filter(isReference).map(familiarName)
+  const digests = new Set(names.flatMap(({ repoDigests = [] }) => repoDigests))
   const { ExposedPorts, Volumes, ...rest } = config.config
   const { os, architecture, variant } = config.platform
   return {
     Id: record.id,
-    RepoTags: named.map(familiarName).filter((name) => !name.includes("@")),
-    RepoDigests: [...new Set(names.flatMap(({ repoDigests = [] }) => repoDigests))].map((known) =>
-      familiarReference(parseReference(known)),
-    ),
+    RepoTags: tags.filter((name) => !name.includes("@")).sort(),
+    RepoDigests: [...digests].sort().map((known) => familiarReference(parseReference(known))),
     Created: config.created ?? "",
     Author: config.author ?? "",
     Config: { ...rest, ExposedPorts: flags(ExposedPorts), Volumes: flags(Volumes) },

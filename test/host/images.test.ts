@@ -123,6 +123,41 @@ describe.skipIf(!isRoot)("names of images", () => {
   })
 })
 
+describe.skipIf(!isRoot)("toybox images", () => {
+  const shown = async (...words: string[]) =>
+    (await succeed(["images", "--format", "{{.Repository}}:{{.Tag}}", ...words])).split("\n").filter(Boolean).sort()
+
+  test("shows those that a name or filters mean", async () => {
+    await make("one", "1", "LABEL kind=a")
+    const two = await make("one:2", "2", "LABEL kind=b more=")
+    await make("example.org/team/one", "3", "CMD true")
+    const lost = await make("lost", "4", "CMD true")
+    await make("lost", "5", "CMD true")
+    const [nothing, all] = ["<none>:<none>", ["example.org/team/one:latest", "lost:latest", "one:2", "one:latest"]]
+    expect(await shown("-a")).toEqual([nothing, ...all])
+    expect(await shown("one")).toEqual(["one:2", "one:latest"])
+    expect(await shown("one:2")).toEqual(["one:2"])
+    expect(await shown("*/*/one")).toEqual(["example.org/team/one:latest"])
+    expect(await shown("docker.io/library/one")).toEqual(["one:2", "one:latest"])
+    expect(await shown("-f", "reference=o*:2", "-f", "reference=lost")).toEqual(["lost:latest", "one:2"])
+    expect(await shown("-f", "label=kind")).toEqual(["one:2", "one:latest"])
+    expect(await shown("--filter", "label=kind=b", "--filter", "label=more")).toEqual(["one:2"])
+    expect(await succeed(["images", "-q", "--no-trunc", "-f", "dangling=true"])).toBe(lost)
+    expect(await shown("-f", "dangling=false")).toEqual(all)
+    expect(await shown("-f", "since=one:2")).toEqual([nothing, "example.org/team/one:latest", "lost:latest"])
+    expect(await shown("-f", `before=${two.slice(7, 19)}`)).toEqual(["one:latest"])
+    expect(await shown("-f", "until=1h")).toEqual([])
+    expect(await succeed(["images", "--digests", "one"])).toMatch(/^IMAGE +DIGEST +ID .*\none:2 +<none> /)
+    for (const [words, message] of [
+      [["one", "two"], 'but got "two", too'],
+      [["-f", "color=red"], "one of the keys reference, label, dangling, before, since, until"],
+      [["-f", "dangling=maybe"], "neither true nor false"],
+      [["-f", "since=nothere"], "no such image: nothere"],
+    ] as const)
+      expect((await toybox(["images", ...words])).stderr).toContain(message)
+  })
+})
+
 describe.skipIf(!isRoot)("images of a registry", () => {
   const layout = new TestLayout()
   let registry: TestRegistry
@@ -175,6 +210,7 @@ describe.skipIf(!isRoot)("images of a registry", () => {
     const byDigest = `${repository}@${index.digest}`
     expect(await digests(`${repository}:2`)).toEqual([byDigest])
     expect(await digests(byDigest)).toEqual([byDigest])
+    expect(await succeed(["images", "--format", "{{.Digest}}"])).toBe(index.digest)
     const before = registry.requests().length
     for (const name of [byDigest, `${repository}:2@${index.digest}`])
       expect(await succeed(ownRun("--rm", name))).toBe(`two ${OWN}`)
@@ -189,7 +225,7 @@ describe.skipIf(!isRoot)("images of a registry", () => {
     const pushed = await succeed(["push", "-q", "made", `${repository}:pushed`])
     expect(await digests("made")).toEqual([`${repository}@${pushed}`])
     await succeed(["push", "-q", "local", `${registry.host}/other:2`])
-    expect(await digests("local")).toEqual([`${registry.host}/other@${own.digest}`, byDigest])
+    expect(await digests("local")).toEqual([byDigest, `${registry.host}/other@${own.digest}`])
     await succeed(["rmi", `${repository}:2`])
     expect(await digests("local")).toContain(byDigest)
     // Its last name there.

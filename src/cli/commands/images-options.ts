@@ -21,6 +21,14 @@ export const PULL_OPTIONS = {
 
 /** The options of `toybox images`. */
 export const IMAGES_OPTIONS = {
+  all: { type: "boolean", alias: "a", description: "All images: there are no others than those shown without it" },
+  filter: {
+    type: "string",
+    alias: "f",
+    repeated: true,
+    valueHint: "KEY=VALUE",
+    description: "By reference, label, dangling, before, since or until",
+  },
   quiet: { type: "boolean", alias: "q", description: "Ids only" },
   "no-trunc": { type: "boolean", description: "Full ids" },
   format: {

@@ -7,8 +7,10 @@ import { collect, findImage, removeImage } from "../../image/store/remove.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { IMAGE_TITLES, imageFields, repoDigestOf } from "../docker-fields.ts"
 import { each } from "../each.ts"
 import { familiarName, findStored } from "../image.ts"
+import { chosenImages } from "../image-filter.ts"
 import { imageUsers } from "../image-users.ts"
 import { ago, shown, table } from "../table.ts"
 import { IMAGES_OPTIONS, RMI_OPTIONS } from "./images-options.ts"
@@ -21,16 +23,17 @@ function statePaths({ strings }: ParsedArgv) {
 
 export async function imagesCommand(words: readonly string[]): Promise<number> {
   const argv = parseArgv(words, IMAGES_OPTIONS)
-  const { booleans, strings, rest } = argv
+  const { booleans, strings, lists, rest } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("images")
-  if (rest.length > 0) throw new UsageError(`images takes no arguments, but got "${rest[0]}"`)
-  const images = listImages(statePaths(argv))
+  if (rest.length > 1) throw new UsageError(`images takes one name or none, but got "${rest[1]}", too`)
+  const paths = statePaths(argv)
+  const filters = [...(lists.get("filter") ?? []), ...rest.map((name) => `reference=${name}`)]
+  const images = filters.length === 0 ? listImages(paths) : chosenImages(paths, filters)
   const full = booleans.get("no-trunc") ?? false
   const id = (image: ImageRecord) => (full ? image.id : image.id.slice(7, 19))
   if (booleans.get("json")) print(images.map((image) => JSON.stringify(image)))
   else if (booleans.get("quiet")) print([...new Set(images.map(id))])
-  else if (strings.has("format")) {
-    const { IMAGE_TITLES, imageFields } = await import("../docker-fields.ts")
+  else if ((strings.get("format") ?? "table") !== "table") {
     const { printFormatted } = await import("../template.ts")
     const fields = images.map((image) => imageFields(image, full))
     printFormatted(strings.get("format") ?? "", fields, IMAGE_TITLES)
@@ -38,7 +41,7 @@ export async function imagesCommand(words: readonly string[]): Promise<number> {
     const digests = booleans.get("digests") ?? false
     const rows = images.map((image) => [
       shown(isNameless(image) ? "<none>" : familiarName(image)),
-      ...(digests ? [image.digest] : []),
+      ...(digests ? [repoDigestOf(image)?.digest ?? "<none>"] : []),
       id(image),
       // Build tools that want the same digest every time write the epoch, or nothing.
       Date.parse(image.created ?? "") > 0 ? ago(image.created ?? "") : "",

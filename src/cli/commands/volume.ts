@@ -12,6 +12,7 @@ import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { agrees } from "../ask.ts"
 import { each } from "../each.ts"
 import { labelsOf } from "../labels.ts"
+import { labelTest, listFilter, truth } from "../list-filter.ts"
 import { pruneFilter } from "../prune-filter.ts"
 import { printFormatted } from "../template.ts"
 import { dockerVolume } from "../volume-fields.ts"
@@ -28,37 +29,22 @@ function create(paths: Paths, { strings, lists, rest }: ParsedArgv): number {
   return 0
 }
 
-type Test = (volume: Volume) => boolean
-
-const isTrue = (value: string) => value === "true" || value === "1"
-
-const FILTERS: Readonly<Record<string, (value: string, paths: Paths) => Test>> = {
-  name:
-    (value) =>
-    ({ name }) =>
-      name.includes(value),
-  driver: (value) => () => value === "local",
-  dangling(value, paths) {
-    const users = containersByVolume(paths)
-    return ({ name }) => users.has(name) !== isTrue(value)
-  },
-  label(value) {
-    const [key = "", ...rest] = value.split("=")
-    return ({ labels }) => Object.hasOwn(labels, key) && (rest.length === 0 || labels[key] === rest.join("="))
-  },
-}
-
+/** The volumes that all filters mean. Throws UsageError. */
 function chosen(paths: Paths, filters: readonly string[]): Volume[] {
-  const tests = filters.map((text) => {
-    const [key = "", ...value] = text.split("=")
-    const test = Object.hasOwn(FILTERS, key) ? FILTERS[key] : undefined
-    if (test === undefined || value.length === 0)
-      throw new UsageError(`--filter: "${text}" is not understood`, {
-        hint: `KEY=VALUE, with one of the keys ${Object.keys(FILTERS).join(", ")}`,
-      })
-    return test(value.join("="), paths)
+  const users = containersByVolume(paths)
+  const isChosen = listFilter<Volume>(filters, {
+    name:
+      (value) =>
+      ({ name }) =>
+        name.includes(value),
+    driver: (value) => () => value === "local",
+    dangling(value) {
+      const wanted = truth("dangling", value)
+      return ({ name }) => users.has(name) !== wanted
+    },
+    label: labelTest,
   })
-  return listVolumes(paths).filter((volume) => tests.every((test) => test(volume)))
+  return listVolumes(paths).filter(isChosen)
 }
 
 function list(paths: Paths, { booleans, lists, strings, rest }: ParsedArgv): number {
