@@ -9,7 +9,7 @@ import { type ImageRecord, isNameless } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
 import { familiarName, isReference } from "./image.ts"
 import { ago, healthText, shown } from "./table.ts"
-import { volumeName } from "./volume-fields.ts"
+import { volumeAt } from "./volume-fields.ts"
 
 const two = (value: number) => String(value).padStart(2, "0")
 
@@ -53,11 +53,11 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
   const network = spec?.linux.namespaces.find(({ type }) => type === "network")
   const networks = readRunning(paths, id)?.networks?.map((endpoint) => endpoint.network) ?? []
   const mounts = () =>
-    (spec?.mounts ?? []).flatMap(({ type, source, destination }) =>
-      (type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)
-        ? [{ source: volumeName(paths, source) ?? source, destination }]
-        : [],
-    )
+    (spec?.mounts ?? []).flatMap(({ type, source, destination }) => {
+      const volume = volumeAt(summary, destination)
+      const isBound = (type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)
+      return volume !== undefined || isBound ? [{ source: volume ?? source, destination }] : []
+    })
   const hidden = (Label: (key: string) => string) => Object.defineProperty({}, "Label", { value: Label })
   return Object.assign(
     // Not of what {{json .}} shows.

@@ -16,13 +16,14 @@ import type { Mount } from "../oci/runtime.ts"
 import { copyOf } from "../overlay/copied.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
-import { volumeName } from "./volume-fields.ts"
+import type { UsesVolumes } from "../volume/volume.ts"
+import { volumeAt } from "./volume-fields.ts"
 
 // A time that has not come, as docker writes it.
 const NEVER = "0001-01-01T00:00:00Z"
 
-function mountPoint({ type, source, destination, options }: Mount, paths: Paths) {
-  const Name = volumeName(paths, source)
+function mountPoint({ type, source, destination, options }: Mount, record: UsesVolumes) {
+  const Name = volumeAt(record, destination)
   return {
     Type: Name === undefined ? (type === "tmpfs" ? "tmpfs" : "bind") : "volume",
     ...(Name === undefined ? {} : { Name, Driver: "local" }),
@@ -109,8 +110,9 @@ export function inspectContainer(paths: Paths, id: string): object {
   const { memory, cpu, pids } = spec.linux.resources
   const { entrypoint } = readStored(paths, id, record.name)
   const directory = containerPath(paths, id)
-  const isOwn = ({ type, source }: Mount) =>
-    (type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)
+  const isOwn = ({ type, source, destination }: Mount) =>
+    ((type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)) ||
+    volumeAt(record, destination) !== undefined
   return {
     Id: id,
     Created: record.created,
@@ -150,7 +152,7 @@ export function inspectContainer(paths: Paths, id: string): object {
     },
     GraphDriver: graphDriver(directory, lower === undefined ? [] : [lower, ...below]),
     NetworkSettings: networkSettings(readRunning(paths, id) ?? {}),
-    Mounts: spec.mounts.filter(isOwn).map((mount) => mountPoint(mount, paths)),
+    Mounts: spec.mounts.filter(isOwn).map((mount) => mountPoint(mount, record)),
     Config: {
       Hostname: spec.hostname ?? "",
       User: `${user.uid}:${user.gid}`,

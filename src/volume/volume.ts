@@ -5,12 +5,13 @@
  */
 import { callResult, scratch } from "../../ffi/call.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close, exists, listDir, mkdir, rename, writeFile } from "../../ffi/fs.ts"
+import { close, exists, listDir, mkdir, rename, symlink, writeFile } from "../../ffi/fs.ts"
 import { tryLockShared } from "../../ffi/lock.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { readJson, writeDurably } from "../state-file.ts"
+import { type DriverOptions, isBind } from "./driver-options.ts"
 import { openVolume, volumePath } from "./remove.ts"
 
 /** volume.json. */
@@ -21,6 +22,8 @@ export interface Volume {
   labels: Record<string, string>
   /** Nobody has named it: it goes with its container. */
   anonymous?: true
+  /** What is mounted in the place of a directory of its own. */
+  options?: DriverOptions
 }
 
 /** What a container asks of a volume. */
@@ -82,7 +85,7 @@ export function listVolumes(paths: Paths): Volume[] {
 export function createVolume(
   paths: Paths,
   name: string,
-  { labels = {}, anonymous }: Partial<Pick<Volume, "labels" | "anonymous">> = {},
+  { labels = {}, anonymous, options }: Partial<Pick<Volume, "labels" | "anonymous" | "options">> = {},
 ): Volume {
   if (!isVolumeName(name))
     throw new UsageError(`"${name}" is no name for a volume`, {
@@ -91,13 +94,18 @@ export function createVolume(
   const found = findVolume(paths, name)
   if (found) return found
   mkdir(paths.volumes, 0o700)
-  const volume = { name, created: new Date().toISOString(), labels, ...(anonymous ? { anonymous } : {}) }
+  const volume = {
+    ...{ name, created: new Date().toISOString(), labels },
+    ...(anonymous ? { anonymous } : {}),
+    ...(options ? { options } : {}),
+  }
   const making = `${paths.volumes}/.${name}.${process.pid}`
   removeTree(making)
   mkdir(making, 0o700)
   try {
-    mkdir(`${making}/data`, 0o755)
-    writeFile(`${making}/fresh`, "")
+    if (options && isBind(options)) symlink(options.device, `${making}/data`)
+    else mkdir(`${making}/data`, 0o755)
+    if (!options) writeFile(`${making}/fresh`, "")
     writeDurably(`${making}/volume.json`, new TextEncoder().encode(JSON.stringify(volume)))
     rename(making, volumePath(paths, name))
     return volume

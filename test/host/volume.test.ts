@@ -34,6 +34,46 @@ describe.skipIf(!isRoot)("toybox volume", () => {
     expect(readdirSync(join(stateRoot(), "volumes"))).toEqual([])
   })
 
+  test("-f is a filter of ls and a template of inspect; list and remove are ls and rm", async () => {
+    await succeed("volume", "create", "one")
+    await succeed("volume", "create", "two")
+    expect(await succeed("volume", "list", "-q", "-f", "name=on", "-f", "name=x")).toBe("one")
+    expect(await succeed("volume", "inspect", "-f", "{{.Name}}", "one", "two")).toBe("one\ntwo")
+    expect(await succeed("volume", "remove", "-f", "one", "two", "three")).toBe("one\ntwo\nthree")
+  })
+
+  test("another directory, or file system, than its own", async () => {
+    const device = temporaryDirectory("device")
+    writeFileSync(join(device, "file"), "of the host")
+    await succeed("volume", "create", "-o", "type=none", "-o", `device=${device}`, "-o", "o=bind", "bound")
+    await succeed("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "--opt", "o=size=3m,mode=750", "memory")
+    expect(await run("-v", "bound:/mnt", "base", "sh", "-c", "cat /mnt/file; echo new > /mnt/new")).toBe("of the host")
+    expect(readFileSync(join(device, "new"), "utf8")).toBe("new\n")
+    expect(await run("-v", "bound:/mnt:ro", "base", "sh", "-c", "touch /mnt/x 2> /dev/null || echo no")).toBe("no")
+    const look = "df -m /m | tail -n 1 | awk '{ print $2 }'; stat -c %a /m; touch /m/x"
+    expect(await run("-v", "memory:/m", "base", "sh", "-c", look)).toBe("3\n750")
+    expect(await succeed("volume", "inspect", "-f", "{{json .Options}}", "memory")).toBe(
+      '{"type":"tmpfs","device":"tmpfs","o":"size=3m,mode=750"}',
+    )
+    await succeed(...ownRun("--name", "user", "-v", "memory:/m", "-v", "bound:/b", "base", "true"))
+    expect(await succeed("inspect", "-f", "{{range .Mounts}}{{.Type}} {{.Name}} {{end}}", "user")).toBe(
+      "volume memory volume bound",
+    )
+    expect(await succeed("ps", "-a", "--format", "{{.Mounts}}")).toBe("memory,bound")
+    expect(await run("--volumes-from", "user", "base", "sh", "-c", "ls /b; stat -c %a /m")).toBe("file\nnew\n750")
+    await toybox(["rm", "user"])
+    await succeed("volume", "rm", "bound", "memory")
+    expect(readdirSync(device).sort()).toEqual(["file", "new"])
+    for (const [words, message] of [
+      [["-o", "type=none"], "device=… is missing"],
+      [["-o", "size=1g"], '"size=1g" is not understood'],
+      [["-o", "type=none", "-o", "device=data", "-o", "o=bind"], "no absolute path"],
+    ] as const)
+      expect((await toybox(["volume", "create", ...words, "bad"])).stderr).toContain(message)
+    await succeed("volume", "create", "-o", "type=none", "-o", "device=/not/there", "-o", "o=bind", "gone")
+    expect((await toybox(ownRun("-v", "gone:/x", "base", "true"))).stderr).toContain("/not/there, which is not there")
+  })
+
   test("create, ls, inspect and rm", async () => {
     expect(await succeed("volume", "create", "--label", "tier=db", "--label", "x", "data")).toBe("data")
     expect(await succeed("volume", "create", "data")).toBe("data")

@@ -6,9 +6,10 @@ import { ToyboxError, UsageError } from "../../errors.ts"
 import { formatBytes } from "../../image/progress.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
+import { driverOptions } from "../../volume/driver-options.ts"
 import { anonymousName, createVolume, findVolume, listVolumes, type Volume, volumeNamed } from "../../volume/volume.ts"
-import { actionOf } from "../actions.ts"
-import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { actionOf, parseAction } from "../actions.ts"
+import type { ParsedArgv } from "../argv.ts"
 import { agrees } from "../ask.ts"
 import { each } from "../each.ts"
 import { labelsOf } from "../labels.ts"
@@ -25,7 +26,9 @@ function create(paths: Paths, { strings, lists, rest }: ParsedArgv): number {
   if (driver !== "local") throw new UsageError(`--driver: "${driver}" is not known (there is only local)`)
   const labels = labelsOf(lists.get("label") ?? [])
   const anonymous = name === undefined ? ({ anonymous: true } as const) : {}
-  print([createVolume(paths, name ?? anonymousName(), { labels, ...anonymous }).name])
+  const options = driverOptions(lists.get("opt") ?? [])
+  const wished = { labels, ...anonymous, ...(options ? { options } : {}) }
+  print([createVolume(paths, name ?? anonymousName(), wished).name])
   return 0
 }
 
@@ -102,7 +105,7 @@ function prune(paths: Paths, { booleans, lists, rest }: ParsedArgv): number {
 const ACTIONS = { create, ls: list, inspect, rm: remove, prune }
 
 export async function volumeCommand(words: readonly string[]): Promise<number> {
-  const argv = parseArgv(words, VOLUME_OPTIONS)
+  const argv = parseAction(words, VOLUME_OPTIONS, { ls: "filter", inspect: "format" })
   if (argv.booleans.get("help")) return (await import("../usage.ts")).printUsage("volume")
   const action = actionOf("volume", argv.rest, ["create", "ls", "inspect", "rm", "prune"])
   const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)
