@@ -31,6 +31,7 @@ export const RESOLVE_IN_ROOT = 0x10
 export const F_GETFD = 1
 export const F_SETFD = 2
 export const F_DUPFD_CLOEXEC = 1030
+export const F_GETFL = 3
 export const F_SETFL = 4
 export const F_ADD_SEALS = 1033
 export const FD_CLOEXEC = 1
@@ -44,6 +45,7 @@ export const LOCK_EX = 2
 export const LOCK_NB = 4
 
 export const SEEK_SET = 0
+export const SEEK_CUR = 1
 export const SEEK_END = 2
 export const SEEK_DATA = 3
 export const SEEK_HOLE = 4

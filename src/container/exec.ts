@@ -132,6 +132,7 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
     },
     notice,
   })
+  stdio.ended?.()
   if (!ending.executed) throw launchError(one, two, ending.reports, rootFd)
   const signal = ending.escalated ?? ending.status.signal
   const exitCode = signal === undefined ? (ending.status.code ?? 0) : 128 + signal

@@ -8,8 +8,10 @@ export interface Pump {
   readonly to: number
   /** Changes what has been read, in place; returns the new length. */
   readonly filter?: (bytes: Uint8Array) => Uint8Array
-  /** Called once when `from` has ended and all is written, or `to` takes no more (`refused`). */
-  readonly ended?: (refused: boolean) => void
+  /** Called once when `from` has ended and all is written, or `to` takes no more (`refused`, with what errno). */
+  readonly ended?: (refused: boolean, errno: number) => void
+  /** `to` is a file, which takes what it is given. */
+  readonly toFile?: boolean
   readonly buffer: Scratch
   start: number
   end: number
@@ -18,11 +20,11 @@ export interface Pump {
 
 const EAGAIN = -11
 const EINTR = -4
-const SIZE = 32768
+const SIZE = 65536
 // POLLOUT promises this much without blocking: pipe(7). A terminal takes less, and says so by a short write.
 const MOST_WRITTEN = 4096
 
-export function createPump(options: Pick<Pump, "from" | "to" | "filter" | "ended">): Pump {
+export function createPump(options: Pick<Pump, "from" | "to" | "filter" | "ended" | "toFile">): Pump {
   return { ...options, buffer: takeScratch(SIZE), start: 0, end: 0, done: false }
 }
 
@@ -30,9 +32,9 @@ export function createPump(options: Pick<Pump, "from" | "to" | "filter" | "ended
 export const wanted = (pump: Pump): PollFd =>
   pump.start < pump.end ? { fd: pump.to, events: POLLOUT } : { fd: pump.from, events: POLLIN }
 
-function finish(pump: Pump, refused = false): void {
+function finish(pump: Pump, refused = false, errno = 0): void {
   pump.done = true
-  pump.ended?.(refused)
+  pump.ended?.(refused, errno)
 }
 
 function readMore(pump: Pump): void {
@@ -54,9 +56,10 @@ function readMore(pump: Pump): void {
 
 function writeSome(pump: Pump): void {
   const { buffer, start, end } = pump
-  const size = callResult("write", pump.to, buffer.address + start, Math.min(end - start, MOST_WRITTEN))
+  const most = pump.toFile ? end - start : Math.min(end - start, MOST_WRITTEN)
+  const size = callResult("write", pump.to, buffer.address + start, most)
   if (size === EAGAIN || size === EINTR) return
-  if (size < 0) finish(pump, true)
+  if (size < 0) finish(pump, true, -size)
   else pump.start += size
 }
 
@@ -68,6 +71,7 @@ export function advance(pump: Pump, events: number): void {
     else if (events & (POLLERR | POLLHUP)) finish(pump, true)
   } else {
     readMore(pump)
+    if (pump.toFile && pump.start < pump.end) writeSome(pump)
   }
 }
 

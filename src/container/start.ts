@@ -55,6 +55,7 @@ export async function start(
     },
     notice,
   })
+  stdio.ended?.()
   if (traceFd !== undefined) {
     const { printTrace } = await import("../launch/trace.ts")
     printTrace(traceFd, [

@@ -1,9 +1,10 @@
 /**
- * How the command's 0, 1 and 2 are connected. Pipes and files of the caller are passed on as they are; a terminal of the
- * caller never is (CVE-2017-5226: TIOCSTI), but is copied to and from.
+ * How the command's 0, 1 and 2 are connected. Pipes, sockets and devices of the caller are passed on as they are; a terminal of
+ * the caller never is (CVE-2017-5226: TIOCSTI), nor a file (caller-files.ts), but is copied to and from.
  */
 import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDWR } from "../../ffi/constants/fcntl.ts"
+import { errnoName } from "../../ffi/errno.ts"
 import { close } from "../../ffi/fs.ts"
 import { pipe, socketPair } from "../../ffi/pipe.ts"
 import {
@@ -14,7 +15,9 @@ import {
   terminalSettings,
   windowSize,
 } from "../../ffi/tty.ts"
+import { notice } from "../log.ts"
 import type { Facts } from "../plan/facts.ts"
+import { isFile, isSameFile, readOnlyView } from "./caller-files.ts"
 import { detachFilter } from "./detach-keys.ts"
 import { createPump, type Pump, writeTo } from "./pump.ts"
 
@@ -27,6 +30,8 @@ export interface Stdio {
   pumps: Pump[]
   /** With a terminal: where its master comes. */
   socket: number | null
+  /** To be called when the command has ended. */
+  ended?: () => void
 }
 
 export interface StdioRequest {
@@ -35,20 +40,34 @@ export interface StdioRequest {
   interactive: boolean
 }
 
+const EPIPE = 32
+
+/** What the caller has given as a descriptor. */
+const kindOf = (fd: number): "terminal" | "file" | "other" =>
+  isTerminal(fd) ? "terminal" : isFile(fd) ? "file" : "other"
+
 /** Connects a command without a terminal of its own. */
 function plain({ interactive }: StdioRequest): Stdio {
   const childEnds: number[] = []
   const pumps: Pump[] = []
-  const output = (fd: number): number => {
-    if (!isTerminal(fd)) return fd
+  const output = (fd: number, kind: ReturnType<typeof kindOf>): number => {
+    if (kind === "other") return fd
     const [from, to] = pipe()
     childEnds.push(to)
-    pumps.push(createPump({ from, to: fd, ended: () => close(from) }))
+    const ended = (_: boolean, errno: number) => {
+      close(from)
+      // That nobody reads is no news.
+      if (errno !== 0 && errno !== EPIPE) notice(`standard ${fd === 1 ? "output" : "error"}: ${errnoName(errno)}`)
+    }
+    pumps.push(createPump({ from, to: fd, ended, toFile: kind === "file" }))
     return to
   }
+  const [inKind, outKind, errKind] = [kindOf(0), kindOf(1), kindOf(2)]
+  const view = inKind === "file" ? readOnlyView(0) : null
   const input = (): number => {
-    if (!isTerminal(0)) return 0
-    if (!interactive) {
+    if (inKind === "other") return 0
+    if (view) return view.fd
+    if (inKind === "terminal" && !interactive) {
       const nothing = call("openat", AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0)
       childEnds.push(nothing)
       return nothing
@@ -58,7 +77,11 @@ function plain({ interactive }: StdioRequest): Stdio {
     pumps.push(createPump({ from: 0, to, ended: () => close(to) }))
     return from
   }
-  return { facts: [input(), output(1), output(2)], childEnds, pumps, socket: null }
+  const out = output(1, outKind)
+  // With one pipe for both, what is written to them stays in its order.
+  const err = outKind === "file" && errKind === "file" && isSameFile(1, 2) ? out : output(2, errKind)
+  const ended = view ? { ended: view.ended } : {}
+  return { facts: [input(), out, err], childEnds, pumps, socket: null, ...ended }
 }
 
 /** Prepares the command's standard descriptors. */

@@ -1,7 +1,7 @@
 /** What goes in and comes out: every byte, none more, through pipes and files, however fast the other side is. */
 import { afterEach, describe, expect, test } from "bun:test"
 import { createHash, randomBytes } from "node:crypto"
-import { openSync, readFileSync, writeFileSync } from "node:fs"
+import { openSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
@@ -49,7 +49,36 @@ describe.skipIf(!isRoot)("standard input and output", () => {
     expect(hashes).toEqual([sha256(stdin), sha256(stdin)])
   })
 
-  test("are byte-exact through files, which the command has itself", async () => {
+  test("files of the caller cannot be changed, be they given for reading or writing", async () => {
+    const dir = temporaryDirectory("own-files")
+    writeFileSync(join(dir, "in"), "mine\n", { mode: 0o600 })
+    const attack =
+      "for fd in 0 1 2; do echo changed > /proc/self/fd/$fd; chmod 4755 /proc/self/fd/$fd; done; read a; echo $a; read b; echo got $b"
+    for (const command of ["toybox base", `'${toyboxBinary()}' exec -i target`]) {
+      writeFileSync(join(dir, "out"), "kept\n", { mode: 0o600 })
+      writeFileSync(join(dir, "err"), "", { mode: 0o600 })
+      await toybox(ownRun("-d", "--name", "target", "base", "sleep", "100"))
+      // A file without a name has no mount to be seen through.
+      const nameless = `exec 3<>nameless; rm nameless; echo mine >&3; exec 4< /proc/$$/fd/3`
+      const { stdout } = await shell(
+        `${nameless}; ${command} sh -c '${attack}' < in >> out 2> err; cat out; ${command} cat <&4`,
+        dir,
+      )
+      await toybox(["rm", "-f", "target"])
+      const lines = stdout.split("\n").filter((line) => line !== "changed")
+      expect(lines).toEqual(["kept", "mine", "got", "mine", ""])
+      expect(readFileSync(join(dir, "in"), "utf8")).toBe("mine\n")
+      for (const name of ["in", "out", "err"]) expect(statSync(join(dir, name)).mode & 0o7777).toBe(0o600)
+    }
+    const { stderr } = await shell("toybox base true < /; echo $? >&2", dir)
+    expect(stderr).toBe("toybox: standard input is a directory, which no container gets\n125\n")
+    // What is full is told.
+    const script = "toybox base yes > small/out; echo $? >&2; umount small"
+    const full = await shell(`mkdir small; mount -t tmpfs -o size=64k none small; ${script}`, dir)
+    expect(full.stderr).toMatch(/^toybox: standard output: ENOSPC\n(.*\n)*1\n$/)
+  })
+
+  test("are byte-exact through files", async () => {
     const dir = temporaryDirectory("files")
     const [input, output] = [join(dir, "in"), join(dir, "out")]
     writeFileSync(input, randomBytes(5 * MEGABYTE))
