@@ -4,7 +4,6 @@
  */
 import { call, callResult, failure, SCRATCH_SIZE, scratch } from "./call.ts"
 import {
-  AT_EMPTY_PATH,
   AT_FDCWD,
   AT_REMOVEDIR,
   AT_SYMLINK_NOFOLLOW,
@@ -223,19 +222,6 @@ export function stat(path: string | Uint8Array, flags = 0, dirFd = AT_FDCWD): St
     rdevMinor: scratch.u32(132),
     dev: `${scratch.u32(136)}:${scratch.u32(140)}`,
   }
-}
-
-/**
- * What changes whenever a file does: device, inode, size, and the times of its content and of its inode in nanoseconds.
- * statx(2) of an open file or a path; null where there is nothing.
- */
-export function fileIdentity(file: number | string): string | null {
-  const [fd, path, flags] = typeof file === "number" ? [file, "", AT_EMPTY_PATH] : [AT_FDCWD, file, 0]
-  const result = callResult("statx", fd, path, flags, STATX_BASIC_STATS, scratch.address)
-  if (result === ENOENT || result === ENOTDIR) return null
-  if (result < 0) throw failure("statx", result, file)
-  const time = (at: number) => `${scratch.word(at)}.${String(scratch.u32(at + 8)).padStart(9, "0")}`
-  return [scratch.u32(136), scratch.u32(140), scratch.word(32), scratch.word(40), time(112), time(96)].join(":")
 }
 
 /** As stat, of a symlink itself. */

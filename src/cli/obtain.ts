@@ -1,5 +1,5 @@
 /** Images brought into the store, as a command line asks for it. */
-import { fileIdentity } from "../../ffi/fs.ts"
+import { fileIdentity } from "../../ffi/file-identity.ts"
 import { ToyboxError } from "../errors.ts"
 import { parsePlatform } from "../image/platform.ts"
 import { loadSettings } from "../image/registry/settings.ts"

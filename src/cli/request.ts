@@ -2,10 +2,11 @@
 import { callResult, scratch } from "../../ffi/call.ts"
 import { F_GETFD } from "../../ffi/constants/fcntl.ts"
 import { RLIMIT_NAMES } from "../../ffi/constants/resource.ts"
-import { readText } from "../../ffi/fs.ts"
+import { exists, isDirectory, readText, stat } from "../../ffi/fs.ts"
 import { isTerminal, windowSize } from "../../ffi/tty.ts"
 import { detectCgroups } from "../cgroup/detect.ts"
 import { cgroupPath } from "../cgroup/path.ts"
+import { idFileExists } from "../container/bring-up.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../container/detach-keys.ts"
 import type { HealthCheck } from "../container/health.ts"
 import { DEFAULT_LOG } from "../container/log-files.ts"
@@ -97,6 +98,16 @@ function resultFd(text: string | undefined, detached: boolean): number | null {
   return fd
 }
 
+/** Where the id is to be written: told before anything is fetched or made, if it cannot be. */
+function idFile(path: string | undefined): string | undefined {
+  if (path === undefined) return undefined
+  if (path !== "" && exists(path)) throw idFileExists(path)
+  const directory = path.includes("/") ? path.slice(0, path.lastIndexOf("/")) || "/" : "."
+  if (path === "" || !isDirectory(stat(directory)))
+    throw new UsageError(`--cidfile: "${path}": there is no such directory`)
+  return path
+}
+
 async function readLog(argv: ParsedArgv): Promise<LogLimits | null> {
   if (!argv.typed.has("log-driver") && !argv.typed.has("log-opt")) return DEFAULT_LOG
   return (await import("./flags/log.ts")).logLimits(argv)
@@ -185,7 +196,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     cgroups,
     mountinfo,
     requested,
-    cidfile: strings.get("cidfile"),
+    cidfile: idFile(strings.get("cidfile")),
     wishes,
     detached: supervised(argv, { terminal, interactive }, detachKeys, wishes),
     foreground: !booleans.get("detach"),

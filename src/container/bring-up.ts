@@ -86,10 +86,13 @@ export function keepRecord(request: ContainerRequest, paths: Paths, live: Live, 
   live.actor = head
 }
 
+/** Two may have been told the same file. */
+export const idFileExists = (path: string): ToyboxError =>
+  new ToyboxError(`--cidfile: ${path} exists already`, { hint: "remove it, or name another file" })
+
 function writeIdFile(path: string, id: string): void {
   const fd = createExclusive(path, 0o644)
-  if (fd === null)
-    throw new ToyboxError(`--cidfile: ${path} exists already`, { hint: "remove it, or name another file" })
+  if (fd === null) throw idFileExists(path)
   writeAll(fd, new TextEncoder().encode(id))
   close(fd)
 }
@@ -206,30 +209,21 @@ export async function bringUp(
     if (supervisor) pid = reportedPid(reportFd, reports) ?? 0
     const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd })
     two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
+    go()
+    const ends = [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, cgroupFd, listenerFd]
+    for (const fd of [...ends, ...(madeMounts?.values() ?? [])]) if (fd !== undefined) close(fd)
+    releaseFacts(opening)
+    if (supervisor) live.record.supervisor = { pid: opened.pid, startTime: startTime(opened.pid) ?? "" }
+    // While the child makes itself ready there is time to write things down, and to tidy up after others.
+    live.record.boot = bootId()
+    rememberPid(live, pid)
+    keepRecord(request, paths, live, spec)
   } catch (error) {
     // A supervisor takes the container with it.
     kill(opened.pid, SIGKILL)
     waitChild(opened.pid, __WALL)
     throw error
   }
-  go()
-  for (const fd of [
-    reportEnd,
-    goEnd,
-    goFd,
-    memfd,
-    ...stdio.childEnds,
-    cgroupFd,
-    listenerFd,
-    ...(madeMounts?.values() ?? []),
-  ])
-    if (fd !== undefined) close(fd)
-  releaseFacts(opening)
-  if (supervisor) live.record.supervisor = { pid: opened.pid, startTime: startTime(opened.pid) ?? "" }
-  // While the child makes itself ready there is time to write things down, and to tidy up after others.
-  live.record.boot = bootId()
-  rememberPid(live, pid)
-  keepRecord(request, paths, live, spec)
   await recoverSome(paths)
   return { one, two, pid, supervisor: supervisor ? opened.pid : null, reportFd, traceFd, manager }
 }

@@ -1,7 +1,8 @@
 /** A root file system from an archive or an address: fetched, verified and unpacked in one pass, once. */
 import { O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close, fileIdentity, open, stat } from "../../ffi/fs.ts"
+import { fileIdentity } from "../../ffi/file-identity.ts"
+import { close, open, stat } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { type FileLock, releaseLock } from "../state-file.ts"

@@ -119,6 +119,20 @@ describe.skipIf(!isRoot)("a step that fails", () => {
     }
   })
 
+  test("behind the last moment of the making leaves nothing, in the background neither", async () => {
+    for (let i = 0; i < 16; i++) {
+      // A directory is there, in which no file can be made.
+      const { exitCode, stderr } = await toybox(ownRun("-d", "--cidfile", "/proc/none", "base", "sleep", "100"))
+      expect({ exitCode, stderr }).toEqual({ exitCode: 125, stderr: 'toybox: open("/proc/none"): ENOENT\n' })
+    }
+    expect(await ownLeftovers()).toEqual([])
+    const early = await toybox(ownRun("--cidfile", "/nowhere/id", "base", "true"))
+    expect(early).toMatchObject({
+      exitCode: 125,
+      stderr: expect.stringContaining('--cidfile: "/nowhere/id": there is no'),
+    })
+  })
+
   test("for want of space is told, and leaves nothing", async () => {
     const root = makeRoot()
     const state = temporaryDirectory("full")

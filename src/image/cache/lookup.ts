@@ -1,5 +1,5 @@
 /** The way of a run whose archive is in the cache: a few calls, nothing fetched, read or unpacked. */
-import { fileIdentity } from "../../../ffi/fs.ts"
+import { fileIdentity } from "../../../ffi/file-identity.ts"
 import type { Paths } from "../../paths.ts"
 import { holdLayer } from "./layers.ts"
 import { readSource, type SourceKind, type SourceRecord, touchSource } from "./sources.ts"

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { close, fileIdentity } from "../../../../ffi/fs.ts"
+import { fileIdentity } from "../../../../ffi/file-identity.ts"
+import { close } from "../../../../ffi/fs.ts"
 import { findLayer, listCache, pruneCache, removeCached } from "../../../../src/image/cache/inventory.ts"
 import {
   abandonLayer,
