@@ -129,6 +129,31 @@ describe.skipIf(!isRoot)("a service", () => {
     expect((await toybox(["ps", "-aq"])).stdout).toBe("")
   })
 
+  test("of one with a terminal: it has one again, to attach to, and the limits and the network of now", async () => {
+    const made = await toybox(ownRun("-dit", "--name", "service-3", "-e", "NAMED", "base"), {
+      env: { TOYBOX_NETWORK: "none", NAMED: "value" },
+    })
+    expect(made).toMatchObject({ exitCode: 0 })
+    await toybox(["update", "--mem", "48M", "service-3"])
+    const unit = (await toybox(["generate", "systemd", "service-3"])).stdout
+    expect(unit).toContain("\nSuccessExitStatus=143\n")
+    const lines = [...unit.matchAll(/^Exec(?:StartPre|Start)=(.*)$/gm)].map(([, line]) => wordsOf(line ?? ""))
+    const [remove, create, start] = lines
+    if (!remove || !create || !start) throw new Error(unit)
+    expect(run(remove)).toMatchObject({ exitCode: 0 })
+    expect(run(create)).toMatchObject({ exitCode: 0 })
+    const main = Bun.spawn(start, { stdin: "ignore", stdout: "ignore", stderr: "ignore" })
+    expect((await toybox(["wait", "--condition", "running", "service-3"])).exitCode).toBe(0)
+    const show = ["inspect", "--format", "{{.Config.Tty}} {{.HostConfig.Memory}}", "service-3"]
+    expect((await toybox(show)).stdout).toBe(`true ${48 << 20}\n`)
+    expect((await toybox(["exec", "service-3", "sh", "-c", "echo $NAMED; ip -o link | wc -l"])).stdout).toBe(
+      "value\n1\n",
+    )
+    await toybox(["stop", "-t", "0", "service-3"])
+    expect(await main.exited).toBe(137)
+    expect((await toybox(["ps", "-aq"])).stdout).toBe("")
+  })
+
   test("what cannot be made is told", async () => {
     for (const words of [
       [],

@@ -8,7 +8,12 @@ export const GENERATE_OPTIONS = {
     valueHint: "no|on-failure[:N]|always",
     description: "When systemd starts it anew (default: on-failure)",
   },
-  time: { type: "string", alias: "t", valueHint: "SECONDS", description: "From stop signal to SIGKILL (default: 10)" },
+  time: {
+    type: "string",
+    alias: "t",
+    valueHint: "SECONDS",
+    description: "From stop signal to SIGKILL (default: its --stop-timeout)",
+  },
   help: { type: "boolean", description: "Show this text" },
   ...GLOBAL_OPTIONS,
 } as const satisfies OptionDefinitions

@@ -1,12 +1,12 @@
 /** toybox generate: a container as a service of the machine. */
 import { recover } from "../../container/recover.ts"
-import { containerPath, readHead, resolveId } from "../../container/state.ts"
-import type { StoredRequest } from "../../container/stored-request.ts"
+import { DEFAULT_STOP_SECONDS, readHead, resolveId } from "../../container/state.ts"
+import { readStored } from "../../container/stored-request.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
-import { readJson } from "../../state-file.ts"
 import { parseArgv } from "../argv.ts"
+import { seconds } from "../flags/process.ts"
 import { parseRestart, type Service, serviceWords } from "../service/command.ts"
 import { openrcBootScript, openrcScript } from "../service/openrc.ts"
 import { systemdBootUnit, systemdUnit } from "../service/systemd.ts"
@@ -23,8 +23,6 @@ const KINDS: Readonly<Record<string, Kind>> = {
   openrc: { one: openrcScript, boot: openrcBootScript },
 }
 
-const DEFAULT_SECONDS = "10"
-
 export async function generateCommand(words: readonly string[]): Promise<number> {
   const { booleans, strings, rest } = parseArgv(words, GENERATE_OPTIONS)
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("generate")
@@ -34,8 +32,7 @@ export async function generateCommand(words: readonly string[]): Promise<number>
     throw new UsageError("generate needs what to make, and a container or none", {
       hint: "toybox generate systemd|openrc NAME; without NAME for all that have a restart policy",
     })
-  const time = strings.get("time") ?? DEFAULT_SECONDS
-  if (!/^\d{1,6}$/.test(time)) throw new UsageError(`--time: "${time}" is no number of seconds`)
+  const time = strings.get("time")
   const root = strings.get("root") ?? process.env.TOYBOX_ROOT
   const paths = pathsFor(root)
   const global = root === undefined ? [] : [`--root=${paths.state}`]
@@ -49,17 +46,17 @@ export async function generateCommand(words: readonly string[]): Promise<number>
   recover(paths)
   const id = resolveId(paths, reference)
   const head = readHead(paths, id)
-  const config = readJson<{ request: Partial<StoredRequest> }>(`${containerPath(paths, id)}/config.json`)
-  const line = config?.request.commandLine ?? null
-  if (head === null || line === null)
+  const stored = head && readStored(paths, id, head.name)
+  const line = stored?.commandLine ?? null
+  if (head === null || stored === null || line === null)
     throw new ToyboxError(`how container ${reference} was made is not known`, { hint: "make it with toybox run" })
   const text = generate.one({
     name: head.name,
     executable: process.execPath,
     global,
-    run: serviceWords(line.words),
+    run: serviceWords({ ...stored, words: line.words }),
     directory: line.directory,
-    stopSeconds: Number(time),
+    stopSeconds: time === undefined ? (head.stopSeconds ?? DEFAULT_STOP_SECONDS) : seconds("--time", time),
     stopSignal: head.stopSignal,
     restart: parseRestart("--restart-policy", strings.get("restart-policy") ?? "on-failure"),
   })

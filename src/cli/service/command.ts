@@ -1,7 +1,11 @@
 /** The command lines of a service that runs a container: made anew at each start, as it was made the first time. */
+
+import type { StoredRequest } from "../../container/stored-request.ts"
+import { DEFAULT_NETWORK } from "../../network/default.ts"
 import { parseLeading } from "../argv.ts"
-import { RUN_OPTIONS } from "../commands/run-options.ts"
+import { LIMIT_OPTIONS, RUN_OPTIONS } from "../commands/run-options.ts"
 import { parseRestartPolicy } from "../flags/restart.ts"
+import { limitOptions } from "./limits.ts"
 
 export interface Service {
   name: string
@@ -21,6 +25,8 @@ export interface Service {
 
 /** The command lines that a service is made of. */
 export interface ServiceCommands {
+  /** One after the other before the first of the others. */
+  before: string[][]
   remove: string[]
   /** To stay with it, or to leave it in the background. */
   run: string[]
@@ -32,9 +38,14 @@ export interface ServiceCommands {
 
 export function commandsOf({ name, executable, global, run, stopSeconds }: Service): ServiceCommands {
   const command = (word: string, ...words: readonly string[]) => [executable, word, ...global, ...words]
+  const remove = command("rm", "--force", "--if-exists", name)
+  const { booleans } = parseLeading(run, RUN_OPTIONS)
+  // A service has no terminal, and no input but an end: with a supervisor of its own there is one to attach to.
+  const attachable = booleans.get("tty") || booleans.get("interactive")
   return {
-    remove: command("rm", "--force", "--if-exists", name),
-    run: command("run", "--rm", `--name=${name}`, ...run),
+    before: attachable ? [remove, command("create", "--rm", `--name=${name}`, ...run)] : [remove],
+    remove,
+    run: attachable ? command("start", "--attach", name) : command("run", "--rm", `--name=${name}`, ...run),
     runDetached: command("run", "--detach", `--name=${name}`, ...run),
     stop: command("stop", `--time=${stopSeconds}`, name),
     isRunning: command("inspect", "--type=container", "--format={{.State.Running}}", name),
@@ -62,23 +73,48 @@ const DROPPED = new Set([
   "name",
   "rm",
   "detach",
-  "tty",
-  "interactive",
   "cidfile",
   "result-fd",
   "trace",
+  "quiet",
+  "replace",
   "root",
-  "restart",
+  "debug",
 ])
 
-/** The words of a `run` without what a service sees to itself. */
-export function serviceWords(words: readonly string[]): string[] {
-  const { strings, lists, booleans, rest } = parseLeading(words, RUN_OPTIONS)
+/** What a service keeps of a container: its command line, and what has not come from that. */
+export type Kept = Pick<StoredRequest, "requested" | "networks" | "process"> & { words: readonly string[] }
+
+/** The network of one that did not ask for any: TOYBOX_NETWORK of its caller may have told. */
+function networkOf({ networks, process }: Kept): string | null {
+  if (process.namespaces.network?.mode === "host") return "host"
+  const [first] = networks
+  if (first === undefined) return "none"
+  return first.network === DEFAULT_NETWORK ? null : first.network
+}
+
+/** A variable that is named only has had a value then. */
+const withValue = (entry: string, { process }: Kept) =>
+  entry.includes("=") ? [entry] : process.env.filter((one) => one.startsWith(`${entry}=`))
+
+/** The words of a `run` that makes the container as it is now, without what a service sees to itself. */
+export function serviceWords(kept: Kept): string[] {
+  const { strings, lists, booleans, rest } = parseLeading(kept.words, RUN_OPTIONS)
+  const network = strings.has("net") || lists.has("net") ? null : networkOf(kept)
   const options = [
     ...[...booleans].map(([name, value]) => [name, value ? "" : "=false"] as const),
     ...[...strings].map(([name, value]) => [name, `=${value}`] as const),
-    ...[...lists].flatMap(([name, values]) => values.map((value) => [name, `=${value}`] as const)),
+    ...[...lists].flatMap(([name, values]) =>
+      (name === "env" ? values.flatMap((value) => withValue(value, kept)) : values).map(
+        (value) => [name, `=${value}`] as const,
+      ),
+    ),
+  ].filter(([name]) => !DROPPED.has(name) && !Object.hasOwn(LIMIT_OPTIONS, name))
+  const own = [...limitOptions(kept.requested), ...(network === null ? [] : [["net", network] as const])]
+  return [
+    ...own.map(([name, value]) => `--${name}=${value}`),
+    ...options.map(([name, value]) => `--${name}${value}`),
+    ...(rest[0]?.startsWith("-") ? ["--"] : []),
+    ...rest,
   ]
-  const kept = options.filter(([name]) => !DROPPED.has(name)).map(([name, value]) => `--${name}${value}`)
-  return [...kept, ...(rest[0]?.startsWith("-") ? ["--"] : []), ...rest]
 }

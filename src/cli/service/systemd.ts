@@ -35,7 +35,7 @@ export function systemdBootUnit(executable: string, global: readonly string[]): 
 /** The text of a unit. Whoever reads it finds there what is run, and needs nothing else of toybox. */
 export function systemdUnit(service: Service): string {
   const { name, directory, stopSeconds, stopSignal, restart } = service
-  const { remove, run, stop } = commandsOf(service)
+  const { before, run, stop } = commandsOf(service)
   const limits = restart.most === null ? [] : [`StartLimitBurst=${restart.most + 1}`, "StartLimitIntervalSec=3600"]
   return [
     `# Made by: toybox generate systemd ${name}`,
@@ -49,10 +49,10 @@ export function systemdUnit(service: Service): string {
     "Type=exec",
     // Where all paths are absolute it need not be there.
     `WorkingDirectory=-${directory.replaceAll("%", "%%")}`,
-    `ExecStartPre=${line(remove)}`,
+    ...before.map((words) => `ExecStartPre=${line(words)}`),
     `ExecStart=${line(run)}`,
     `ExecStop=${line(stop)}`,
-    `TimeoutStopSec=${stopSeconds + GRACE}`,
+    `TimeoutStopSec=${stopSeconds < 0 ? "infinity" : stopSeconds + GRACE}`,
     `Restart=${restart.when}`,
     "RestartSec=1",
     // Of a command that ends by its stop signal; not 137, which may be for want of memory.

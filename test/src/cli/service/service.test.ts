@@ -1,8 +1,20 @@
 import { describe, expect, test } from "bun:test"
-import { parseRestart, type Service, serviceWords } from "../../../../src/cli/service/command.ts"
+import { resourceOptions } from "../../../../src/cli/flags/resources.ts"
+import { type Kept, parseRestart, type Service, serviceWords } from "../../../../src/cli/service/command.ts"
 import { openrcScript } from "../../../../src/cli/service/openrc.ts"
 import { shellWord, systemdWord } from "../../../../src/cli/service/quote.ts"
 import { systemdUnit } from "../../../../src/cli/service/systemd.ts"
+import { USUAL_PLACES } from "../../../../src/network/default.ts"
+import { REQUEST } from "../../spec/fixtures.ts"
+import { run } from "../parse.ts"
+
+const kept = (more: Partial<Kept>): Kept => ({
+  words: [],
+  requested: { resources: {}, options: {}, defaults: [] },
+  networks: USUAL_PLACES,
+  process: REQUEST,
+  ...more,
+})
 
 const service = (more: Partial<Service> = {}): Service => ({
   name: "web",
@@ -20,11 +32,31 @@ describe("the words of a service", () => {
   test("are those of the run, without what the service sees to", () => {
     const typed =
       "-d --name web --rm -it --mem 50M -e A=1 --env=B --cidfile x --pids=5 --tty=false --read-only=false base sh -d"
-    expect(serviceWords(typed.split(" "))).toEqual(
-      "--read-only=false --mem=50M --pids=5 --env=A=1 --env=B base sh -d".split(" "),
+    const process = { ...REQUEST, env: ["A=1", "B=of the caller"] }
+    expect(serviceWords(kept({ words: typed.split(" "), process }))).toEqual([
+      ..."--interactive --tty=false --read-only=false --env=A=1".split(" "),
+      "--env=B=of the caller",
+      ..."base sh -d".split(" "),
+    ])
+    expect(serviceWords(kept({ words: ["--", "-odd", "x"] }))).toEqual(["--", "-odd", "x"])
+    expect(serviceWords(kept({ words: [] }))).toEqual([])
+  })
+
+  test("have the limits that it has now, and the network that nobody has named", () => {
+    const words = "--mem 1g --cpus=2 --pids=7 --net=none base".split(" ")
+    const limits = { cpu: "12.5%", cpuset: "0", mem: "64M", "memory-swap": "96M", pids: "9", "cpu-shares": "512" }
+    const requested = resourceOptions(run(...Object.entries(limits).map(([name, value]) => `--${name}=${value}`)), 1)
+    expect(serviceWords(kept({ words, requested })).join(" ")).toBe(
+      "--cpu=12.5% --cpu-shares=512 --cpuset=0 --mem=67108864 --memory-swap=100663296 --pids=9 --net=none base",
     )
-    expect(serviceWords(["--", "-odd", "x"])).toEqual(["--", "-odd", "x"])
-    expect(serviceWords([])).toEqual([])
+    const lifted = { cpu: { quota: -1, period: 100_000 }, memory: { limit: -1, swap: -1 }, pids: { limit: 4096 } }
+    const none = { resources: lifted, options: { "memory.swap": "--mem" }, defaults: [] }
+    expect(serviceWords(kept({ words, requested: none }))).toEqual(["--net=none", "base"])
+    expect(serviceWords(kept({ words: ["base"], networks: [] }))).toEqual(["--net=none", "base"])
+    const places = [{ network: "mine", ip: null, ip6: null, mac: null, aliases: [] }]
+    expect(serviceWords(kept({ words: ["base"], networks: places }))).toEqual(["--net=mine", "base"])
+    const host = { ...REQUEST, namespaces: { network: { mode: "host" as const } } }
+    expect(serviceWords(kept({ words: ["base"], networks: [], process: host }))).toEqual(["--net=host", "base"])
   })
 
   test("restart policies are docker's", () => {
@@ -97,6 +129,16 @@ KillMode=mixed
 [Install]
 WantedBy=multi-user.target
 `)
+})
+
+test("one with a terminal, or input, is made first, and can be attached to", () => {
+  const unit = systemdUnit(service({ run: ["--interactive", "--tty", "base"], stopSeconds: -1 }))
+  expect(unit).toContain("\nExecStartPre=/usr/local/bin/toybox create --rm --name=web --interactive --tty base\n")
+  expect(unit).toContain("\nExecStart=/usr/local/bin/toybox start --attach web\n")
+  expect(unit).toContain("\nTimeoutStopSec=infinity\n")
+  expect(systemdUnit(service({ run: ["--tty=false", "base"] }))).toContain(
+    "/toybox run --rm --name=web --tty=false base",
+  )
 })
 
 test("an OpenRC script is one that a shell reads", () => {
