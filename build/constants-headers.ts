@@ -24,7 +24,7 @@ export const HEADER_GROUPS: readonly (readonly string[])[] = [
     )
       .split(" ")
       .map((name) => `linux/${name}.h`),
-    ..."netfilter netfilter_ipv4 netfilter_ipv4/ip_tables netfilter_ipv6/ip6_tables netfilter/nf_tables netfilter/nfnetlink netfilter/nf_nat netfilter/nf_conntrack_common netfilter/nfnetlink_conntrack"
+    ..."netfilter netfilter_ipv4 netfilter_ipv4/ip_tables netfilter_ipv6/ip6_tables netfilter/nf_tables netfilter/nf_tables_compat netfilter/xt_conntrack netfilter/nfnetlink netfilter/nf_nat netfilter/nf_conntrack_common netfilter/nfnetlink_conntrack"
       .split(" ")
       .map((name) => `linux/${name}.h`),
     ..."asm/ioctls.h asm/termbits.h asm-generic/resource.h".split(" "),

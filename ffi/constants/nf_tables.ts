@@ -138,3 +138,28 @@ export const NFTA_NAT_FAMILY = 2
 export const NFTA_NAT_REG_ADDR_MIN = 3
 export const NFTA_NAT_REG_PROTO_MIN = 5
 export const NFT_NAT_DNAT = 1
+// What others' rules are made of
+export const NFT_CONTINUE = -1
+export const NFT_GOTO = -4
+export const NFT_META_PROTOCOL = 1
+export const NFT_META_IIF = 4
+export const NFT_META_OIF = 5
+export const NFT_CT_DIRECTION = 1
+export const NFTA_BITWISE_OP = 6
+export const NFTA_RANGE_SREG = 1
+export const NFTA_RANGE_OP = 2
+export const NFTA_RANGE_FROM_DATA = 3
+export const NFTA_RANGE_TO_DATA = 4
+export const NFT_RANGE_EQ = 0
+export const NFT_CMP_LT = 2
+export const NFT_CMP_LTE = 3
+export const NFT_CMP_GT = 4
+export const NFT_CMP_GTE = 5
+export const NFTA_SET_ELEM_KEY_END = 10
+export const NFT_MSG_GETRULE = 7
+// linux/netfilter/nf_tables_compat.h
+export const NFTA_MATCH_NAME = 1
+export const NFTA_MATCH_INFO = 3
+export const NFTA_TARGET_NAME = 1
+// linux/netfilter/xt_conntrack.h
+export const XT_CONNTRACK_STATE = 1

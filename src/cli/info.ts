@@ -24,7 +24,7 @@ const count = (containers: readonly Summary[], wanted: Summary["status"]) =>
 /** Sets in order what killed runs have left, as `ps` does. */
 export function infoOf(paths: Paths) {
   const containers = listContainers(paths, true)
-  const here = thisMachine(paths.state)
+  const here = thisMachine(paths)
   const checks = new Map(examine(here).map((check) => [check.name, check]))
   const has = (name: string) => checks.get(name)?.state === "ok"
   const warnings = [...checks.values()].filter(({ state }) => state !== "ok")

@@ -2,9 +2,12 @@
 import { statfsSync } from "node:fs"
 import { exists, listDir, tryReadText } from "../../ffi/fs.ts"
 import { type Cgroups, detectCgroups } from "../cgroup/detect.ts"
-import { allChains, type ForwardDrop, forwardDrops, missingRules } from "../network/firewall/foreign.ts"
-import { legacyChains } from "../network/firewall/legacy.ts"
+import { withRoutes } from "../network/bridge.ts"
+import { type Obstacles, obstaclesOf } from "../network/firewall/obstacles.ts"
 import { hasNfTables } from "../network/firewall/table.ts"
+import { listNetworks } from "../network/network.ts"
+import { linkNamed } from "../network/read.ts"
+import type { Paths } from "../paths.ts"
 
 export interface Check {
   /** Stable, for scripts and for errors that name it. */
@@ -28,8 +31,8 @@ export interface Machine {
   cgroups: Cgroups
   isRoot: boolean
   nfTables: boolean
-  /** Firewalls of others that drop what is forwarded. */
-  forwardDrops: readonly ForwardDrop[]
+  /** What firewalls of others do to networks, by name; of one that might be made where there is none. */
+  obstacles: readonly (Obstacles & { name: string })[]
   /** Milliseconds since 1970. */
   now: number
   /** Bytes that can be written to the state directory, null where there is none yet. */
@@ -43,17 +46,36 @@ function freeSpace(path: string): number | null {
   return bavail * bsize
 }
 
-/** `state`: the state directory, which may not be there yet. */
-export const thisMachine = (state: string): Machine => ({
+const MIGHT_BE = {
+  name: "",
+  bridge: "BRIDGE",
+  subnet: "172.17.0.0/16",
+  subnet6: null,
+  internal: false,
+  isolated: false,
+}
+
+function networksOf(paths: Paths) {
+  const networks = listNetworks(paths)
+  return withRoutes((socket) =>
+    (networks.length > 0 ? networks : [MIGHT_BE]).map((network) => ({
+      ...network,
+      index: linkNamed(socket, network.bridge)?.index ?? 0,
+    })),
+  )
+}
+
+/** `paths`: of a state directory that may not be there yet. */
+export const thisMachine = (paths: Paths): Machine => ({
   read: tryReadText,
   exists,
   list: listDir,
   cgroups: detectCgroups(),
   isRoot: process.geteuid?.() === 0,
   nfTables: hasNfTables(),
-  forwardDrops: forwardDrops([...allChains(), ...legacyChains()]),
+  obstacles: networksOf(paths).map((network) => ({ name: network.name, ...obstaclesOf(network) })),
   now: Date.now(),
-  free: freeSpace(state),
+  free: freeSpace(paths.state),
 })
 
 type Rule = (machine: Machine) => Check
@@ -155,15 +177,28 @@ const nfTables: Rule = (machine) => {
   return { name: "nf_tables", state: "limited", found: "none", cost, mend: "modprobe nf_tables" }
 }
 
-const forwarding: Rule = ({ forwardDrops: drops }) => {
+const forwarding: Rule = ({ obstacles }) => {
   const name = "forwarding"
-  const [first] = drops
+  const bad = obstacles.filter(({ outside, ports, within }) => outside ?? ports ?? within)
+  const [first] = bad
   if (first === undefined) return ok(name, "no other firewall drops what is forwarded")
-  const found = drops
-    .map(({ tool, family, table, chain }) => `${tool}: table ${family} ${table}, chain ${chain}, drops`)
-    .join("; ")
-  const cost = "from a bridge the outside is not reached, nor a bridge from there, until that firewall allows it"
-  return { name, state: "limited", found, cost, mend: missingRules(first, "BRIDGE").join("; ") }
+  const drops = bad.flatMap(({ outside, ports, within }) => outside ?? ports ?? within ?? [])
+  const found = drops.map(
+    ({ tool, family, table, chain }) => `${tool}: table ${family} ${table}, chain ${chain}, drops`,
+  )
+  const cost = bad.some(({ outside }) => outside)
+    ? "from a bridge the outside is not reached, nor a bridge from there, until that firewall allows it"
+    : first.within
+      ? "containers of a network do not reach one another"
+      : "published ports go through a process of toybox's own"
+  const rules = bad.flatMap((one) => one.rules)
+  return {
+    name,
+    state: "limited",
+    found: [...new Set(found)].join("; "),
+    cost,
+    ...(rules.length > 0 ? { mend: rules.join("; ") } : {}),
+  }
 }
 
 const swap: Rule = ({ cgroups, exists, list, read }) => {

@@ -1,6 +1,7 @@
 /** Published ports of a container: claimed before its start, led to it when it is connected, given back at its end. */
 import { ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
+import type { Bridge } from "../network/bridge.ts"
 import { claimPorts } from "../network/claims.ts"
 import type { Place } from "../network/endpoint.ts"
 import { hasNfTables, publish } from "../network/firewall/index.ts"
@@ -55,7 +56,7 @@ export async function publishForContainer({ quiet }: ContainerRequest, paths: Pa
       hint: "leave -p out, or add a network that is not internal",
     })
   const ports = record.ports ?? []
-  const obstacle = await obstacleOf(place.bridge.network.bridge)
+  const obstacle = await obstacleOf(place.bridge)
   const forwarded = obstacle === null ? ports.filter(({ address }) => address === LOOPBACK6) : ports
   const led = ports.filter((port) => !forwarded.includes(port))
   if (led.length > 0)
@@ -74,30 +75,26 @@ export async function publishForContainer({ quiet }: ContainerRequest, paths: Pa
 const LOOPBACK6 = "::1"
 
 /** Why the kernel does not lead ports to containers; null where it does. */
-async function obstacleOf(bridge: string): Promise<string | null> {
+async function obstacleOf({ network, index }: Bridge): Promise<string | null> {
   if (!hasNfTables()) return "the kernel has no nf_tables"
-  const [first] = await dropsOf()
-  if (first === undefined) return null
-  return `the firewall of this machine (${first.tool}) drops what is forwarded to ${bridge}`
-}
-
-async function dropsOf() {
-  const { allChains, forwardDrops } = await import("../network/firewall/foreign.ts")
-  const { legacyChains } = await import("../network/firewall/legacy.ts")
-  return forwardDrops([...allChains(), ...legacyChains()])
+  const { obstaclesOf } = await import("../network/firewall/obstacles.ts")
+  const { ports } = obstaclesOf({ ...network, index })
+  return ports && `the firewall of this machine (${ports.tool}) drops what is forwarded to ${network.bridge}`
 }
 
 /**
- * A firewall of somebody else's may drop what comes from containers: that is told, with what it lacks, when the link of a network
- * has just been made.
+ * A firewall of somebody else's may drop what comes from containers: that is told, with what it lacks, when it is not known to
+ * have been told before.
  */
-export async function warnOfDrops(bridge: string): Promise<void> {
-  const drops = await dropsOf()
-  const [first] = drops
-  if (first === undefined) return
-  const { missingRules } = await import("../network/firewall/foreign.ts")
-  const rules = drops.flatMap((drop) => missingRules(drop, bridge))
+export async function warnOfDrops({ network, index }: Bridge): Promise<void> {
+  const { obstaclesOf } = await import("../network/firewall/obstacles.ts")
+  const { outside, within, rules } = obstaclesOf({ ...network, index })
+  const drop = outside ?? within
+  if (drop === null) return
+  const lost = outside
+    ? "containers do not reach the outside before"
+    : `containers of the network ${network.name} do not reach one another before`
   notice(
-    `the firewall of this machine (${first.tool}) drops what is forwarded: containers do not reach the outside before\n${rules.map((rule) => `  ${rule}`).join("\n")}`,
+    `the firewall of this machine (${drop.tool}) drops what is forwarded: ${lost}\n${rules.map((rule) => `  ${rule}`).join("\n")}`,
   )
 }

@@ -64,7 +64,7 @@ export function addressOf(text: string): Uint8Array {
   return ip
 }
 
-export const subnetsOf = ({ subnet, subnet6 }: Network): Cidr[] => [
+export const subnetsOf = ({ subnet, subnet6 }: Pick<Network, "subnet" | "subnet6">): Cidr[] => [
   cidrOf(subnet),
   ...(subnet6 === null ? [] : [cidrOf(subnet6)]),
 ]

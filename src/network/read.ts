@@ -173,6 +173,12 @@ export const advertisedLinks = (socket: NetlinkSocket): string[] =>
     (index) => getLink(socket, { index })?.name ?? [],
   )
 
+/** The link that the default route of a family leads over; `size` is that of its addresses. Null without one. */
+export function defaultLink(socket: NetlinkSocket, size: 4 | 16): Link | null {
+  const route = routes(socket).find(({ to, link }) => to.prefix === 0 && to.ip.length === size && link !== null)
+  return route?.link ? getLink(socket, { index: route.link }) : null
+}
+
 /** The MTU of the default route, or of the link that it leads over, in bytes; null without one. */
 export function defaultMtu(socket: NetlinkSocket, known: readonly Route[]): number | null {
   const route = known.find(({ to, link }) => to.prefix === 0 && link !== null)

@@ -1,6 +1,13 @@
-/** Runs in a network namespace of its own: who drops what is forwarded there, and what he would have to enter. */
-import { allChains, forwardDrops, missingRules } from "../../src/network/firewall/foreign.ts"
-import { legacyChains } from "../../src/network/firewall/legacy.ts"
+/** Runs in a network namespace of its own: what the firewalls there do to a network, and what they would have to be told. */
+import { obstaclesOf } from "../../src/network/firewall/obstacles.ts"
 
-const drops = forwardDrops([...allChains(), ...legacyChains()])
-console.log(JSON.stringify(drops.map((drop) => ({ ...drop, rules: missingRules(drop, "tbblue") }))))
+const [bridge = "", subnet = "", subnet6 = "", isolated] = process.argv.slice(2)
+const network = {
+  bridge,
+  index: 7,
+  subnet,
+  subnet6: subnet6 || null,
+  internal: false,
+  isolated: isolated === "isolated",
+}
+console.log(JSON.stringify(obstaclesOf(network)))

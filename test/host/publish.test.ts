@@ -186,6 +186,20 @@ test.each([
   120_000,
 )
 
+test("beside a firewall that lets a network's ports through the kernel leads them, also where it drops by a rule", async () => {
+  await sh(host, "iptables -A FORWARD -j REJECT")
+  await serve("behind", "-p", "8115:80")
+  expect(await forwarders()).toHaveLength(1)
+  expect(await ask(outside, "tcp", "172.17.5.1", 8115)).toBe("behind")
+  await run("rm", "-f", "behind")
+  await sh(host, "iptables -I FORWARD -i tb-+ -j ACCEPT; iptables -I FORWARD -o tb-+ -j ACCEPT")
+  await serve("before", "-p", "8115:80")
+  expect(await forwarders()).toEqual([])
+  expect(await ask(outside, "tcp", "172.17.5.1", 8115)).toBe("before")
+  await run("rm", "-f", "before")
+  await sh(host, "iptables -F FORWARD")
+}, 120_000)
+
 test("the process ends with its container, also when toybox is killed; and the port is free", async () => {
   await besideDrops("iptables -P FORWARD DROP", "iptables -P FORWARD ACCEPT", async () => {
     await serve("killed", "-p", "8112:80")

@@ -30,8 +30,8 @@ export async function doctorCommand(words: readonly string[]): Promise<number> {
   const { booleans, strings, rest } = parseArgv(words, DOCTOR_OPTIONS)
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("doctor")
   if (rest.length > 0) throw new UsageError(`doctor takes no arguments, but got "${rest[0]}"`)
-  const { state } = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
-  const look = () => examine(thisMachine(state))
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  const look = () => examine(thisMachine(paths))
   let checks = look()
   if (booleans.get("fix")) {
     fix(checks, booleans.get("yes") ?? false)

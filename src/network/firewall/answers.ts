@@ -11,10 +11,39 @@ export interface KnownElement {
   readonly data: Uint8Array | null
   readonly comment: string | null
   readonly end: boolean
+  /** It has an end of its own: of a set whose ranges are of several parts. */
+  readonly ranged: boolean
+  /** What a map of verdicts has; null where there is none, or it goes on with the next rule. */
+  readonly verdict: Verdict
 }
 
 function valueIn(data: Uint8Array | undefined): Uint8Array | null {
   return data === undefined ? null : (find(decodeAttributes(data), nf.NFTA_DATA_VALUE)?.slice() ?? null)
+}
+
+/** What becomes of a packet; null: the next rule is asked. */
+export type Verdict = { kind: "accept" | "drop" | "return" } | { kind: "jump" | "goto"; chain: string } | null
+
+/** The verdict in attributes of NFTA_DATA_*. */
+export function verdictIn(data: Uint8Array): Verdict {
+  const verdict = find(decodeAttributes(data), nf.NFTA_DATA_VERDICT)
+  const attributes = verdict === undefined ? [] : decodeAttributes(verdict)
+  const [code, chain] = [find(attributes, nf.NFTA_VERDICT_CODE), find(attributes, nf.NFTA_VERDICT_CHAIN)]
+  const name = chain === undefined ? "" : readString(chain)
+  switch (code === undefined ? nf.NFT_CONTINUE : readBe32(code) | 0) {
+    case nf.NF_ACCEPT:
+      return { kind: "accept" }
+    case nf.NF_DROP:
+      return { kind: "drop" }
+    case nf.NFT_RETURN:
+      return { kind: "return" }
+    case nf.NFT_JUMP:
+      return { kind: "jump", chain: name }
+    case nf.NFT_GOTO:
+      return { kind: "goto", chain: name }
+    default:
+      return null
+  }
 }
 
 /** The string of a note of type 0, NFTNL_UDATA_SET_ELEM_COMMENT, which nft writes, too. */
@@ -29,11 +58,14 @@ function decodeElement(from: Uint8Array): KnownElement {
   const attributes = decodeAttributes(from)
   const key = valueIn(find(attributes, nf.NFTA_SET_ELEM_KEY))
   const flags = find(attributes, nf.NFTA_SET_ELEM_FLAGS)
+  const value = find(attributes, nf.NFTA_SET_ELEM_DATA)
   if (key === null) throw new BogusAnswer("nf_tables: an element without a key")
   return {
     key,
-    data: valueIn(find(attributes, nf.NFTA_SET_ELEM_DATA)),
+    data: valueIn(value),
     comment: commentOf(find(attributes, nf.NFTA_SET_ELEM_USERDATA)),
+    ranged: find(attributes, nf.NFTA_SET_ELEM_KEY_END) !== undefined,
+    verdict: value === undefined ? null : verdictIn(value),
     end: flags !== undefined && (readBe32(flags) & nf.NFT_SET_ELEM_INTERVAL_END) !== 0,
   }
 }

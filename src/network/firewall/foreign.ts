@@ -5,22 +5,28 @@
 import * as nf from "../../../ffi/constants/nf_tables.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import { decodeAttributes, find, readBe32, readString } from "../../../ffi/netlink/attributes.ts"
-import { attributesOf, type Received } from "../../../ffi/netlink/messages.ts"
-import { dump } from "../../../ffi/netlink/socket.ts"
-import { getAllChains } from "./requests.ts"
+import { attributesOf, type Message, type Received } from "../../../ffi/netlink/messages.ts"
+import { dump, type NetlinkSocket } from "../../../ffi/netlink/socket.ts"
+import { decodeElements, type KnownElement } from "./answers.ts"
+import { judge, type Sets } from "./judge.ts"
+import type { Packet } from "./packet.ts"
+import { getAllChains, getElements, getRules, type Table } from "./requests.ts"
 import { withSocket } from "./table.ts"
 
 /** A chain as somebody has made it. */
 export interface ForeignChain {
-  readonly family: "inet" | "ip" | "ip6"
+  readonly family: Table["family"]
   readonly table: string
   readonly name: string
   /** NF_INET_*; null of a chain that packets come to by jumps. */
   readonly hook: number | null
+  /** What comes by several is judged by the lowest first. */
+  readonly priority: number
+  /** What becomes of a packet that none of its rules means. */
   readonly drops: boolean
 }
 
-/** Who drops what is forwarded, by the chain that does it. */
+/** Who drops a packet, by the chain that it came to. */
 export interface ForwardDrop {
   readonly tool: "docker" | "ufw" | "firewalld" | "iptables" | "nft"
   readonly family: ForeignChain["family"]
@@ -28,7 +34,14 @@ export interface ForwardDrop {
   readonly chain: string
 }
 
+/** A firewall, as it is now. */
+export interface ForeignFirewall {
+  /** Who drops a packet that is forwarded; null: nobody. */
+  drops(packet: Packet): ForwardDrop | null
+}
+
 const NFGENMSG = 4
+const OUR_TABLE = "toybox"
 const FAMILIES: Readonly<Record<number, ForeignChain["family"]>> = {
   [nf.NFPROTO_INET]: "inet",
   [nf.NFPROTO_IPV4]: "ip",
@@ -41,7 +54,8 @@ function decodeChain(message: Received): ForeignChain[] {
   const [table, name] = [nf.NFTA_CHAIN_TABLE, nf.NFTA_CHAIN_NAME].map((type) => find(attributes, type))
   if (family === undefined || table === undefined || name === undefined) return []
   const hook = find(attributes, nf.NFTA_CHAIN_HOOK)
-  const number = hook && find(decodeAttributes(hook), nf.NFTA_HOOK_HOOKNUM)
+  const of = (type: number) => hook && find(decodeAttributes(hook), type)
+  const [number, priority] = [of(nf.NFTA_HOOK_HOOKNUM), of(nf.NFTA_HOOK_PRIORITY)]
   const policy = find(attributes, nf.NFTA_CHAIN_POLICY)
   return [
     {
@@ -49,66 +63,157 @@ function decodeChain(message: Received): ForeignChain[] {
       table: readString(table),
       name: readString(name),
       hook: number === undefined ? null : readBe32(number),
+      priority: priority === undefined ? 0 : readBe32(priority) | 0,
       drops: policy !== undefined && readBe32(policy) === nf.NF_DROP,
     },
   ]
 }
 
-/** All chains of nf_tables, of iptables-nft, too; none where the kernel has no nf_tables. */
-export function allChains(): ForeignChain[] {
+/** Whose a chain is, by the names that they give to it and to others of its table. */
+export function toolOf(
+  chain: Pick<ForeignChain, "family" | "table" | "name">,
+  besides: readonly string[],
+): ForwardDrop["tool"] {
+  if (chain.table === "firewalld") return "firewalld"
+  // The names that iptables-nft gives to its own.
+  if (chain.table !== "filter" || chain.name !== "FORWARD" || chain.family === "inet") return "nft"
+  const ufw = chain.family === "ip" ? "ufw-user-forward" : "ufw6-user-forward"
+  return besides.includes("DOCKER-USER") ? "docker" : besides.includes(ufw) ? "ufw" : "iptables"
+}
+
+// As many as the kernel lets chains jump on: NFT_JUMP_STACK_SIZE.
+const DEEPEST = 16
+
+/** Reads what is asked for of each name once. */
+function once<T>(read: (name: string) => T): (name: string) => T {
+  const known = new Map<string, T>()
+  return (name) => {
+    if (!known.has(name)) known.set(name, read(name))
+    return known.get(name) as T
+  }
+}
+
+/** A table of somebody's, read as far as it is asked for. */
+interface ForeignTable {
+  /** NFTA_RULE_EXPRESSIONS of a chain's rules, in order. */
+  rules(chain: string): readonly Uint8Array[]
+  sets: Sets
+}
+
+function openTable(socket: NetlinkSocket, table: Table): ForeignTable {
+  const read = (message: Message): Received[] => {
+    try {
+      return dump(socket, message)
+    } catch (error) {
+      // It has just been removed.
+      if (isErrno(error, "ENOENT")) return []
+      throw error
+    }
+  }
+  return {
+    rules: once((chain) =>
+      read(getRules(table, chain)).flatMap((message) => {
+        const attributes = attributesOf(message, NFGENMSG)
+        const name = find(attributes, nf.NFTA_RULE_CHAIN)
+        // Kernels before 4.17 tell of all chains, whatever they are asked.
+        const isOf = name !== undefined && readString(name) === chain
+        return isOf ? [find(attributes, nf.NFTA_RULE_EXPRESSIONS) ?? new Uint8Array()] : []
+      }),
+    ),
+    sets: once((set): readonly KnownElement[] => decodeElements(read(getElements(table, set)))),
+  }
+}
+
+/** What becomes of a packet in a chain; null: it is through, and nobody has said anything. */
+function passThrough(name: string, table: ForeignTable, packet: Packet, depth = 0): "accept" | "drop" | null {
+  if (depth > DEEPEST) return null
+  for (const rule of table.rules(name)) {
+    const verdict = judge(rule, packet, table.sets)
+    if (verdict === null) continue
+    if (!("chain" in verdict)) return verdict.kind === "return" ? null : verdict.kind
+    const found = passThrough(verdict.chain, table, packet, depth + 1)
+    if (found !== null || verdict.kind === "goto") return found
+  }
+  return null
+}
+
+function allChains(socket: NetlinkSocket): ForeignChain[] {
   try {
-    return withSocket((socket) => dump(socket, getAllChains()).flatMap(decodeChain))
+    return dump(socket, getAllChains()).flatMap(decodeChain)
   } catch (error) {
     if (isErrno(error, "EOPNOTSUPP", "EPROTONOSUPPORT", "EAFNOSUPPORT", "EINVAL", "EPERM")) return []
     throw error
   }
 }
 
-function toolOf(chain: ForeignChain, all: readonly ForeignChain[]): ForwardDrop["tool"] {
-  const beside = (name: string) =>
-    all.some((one) => one.family === chain.family && one.table === chain.table && one.name === name)
-  if (chain.table === "firewalld") return "firewalld"
-  // The names that iptables-nft gives to its own.
-  if (chain.table !== "filter" || chain.name !== "FORWARD" || chain.family === "inet") return "nft"
-  const ufw = chain.family === "ip" ? "ufw-user-forward" : "ufw6-user-forward"
-  return beside("DOCKER-USER") ? "docker" : beside(ufw) ? "ufw" : "iptables"
+/** Asks that of nf_tables, of iptables-nft, too; where the kernel has none nobody drops anything. */
+export function askNft<T>(use: (firewall: ForeignFirewall) => T): T {
+  return withSocket((socket) => {
+    const all = allChains(socket)
+    const judges = all
+      .filter(({ hook, table }) => hook === nf.NF_INET_FORWARD && table !== OUR_TABLE)
+      .sort((a, b) => a.priority - b.priority)
+    const tables = once((text) => {
+      const [family, name] = JSON.parse(text) as [Table["family"], string]
+      return openTable(socket, { family, name })
+    })
+    return use({
+      drops(packet) {
+        const dropping = judges.find((chain) => {
+          const { family, table, name } = chain
+          if (family !== "inet" && family !== packet.family) return false
+          const verdict = passThrough(name, tables(JSON.stringify([family, table])), packet)
+          return verdict === "drop" || (verdict === null && chain.drops)
+        })
+        if (!dropping) return null
+        const { family, table, name } = dropping
+        const besides = all.filter((one) => one.family === family && one.table === table).map((one) => one.name)
+        return { tool: toolOf(dropping, besides), family, table, chain: name }
+      },
+    })
+  })
 }
 
-/**
- * Who drops forwarded packets that he does not know. firewalld's chain refuses them by its last rule, whatever its policy is.
- * A single rule of somebody's that drops more is not seen.
- */
-export function forwardDrops(chains: readonly ForeignChain[]): ForwardDrop[] {
-  return chains
-    .filter(({ hook, drops, table }) => hook === nf.NF_INET_FORWARD && (drops || table === "firewalld"))
-    .map((chain) => ({
-      tool: toolOf(chain, chains),
-      family: chain.family,
-      table: chain.table,
-      chain: chain.name,
-    }))
+/** What of a network's traffic somebody drops: towards the outside, the answers to it, or between its containers. */
+export interface Dropped {
+  readonly out: ForwardDrop | null
+  readonly back: ForwardDrop | null
+  readonly within: ForwardDrop | null
 }
 
-/** What its owner has to enter so that containers of a bridge reach the outside. */
-export function missingRules({ tool, family, table, chain }: ForwardDrop, bridge: string): string[] {
-  const iptables = family === "ip6" ? "ip6tables" : "iptables"
-  switch (tool) {
-    case "firewalld":
-      return [`firewall-cmd --permanent --zone=trusted --add-interface=${bridge}`, "firewall-cmd --reload"]
-    case "ufw":
-      return [`ufw route allow in on ${bridge}`]
-    case "docker":
-    case "iptables": {
-      const into = tool === "docker" ? "DOCKER-USER" : chain
-      return [
-        `${iptables} -I ${into} -i ${bridge} -j ACCEPT`,
-        `${iptables} -I ${into} -o ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`,
-      ]
+/** What the owner of a firewall has to enter so that what it drops is let through. */
+export function missingRules({ out, back, within }: Dropped, bridge: string): string[] {
+  const rules = [
+    out ? rulesOf(out, bridge).out : [],
+    back ? rulesOf(back, bridge).back : [],
+    // What may go anywhere may go there.
+    within && !out ? rulesOf(within, bridge).within : [],
+  ]
+  return [...new Set(rules.flat())]
+}
+
+function rulesOf(
+  { tool, family, table, chain }: ForwardDrop,
+  bridge: string,
+): Record<"out" | "back" | "within", readonly string[]> {
+  const firewalld = [`firewall-cmd --permanent --zone=trusted --add-interface=${bridge}`, "firewall-cmd --reload"]
+  if (tool === "firewalld") return { out: firewalld, back: firewalld, within: firewalld }
+  if (tool === "ufw") {
+    const route = `ufw route allow in on ${bridge}`
+    return { out: [route], back: [`ufw route allow out on ${bridge}`], within: [`${route} out on ${bridge}`] }
+  }
+  if (tool === "nft") {
+    const insert = `nft insert rule ${family} ${table} ${chain}`
+    return {
+      out: [`${insert} iifname ${bridge} accept`],
+      back: [`${insert} oifname ${bridge} ct state established,related accept`],
+      within: [`${insert} iifname ${bridge} oifname ${bridge} accept`],
     }
-    case "nft":
-      return [
-        `nft insert rule ${family} ${table} ${chain} iifname ${bridge} accept`,
-        `nft insert rule ${family} ${table} ${chain} oifname ${bridge} ct state established,related accept`,
-      ]
+  }
+  const insert = `${family === "ip6" ? "ip6tables" : "iptables"} -I ${tool === "docker" ? "DOCKER-USER" : chain}`
+  return {
+    out: [`${insert} -i ${bridge} -j ACCEPT`],
+    back: [`${insert} -o ${bridge} -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT`],
+    within: [`${insert} -i ${bridge} -o ${bridge} -j ACCEPT`],
   }
 }

@@ -10,7 +10,7 @@ import {
   IPT_SO_GET_ENTRIES,
   IPT_SO_GET_INFO,
 } from "../../../ffi/constants/ip_tables.ts"
-import { NF_DROP, NF_INET_FORWARD } from "../../../ffi/constants/nf_tables.ts"
+import { NF_INET_FORWARD } from "../../../ffi/constants/nf_tables.ts"
 import {
   AF_INET,
   AF_INET6,
@@ -22,14 +22,13 @@ import {
 } from "../../../ffi/constants/socket.ts"
 import { close, tryReadText } from "../../../ffi/fs.ts"
 import { addressOf } from "../../../ffi/prepared.ts"
-import type { ForeignChain } from "./foreign.ts"
+import { type ForeignFirewall, toolOf } from "./foreign.ts"
+import { type Answer, linkName, type Packet, PROTOCOL_TCP, xtMatches } from "./packet.ts"
 
 // struct ipt_getinfo: a name, valid_hooks, hook_entry[5], underflow[5], num_entries, size.
-const INFO = { size: 84, underflow: 56, total: 80 } as const
+const INFO = { size: 84, entry: 36, underflow: 56, total: 80 } as const
 // struct ipt_get_entries: a name, the size of what follows.
 const ENTRIES = { size: 32, first: 40 } as const
-// struct xt_standard_target: struct xt_entry_target, the verdict.
-const VERDICT = 32
 
 const VERSIONS = [
   {
@@ -39,8 +38,6 @@ const VERSIONS = [
     level: IPPROTO_IP,
     info: IPT_SO_GET_INFO,
     entries: IPT_SO_GET_ENTRIES,
-    // Of struct ipt_entry, after struct ipt_ip and nfcache.
-    targetOffset: 88,
   },
   {
     names: "/proc/net/ip6_tables_names",
@@ -49,12 +46,10 @@ const VERSIONS = [
     level: IPPROTO_IPV6,
     info: IP6T_SO_GET_INFO,
     entries: IP6T_SO_GET_ENTRIES,
-    // Of struct ip6t_entry, after struct ip6t_ip6 and nfcache.
-    targetOffset: 140,
   },
 ] as const
 
-/** The table "filter": at which offset the policy of forwarded packets is, and all entries; null where it cannot be read. */
+/** The table "filter": where its rules for forwarded packets begin, their policy, and all rules; null where it cannot be read. */
 function readFilter({ domain, level, info, entries }: (typeof VERSIONS)[number]) {
   const fd = callResult("socket", domain, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_RAW)
   if (fd < 0) return null
@@ -71,38 +66,120 @@ function readFilter({ domain, level, info, entries }: (typeof VERSIONS)[number])
     new DataView(all.buffer).setUint32(ENTRIES.size, size, true)
     // EAGAIN: somebody has changed it since.
     if (read(entries, all) < 0) return null
-    return { policyAt: view.getUint32(INFO.underflow + 4 * NF_INET_FORWARD, true), bytes: all.subarray(ENTRIES.first) }
+    const [start, policy] = [INFO.entry, INFO.underflow].map((at) => view.getUint32(at + 4 * NF_INET_FORWARD, true))
+    return { start: start ?? 0, policy: policy ?? 0, bytes: all.subarray(ENTRIES.first) }
   } finally {
     close(fd)
   }
 }
 
-function dropsAt(bytes: Uint8Array, at: number, targetOffset: number): boolean {
+/** Where a number is in struct ipt_entry or ip6t_entry: of struct ipt_ip or ip6t_ip6, and behind it. */
+const SHAPES = {
+  ip: { size: 4, links: 16, protocol: 80, flags: 82, inverted: 83, goto: 0x02, offsets: 88, rules: 112 },
+  ip6: { size: 16, links: 64, protocol: 128, flags: 131, inverted: 132, goto: 0x04, offsets: 140, rules: 168 },
+} as const
+// IPT_INV_* and IP6T_INV_*.
+const INVERTED = { from: 0x01, to: 0x02, source: 0x08, destination: 0x10, protocol: 0x40 } as const
+const IFNAMSIZ = 16
+// struct xt_entry_match and xt_entry_target: u16 size, a name of 29 bytes, the revision; then what is its own.
+const NAME = { at: 2, size: 29 } as const
+const OWN = 32
+// Standard targets: a verdict is written as what is one less than its negative; XT_RETURN is one of a value of its own.
+const [XT_ACCEPT, XT_DROP, XT_RETURN] = [-2, -1, -5]
+const DEEPEST = 64
+
+interface Filter {
+  family: "ip" | "ip6"
+  bytes: Uint8Array
+  /** Where the rules of FORWARD begin, and where its policy is: a rule for all. */
+  start: number
+  policy: number
+}
+
+function isMasked(bytes: Uint8Array | null, wanted: Uint8Array, mask: Uint8Array): Answer {
+  if (mask.every((byte) => byte === 0)) return true
+  return bytes && mask.every((byte, i) => (((bytes[i] ?? 0) ^ (wanted[i] ?? 0)) & byte) === 0)
+}
+
+const inverts = (answer: Answer, inverted: number): Answer => (answer === null ? null : answer !== (inverted !== 0))
+
+function textAt(bytes: Uint8Array, at: number): string {
+  const text = bytes.subarray(at, at + NAME.size)
+  return new TextDecoder("latin1").decode(text.subarray(0, text.indexOf(0)))
+}
+
+/** What the rule at an offset asks of a packet. */
+function asks({ family, bytes }: Filter, at: number, target: number, packet: Packet): Answer[] {
+  const { size, links, protocol, inverted, rules } = SHAPES[family]
+  const part = (offset: number, length: number) => bytes.subarray(at + offset, at + offset + length)
+  const flags = bytes[at + inverted] ?? 0
+  const wanted = bytes[at + protocol] ?? 0
+  const matches: Answer[] = []
+  for (let match = at + rules; match < target; ) {
+    const length = new DataView(bytes.buffer, bytes.byteOffset + match).getUint16(0, true)
+    if (length < OWN) return [null]
+    matches.push(xtMatches(textAt(bytes, match + NAME.at), bytes.subarray(match + OWN, match + length), packet))
+    match += length
+  }
+  return [
+    inverts(isMasked(packet.from.address, part(0, size), part(2 * size, size)), flags & INVERTED.source),
+    inverts(isMasked(packet.to.address, part(size, size), part(3 * size, size)), flags & INVERTED.destination),
+    inverts(isMasked(linkName(packet.from), part(links, IFNAMSIZ), part(links + 32, IFNAMSIZ)), flags & INVERTED.from),
+    inverts(isMasked(linkName(packet.to), part(links + 16, IFNAMSIZ), part(links + 48, IFNAMSIZ)), flags & INVERTED.to),
+    inverts(wanted === 0 || wanted === PROTOCOL_TCP, flags & INVERTED.protocol),
+    ...matches,
+  ]
+}
+
+/** What becomes of a packet from a rule on; null: the chain is through. */
+function passThrough(filter: Filter, start: number, packet: Packet, depth = 0): "accept" | "drop" | null {
+  const { family, bytes } = filter
+  const { offsets, flags, goto } = SHAPES[family]
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
-  if (at + targetOffset + 2 > bytes.length) return false
-  const verdict = at + view.getUint16(at + targetOffset, true) + VERDICT
-  // A verdict that ends is written as what is one less than its negative.
-  return verdict + 4 <= bytes.length && view.getInt32(verdict, true) === -NF_DROP - 1
+  for (let at = start; at + SHAPES[family].rules <= bytes.length; ) {
+    const [target, next] = [at + view.getUint16(at + offsets, true), at + view.getUint16(at + offsets + 2, true)]
+    if (next <= at || target + OWN > bytes.length) return null
+    const answers = asks(filter, at, target, packet)
+    const name = textAt(bytes, target + NAME.at)
+    const verdict = name === "" && target + OWN + 4 <= bytes.length ? view.getInt32(target + OWN, true) : null
+    const goesTo = ((bytes[at + flags] ?? 0) & goto) !== 0
+    at = next
+    // One that asks what is not known means another packet.
+    if (answers.some((answer) => answer !== true)) continue
+    if (name === "REJECT") return "drop"
+    if (name === "ERROR") return null
+    if (verdict === null || verdict === next) continue
+    if (verdict === XT_ACCEPT) return "accept"
+    if (verdict === XT_DROP) return "drop"
+    if (verdict === XT_RETURN) return null
+    if (verdict < 0 || depth > DEEPEST) continue
+    const found = passThrough(filter, verdict, packet, depth + 1)
+    if (found !== null || goesTo) return found
+  }
+  return null
 }
 
 /**
- * The chain FORWARD of iptables-legacy and ip6tables-legacy, and the chains of docker and ufw that are known by name, as
- * allChains tells of those of nf_tables. Asks only for a table that is there: to ask would make it.
+ * The chain FORWARD of iptables-legacy and ip6tables-legacy. Asks only for a table that is there: to ask would make it.
  */
-export function legacyChains(): ForeignChain[] {
-  return VERSIONS.flatMap((version): ForeignChain[] => {
+export function legacyFirewall(): ForeignFirewall {
+  const filters = VERSIONS.flatMap((version): Filter[] => {
     const names = (tryReadText(version.names) ?? "").split("\n")
     const filter = names.includes("filter") ? readFilter(version) : null
-    if (filter === null) return []
-    const { bytes, policyAt } = filter
-    const text = new TextDecoder("latin1").decode(bytes)
-    const base = { family: version.family, table: "filter" }
-    const drops = dropsAt(bytes, policyAt, version.targetOffset)
-    return [
-      { ...base, name: "FORWARD", hook: NF_INET_FORWARD, drops },
-      ...["DOCKER-USER", "ufw-user-forward", "ufw6-user-forward"]
-        .filter((name) => text.includes(name))
-        .map((name) => ({ ...base, name, hook: null, drops: false })),
-    ]
+    return filter === null ? [] : [{ family: version.family, ...filter }]
   })
+  return {
+    drops(packet) {
+      const filter = filters.find(({ family }) => family === packet.family)
+      if (!filter) return null
+      // One that went on into another chain comes back to no rule: the policy is asked.
+      const verdict = passThrough(filter, filter.start, packet) ?? passThrough(filter, filter.policy, packet)
+      if (verdict !== "drop") return null
+      const { family, bytes } = filter
+      const text = new TextDecoder("latin1").decode(bytes)
+      const chain = { family, table: "filter", name: "FORWARD" }
+      const known = ["DOCKER-USER", "ufw-user-forward", "ufw6-user-forward"].filter((name) => text.includes(name))
+      return { tool: toolOf(chain, known), family, table: chain.table, chain: chain.name }
+    },
+  }
 }

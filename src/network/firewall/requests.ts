@@ -240,15 +240,16 @@ export const getElements = (table: Table, set: string, one?: Element): Message =
     `list set ${nameOf(table)} ${set}`,
   )
 
+const ofChain = (table: Table, chain: string, type: number, [ofTable, ofName]: readonly [number, number]): Message =>
+  message(table, type, 0, [text(ofTable, table.name), text(ofName, chain)], `list chain ${nameOf(table)} ${chain}`)
+
 /** Asks for a chain; ENOENT where it or its table is not there. */
 export const getChain = (table: Table, name: string): Message =>
-  message(
-    table,
-    nf.NFT_MSG_GETCHAIN,
-    0,
-    [text(nf.NFTA_CHAIN_TABLE, table.name), text(nf.NFTA_CHAIN_NAME, name)],
-    `list chain ${nameOf(table)} ${name}`,
-  )
+  ofChain(table, name, nf.NFT_MSG_GETCHAIN, [nf.NFTA_CHAIN_TABLE, nf.NFTA_CHAIN_NAME])
+
+/** To be dumped: the rules of a chain. */
+export const getRules = (table: Table, chain: string): Message =>
+  ofChain(table, chain, nf.NFT_MSG_GETRULE, [nf.NFTA_RULE_TABLE, nf.NFTA_RULE_CHAIN])
 
 /** Asks for a table; ENOENT where it is not there. */
 export const getTable = (table: Table): Message =>

@@ -20,7 +20,7 @@ function machine(files: Record<string, string | null> = {}, other: Partial<Machi
     cgroups: { mode: "unified", unified: { mountpoint: "/sys/fs/cgroup", root: "/" } },
     isRoot: true,
     nfTables: true,
-    forwardDrops: [],
+    obstacles: [],
     now: Date.UTC(2027, 0, 1),
     free: 2 ** 34,
     ...other,
@@ -31,6 +31,8 @@ const found = (of: Machine) =>
   examine(of)
     .filter(({ state }) => state !== "ok")
     .map(({ name, state }) => `${name} ${state}`)
+
+const DOCKER = { tool: "docker", family: "ip", table: "filter", chain: "FORWARD" } as const
 
 describe("the doctor", () => {
   test("finds nothing on a good machine", () => {
@@ -54,7 +56,7 @@ describe("the doctor", () => {
     ["no nf_tables", machine({}, { nfTables: false }), "nf_tables limited"],
     [
       "another firewall",
-      machine({}, { forwardDrops: [{ tool: "docker", family: "ip", table: "filter", chain: "FORWARD" }] }),
+      machine({}, { obstacles: [{ name: "bridge", outside: DOCKER, ports: DOCKER, within: null, rules: ["mend"] }] }),
       "forwarding limited",
     ],
     ["no account of swap", machine({ "/proc/cmdline": "swapaccount=0" }), "swap-accounting limited"],

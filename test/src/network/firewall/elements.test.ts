@@ -87,7 +87,10 @@ describe("a published port", () => {
     const messages = addElements({ family: "inet", name: "toybox" }, "ports4", entry?.elements ?? [])
     const read = decodeElements(decodeMessages(encodeMessages(messages, 1)))
     expect(read).toEqual(
-      (entry?.elements ?? []).map(({ key, data }) => ({ key, data: data ?? null, comment: "c1", end: false })),
+      (entry?.elements ?? []).map(({ key, data }) => ({
+        ...{ key, data: data ?? null, comment: "c1", end: false, ranged: false },
+        verdict: null,
+      })),
     )
     expect(read).toHaveLength(1)
   })
