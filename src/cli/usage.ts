@@ -157,7 +157,7 @@ export const COMMANDS: Record<string, CommandDef> = {
       action: {
         type: "positional",
         required: true,
-        description: "create, ls, inspect, rm, prune, connect or disconnect",
+        description: "create, ls, inspect, rm, prune, connect, disconnect or reload",
       },
       network: { type: "positional", required: false, description: "Name, or beginning of the id" },
       container: { type: "positional", required: false, description: "connect, disconnect: name or id" },

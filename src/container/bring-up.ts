@@ -203,8 +203,8 @@ export async function bringUp(
       connectPlaces(request, live.places, { pid, reported: helped || supervisor !== undefined, reportFd }, reports)
       if (awaitsLinks(spec, facts)) go()
       if (request.ports) await (await import("./ports.ts")).publishForContainer(request, paths, live)
-      const fresh = live.places.find(({ bridge }) => bridge.fresh)
-      if (fresh && !request.quiet) await (await import("./ports.ts")).warnOfDrops(fresh.bridge)
+      const changed = live.places.find(({ bridge }) => bridge.changed)
+      if (changed && !request.quiet) await (await import("./ports.ts")).warnOfDrops(paths, changed.bridge)
     }
     if (supervisor) pid = reportedPid(reportFd, reports) ?? 0
     const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd })

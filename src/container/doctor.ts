@@ -8,6 +8,7 @@ import { hasNfTables } from "../network/firewall/table.ts"
 import { listNetworks } from "../network/network.ts"
 import { linkNamed } from "../network/read.ts"
 import type { Paths } from "../paths.ts"
+import { whatIsBroken } from "./reload-networks.ts"
 
 export interface Check {
   /** Stable, for scripts and for errors that name it. */
@@ -33,6 +34,8 @@ export interface Machine {
   nfTables: boolean
   /** What firewalls of others do to networks, by name; of one that might be made where there is none. */
   obstacles: readonly (Obstacles & { name: string })[]
+  /** What somebody has removed of networks. */
+  broken: readonly string[]
   /** Milliseconds since 1970. */
   now: number
   /** Bytes that can be written to the state directory, null where there is none yet. */
@@ -74,6 +77,7 @@ export const thisMachine = (paths: Paths): Machine => ({
   isRoot: process.geteuid?.() === 0,
   nfTables: hasNfTables(),
   obstacles: networksOf(paths).map((network) => ({ name: network.name, ...obstaclesOf(network) })),
+  broken: whatIsBroken(paths),
   now: Date.now(),
   free: freeSpace(paths.state),
 })
@@ -177,6 +181,13 @@ const nfTables: Rule = (machine) => {
   return { name: "nf_tables", state: "limited", found: "none", cost, mend: "modprobe nf_tables" }
 }
 
+const networks: Rule = ({ broken }) => {
+  if (broken.length === 0) return ok("networks", "as they were made")
+  const found = `missing: ${broken.join(", ")}`
+  const cost = "containers may not reach the outside, their ports not be reached, and networks not be kept apart"
+  return { name: "networks", state: "limited", found, cost, mend: "toybox network reload" }
+}
+
 const forwarding: Rule = ({ obstacles }) => {
   const name = "forwarding"
   const bad = obstacles.filter(({ outside, ports, within }) => outside ?? ports ?? within)
@@ -260,6 +271,7 @@ const RULES: readonly Rule[] = [
   seccomp,
   idmap,
   nfTables,
+  networks,
   forwarding,
   swap,
   memfd,

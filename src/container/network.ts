@@ -46,6 +46,7 @@ export async function takePlaceIn(
     try {
       const bridge = await ensureBridge(paths, network, socket, quiet)
       const taking = { ...container, others: otherContainers(paths) }
+      if (bridge.mended) (await import("./ports.ts")).publishAgain(paths)
       const able = six ? bridge.network : withoutIpv6(bridge.network)
       return { endpoint: takePlace(paths, able, wish, taking), bridge }
     } catch (error) {

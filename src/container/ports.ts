@@ -1,15 +1,17 @@
 /** Published ports of a container: claimed before its start, led to it when it is connected, given back at its end. */
+import { tryReadText } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
-import type { Bridge } from "../network/bridge.ts"
+import { type Bridge, toldPath } from "../network/bridge.ts"
 import { claimPorts } from "../network/claims.ts"
 import type { Place } from "../network/endpoint.ts"
-import { hasNfTables, publish } from "../network/firewall/index.ts"
+import { arePublished, hasNfTables, publish } from "../network/firewall/index.ts"
 import { formatIp } from "../network/ip.ts"
+import { findNetwork } from "../network/network.ts"
 import { type PortWish, type Protocol, publishAll } from "../network/ports.ts"
 import { publishedPorts, reachedAt } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
-import type { FileLock } from "../state-file.ts"
+import { type FileLock, writeAtOnce } from "../state-file.ts"
 import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import { type RunningRecord, readHead, readRunning, runningIds, updateRunning } from "./state.ts"
@@ -47,6 +49,31 @@ export function claimForContainer(wish: PortWish, paths: Paths, record: RunningR
   }))
 }
 
+const others = (paths: Paths) => ({
+  runs: (id: string) => readRunning(paths, id) !== null,
+  nameOf: (id: string) => readHead(paths, id)?.name ?? id.slice(0, 12),
+})
+
+/** What the kernel leads to containers that run: as each has been given it. */
+const ledPorts = (paths: Paths) =>
+  runningIds(paths).flatMap((id) => {
+    const { ports = [], networks = [], forwarder } = readRunning(paths, id) ?? {}
+    const led = ports.filter(({ address }) => !forwarder || (!forwarder.all && address !== LOOPBACK6))
+    const endpoint = networks.find(({ network }) => findNetwork(paths, network)?.internal === false)
+    return led.length > 0 && endpoint ? [{ id, ports: publishedPorts(led), addresses: reachedAt(endpoint) }] : []
+  })
+
+/** Leads the ports of all that run to them again: somebody has removed that. Throws ToyboxError. */
+export function publishAgain(paths: Paths): void {
+  for (const { id, ports, addresses } of ledPorts(paths)) publish(id, ports, addresses, others(paths))
+}
+
+/** The names of containers whose ports are not led to them any more. */
+export const unledContainers = (paths: Paths): string[] =>
+  ledPorts(paths)
+    .filter(({ id, ports, addresses }) => !arePublished(id, ports, addresses))
+    .map(({ id }) => others(paths).nameOf(id))
+
 /** Leads claimed ports to a container that is connected: by the kernel, or where that is of no use, by a process. Throws ToyboxError. */
 export async function publishForContainer({ quiet }: ContainerRequest, paths: Paths, live: Live): Promise<void> {
   const { id, record, places, lock } = live
@@ -59,15 +86,12 @@ export async function publishForContainer({ quiet }: ContainerRequest, paths: Pa
   const obstacle = await obstacleOf(place.bridge)
   const forwarded = obstacle === null ? ports.filter(({ address }) => address === LOOPBACK6) : ports
   const led = ports.filter((port) => !forwarded.includes(port))
-  if (led.length > 0)
-    publish(id, publishedPorts(led), reachedAt(place.endpoint), {
-      runs: (other) => readRunning(paths, other) !== null,
-      nameOf: (other) => readHead(paths, other)?.name ?? other.slice(0, 12),
-    })
+  if (led.length > 0) publish(id, publishedPorts(led), reachedAt(place.endpoint), others(paths))
   if (forwarded.length === 0) return
   if (obstacle !== null && !quiet) notice(`${obstacle}: published ports go through a process of toybox's own`)
   const { startForwarder } = await import("./forwarder.ts")
-  record.forwarder = startForwarder(paths, id, record.started, place.endpoint.ip, forwarded)
+  const forwarder = startForwarder(paths, id, record.started, place.endpoint.ip, forwarded)
+  record.forwarder = { ...forwarder, all: led.length === 0 }
   updateRunning(lock, record)
 }
 
@@ -83,18 +107,22 @@ async function obstacleOf({ network, index }: Bridge): Promise<string | null> {
 }
 
 /**
- * A firewall of somebody else's may drop what comes from containers: that is told, with what it lacks, when it is not known to
- * have been told before.
+ * A firewall of somebody else's may drop what comes from containers: that is told, with what it lacks, once for each network, as
+ * long as it is the same.
  */
-export async function warnOfDrops({ network, index }: Bridge): Promise<void> {
+export async function warnOfDrops(paths: Paths, { network, index }: Bridge): Promise<void> {
   const { obstaclesOf } = await import("../network/firewall/obstacles.ts")
   const { outside, within, rules } = obstaclesOf({ ...network, index })
   const drop = outside ?? within
-  if (drop === null) return
   const lost = outside
     ? "containers do not reach the outside before"
     : `containers of the network ${network.name} do not reach one another before`
-  notice(
-    `the firewall of this machine (${drop.tool}) drops what is forwarded: ${lost}\n${rules.map((rule) => `  ${rule}`).join("\n")}`,
-  )
+  const told =
+    drop === null
+      ? ""
+      : `the firewall of this machine (${drop.tool}) drops what is forwarded: ${lost}\n${rules.map((rule) => `  ${rule}`).join("\n")}`
+  const path = toldPath(paths, network)
+  if ((tryReadText(path) ?? "") === told) return
+  writeAtOnce(path, new TextEncoder().encode(told))
+  if (told !== "") notice(told)
 }

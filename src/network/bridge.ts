@@ -3,6 +3,7 @@ import { NETLINK_ROUTE } from "../../ffi/constants/netlink.ts"
 import { tryReadText } from "../../ffi/fs.ts"
 import { closeNetlink, type NetlinkSocket, openNetlink } from "../../ffi/netlink/socket.ts"
 import { ToyboxError } from "../errors.ts"
+import type { Paths } from "../paths.ts"
 import type { FirewallNetwork } from "./firewall/elements.ts"
 import { addressOf, type Network, subnetsOf } from "./network.ts"
 
@@ -13,8 +14,10 @@ export interface Bridge {
   index: number
   /** In bytes. */
   mtu: number
-  /** It has just been made. */
-  fresh?: true
+  /** The rules of this machine are others than when they were last looked at, or it has just been made. */
+  changed?: true
+  /** Something was missing of what toybox has there: published ports may be, too. */
+  mended?: true
 }
 
 /** In bytes, where no default route tells: Ethernet's. */
@@ -58,6 +61,12 @@ export function asFarAs(network: Network, mtu: number): Network {
 }
 
 export const withoutIpv6 = (network: Network): Network => ({ ...network, subnet6: null, gateway6: null })
+
+/** The file that tells which rules of this machine were looked at last, for a network: their generation. */
+export const seenPath = (paths: Paths, { id }: Network): string => `${paths.networkRun}/${id}.rules`
+
+/** The file with what was told last of other firewalls, for a network. */
+export const toldPath = (paths: Paths, { id }: Network): string => `${paths.networkRun}/${id}.told`
 
 /** The addresses of this machine in a network. */
 export const gatewaysOf = ({ gateway, gateway6 }: Network): Uint8Array[] =>

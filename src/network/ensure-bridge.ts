@@ -1,10 +1,11 @@
 /** The link of a network, made when a container first needs it, with its rules and what it needs of the machine. */
-import { exists } from "../../ffi/fs.ts"
+import { SyscallError } from "../../ffi/errno.ts"
+import { exists, tryReadText } from "../../ffi/fs.ts"
 import type { NetlinkSocket } from "../../ffi/netlink/socket.ts"
 import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
-import { aliasOf, asFirewall, type Bridge, gatewaysOf } from "./bridge.ts"
-import { ensureNetwork, hasNfTables } from "./firewall/index.ts"
+import { aliasOf, type Bridge, gatewaysOf, seenPath } from "./bridge.ts"
+import { generation } from "./firewall/table.ts"
 import { ensureForwarding } from "./forwarding.ts"
 import { leasesOf, type Network } from "./network.ts"
 import { linkWithAddresses } from "./read.ts"
@@ -14,6 +15,16 @@ function wholeBridge(paths: Paths, network: Network, socket: NetlinkSocket): Bri
   if (!exists(leasesOf(paths, network))) return null
   const found = linkWithAddresses(socket, network.bridge, gatewaysOf(network))
   return found?.alias === aliasOf(network) ? { network, index: found.index, mtu: found.mtu } : null
+}
+
+/** Whether the rules of this machine are as they were when they were last looked at, and nothing was missing. Null without any. */
+function areAsSeen(paths: Paths, network: Network): boolean | null {
+  try {
+    return tryReadText(seenPath(paths, network)) === String(generation())
+  } catch (error) {
+    if (error instanceof SyscallError) return null
+    throw error
+  }
 }
 
 /** Makes sure that a network is there as the kernel sees it. Throws ToyboxError, NoBridges, NetworkGone. */
@@ -26,12 +37,11 @@ export async function ensureBridge(
   const bridge =
     wholeBridge(paths, network, socket) ?? (await import("./make-bridge.ts")).makeBridge(paths, network, socket)
   ensureForwarding(paths, bridge.network, socket, quiet)
-  try {
-    ensureNetwork(asFirewall(bridge.network))
-  } catch (error) {
-    if (hasNfTables()) throw error
-    if (!quiet)
-      notice(`the kernel has no nf_tables: from the network ${network.name} nothing beyond this machine is reached`)
-  }
-  return bridge
+  const asSeen = areAsSeen(paths, network)
+  if (asSeen === null && !quiet)
+    notice(`the kernel has no nf_tables: from the network ${network.name} nothing beyond this machine is reached`)
+  // One that has just been made is known to no rules.
+  if (asSeen === null || (asSeen && !bridge.changed)) return bridge
+  const { mended } = (await import("./mend-rules.ts")).mendRules(paths, bridge.network, socket)
+  return { ...bridge, changed: true, ...(mended ? { mended } : {}) }
 }

@@ -15,6 +15,8 @@ import {
   NetworkGone,
   NoBridges,
   OURS,
+  seenPath,
+  toldPath,
   withRoutes,
 } from "./bridge.ts"
 import { hasNfTables, removeNetwork as removeRules } from "./firewall/index.ts"
@@ -107,7 +109,7 @@ function addBridge(paths: Paths, network: Network, socket: NetlinkSocket): Bridg
   // Last, and by itself: the mark that it is whole.
   request(socket, linkMessage({ kind: "alias", name: network.bridge, alias: aliasOf(network) }))
   unlink(makingPath(paths))
-  return { network: able, index, mtu, fresh: true }
+  return { network: able, index, mtu, changed: true }
 }
 
 // While a network is removed, its addresses are set aside, so that nobody takes one any more.
@@ -161,6 +163,7 @@ export function removeNetwork(paths: Paths, network: Network, containers: Contai
     if (isHalfMade(paths, network)) unlink(makingPath(paths))
     removeNetworkRules(network)
     removeTree(aside)
+    for (const path of [seenPath(paths, network), toldPath(paths, network)]) unlink(path)
     for (const directory of [paths.networks, paths.networkRun])
       for (const name of listDir(directory)) removeHalfWritten(`${directory}/${name}`)
     if (listNetworks(paths).every(({ id }) => id === network.id))

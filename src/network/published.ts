@@ -13,7 +13,11 @@ export interface Connected {
   /** What is published of it. */
   ports?: readonly HeldPort[]
   /** The process that carries on what comes to them, where the kernel does not (forward/). */
-  forwarder?: { pid: number; startTime: string }
+  forwarder?: {
+    pid: number
+    startTime: string /** Of every port, not only those that no kernel leads. */
+    all: boolean
+  }
 }
 
 export const publishedPorts = (ports: readonly HeldPort[]): PublishedPort[] =>

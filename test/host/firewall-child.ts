@@ -16,7 +16,7 @@ for (const { kind, network, id, ports, addresses, table } of steps)
     if (kind === "table") {
       const [error] = transact(openNetlink(NETLINK_NETFILTER), batch(tableMessages(table))).errors
       if (error) throw error
-    } else if (kind === "ensure") firewall.ensureNetwork(network)
+    } else if (kind === "ensure") firewall.ensureNetworks([network])
     else if (kind === "remove") firewall.removeNetwork(network)
     else if (kind === "publish") firewall.publish(id, ports, addresses, others)
     else if (kind === "unpublish") firewall.unpublish(id, ports, addresses)

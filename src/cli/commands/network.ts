@@ -1,4 +1,4 @@
-/** toybox network create, ls, inspect, rm, prune, connect, disconnect. */
+/** toybox network create, ls, inspect, rm, prune, connect, disconnect, reload. */
 import { networkUsers, pruneNetworks, removeIfUnused } from "../../container/network-users.ts"
 import { recoverAll } from "../../container/recover.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
@@ -226,12 +226,19 @@ async function unplug(paths: Paths, { rest, booleans }: ParsedArgv): Promise<num
   return 0
 }
 
-const ACTIONS = { create, ls: list, inspect, rm: remove, prune, connect: plug, disconnect: unplug }
+/** What somebody has removed of networks comes back: links' addresses, rules, published ports. */
+async function reload(paths: Paths, { rest }: ParsedArgv): Promise<number> {
+  if (rest.length > 1) throw new UsageError(`network reload takes no arguments, but got "${rest[1]}"`)
+  print((await import("../../container/reload-networks.ts")).reloadNetworks(paths))
+  return 0
+}
+
+const ACTIONS = { create, ls: list, inspect, rm: remove, prune, connect: plug, disconnect: unplug, reload }
 
 export async function networkCommand(words: readonly string[]): Promise<number> {
   const argv = parseArgv(words, NETWORK_OPTIONS)
   if (argv.booleans.get("help")) return (await import("../usage.ts")).printUsage("network")
-  const action = actionOf("network", argv.rest, ["create", "ls", "inspect", "rm", "prune", "connect", "disconnect"])
+  const action = actionOf("network", argv.rest, Object.keys(ACTIONS) as (keyof typeof ACTIONS)[])
   const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   recoverAll(paths)

@@ -2,10 +2,9 @@
  * What toybox has nf_tables do for networks and published ports, in a table of its own: all or nothing, several at once, and
  * nothing left when the last network is gone.
  */
-import { isErrno } from "../../../ffi/errno.ts"
 import { tryReadText, writeText } from "../../../ffi/fs.ts"
 import type { Message } from "../../../ffi/netlink/messages.ts"
-import { request } from "../../../ffi/netlink/socket.ts"
+import type { NetlinkSocket } from "../../../ffi/netlink/socket.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { KnownElement } from "./answers.ts"
 import { forgetUdp, type UdpTarget } from "./conntrack.ts"
@@ -18,9 +17,18 @@ import {
   portEntries,
   udpTarget,
 } from "./elements.ts"
-import { addElements, deleteElements, type Element, getElements, type Table } from "./requests.ts"
-import { hasSet, type SetName } from "./ruleset.ts"
-import { elementsOf, ensureTables, type Firewall, findTables, removeUnused, sendBatch, withSocket } from "./table.ts"
+import { addElements, deleteElements, deleteTable, type Element, type Table } from "./requests.ts"
+import { hasSet, type SetName, setNames, tableMessages } from "./ruleset.ts"
+import {
+  elementsOf,
+  ensureTables,
+  type Firewall,
+  findTables,
+  isWhole,
+  removeUnused,
+  sendBatch,
+  withSocket,
+} from "./table.ts"
 
 export type { ContainerAddresses, FirewallNetwork, PublishedPort } from "./elements.ts"
 export { hasNfTables } from "./table.ts"
@@ -40,45 +48,57 @@ function messagesFor(
   )
 }
 
-/** Whether a network's link is known; each of its elements comes and goes with it. */
-function isThere({ socket, tables }: Firewall, entries: Entries): boolean {
-  const links = entries.find(({ set }) => set === "bridges")?.elements[0]
-  try {
-    for (const table of tables) request(socket, getElements(table, "bridges", links))
-    return true
-  } catch (error) {
-    // Kernels before 4.15 do not tell of one: adding what is there does no harm.
-    if (isErrno(error, "ENOENT", "EOPNOTSUPP", "EINVAL")) return false
-    throw error
-  }
-}
-
 /** What goes from 127.0.0.1 of the host to a published port may leave by the bridge: ip-sysctl.rst. Goes with the link. */
 function letLocalhostIn({ bridge, internal }: FirewallNetwork): void {
   const path = `/proc/sys/net/ipv4/conf/${bridge}/route_localnet`
   if (!internal && tryReadText(path)?.trim() === "0") writeText(path, "1")
 }
 
+/** Those of these that are not there. */
+function missing(firewall: Firewall, entries: Entries): Entries {
+  return entries.flatMap(({ set, elements }) => {
+    const known = new Set(elementsOf(firewall, set).map(({ key, end }) => `${hex(key)} ${end}`))
+    const left = elements.filter(({ key, end }) => !known.has(`${hex(key)} ${end ?? false}`))
+    return left.length === 0 ? [] : [{ set, elements: left }]
+  })
+}
+
+/** Whether nothing is missing of toybox's table, and of what these networks have in it. Throws ToyboxError. */
+export const areWhole = (networks: readonly FirewallNetwork[]): boolean =>
+  withSocket((socket) => {
+    const tables = findTables(socket)
+    if (tables.length === 0 || !tables.every((table) => isWhole(socket, table))) return false
+    return networks.every((network) => missing({ socket, tables }, networkEntries(network)).length === 0)
+  })
+
 /**
- * Makes sure that packets of a network are let through, masqueraded and kept from other networks. Costs two questions to the
- * kernel where all is there. Throws ToyboxError where the kernel cannot, or a table of our name is somebody else's.
+ * Makes sure that packets of networks are let through, masqueraded and kept from other networks: what is missing is added, and a
+ * table whose rules are not what they were is made anew, with what is in it. Throws ToyboxError where the kernel cannot, or a
+ * table of our name is somebody else's.
  */
-export function ensureNetwork(network: FirewallNetwork): void {
-  const entries = networkEntries(network)
+export function ensureNetworks(networks: readonly FirewallNetwork[]): void {
+  const entries = networks.flatMap(networkEntries)
   withSocket((socket) => {
     for (let attempt = 0; ; attempt++) {
       const tables = ensureTables(socket)
-      if (isThere({ socket, tables }, entries)) return letLocalhostIn(network)
-      const [error] = sendBatch(
-        socket,
-        messagesFor(tables, entries, (table, set, elements) => addElements(table, set, elements)),
-      )
-      if (error === undefined) return letLocalhostIn(network)
+      const broken = tables.filter((table) => !isWhole(socket, table))
+      const kept = broken.flatMap((table) => [deleteTable(table), ...tableMessages(table), ...contents(socket, table)])
+      const left = broken.length > 0 ? entries : missing({ socket, tables }, entries)
+      const [error] = sendBatch(socket, [
+        ...kept,
+        ...messagesFor(tables, left, (table, set, elements) => addElements(table, set, elements)),
+      ])
+      if (error === undefined) break
       // The last network went, and the table with it.
       if (error.errno !== "ENOENT" || attempt >= ATTEMPTS) throw error
     }
   })
+  for (const network of networks) letLocalhostIn(network)
 }
+
+/** What adds the elements of a table to another that is in its place. */
+const contents = (socket: NetlinkSocket, table: Table): Message[] =>
+  setNames(table).flatMap((set) => addElements(table, set, elementsOf({ socket, tables: [table] }, set).map(asElement)))
 
 /** Where datagrams are led by published ports among these. */
 const udpTargets = (entries: Entries): UdpTarget[] =>
@@ -97,16 +117,16 @@ function removeEntries(firewall: Firewall, entries: Entries): void {
   const [error] = remove(entries)
   if (error === undefined) return
   if (error.errno !== "ENOENT") throw error
-  const known = entries.map(({ set, elements }) => {
-    const keys = new Set(elementsOf(firewall, set).map((element) => `${hex(element.key)} ${element.end}`))
-    return { set, elements: elements.filter(({ key, end }) => keys.has(`${hex(key)} ${end ?? false}`)) }
-  })
+  const gone = missing(firewall, entries)
+  const isGone = (set: SetName, element: Element) =>
+    gone.some((one) => one.set === set && one.elements.includes(element))
+  const known = entries.map(({ set, elements }) => ({ set, elements: elements.filter((one) => !isGone(set, one)) }))
   const [again] = remove(known.filter(({ elements }) => elements.length > 0))
   // Somebody else has removed them since.
   if (again && again.errno !== "ENOENT") throw again
 }
 
-/** Takes back what ensureNetwork did, and the table, if this was the last network. Where nothing is there it does nothing. */
+/** Takes back what ensureNetworks did, and the table, if this was the last network. Where nothing is there it does nothing. */
 export function removeNetwork(network: FirewallNetwork): void {
   withSocket((socket) => {
     const tables = findTables(socket)
@@ -131,7 +151,7 @@ function conflicts(
 }
 
 /**
- * Publishes ports of a container that is on a network of ensureNetwork: all of them, or none. Ports that a container has
+ * Publishes ports of a container that is on a network of ensureNetworks: all of them, or none. Ports that a container has
  * which does not run any more are taken from it. Throws ToyboxError where one is another's: `nameOf` gives what people call it.
  */
 export function publish(
@@ -160,6 +180,13 @@ export function publish(
     }
   })
 }
+
+/** Whether what publish did is still there. */
+export const arePublished = (id: string, ports: readonly PublishedPort[], addresses: ContainerAddresses): boolean =>
+  withSocket((socket) => {
+    const tables = findTables(socket)
+    return tables.length > 0 && missing({ socket, tables }, portEntries(id, ports, addresses)).length === 0
+  })
 
 function portTaken({ text }: Element, holder: string): ToyboxError {
   const [, protocol = "", port = ""] = /(tcp|udp|sctp) \. (\d+)/.exec(text) ?? []
@@ -194,14 +221,20 @@ const isDead =
   ({ comment }: KnownElement) =>
     comment !== null && !runs(comment)
 
-const asElement = ({ key, data }: KnownElement): Element => ({ key, text: hex(key), ...(data ? { data } : {}) })
+const asElement = ({ key, data, comment, end }: KnownElement): Element => ({
+  key,
+  text: hex(key),
+  ...(data ? { data } : {}),
+  ...(comment === null ? {} : { comment }),
+  ...(end ? { end } : {}),
+})
 
 const describe = (entries: Entries): string[] =>
   entries.flatMap(({ set, elements }) =>
     elements.filter(({ end }) => !end).map(({ text }) => `nft add element inet toybox ${set} '{ ${text} }'`),
   )
 
-/** The lines of nft(8) that do what ensureNetwork does where toybox's table is there already. */
+/** The lines of nft(8) that do what ensureNetworks does where toybox's table is there already. */
 export const describeNetwork = (network: FirewallNetwork): string[] => describe(networkEntries(network))
 
 /** The lines of nft(8) that do what publish does. */

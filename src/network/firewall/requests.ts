@@ -251,6 +251,10 @@ export const getChain = (table: Table, name: string): Message =>
 export const getRules = (table: Table, chain: string): Message =>
   ofChain(table, chain, nf.NFT_MSG_GETRULE, [nf.NFTA_RULE_TABLE, nf.NFTA_RULE_CHAIN])
 
+/** To be dumped: the rules of all chains of a table. */
+export const getAllRules = (table: Table): Message =>
+  message(table, nf.NFT_MSG_GETRULE, 0, [text(nf.NFTA_RULE_TABLE, table.name)], `list table ${nameOf(table)}`)
+
 /** Asks for a table; ENOENT where it is not there. */
 export const getTable = (table: Table): Message =>
   message(table, nf.NFT_MSG_GETTABLE, 0, [text(nf.NFTA_TABLE_NAME, table.name)], `list table ${nameOf(table)}`)

@@ -128,6 +128,12 @@ const fits = (table: Table, family: IpFamily | undefined) =>
 /** Whether a table has a set: those of one family have not those of the other. */
 export const hasSet = (table: Table, name: SetName): boolean => fits(table, setFamily(name))
 
+/** The names of a table's sets and maps. */
+export const setNames = (table: Table): SetName[] => SETS.map(({ name }) => name).filter((name) => hasSet(table, name))
+
+/** How many rules a table has. */
+export const ruleCount = (table: Table): number => CHAINS.flatMap((chain) => rulesOf(table, chain)).length
+
 const setsOf = (table: Table): readonly SetShape[] => SETS.filter(({ name }) => hasSet(table, name))
 
 const rulesOf = (table: Table, { rules }: Chain) =>

@@ -1,14 +1,24 @@
 /** toybox's table in the kernel: made when it is first needed, gone with the last network. nf_tables over netlink(7). */
 import { NETLINK_NETFILTER } from "../../../ffi/constants/netlink.ts"
+import * as nf from "../../../ffi/constants/nf_tables.ts"
 import { isErrno, SyscallError } from "../../../ffi/errno.ts"
-import { BogusAnswer } from "../../../ffi/netlink/attributes.ts"
+import { BogusAnswer, find, readString } from "../../../ffi/netlink/attributes.ts"
 import type { NetlinkError } from "../../../ffi/netlink/errors.ts"
-import type { Message } from "../../../ffi/netlink/messages.ts"
+import { attributesOf, type Message } from "../../../ffi/netlink/messages.ts"
 import { closeNetlink, dump, type NetlinkSocket, openNetlink, request, transact } from "../../../ffi/netlink/socket.ts"
 import { ToyboxError } from "../../errors.ts"
 import { decodeElements, decodeGeneration, type KnownElement } from "./answers.ts"
-import { batch, deleteTable, getChain, getElements, getGeneration, getTable, type Table } from "./requests.ts"
-import { hasSet, MARK, type SetName, tableMessages } from "./ruleset.ts"
+import {
+  batch,
+  deleteTable,
+  getAllRules,
+  getChain,
+  getElements,
+  getGeneration,
+  getTable,
+  type Table,
+} from "./requests.ts"
+import { hasSet, MARK, ruleCount, type SetName, tableMessages } from "./ruleset.ts"
 
 /** One for both families where the kernel has NAT for that (5.2), else one for each. */
 const TABLES = [
@@ -26,6 +36,7 @@ export interface Firewall {
 }
 
 const ATTEMPTS = 50
+const NFGENMSG = 4
 
 /** Carries out something with a socket. Throws SyscallError where the kernel has no netfilter. */
 export function withSocket<T>(use: (socket: NetlinkSocket) => T): T {
@@ -44,6 +55,31 @@ export function hasNfTables(): boolean {
     return true
   } catch (error) {
     if (error instanceof SyscallError) return false
+    throw error
+  }
+}
+
+/** The generation of the rules. */
+export function generationOf(socket: NetlinkSocket): number {
+  const [answer] = request(socket, getGeneration())
+  if (answer === undefined) throw new BogusAnswer("netlink: no answer to: nft list ruleset")
+  return decodeGeneration(answer)
+}
+
+/** The number of what rules there are, which every change of anybody's makes another. Throws SyscallError without nf_tables. */
+export const generation = (): number => withSocket(generationOf)
+
+/** Whether a table of ours has as many rules as it was made with. */
+export function isWhole(socket: NetlinkSocket, table: Table): boolean {
+  try {
+    const rules = dump(socket, getAllRules(table)).filter((message) => {
+      const name = find(attributesOf(message, NFGENMSG), nf.NFTA_RULE_TABLE)
+      // Kernels before 4.14 tell of all tables, whatever they are asked.
+      return name !== undefined && readString(name) === table.name
+    })
+    return rules.length === ruleCount(table)
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return false
     throw error
   }
 }
@@ -122,11 +158,10 @@ export function elementsOf({ socket, tables }: Firewall, set: SetName): KnownEle
 export function removeUnused(socket: NetlinkSocket): void {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const tables = findTables(socket)
-    const [answer] = request(socket, getGeneration())
-    if (answer === undefined) throw new BogusAnswer("netlink: no answer to: nft list ruleset")
+    const before = generationOf(socket)
     if (tables.length === 0 || elementsOf({ socket, tables }, "bridges").length > 0) return
     // Somebody may just be adding a network: then the generation is another, and the batch is refused.
-    const [error] = sendBatch(socket, tables.map(deleteTable), decodeGeneration(answer))
+    const [error] = sendBatch(socket, tables.map(deleteTable), before)
     if (error === undefined) return
     if (!["ERESTART", "ENOENT"].includes(error.errno)) throw error
   }

@@ -1,0 +1,29 @@
+/** Networks that somebody else has removed parts of. */
+import { withRoutes } from "../network/bridge.ts"
+import { hasNfTables } from "../network/firewall/index.ts"
+import { makeBridge } from "../network/make-bridge.ts"
+import { ensureAll, isComplete, presentNetworks } from "../network/mend-rules.ts"
+import type { Paths } from "../paths.ts"
+import { publishAgain, unledContainers } from "./ports.ts"
+
+/** Makes what is missing of all networks whose links are there, and of published ports. Returns their names. Throws ToyboxError. */
+export function reloadNetworks(paths: Paths): string[] {
+  const networks = withRoutes((socket) =>
+    presentNetworks(paths, socket).map((network) => makeBridge(paths, network, socket).network),
+  )
+  ensureAll(networks)
+  publishAgain(paths)
+  return networks.map(({ name }) => name)
+}
+
+/** The networks of which addresses or rules are missing, while their links are there, and the containers whose ports are. */
+export function whatIsBroken(paths: Paths): string[] {
+  const networks = withRoutes((socket) =>
+    presentNetworks(paths, socket).filter((network) => !isComplete(network, socket)),
+  )
+  const containers = networks.length > 0 || !hasNfTables() ? [] : unledContainers(paths)
+  return [
+    ...networks.map(({ name }) => `addresses or rules of the network ${name}`),
+    ...containers.map((name) => `published ports of the container ${name}`),
+  ]
+}
