@@ -51,7 +51,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   images: async (words) => (await import("./commands/images.ts")).imagesCommand(words),
   rmi: async (words) => (await import("./commands/images.ts")).rmiCommand(words),
   inspect: async (words) => (await import("./commands/inspect.ts")).inspectCommand(words),
-  history: async (words) => (await import("./commands/inspect.ts")).historyCommand(words),
+  history: async (words) => (await import("./commands/history.ts")).historyCommand(words),
   info: async (words) => (await import("./commands/info.ts")).infoCommand(words),
   version: async (words) => (await import("./commands/info.ts")).versionCommand(words),
 }

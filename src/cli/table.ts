@@ -1,17 +1,23 @@
 /** How listing commands show things. */
 import type { HealthStatus } from "../container/health.ts"
 
-const SPANS: readonly (readonly [number, string])[] = [
-  [86_400, "day"],
-  [3600, "hour"],
-  [60, "minute"],
-  [1, "second"],
+const DAY = 86_400
+
+/** From so many seconds on it is told in spans of so many. */
+const SPANS: readonly (readonly [from: number, span: number, word: string])[] = [
+  [730 * DAY, 365 * DAY, "year"],
+  [60 * DAY, 30 * DAY, "month"],
+  [14 * DAY, 7 * DAY, "week"],
+  [DAY, DAY, "day"],
+  [3600, 3600, "hour"],
+  [60, 60, "minute"],
+  [1, 1, "second"],
 ]
 
 /** How long ago a time is, in words. */
 export function ago(iso: string): string {
   const seconds = Math.max(0, Math.round((Date.now() - Date.parse(iso)) / 1000))
-  const [span, word] = SPANS.find(([span]) => seconds >= span) ?? [1, "second"]
+  const [, span, word] = SPANS.find(([from]) => seconds >= from) ?? [1, 1, "second"]
   const count = Math.floor(seconds / span)
   return `${count} ${word}${count === 1 ? "" : "s"} ago`
 }

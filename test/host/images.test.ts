@@ -158,6 +158,25 @@ describe.skipIf(!isRoot)("toybox images", () => {
   })
 })
 
+describe.skipIf(!isRoot)("toybox history", () => {
+  test("has docker's columns", async () => {
+    const id = await make("told", "1", "CMD true", `LABEL long=${"x".repeat(60)}`)
+    await succeed(["create", "--name", "next", "told", "sh", "-c", "echo y > /srv/y"])
+    await succeed(["start", "-a", "next"])
+    const next = await succeed(["commit", "-q", "-m", "a word", "next"])
+    const [head, first, second] = (await succeed(["history", next])).split("\n")
+    expect(head).toMatch(/^IMAGE +CREATED +CREATED BY +SIZE +COMMENT$/)
+    expect(first).toMatch(
+      new RegExp(`^${next.slice(7, 19)} +\\d+ seconds? ago +sh -c echo y > /srv/y +[0-9.]+ kB +a word$`),
+    )
+    expect(second).toMatch(/^<missing> +\d+ seconds? ago +[0-9.]+ MB +imported from/i)
+    expect(await succeed(["history", "-q", "--no-trunc", next])).toBe(`${next}\n<missing>`)
+    const fields = await succeed(["history", "--human=false", "--format", "{{.ID}} {{.Size}} {{.CreatedAt}}", id])
+    expect(fields).toMatch(new RegExp(`^${id.slice(7, 19)} \\d{5,} \\d{4}-.* \\+0000 UTC$`))
+    expect(JSON.parse(await succeed(["history", "--json", id])).size).toBeGreaterThan(10_000)
+  })
+})
+
 describe.skipIf(!isRoot)("images of a registry", () => {
   const layout = new TestLayout()
   let registry: TestRegistry

@@ -134,7 +134,7 @@ describe.skipIf(!isRoot)("toybox pull", () => {
     const history = (await toybox(["history", "--json", name("v1")], { env })).stdout.trim().split("\n")
     expect(history.map((line) => JSON.parse(line).created_by)).toEqual(["test", "test"])
     expect((await toybox(["history", name("v1")], { env })).stdout).toMatch(
-      /^CREATED +CREATED BY +LAYER +COMMENT\n +test +yes\n/,
+      /^IMAGE +CREATED +CREATED BY +SIZE +COMMENT\n[0-9a-f]{12} +test +\d.*\n<missing> +test +\d/,
     )
   })
 

@@ -17,7 +17,14 @@ export const INSPECT_OPTIONS = {
 
 /** The options of `toybox history`. */
 export const HISTORY_OPTIONS = {
-  "no-trunc": { type: "boolean", description: "Whole commands" },
+  quiet: { type: "boolean", alias: "q", description: "Ids only" },
+  "no-trunc": { type: "boolean", description: "Whole ids and commands" },
+  human: { type: "boolean", alias: "H", description: "Sizes and times for people (default), or as they are (=false)" },
+  format: {
+    type: "string",
+    valueHint: "TEMPLATE",
+    description: "Docker's columns: '{{.ID}} {{.Size}}', table …, json",
+  },
   json: { type: "boolean", description: "One JSON object a line" },
   ...HELP,
 } as const satisfies OptionDefinitions

@@ -1,4 +1,4 @@
-/** toybox inspect and history: all that is known of containers and images. */
+/** toybox inspect: all that is known of containers, images and volumes. */
 import { recoverAll } from "../../container/recover.ts"
 import { NoSuchContainer, resolveId } from "../../container/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
@@ -8,10 +8,9 @@ import { findVolume, volumeNamed } from "../../volume/volume.ts"
 import { parseArgv } from "../argv.ts"
 import { each } from "../each.ts"
 import { inspectContainer } from "../inspect-container.ts"
-import { imageOf, inspectImage } from "../inspect-image.ts"
-import { ago, shown, table } from "../table.ts"
+import { inspectImage } from "../inspect-image.ts"
 import { dockerVolume } from "../volume-fields.ts"
-import { HISTORY_OPTIONS, INSPECT_OPTIONS } from "./inspect-options.ts"
+import { INSPECT_OPTIONS } from "./inspect-options.ts"
 
 const TYPES = ["container", "image", "volume"]
 
@@ -59,27 +58,4 @@ export async function inspectCommand(words: readonly string[]): Promise<number> 
   // As docker does: what was found is an array in any case.
   print([JSON.stringify(found, null, 4)])
   return exitCode
-}
-
-export async function historyCommand(words: readonly string[]): Promise<number> {
-  const { booleans, strings, rest } = parseArgv(words, HISTORY_OPTIONS)
-  if (booleans.get("help")) return (await import("../usage.ts")).printUsage("history")
-  const [word, ...more] = rest
-  if (word === undefined || more.length > 0)
-    throw new UsageError("history needs one image", { hint: "toybox images lists them" })
-  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
-  ensurePaths(paths)
-  // The newest first.
-  const history = imageOf(paths, word).config.history.toReversed()
-  if (booleans.get("json")) print(history.map((entry) => JSON.stringify(entry)))
-  else {
-    const full = booleans.get("no-trunc") ?? false
-    const rows = history.map(({ created = "", created_by = "", comment = "", empty_layer }) => {
-      const by = shown(created_by)
-      const cut = full || by.length <= 60 ? by : `${by.slice(0, 59)}…`
-      return [Date.parse(created) > 0 ? ago(created) : "", cut, empty_layer ? "no" : "yes", shown(comment)]
-    })
-    print([table([["CREATED", "CREATED BY", "LAYER", "COMMENT"], ...rows])])
-  }
-  return 0
 }
