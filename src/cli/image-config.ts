@@ -7,7 +7,7 @@ import type { Mount } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import type { ParsedArgv } from "./argv.ts"
 import { normalPath } from "./flags/path.ts"
-import { signalNumber } from "./flags/process.ts"
+import { signalNumber, unsetVariables } from "./flags/process.ts"
 import { detachKeysOf, type RunCommandRequest, readHealthOptions, supervised, wantsTerminal } from "./request.ts"
 
 /** --entrypoint takes the place of the image's, and of its command; words on the command line that of the command alone. */
@@ -19,7 +19,10 @@ function commandOf(given: string | undefined, words: readonly string[], image: S
 }
 
 /** A NAME without a value is nobody's wish. */
-const assignments = (env: readonly string[]) => env.filter((entry) => entry.indexOf("=") > 0)
+function assignments(env: readonly string[], argv: ParsedArgv): string[] {
+  const unset = argv.lists.has("env") ? unsetVariables(argv) : []
+  return env.filter((entry) => entry.indexOf("=") > 0 && !unset.includes(entry.slice(0, entry.indexOf("="))))
+}
 
 /** The mounts, and where none is at the place of a volume of the image, one of a volume without a name. */
 async function withVolumes(
@@ -81,8 +84,9 @@ export async function applyImage(
     ...process,
     mounts,
     args,
-    env: [...assignments(config.Env), ...process.env],
+    env: [...assignments(config.Env, argv), ...process.env],
     user: strings.get("user") ?? (config.User || "0"),
+    ...(strings.has("user") ? {} : { userOf: `the user of ${request.image}` }),
     workdir: strings.has("workdir") ? process.workdir : normalPath(`/${config.WorkingDir}`),
     terminal,
     ...(size ? { consoleSize: size } : {}),

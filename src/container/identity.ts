@@ -18,6 +18,7 @@ import { OPEN_HOW_SIZE, openHow } from "../../ffi/structs.ts"
 import { UsageError } from "../errors.ts"
 import { DEFAULT_PATH } from "../spec/defaults.ts"
 import type { Identity } from "../spec/generate.ts"
+import type { RunRequest } from "../spec/request.ts"
 
 const MOST_BYTES = 1024 * 1024
 const MOST_ID = 2 ** 31 - 1
@@ -99,27 +100,31 @@ function findGroup(option: string, text: string, groups: readonly GroupEntry[]):
   return gid
 }
 
-/** What a --user and --group-add mean by the container's passwd and group files. Throws UsageError. */
+/**
+ * What a user and --group-add mean by the container's passwd and group files. `by` asks for the user. Throws UsageError, which
+ * names it.
+ */
 export function resolveUser(
   user: string,
   groupAdd: readonly string[],
   passwd: readonly PasswdEntry[],
   groups: readonly GroupEntry[],
+  by = "--user",
 ) {
   const colon = user.indexOf(":")
   const userText = colon < 0 ? user : user.slice(0, colon)
   const groupText = colon < 0 ? null : user.slice(colon + 1)
   if (userText === "" || groupText === "")
-    throw new UsageError(`--user: "${user}" is no user (use NAME, UID, NAME:GROUP or UID:GID)`)
+    throw new UsageError(`${by}: "${user}" is no user (use NAME, UID, NAME:GROUP or UID:GID)`)
   const numeric = parseId(userText)
   const entry = passwd.find(({ name, uid }) => (isNumber(userText) ? uid === numeric : name === userText))
   const uid = entry?.uid ?? numeric
   if (uid === null) {
-    throw new UsageError(`--user: the container has no user "${userText}"`, {
+    throw new UsageError(`${by}: the container has no user "${userText}"`, {
       hint: "use a name of its /etc/passwd, or a number from 0 to 2147483647",
     })
   }
-  const gid = groupText === null ? (entry?.gid ?? 0) : findGroup("--user", groupText, groups)
+  const gid = groupText === null ? (entry?.gid ?? 0) : findGroup(by, groupText, groups)
   // With a group given, that group is meant and no other: as docker has it.
   const member =
     entry && groupText === null
@@ -133,11 +138,11 @@ export function resolveUser(
 /** The user, and the environment with what depends on the user. `given` are NAME=value entries, of which the last counts. */
 export function resolveIdentity(
   rootFd: number,
-  request: { user: string; groupAdd: readonly string[]; env: readonly string[]; terminal: boolean; hostname: string },
+  request: Pick<RunRequest, "user" | "userOf" | "groupAdd" | "env" | "terminal"> & { hostname: string },
 ): Omit<Identity, "compat"> {
   const passwd = parsePasswd(readRootFile(rootFd, "etc/passwd"))
   const groups = parseGroup(readRootFile(rootFd, "etc/group"))
-  const { uid, gid, additionalGids, home } = resolveUser(request.user, request.groupAdd, passwd, groups)
+  const { uid, gid, additionalGids, home } = resolveUser(request.user, request.groupAdd, passwd, groups, request.userOf)
   const env = new Map<string, string>([
     ["PATH", DEFAULT_PATH],
     ["HOSTNAME", request.hostname],

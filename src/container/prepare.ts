@@ -64,8 +64,7 @@ export function makeSpec(request: ContainerRequest, id: string, directory: strin
 
 /** Completes a spec with the identity that the root behind `rootFd` gives. Returns whether the command is of 32 bits. */
 export function identify(request: ContainerRequest, id: string, spec: Spec, rootFd: number): { compat: boolean } {
-  const { user, groupAdd, env, terminal } = request.process
-  const identity = resolveIdentity(rootFd, { user, groupAdd, env, terminal, hostname: effectiveHostname(request, id) })
+  const identity = resolveIdentity(rootFd, { ...request.process, hostname: effectiveHostname(request, id) })
   const compat = request.process.seccomp === "default" && is32Bit(rootFd, request.process.args, identity.env)
   // The defaults, too, are given only as far as toybox has them.
   const own = ownCapabilities()

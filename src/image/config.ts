@@ -69,6 +69,10 @@ function words(field: Field): string[] {
   return strings(field)
 }
 
+/** A string alone, as the first versions of docker wrote it, is one word to it. */
+const command = (field: Field): string[] =>
+  words(typeof field.value === "string" ? { ...field, value: [field.value] } : field)
+
 const names = (field: Field): string[] => members(field).map(([name]) => name)
 
 const healthcheck = (field: Field): Healthcheck => {
@@ -95,8 +99,8 @@ function containerConfig(field: Field): ContainerConfig {
   return {
     User: text("User"),
     Env: read("Env", words, []),
-    Entrypoint: read("Entrypoint", words, []),
-    Cmd: read("Cmd", words, []),
+    Entrypoint: read("Entrypoint", command, []),
+    Cmd: read("Cmd", command, []),
     WorkingDir: text("WorkingDir"),
     Labels: read("Labels", stringMap, {}),
     ExposedPorts: read("ExposedPorts", names, []),

@@ -1,4 +1,5 @@
 /** An archive on its way: unpacked and verified in one pass, then put into the cache. */
+import { exists } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { abandonLayer, beginLayer, finishLayer } from "./cache/layers.ts"
@@ -55,6 +56,18 @@ function checksumError(source: ArchiveSource, actual: string): ToyboxError {
   })
 }
 
+/** Archives of images have none of a root file system's directories. */
+function refuseImages({ kind, name }: ArchiveSource, root: string): void {
+  const has = (path: string) => exists(`${root}/${path}`)
+  const isSaved = has("manifest.json") || (has("oci-layout") && has("index.json"))
+  if (!isSaved || ["bin", "etc", "usr"].some(has)) return
+  const how = has("manifest.json") ? "docker-archive" : "oci-archive"
+  throw new ToyboxError(`${name} is an archive of images, and no root file system`, {
+    hint:
+      kind === "file" ? `toybox load -i ${name}, or toybox run ${how}:${name}` : "fetch it, then toybox load -i FILE",
+  })
+}
+
 /** Unpacks what comes, and puts it into the cache if it is what it should be. Returns the root. */
 export async function unpackIncoming(job: Job, incoming: Incoming): Promise<string> {
   const { source, paths, progress } = job
@@ -69,6 +82,7 @@ export async function unpackIncoming(job: Job, incoming: Incoming): Promise<stri
     progress.restart(incoming.size)
     const bytes = passing(incoming, job, hasher, (count) => (size += count))
     const unpacked = await unpackLayer(bytes, { name: source.name, target: `${layer.path}/root`, whiteouts: "overlay" })
+    refuseImages(source, `${layer.path}/root`)
     if (incoming.size !== null && size !== incoming.size)
       throw new ToyboxError(`${source.name}: ${size} of ${incoming.size} bytes were read`, { hint: "try again" })
     const digests = [

@@ -30,6 +30,8 @@ export interface RunRequest {
   env: readonly string[]
   /** As given; looked up in the container's own files. */
   user: string
+  /** Who asks for that user, for errors: --user where it is not said. */
+  userOf?: string
   groupAdd: readonly string[]
   workdir: string
   hostname?: string

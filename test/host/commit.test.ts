@@ -386,6 +386,14 @@ describe.skipIf(!isRoot)("toybox import", () => {
     expect(same[0]).toBe(same[1] ?? "")
   })
 
+  test("tells how to read what is compressed otherwise", async () => {
+    const file = join(temporaryDirectory("import"), "root.tar.xz")
+    writeFileSync(file, Buffer.from("fd377a585a000004", "hex"))
+    const { stderr } = await toybox(["import", file])
+    expect(stderr).toContain("root.tar.xz is compressed with xz; gzip, zstd and no compression are known")
+    expect(stderr).toContain("hint: decompress it first: xz -dc")
+  })
+
   test("refuses what is none, and leaves nothing", async () => {
     const file = join(temporaryDirectory("import"), "no.tar")
     writeFileSync(file, "this is no archive, however long one looks at it\n".repeat(100))

@@ -158,6 +158,35 @@ describe.skipIf(!isRoot)("toybox images", () => {
   })
 })
 
+describe.skipIf(!isRoot)("run", () => {
+  test("tells what an archive of images is for, and keeps nothing of it", async () => {
+    await make("saved", "1", "CMD true")
+    const dir = temporaryDirectory("archives")
+    const archives = ["docker-archive", "oci-archive"] as const
+    for (const format of archives)
+      await succeed(["save", "-q", "--format", format, "-o", join(dir, `${format}.tar`), "saved"])
+    for (const format of archives) {
+      const path = join(dir, `${format}.tar`)
+      const { exitCode, stderr } = await toybox(ownRun("--rm", path, "true"))
+      expect(exitCode).toBe(125)
+      expect(stderr).toContain(`${path} is an archive of images, and no root file system`)
+      expect(stderr).toContain(`toybox load -i ${path}, or toybox run ${format}:${path}`)
+      expect(await succeed(ownRun("--rm", `${format}:${path}`))).toBe("")
+    }
+    expect(await succeed(["cache", "ls", "-q"])).toBe("")
+  })
+
+  test("names the image where its user is not there", async () => {
+    await make("strange", "1", "CMD true", "USER nobody-here")
+    expect((await toybox(ownRun("strange"))).stderr).toContain(
+      'the user of strange:latest: the container has no user "nobody',
+    )
+    expect((await toybox(ownRun("-u", "other", "strange"))).stderr).toContain(
+      '--user: the container has no user "other"',
+    )
+  })
+})
+
 describe.skipIf(!isRoot)("toybox history", () => {
   test("has docker's columns", async () => {
     const id = await make("told", "1", "CMD true", `LABEL long=${"x".repeat(60)}`)

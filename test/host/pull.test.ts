@@ -263,6 +263,14 @@ describe.skipIf(!isRoot)("toybox run of an image", () => {
     expect((await run(...words)).stdout).toBe("0\n/srv\nmine\n")
   })
 
+  test("a variable without a value takes the image's away, where the caller has none", async () => {
+    const words = ["--entrypoint", "sh", name("v1"), "-c", "set | grep ^GREETING= || echo none"]
+    expect((await run("-e", "GREETING", ...words)).stdout).toBe("none\n")
+    const own = { ...env, GREETING: "own" }
+    expect((await toybox(ownRun("--rm", "-e", "GREETING", ...words), { env: own })).stdout).toBe("GREETING='own'\n")
+    expect((await run(...words)).stdout).toBe("GREETING='from the image'\n")
+  })
+
   test("pulls what is missing, and asks nobody for what is there", async () => {
     await toybox(["rmi", name("zstd")], { env })
     expect((await run("--pull", "never", name("zstd"))).stderr).toContain("is not here, and --pull never forbids")

@@ -45,6 +45,10 @@ export function environment(argv: ParsedArgv): string[] {
   ]
 }
 
+/** Names of -e without a value that the caller has none for, either: an image's variables of these names go, as with docker. */
+export const unsetVariables = ({ lists }: ParsedArgv): string[] =>
+  (lists.get("env") ?? []).filter((text) => !text.includes("=") && process.env[text] === undefined)
+
 /** Seconds to wait for an end; -1 for ever. Throws UsageError. */
 export function seconds(option: string, text: string): number {
   if (/^(-1|\d{1,6})$/.test(text)) return Number(text)

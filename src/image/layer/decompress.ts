@@ -67,9 +67,13 @@ export async function* decompress(source: AsyncIterable<Uint8Array>, name: strin
     const bytes = resumed(start, iterator)
     if (format === "plain") yield* bytes
     else if (format === "gzip" || format === "zstd") yield* inflate(bytes, format)
-    else throw new StreamError(`is compressed with ${format}; gzip, zstd and no compression are known`)
+    else
+      throw new StreamError(
+        `is compressed with ${format}; gzip, zstd and no compression are known`,
+        format === "zip" ? undefined : `decompress it first: ${format} -dc`,
+      )
   } catch (error) {
-    throw error instanceof StreamError ? new ToyboxError(`${name} ${error.message}`) : error
+    throw error instanceof StreamError ? new ToyboxError(`${name} ${error.message}`, { hint: error.hint }) : error
   } finally {
     // Not awaited: a source that waits for its network would hold up the error.
     iterator.return?.()?.catch(() => {})

@@ -235,6 +235,12 @@ describe("readConfig", () => {
     })
   })
 
+  test("a command that is no list is one word, as docker has it", () => {
+    const found = readImage({ ...image, config: { Entrypoint: "/bin/a b", Cmd: "c", OnBuild: ["RUN x"] } })
+    expect(found.config).toMatchObject({ Entrypoint: ["/bin/a b"], Cmd: ["c"], OnBuild: ["RUN x"] })
+    expect(() => readImage({ ...image, config: { Env: "A=b" } })).toThrow("config.Env: must be an array")
+  })
+
   test("an image from nothing", () => {
     const found = readImage({ ...image, config: null, rootfs: { type: "layers", diff_ids: null } })
     expect(found).toMatchObject({ diffIds: [], config: { Env: [], Cmd: [], User: "" }, history: [] })
@@ -246,7 +252,7 @@ describe("readConfig", () => {
     [{ ...image, rootfs: { type: "layers", diff_ids: ["sha256:../x"] } }, "rootfs.diff_ids[0]"],
     [{ ...image, os: 1 }, "os: must be a string, but is 1"],
     [{ ...image, config: { Env: ["A=\0"] } }, "config.Env[0]: has a NUL"],
-    [{ ...image, config: { Cmd: "sh -c" } }, 'config.Cmd: must be an array, but is "sh -c"'],
+    [{ ...image, config: { Cmd: 3 } }, "config.Cmd: must be an array, but is 3"],
     [{ ...image, config: { Labels: { a: 1 } } }, 'config.Labels["a"]: must be a string'],
     [{ ...image, config: { Volumes: [] } }, "config.Volumes: must be an object, but is an array"],
   ])("refuses %j", (value, why) => {
