@@ -72,6 +72,8 @@ export async function runOther(words: readonly string[]): Promise<number> {
   const rest = [...words.slice(0, words.length - named.length).filter((word) => word !== "--"), ...own]
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!command) {
+    const meant = (await import("./groups.ts")).spelledOut(name, rest)
+    if (meant !== null) return runOther(meant)
     const like = closest(name, Object.keys(COMMANDS))
     throw new UsageError(`"${name}" is not a command of toybox`, {
       hint: like ? `did you mean toybox ${like}?` : "toybox --help lists them",

@@ -158,6 +158,24 @@ describe.skipIf(!isRoot)("toybox images", () => {
   })
 })
 
+describe.skipIf(!isRoot)("prune", () => {
+  test("takes what is asked for only", async () => {
+    await make("unused", "1", "CMD true")
+    const lost = await make("lost", "2", "CMD true")
+    await make("lost", "3", "CMD true")
+    await succeed(ownRun("--name", "ended", "base", "true"))
+    expect(JSON.parse(await succeed(["image", "prune", "-f", "--json"]))).toMatchObject({
+      images: [lost],
+      containers: [],
+    })
+    expect(JSON.parse(await succeed(["image", "prune", "-a", "-f", "--json"])).images).toHaveLength(2)
+    expect(await succeed(["container", "prune", "-f", "--json"]).then(JSON.parse)).toMatchObject({
+      containers: { length: 1 },
+    })
+    expect((await toybox(["prune", "--only", "files"])).stderr).toContain('"files" is none of containers, networks')
+  })
+})
+
 describe.skipIf(!isRoot)("run", () => {
   test("tells what an archive of images is for, and keeps nothing of it", async () => {
     await make("saved", "1", "CMD true")
@@ -279,10 +297,17 @@ describe.skipIf(!isRoot)("images of a registry", () => {
     // Its last name there.
     await succeed(["rmi", `${repository}:mine`])
     expect(await digests("local")).toEqual([`${registry.host}/other@${own.digest}`])
+    await succeed(["tag", "local", `${registry.host}/all:1`])
+    await succeed(["tag", "made", `${registry.host}/all:2`])
+    await succeed(["push", "-q", "-a", `${registry.host}/all`])
+    const answer = await fetch(`http://${registry.host}/v2/all/tags/list`)
+    expect(await answer.json()).toEqual({ name: "all", tags: expect.arrayContaining(["1", "2"]) })
+    expect((await toybox(["push", "-a", `${registry.host}/all:1`])).stderr).toContain("has a tag or a digest")
+    expect((await toybox(["push", "-a", `${registry.host}/none`])).stderr).toContain("no image is called")
     // What was loaded under the name is known to be the registry's by the next pull.
     await succeed(["pull", `${repository}:2`])
     const archive = await toyboxBytes(["save", "-q", `${repository}:2`])
-    await succeed(["rmi", "-f", `${repository}:2`, "local"])
+    await succeed(["rmi", "-f", `${repository}:2`, "local", `${registry.host}/all:1`])
     await succeed(["load", "-q"], { stdin: archive.stdout })
     expect(await digests(`${repository}:2`)).toEqual([])
     await succeed(["pull", `${repository}:2`])

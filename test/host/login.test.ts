@@ -53,6 +53,18 @@ describe("toybox login", () => {
     expect(again).toMatchObject({ exitCode: 0, stdout: `not logged in to ${closed.host}\n` })
   })
 
+  test("takes the password on the command line, with a word of warning; --get-login tells who one is", async () => {
+    const words = ["--ca", closed.ca ?? "", closed.host]
+    const nobody = await toybox(["login", "--get-login", closed.host], { env })
+    expect(nobody).toMatchObject({ exitCode: 125, stderr: expect.stringContaining(`not logged in to ${closed.host}`) })
+    const { exitCode, stderr } = await login("", "-u", password.user, "-p", password.password, ...words)
+    expect(exitCode).toBe(0)
+    expect(stderr).toContain("is seen by everybody: --password-stdin takes it unseen")
+    expect((await toybox(["login", "--get-login", closed.host], { env })).stdout).toBe("alice\n")
+    await toybox(["logout", closed.host], { env })
+    expect((await login("", "-p", "x", ...words)).stderr).toContain("--password needs --username")
+  })
+
   test("asks at the terminal, and does not show the password", async () => {
     const cmd = [toyboxBinary(), "login", "--ca", closed.ca ?? "", closed.host]
     const tty = await terminal({ cmd, env: { HOME: "/nonexistent", XDG_RUNTIME_DIR: "/nonexistent" } })

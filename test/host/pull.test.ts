@@ -149,6 +149,14 @@ describe.skipIf(!isRoot)("toybox pull", () => {
     )
   })
 
+  test("with a file of docker's that is damaged: it is told, and done without", async () => {
+    const DOCKER_CONFIG = temporaryDirectory("docker")
+    writeFileSync(join(DOCKER_CONFIG, "config.json"), '{"auths": ')
+    const { exitCode, stderr } = await toybox(["pull", name("v1")], { env: { ...env, DOCKER_CONFIG } })
+    expect(exitCode).toBe(0)
+    expect(stderr).toContain(`${DOCKER_CONFIG}/config.json is not JSON; going on without it`)
+  })
+
   test("with a login; without one it is told what to do", async () => {
     const words = ["--ca", closed.ca ?? "", `${closed.host}/org/app:v1`]
     const refused = await pull(...words)
@@ -273,7 +281,7 @@ describe.skipIf(!isRoot)("toybox run of an image", () => {
 
   test("pulls what is missing, and asks nobody for what is there", async () => {
     await toybox(["rmi", name("zstd")], { env })
-    expect((await run("--pull", "never", name("zstd"))).stderr).toContain("is not here, and --pull never forbids")
+    expect((await run("--pull", "never", name("zstd"))).stderr).toContain('is not here, and the policy "never" forbids')
     expect(await run(name("zstd"))).toMatchObject({ stdout: "lower", exitCode: 0 })
     await Bun.sleep(50)
     const before = registry.requests().length

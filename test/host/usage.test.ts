@@ -47,6 +47,38 @@ test("options of every command may stand before it", async () => {
   })
 })
 
+test.skipIf(!isRoot)("docker's management commands are other words for the same", async () => {
+  for (const [words, same] of [
+    [
+      ["image", "ls", "--help"],
+      ["images", "--help"],
+    ],
+    [
+      ["image", "rm", "--help"],
+      ["rmi", "--help"],
+    ],
+    [
+      ["container", "ls", "-a"],
+      ["ps", "-a"],
+    ],
+    [
+      ["container", "run", "--rm", "base", "echo", "x"],
+      ["run", "--rm", "base", "echo", "x"],
+    ],
+    [
+      ["system", "info", "--help"],
+      ["info", "--help"],
+    ],
+    [
+      ["image", "inspect", "nothere"],
+      ["inspect", "--type", "image", "nothere"],
+    ],
+  ] as const)
+    expect(await toybox(words)).toEqual(await toybox(same))
+  expect((await toybox(["container", "lss"])).stderr).toMatch(/"lss" is not a command of container\n.*attach, commit/)
+  expect((await toybox(["image"])).stderr).toContain("image needs a command")
+})
+
 test.skipIf(!isRoot)("the state directory may be named before the command", async () => {
   const root = join(temporaryDirectory("before"), "state")
   const named = await toybox(["--root", root, "create", "--quiet", "base", "true"])

@@ -19,6 +19,7 @@ export const SAVE_OPTIONS = {
 
 /** The options of `toybox push`. */
 export const PUSH_OPTIONS = {
+  "all-tags": { type: "boolean", alias: "a", description: "All images that have the name, under whatever tag" },
   insecure: { type: "boolean", description: "Do not look at the registry's certificate; plain http will do" },
   ca: { type: "string", repeated: true, valueHint: "FILE", description: "Certificates (PEM) to trust the registry by" },
   quiet: { type: "boolean", alias: "q", description: "No progress and no notices; prints the digest alone" },

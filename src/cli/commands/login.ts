@@ -29,21 +29,38 @@ function statePaths({ strings }: ParsedArgv) {
   return paths
 }
 
+/** Who a registry is spoken to as. Throws ToyboxError where that is nobody. */
+async function printLogin(state: string, host: string): Promise<number> {
+  const files = authFiles(state, process.env, process.geteuid?.() ?? 0)
+  const found = await findCredentials(host, "", files)
+  if (found === null) throw new ToyboxError(`not logged in to ${host}`, { hint: `toybox login ${host}` })
+  print([found.kind === "password" ? found.username : "a token, without a user name"])
+  return 0
+}
+
 export async function loginCommand(words: readonly string[]): Promise<number> {
   const argv = parseArgv(words, LOGIN_OPTIONS)
   const { booleans, strings } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("login")
   const host = registryOf("login", argv)
   const fromInput = booleans.get("password-stdin") ?? false
-  if (fromInput && strings.get("username") === undefined) throw new UsageError("--password-stdin needs --username")
+  const given = strings.get("password")
+  if (fromInput && given !== undefined) throw new UsageError("--password-stdin does not go with --password")
+  for (const [option, is] of [
+    ["--password-stdin", fromInput],
+    ["--password", given !== undefined],
+  ] as const)
+    if (is && strings.get("username") === undefined) throw new UsageError(`${option} needs --username`)
   const { state } = statePaths(argv)
+  if (booleans.get("get-login")) return printLogin(state, host)
+  if (given !== undefined) notice("a password on a command line is seen by everybody: --password-stdin takes it unseen")
   const endpoint = endpointsFor(host, loadSettings(state), {
     insecure: booleans.get("insecure"),
     ca: argv.lists.get("ca"),
   }).find(({ mirror }) => !mirror)
   if (endpoint === undefined) throw new ToyboxError(`${host} is not reached in any way`)
   const username = strings.get("username") ?? ask(`User name for ${host}: `, false)
-  const password = fromInput ? passwordFromInput() : ask(`Password of ${username} for ${host}: `, true)
+  const password = given ?? (fromInput ? passwordFromInput() : ask(`Password of ${username} for ${host}: `, true))
   try {
     const admission = await tryLogin(endpoint, { kind: "password", username, password }, { notice })
     if (admission === "open") notice(`${host} lets everybody in: nothing says whether the password is right`)

@@ -8,6 +8,12 @@ export const PRUNE_OPTIONS = {
     alias: "a",
     description: "Also images with names that no container stands on, and what archives were unpacked to",
   },
+  only: {
+    type: "string",
+    repeated: true,
+    valueHint: "KIND",
+    description: "Only containers, networks, images, volumes or cache",
+  },
   volumes: { type: "boolean", description: "Also volumes without names that no container has" },
   filter: {
     type: "string",

@@ -14,7 +14,7 @@ import { pruneImages } from "../../image/store/prune.ts"
 import { type ImageRecord, readBlobFile } from "../../image/store/records.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
-import { parseArgv } from "../argv.ts"
+import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { agrees } from "../ask.ts"
 import { imageUsers } from "../image-users.ts"
 import { type Prunable, pruneFilter } from "../prune-filter.ts"
@@ -34,14 +34,39 @@ interface Pruned {
   reclaimed: number
 }
 
-const question = (all: boolean, volumes: boolean) =>
+const KINDS = ["containers", "networks", "images", "volumes", "cache"] as const
+type Kind = (typeof KINDS)[number]
+
+/** What is to go. Throws UsageError. */
+function kindsOf({ booleans, lists }: ParsedArgv): Set<Kind> {
+  const only = lists.get("only")
+  if (only === undefined) {
+    const asked = { volumes: booleans.get("volumes"), cache: booleans.get("all") }
+    return new Set(KINDS.filter((kind) => (kind === "volumes" || kind === "cache" ? asked[kind] : true)))
+  }
+  return new Set(
+    only.map((word) => {
+      const kind = KINDS.find((known) => known === word)
+      if (kind === undefined) throw new UsageError(`--only: "${word}" is none of ${KINDS.join(", ")}`)
+      return kind
+    }),
+  )
+}
+
+const TOLD: Readonly<Record<Kind, string>> = {
+  containers: "all containers that do not run",
+  networks: "all networks that no running container is on",
+  images: "all images without a name that no container stands on",
+  volumes: "all volumes without names that no container has",
+  cache: "all that archives were unpacked to and no container stands on",
+}
+
+const question = (all: boolean, kinds: ReadonlySet<Kind>) =>
   [
     "This removes:",
-    "  - all containers that do not run",
-    "  - all networks that no running container is on",
-    all ? "  - all images that no container stands on" : "  - all images without a name that no container stands on",
-    ...(volumes ? ["  - all volumes without names that no container has"] : []),
-    ...(all ? ["  - all that archives were unpacked to and no container stands on"] : []),
+    ...[...kinds].map(
+      (kind) => `  - ${all && kind === "images" ? TOLD.images.replace(" without a name", "") : TOLD[kind]}`,
+    ),
     "Go on?",
   ].join("\n")
 
@@ -53,20 +78,23 @@ function prunable(paths: Paths, image: ImageRecord): Prunable {
 
 async function prune(
   paths: Paths,
-  { all, volumes }: { all: boolean; volumes: boolean },
+  all: boolean,
+  kinds: ReadonlySet<Kind>,
   isChosen: (what: Prunable) => boolean,
 ): Promise<Pruned> {
   const users = imageUsers(paths)
   removeAbandonedBases(paths.bases)
   emptyTrash(paths)
   releaseAbandonedNames(paths)
-  const containers = pruneContainers(paths, isChosen)
-  const networks = pruneNetworks(paths, isChosen)
-  const pruned = volumes
+  const containers = kinds.has("containers") ? pruneContainers(paths, isChosen) : { ids: [], bytes: 0 }
+  const networks = kinds.has("networks") ? pruneNetworks(paths, isChosen) : []
+  const pruned = kinds.has("volumes")
     ? pruneVolumes(paths, (volume) => volume.anonymous === true && isChosen(volume))
     : { names: [], bytes: 0 }
-  const images = await pruneImages(paths, users, all, (image) => isChosen(prunable(paths, image)))
-  const cache = all
+  const images = kinds.has("images")
+    ? await pruneImages(paths, users, all, (image) => isChosen(prunable(paths, image)))
+    : { names: [], layers: [], bytes: 0 }
+  const cache = kinds.has("cache")
     ? pruneCache(paths, users.ofRoots, ({ lastUsed }) => isChosen({ created: lastUsed, labels: {} }))
     : []
   return {
@@ -96,20 +124,22 @@ function lines({ containers, networks, volumes, images, layers, cache, reclaimed
 }
 
 export async function pruneCommand(words: readonly string[]): Promise<number> {
-  const { booleans, strings, lists, rest } = parseArgv(words, PRUNE_OPTIONS)
+  const argv = parseArgv(words, PRUNE_OPTIONS)
+  const { booleans, strings, lists, rest } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("prune")
   if (rest.length > 0) throw new UsageError(`prune takes no arguments, but got "${rest[0]}"`)
   const isChosen = pruneFilter(lists.get("filter") ?? [], Date.now())
-  const which = { all: booleans.get("all") ?? false, volumes: booleans.get("volumes") ?? false }
+  const all = booleans.get("all") ?? false
+  const kinds = kindsOf(argv)
   if (!booleans.get("force")) {
     if (!process.stdin.isTTY)
       throw new ToyboxError("prune removes things, and nobody can be asked", { hint: "toybox prune --force" })
-    if (!agrees(question(which.all, which.volumes))) return 1
+    if (!agrees(question(all, kinds))) return 1
   }
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   recoverAll(paths)
-  const pruned = await prune(paths, which, isChosen)
+  const pruned = await prune(paths, all, kinds, isChosen)
   print(booleans.get("json") ? [JSON.stringify(pruned)] : lines(pruned))
   return 0
 }

@@ -17,7 +17,7 @@ export async function pullCommand(words: readonly string[]): Promise<number> {
   if (word === undefined || rest.length > 1)
     throw new UsageError(word === undefined ? "pull needs an image" : `pull takes one image, but got "${rest[1]}", too`)
   if (process.geteuid?.() !== 0) throw new ToyboxError("toybox pull needs root", { hint: "use sudo" })
-  const policy = pullPolicy(strings.get("policy"), "always")
+  const policy = pullPolicy(strings.get("policy"), "always", "--policy")
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   const image = imageName(word, paths)
   if (image === null) throw new UsageError(`pull: ${word} is a path or an address, and no image`)

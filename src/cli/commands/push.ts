@@ -1,16 +1,22 @@
 /** toybox push. */
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { startProgress } from "../../image/progress.ts"
-import { changedDigest, pushImage } from "../../image/push/push.ts"
-import { familiarReference, formatReference, type Reference } from "../../image/reference.ts"
+import { changedDigest, type PushOptions, pushImage } from "../../image/push/push.ts"
+import {
+  familiarReference,
+  formatReference,
+  parseReference,
+  type Reference,
+  repositoryName,
+} from "../../image/reference.ts"
 import { loadSettings } from "../../image/registry/settings.ts"
 import { openImage } from "../../image/store/open.ts"
-import type { ImageRecord } from "../../image/store/records.ts"
+import { type ImageRecord, listImages } from "../../image/store/records.ts"
 import { imageSource } from "../../image/transport.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
-import { parseArgv } from "../argv.ts"
-import { findStored, isReference } from "../image.ts"
+import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { familiarName, findStored, isReference } from "../image.ts"
 import { untilEnded } from "../signals.ts"
 import { PUSH_OPTIONS } from "./archive-options.ts"
 
@@ -31,19 +37,27 @@ function destinationOf(paths: Paths, image: ImageRecord, word: string | undefine
   return source.reference
 }
 
-export async function pushCommand(words: readonly string[]): Promise<number> {
-  const argv = parseArgv(words, PUSH_OPTIONS)
-  const { booleans, strings, lists, rest } = argv
-  if (booleans.get("help")) return (await import("../usage.ts")).printUsage("push")
-  const [word, to] = rest
-  if (word === undefined) throw new UsageError("push needs an image", { hint: "toybox images lists them" })
-  if (rest.length > 2) throw new UsageError(`push takes an image and where it goes, but got "${rest[2]}", too`)
-  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
-  ensurePaths(paths)
-  const { record: image } = findStored(paths, word)
-  const destination = destinationOf(paths, image, to)
+/** The images of a repository, under all their tags. Throws UsageError, ToyboxError. */
+function taggedImages(paths: Paths, word: string): ImageRecord[] {
+  const { shortNames } = loadSettings(paths.state)
+  const wanted = parseReference(word, shortNames)
+  if (wanted.tag !== undefined || wanted.digest !== undefined)
+    throw new UsageError(`push --all-tags: ${word} has a tag or a digest`, { hint: "give the name alone" })
+  const found = listImages(paths).filter((image) => {
+    const reference = isReference(image) ? parseReference(image.name) : null
+    return reference?.tag !== undefined && repositoryName(reference) === repositoryName(wanted)
+  })
+  if (found.length === 0) throw new ToyboxError(`no image is called ${word}`, { hint: "toybox images lists them" })
+  return found.toReversed()
+}
+
+async function pushOne(
+  paths: Paths,
+  { image, destination }: Pick<PushOptions, "image" | "destination">,
+  { booleans, lists }: ParsedArgv,
+): Promise<void> {
   if (openImage(paths, image.name) === null)
-    throw new ToyboxError(`${word} is not whole`, { hint: "pull or load it again" })
+    throw new ToyboxError(`${familiarName(image)} is not whole`, { hint: "pull or load it again" })
   const quiet = booleans.get("quiet") ?? false
   const shown = familiarReference(destination)
   const signal = untilEnded(shown)
@@ -68,5 +82,20 @@ export async function pushCommand(words: readonly string[]): Promise<number> {
     progress.stop()
     throw error
   }
+}
+
+export async function pushCommand(words: readonly string[]): Promise<number> {
+  const argv = parseArgv(words, PUSH_OPTIONS)
+  const { booleans, strings, rest } = argv
+  if (booleans.get("help")) return (await import("../usage.ts")).printUsage("push")
+  const [word, to] = rest
+  const all = booleans.get("all-tags") ?? false
+  if (word === undefined) throw new UsageError("push needs an image", { hint: "toybox images lists them" })
+  if (rest.length > 2) throw new UsageError(`push takes an image and where it goes, but got "${rest[2]}", too`)
+  if (all && to !== undefined) throw new UsageError("push --all-tags takes one name")
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  ensurePaths(paths)
+  const images = all ? taggedImages(paths, word) : [findStored(paths, word).record]
+  for (const image of images) await pushOne(paths, { image, destination: destinationOf(paths, image, to) }, argv)
   return 0
 }

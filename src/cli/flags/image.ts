@@ -20,9 +20,9 @@ export const KEEP_BLOBS = {
 
 const POLICIES: readonly PullPolicy[] = ["always", "newer", "missing", "never"]
 
-/** Reads --pull. Throws UsageError. */
-export function pullPolicy(text: string | undefined, otherwise: PullPolicy): PullPolicy {
+/** Reads --pull, or what else it is called. Throws UsageError. */
+export function pullPolicy(text: string | undefined, otherwise: PullPolicy, option = "--pull"): PullPolicy {
   const policy = POLICIES.find((known) => known === (text ?? otherwise))
-  if (policy === undefined) throw new UsageError(`--pull: "${text}" is not known (use ${POLICIES.join(", ")})`)
+  if (policy === undefined) throw new UsageError(`${option}: "${text}" is not known (use ${POLICIES.join(", ")})`)
   return policy
 }

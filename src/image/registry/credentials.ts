@@ -1,5 +1,6 @@
 /** Who one is to a registry: toybox's own store, then podman's and docker's files and their credential helpers. */
 import { tryReadText } from "../../../ffi/fs.ts"
+import { ToyboxError } from "../../errors.ts"
 import { notice } from "../../log.ts"
 import { decodeJson, type Field, fault, member, members, optional, string } from "../decode.ts"
 import { askHelper, type Credentials } from "./credential-helper.ts"
@@ -83,30 +84,50 @@ function helperFor(root: Field, host: string): string | undefined {
   return own === undefined ? optional(member(root, "credsStore"), string) : string(own)
 }
 
+const told = new Set<string>()
+
+/** Once each. */
+function noticeOnce(text: string): void {
+  if (!told.has(text)) notice(text)
+  told.add(text)
+}
+
+const passedOver = (error: unknown) => `${error instanceof Error ? error.message : error}; going on without it`
+
+/** What the helper that a file names for a registry has. */
+async function helped(root: Field, host: string, tell: (text: string) => void): Promise<Credentials | null> {
+  const helper = helperFor(root, host)
+  if (!helper) return null
+  try {
+    return await askHelper(helper, serverAddress(host))
+  } catch (error) {
+    tell(`credentials for ${host}: ${passedOver(error)}`)
+    return null
+  }
+}
+
 /**
  * The credentials for a repository, or for a registry where `path` is empty; null where there are none. A helper that
- * fails is told, and passed over. Throws ToyboxError for a file that is malformed.
+ * fails, and a file that is malformed, is told and passed over.
  */
 export async function findCredentials(
   host: string,
   path: string,
   files: readonly string[],
+  tell: (text: string) => void = noticeOnce,
 ): Promise<Credentials | null> {
   for (const file of files) {
     const text = tryReadText(file)
     if (text === null || text.trim() === "") continue
-    const root = decodeJson(text, file)
-    const helper = helperFor(root, host)
-    if (helper) {
-      try {
-        const found = await askHelper(helper, serverAddress(host))
-        if (found) return found
-      } catch (error) {
-        notice(`credentials for ${host}: ${error instanceof Error ? error.message : error}; going on without them`)
-      }
+    try {
+      const root = decodeJson(text, file)
+      const found = (await helped(root, host, tell)) ?? lookUp(root, keysFor(host, path))
+      if (found) return found
+    } catch (error) {
+      // Most images are for everybody.
+      if (!(error instanceof ToyboxError)) throw error
+      tell(passedOver(error))
     }
-    const found = lookUp(root, keysFor(host, path))
-    if (found) return found
   }
   return null
 }

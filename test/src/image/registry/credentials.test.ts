@@ -91,10 +91,15 @@ describe("auth files", () => {
     ["no JSON", "{", "is not JSON"],
     ["no object", [], "must be an object"],
     ["an auth that is none", { auths: { "x.example": { auth: base64("nocolon") } } }, "auth: is not USER:PASSWORD"],
-  ])("with %s are refused by name", async (_, value, why) => {
+  ])("with %s are told by name, and the next are looked at", async (_, value, why) => {
     const path = fileOf(value)
-    await expect(findCredentials("x.example", "", [path])).rejects.toThrow(why)
-    await expect(findCredentials("x.example", "", [path])).rejects.toThrow(path)
+    const good = fileOf({ auths: { "x.example": { auth: base64("next:1") } } })
+    const told: string[] = []
+    const tell = (text: string) => told.push(text)
+    expect(await findCredentials("x.example", "", [path, good], tell)).toEqual(password("next", "1"))
+    expect(await findCredentials("y.example", "", [good], tell)).toBeNull()
+    expect(told).toEqual([expect.stringContaining(why)])
+    expect(told[0]).toContain(path)
   })
 
   test("that are missing or empty are nobody's fault", async () => {
