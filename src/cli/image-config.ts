@@ -7,6 +7,7 @@ import type { Mount } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import type { ParsedArgv } from "./argv.ts"
 import { normalPath } from "./flags/path.ts"
+import { refusedVolume } from "./flags/places.ts"
 import { signalNumber, unsetVariables } from "./flags/process.ts"
 import { detachKeysOf, type RunCommandRequest, readHealthOptions, supervised, wantsTerminal } from "./request.ts"
 
@@ -35,6 +36,10 @@ async function withVolumes(
     (place) => place !== "/" && mounts.every(({ destination }) => destination !== place),
   )
   if (missing.length === 0) return mounts
+  for (const place of missing) {
+    const why = refusedVolume(place)
+    if (why !== null) throw new ToyboxError(`the image has a volume at ${place}: ${why}`)
+  }
   const { settleVolumes } = await import("./flags/volumes.ts")
   const wanted = missing.map((destination) => ({ destination, type: "volume", source: "", options: ["rbind"] }))
   const own = settleVolumes(paths, wanted)

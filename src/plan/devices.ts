@@ -34,7 +34,10 @@ const hostNode = ({ path }: Device): Step => ({
   coverSymlink: false,
 })
 
-/** The device nodes of the spec, and the links. Nothing is made in a /dev that is a directory of the host. */
+/**
+ * The device nodes of the spec, and the links. Nothing is made in a /dev that is a directory of the host, or where something else is
+ * mounted.
+ */
 export function deviceSteps(spec: Spec): Step[] {
   const types: Record<string, string> = {}
   for (const { destination, type } of spec.mounts) types[destination] = type
@@ -44,13 +47,17 @@ export function deviceSteps(spec: Spec): Step[] {
   const inUserNamespace = spec.linux.namespaces.some(({ type }) => type === "user")
   const made = new Set<string>()
   const devices = spec.linux.devices
-    .filter(({ path }) => !(isHosts && path.startsWith("/dev/")))
+    .filter(({ path }) => !(isHosts && path.startsWith("/dev/")) && !Object.hasOwn(types, path))
     .map((device) => {
       if (inUserNamespace && device.type !== "p") return hostNode(device)
       const existing = !(isOwn && device.path.startsWith("/dev/")) || made.has(device.path)
       made.add(device.path)
       return node(device, existing)
     })
-  const links = isHosts ? [] : LINKS.map(([target, path]): Step => ({ kind: "symlink", target, path }))
+  const links = isHosts
+    ? []
+    : LINKS.filter(([, path]) => !Object.hasOwn(types, path)).map(
+        ([target, path]): Step => ({ kind: "symlink", target, path }),
+      )
   return [...given, ...devices, ...links]
 }

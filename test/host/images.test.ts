@@ -194,6 +194,25 @@ describe.skipIf(!isRoot)("run", () => {
     expect(await succeed(["cache", "ls", "-q"])).toBe("")
   })
 
+  test("refuses volumes of an image where there can be none", async () => {
+    for (const place of ["/proc", "/proc/sys", "/dev"]) {
+      await make("covers", place, "CMD true", `VOLUME ${place}`)
+      const { exitCode, stderr } = await toybox(ownRun("covers"))
+      expect(exitCode).toBe(125)
+      expect(stderr).toContain(`the image has a volume at ${place}: `)
+    }
+    const words = [
+      "--rm",
+      "-v",
+      "/dev/urandom:/dev/zero",
+      "base",
+      "sh",
+      "-c",
+      "head -c 100 /dev/zero | tr -d '\\0' | wc -c",
+    ]
+    expect(Number(await succeed(ownRun(...words)))).toBeGreaterThan(50)
+  })
+
   test("names the image where its user is not there", async () => {
     await make("strange", "1", "CMD true", "USER nobody-here")
     expect((await toybox(ownRun("strange"))).stderr).toContain(

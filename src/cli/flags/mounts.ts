@@ -1,5 +1,5 @@
 /** -v, --mount, --tmpfs, --shm-size: options → spec.mounts. */
-import { stat } from "../../../ffi/fs.ts"
+import { exists, stat } from "../../../ffi/fs.ts"
 import { parseSize } from "../../cgroup/units.ts"
 import { UsageError } from "../../errors.ts"
 import type { Mount } from "../../oci/runtime.ts"
@@ -9,6 +9,7 @@ import { DEFAULT_SHM_SIZE } from "../../spec/defaults.ts"
 import { isVolumeName } from "../../volume/volume.ts"
 import type { ParsedArgv } from "../argv.ts"
 import { normalPath } from "./path.ts"
+import { refusedPlace, refusedVolume } from "./places.ts"
 import { type MountWishes, settleVolumes, volumesFrom } from "./volumes.ts"
 
 function destination(option: string, text: string, path: string): string {
@@ -16,13 +17,20 @@ function destination(option: string, text: string, path: string): string {
     throw new UsageError(`${option}: "${text}": the path in the container must be absolute, not "${path}"`)
   }
   const normal = normalPath(path)
-  if (normal === "/") throw new UsageError(`${option}: "${text}": nothing can be mounted on the container's root`)
-  if (normal === "/proc") {
-    throw new UsageError(`${option}: "${text}": nothing can be mounted on /proc, which is the container's own`, {
-      hint: "--pid host shows the processes of the host there",
-    })
-  }
+  const why = refusedPlace(normal)
+  const hint = normal === "/proc" ? { hint: "--pid host shows the processes of the host there" } : {}
+  if (why !== null) throw new UsageError(`${option}: "${text}": ${why}`, hint)
   return normal
+}
+
+/** Of what covers the container's /dev. Throws UsageError where it has no devices. */
+function checkDevices(option: string, text: string, place: string, from: string | null): void {
+  const why = from === null ? refusedVolume(place) : null
+  if (why !== null) throw new UsageError(`${option}: "${text}": ${why}`)
+  if (place === "/dev" && from !== null && !exists(`${from}/null`))
+    throw new UsageError(`${option}: "${text}": ${from} has no devices, and cannot be /dev`, {
+      hint: "/dev:/dev has those of the host",
+    })
 }
 
 /** Whether a source is a path, not the name of a volume. */
@@ -83,8 +91,11 @@ export function parseVolume(option: string, text: string): Mount {
   const place = destination(option, text, to)
   if (from && isPath(from)) {
     if (words.includes("nocopy")) throw new UsageError(`${option}: "${text}": nocopy is for volumes`)
-    return { destination: place, type: "bind", source: source(option, text, from), options: bindOptions(kept) }
+    const directory = source(option, text, from)
+    checkDevices(option, text, place, directory)
+    return { destination: place, type: "bind", source: directory, options: bindOptions(kept) }
   }
+  checkDevices(option, text, place, null)
   const nocopy = words.includes("nocopy") ? ["nocopy"] : []
   const name = from ? volumeName(option, text, from) : ""
   return { destination: place, type: "volume", source: name, options: [...bindOptions(kept), ...nocopy] }
@@ -216,7 +227,9 @@ export function parseMount(text: string): Mount {
     const nocopy = isTrue(text, "volume-nocopy", fields.get("volume-nocopy")) ? ["nocopy"] : []
     const name = from ? volumeName("--mount", text, from) : ""
     const options = [...bindOptions(readonly), ...nocopy]
-    return { destination: destination("--mount", text, target), type, source: name, options }
+    const place = destination("--mount", text, target)
+    checkDevices("--mount", text, place, null)
+    return { destination: place, type, source: name, options }
   }
   if (!from) throw new UsageError(`--mount: "${text}" has no source`)
   const propagation = fields.get("propagation")
@@ -231,7 +244,9 @@ export function parseMount(text: string): Mount {
     throw new UsageError(`--mount: "${text}": bind-recursive=${recursive} is not known (use enabled or disabled)`)
   }
   if (recursive === "disabled") options[0] = "bind"
-  return { destination: destination("--mount", text, target), type, source: source("--mount", text, from), options }
+  const [place, directory] = [destination("--mount", text, target), source("--mount", text, from)]
+  checkDevices("--mount", text, place, directory)
+  return { destination: place, type, source: directory, options }
 }
 
 /** All mounts asked for; two on one place are refused, but for what is taken from containers, which gives way. */

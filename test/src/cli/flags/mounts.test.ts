@@ -54,6 +54,10 @@ describe("-v", () => {
     [`${dir}:/`, "container's root"],
     [`${dir}:/..`, "container's root"],
     [`${dir}:/proc`, "/proc"],
+    [`${dir}:/proc/sys`, "nothing can be mounted on /proc/sys"],
+    [`${dir}:/proc/self/../1/attr`, "nothing can be mounted on /proc/1/attr"],
+    [`${dir}:/dev`, "has no devices"],
+    ["name:/dev", "a volume cannot be /dev"],
     [`${dir}:/x:wr`, 'unknown option "wr"'],
     [`${dir}:/x:ro,rw`, "exclude each other"],
     [`${dir}:/x:size=1`, "unknown option"],
@@ -67,6 +71,11 @@ describe("-v", () => {
     expect(hintOf(() => volume(`${dir}/a:b:/x:ro`))).toContain("--mount")
     expect(parseMount(`type=bind,source=${dir}/a:b,target=/x`).source).toBe(`${dir}/a:b`)
   })
+})
+
+test("what shows a container its own figures, and devices, may be mounted", () => {
+  expect(volume("/dev/null:/proc/meminfo").destination).toBe("/proc/meminfo")
+  expect(volume("/dev:/dev").destination).toBe("/dev")
 })
 
 describe("--mount", () => {
