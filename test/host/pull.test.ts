@@ -1,5 +1,6 @@
 /** toybox pull, images, rmi and run of images, against a real registry filled by skopeo. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { randomBytes } from "node:crypto"
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type TestDescriptor, TestLayout, tarOf } from "../helpers/oci-layout.ts"
@@ -320,6 +321,31 @@ describe.skipIf(!isRoot)("toybox run of an image", () => {
     const { stdout, exitCode } = await toybox(["run", "--explain", name("v1")], { env })
     expect(exitCode).toBe(0)
     expect(stdout).toMatch(/lowerdir=\S+\/images\/layers\/sha256\/[0-9a-f]{64}\/root:\S+\/root,/)
+  })
+
+  test("a layer whose bytes are wrong is told by its digest, and not by what unpacking makes of it", async () => {
+    const broken = new TestLayout()
+    const { digest } = broken.image({
+      layers: [tree({ "srv/file": randomBytes(4_000_000).toString("base64") })],
+      config: { Cmd: ["true"] },
+    })
+    const [layer] = JSON.parse(new TextDecoder().decode(broken.blobs.get(digest))).layers
+    const bytes = broken.blobs.get(layer.digest) ?? new Uint8Array()
+    broken.tags({
+      v1: {
+        mediaType: "application/vnd.oci.image.manifest.v1+json",
+        digest,
+        size: broken.blobs.get(digest)?.length ?? 0,
+      },
+    })
+    writeFileSync(
+      join(broken.dir, "blobs", layer.digest.replace(":", "/")),
+      bytes.map((byte, i) => (i > 20 && i < 90 ? byte ^ 0xff : byte)),
+    )
+    const { exitCode, stderr } = await pull(`oci:${broken.dir}:v1`)
+    expect(exitCode).toBe(125)
+    expect(stderr).toContain(`the blob ${layer.digest} is not what its digest and size say`)
+    expect(unfinished()).toEqual([])
   })
 
   test("from a layout on the disk", async () => {

@@ -101,7 +101,7 @@ export async function* readBlob(repository: Repository, blob: Descriptor): Async
   }
   const digest = `${algorithm}:${hasher.digest("hex")}`
   if (digest !== blob.digest)
-    throw new ToyboxError(`${what}: what came is ${digest}`, {
+    throw new ToyboxError(`${what}: the bytes are not what the digest says: what came is ${digest}`, {
       hint: "the registry, or something between it and here, is broken or hostile",
     })
   if (held) yield held

@@ -34,6 +34,8 @@ export interface LayerJob {
 /** Layers that are fetched at the same time, as docker has it. */
 export const PARALLEL = 3
 const WAIT = 100
+// Bytes that are read of a blob that could not be unpacked.
+const MOST_REST = 64 * 2 ** 20
 
 /** Whether a blob is to be kept, and is not. */
 const isWanted = ({ keep, paths }: LayerJob, descriptor: Descriptor): boolean =>
@@ -72,10 +74,30 @@ async function telling(
   }
 }
 
+/** What is left of a blob is read, as far as that is little: its digest tells whether the blob is wrong, or came wrong. */
+async function readRest(parts: AsyncGenerator<Uint8Array>): Promise<void> {
+  let bytes = 0
+  try {
+    for (let next = await parts.next(); !next.done && bytes < MOST_REST; next = await parts.next())
+      bytes += next.value.length
+  } finally {
+    // Not awaited: a source that waits for its network would hold up the error.
+    parts.return(undefined).catch(() => {})
+  }
+}
+
 function unpackOne(job: LayerJob, { descriptor, diffId, below }: WantedLayer): Promise<void> {
   const name = `${job.name}: the layer ${descriptor.digest.slice(7, 19)}`
   return telling(job, descriptor, "unpacked", async (part) => {
-    await addLayer(job.paths, { name, below, diffId, source: incoming(job, descriptor, part), signal: job.signal })
+    const parts = incoming(job, descriptor, part)
+    // Who unpacks cannot end it.
+    const source = { [Symbol.asyncIterator]: () => ({ next: () => parts.next() }) }
+    try {
+      await addLayer(job.paths, { name, below, diffId, source, signal: job.signal })
+    } catch (error) {
+      await readRest(parts)
+      throw error
+    }
   })
 }
 
