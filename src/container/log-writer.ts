@@ -8,6 +8,7 @@
  */
 import { call, callResult, failure } from "../../ffi/call.ts"
 import { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } from "../../ffi/constants/fcntl.ts"
+import { MADV_DONTNEED } from "../../ffi/constants/mman.ts"
 import { close, open, rename, stat, unlink } from "../../ffi/fs.ts"
 import { mapMemory } from "../../ffi/libc.ts"
 import { type LogFiles, logPath } from "./log-files.ts"
@@ -38,6 +39,8 @@ export interface LogWriter {
   pending(stream: Stream): boolean
   /** Writes the beginning of a line as a part. */
   flush(stream: Stream): void
+  /** Gives back memory that nothing is in. */
+  rest(): void
   close(): void
 }
 
@@ -72,6 +75,9 @@ function logFile({ directory, limits }: LogFiles) {
     close: () => close(fd),
   }
 }
+
+/** madvise(2): it is there when it is written to again. */
+const giveBack = (base: number, size: number) => callResult("madvise", base, size, MADV_DONTNEED)
 
 /** Opens the log of a container. Throws SyscallError. */
 export function openLog(files: LogFiles): LogWriter {
@@ -138,6 +144,9 @@ export function openLog(files: LogFiles): LogWriter {
     },
     pending: (stream) => have[stream] > 0,
     flush,
+    rest() {
+      if (have.stdout + have.stderr === 0) giveBack(base, bytes.length)
+    },
     close() {
       flush("stdout")
       flush("stderr")
@@ -155,6 +164,7 @@ export function noLog(): LogWriter {
     take: () => {},
     pending: () => false,
     flush: () => {},
+    rest: () => giveBack(base, INPUT),
     close: () => {},
   }
 }

@@ -26,6 +26,7 @@ import type { LogLimits } from "./log-limits.ts"
 import { noLog, openLog } from "./log-writer.ts"
 import { isOfEnd, TAKEN } from "./own-signals.ts"
 import { containerPath, readRunning } from "./state.ts"
+import { createTidy } from "./tidy.ts"
 import type { GentleEnd } from "./told-to-end.ts"
 
 /** What the toybox that started the container leaves to it. */
@@ -53,6 +54,7 @@ export async function superviseDetached(
   const signalFd = openSignals(TAKEN)
   const log = limits ? openLog({ directory: containerPath(paths, id), limits }) : noLog()
   const io = openCommandIo(log, inherited)
+  const tidy = createTidy(io.log.rest)
   const ended = new Map<number, WaitStatus>()
   let control = inherited.control
   let pid = 0
@@ -83,7 +85,7 @@ export async function superviseDetached(
       { fd: signalFd, events: POLLIN },
       { fd: control, events: POLLIN },
     ]
-    const next = sooner(sooner(wait, monitor?.wait() ?? null), end?.left() ?? null)
+    const next = [monitor?.wait() ?? null, end?.left() ?? null, tidy.wait()].reduce(sooner, wait)
     const [signalled, begun, ...events] = poll([...own, ...fds], status ? DRAIN : next)
     if (isFirst(io, events)) {
       // Before anything is copied, which who is attached before the start has to see.
@@ -91,6 +93,7 @@ export async function superviseDetached(
       continue
     }
     idle = !advance(io, events)
+    tidy.after(idle)
     if (signalled) {
       told = readSignals(signalFd).findLast(isOfEnd) ?? told
       reap()

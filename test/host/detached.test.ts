@@ -4,7 +4,7 @@ import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
-import { stateRoot, toybox } from "../helpers/toybox.ts"
+import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
@@ -78,6 +78,28 @@ describe.skipIf(!isRoot)("run -d", () => {
     expect((await toybox(["rm", "-f", id])).exitCode).toBe(0)
     expect(await rows()).toEqual([])
   })
+
+  test("its supervisor is small again after much output, and after somebody was attached", async () => {
+    const script =
+      "for i in 1 2; do read go; head -c 40000000 /dev/zero | tr '\\0' x | fold -w 99; echo done; done; sleep 1000"
+    const { stdout } = await toybox(ownRun("-di", "--name", "loud", "base", "sh", "-c", script))
+    const entry = JSON.parse(readFileSync(join(stateRoot(), "run/running", stdout.trim()), "utf8"))
+    const anonymous = () => {
+      const rollup = readFileSync(`/proc/${entry.supervisor.pid}/smaps_rollup`, "utf8")
+      return Number(/^Anonymous:\s+(\d+) kB$/m.exec(rollup)?.[1]) / 1024
+    }
+    const fresh = anonymous()
+    for (let round = 0; round < 2; round++) {
+      const attached = await startToybox(["attach", "loud"])
+      attached.stdin.write("go\n")
+      await attached.waitFor("done", 20)
+      attached.kill("SIGKILL")
+      await attached.wait()
+      await Bun.sleep(1500)
+      // In megabytes; left alone it is ten and more.
+      expect(anonymous() - fresh).toBeLessThan(6)
+    }
+  }, 60_000)
 
   test("a command that cannot be executed is told as in the foreground", async () => {
     const { stdout, stderr, exitCode } = await toybox(ownRun("-d", "--name", "none", "base", "no-such-command"))
