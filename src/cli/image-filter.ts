@@ -3,9 +3,9 @@ import { readConfig } from "../image/config.ts"
 import { parseReference, repositoryName } from "../image/reference.ts"
 import { type ImageRecord, isNameless, listImages, readBlobFile } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
-import { logTime } from "./commands/logs.ts"
 import { familiarName, findStored, isReference } from "./image.ts"
 import { labelTest, listFilter, truth } from "./list-filter.ts"
+import { logTime } from "./time.ts"
 
 const madeAt = ({ created, pulled }: ImageRecord): number => Date.parse(created ?? pulled)
 

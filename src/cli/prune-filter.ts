@@ -1,6 +1,6 @@
 /** `prune --filter`, as docker system prune has it. */
 import { UsageError } from "../errors.ts"
-import { logTime } from "./commands/logs.ts"
+import { logTime } from "./time.ts"
 
 /** What something is chosen by. */
 export interface Prunable {

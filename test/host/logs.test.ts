@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test"
 import { readdirSync } from "node:fs"
 import { join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { startToybox, stateRoot, toybox, toyboxBytes } from "../helpers/toybox.ts"
@@ -102,9 +103,41 @@ describe.skipIf(!isRoot)("logs", () => {
     expect((await follower.wait()).exitCode).toBe(0)
   })
 
+  test("a follower ends at --until, and goes on over restarts", async () => {
+    await run("ticks", "while :; do echo tick; sleep 0.1; done")
+    const begin = performance.now()
+    const until = new Date(Date.now() + 1000).toISOString()
+    const { stdout, exitCode } = await toybox(["logs", "-f", "--until", until, "ticks"])
+    expect([exitCode, stdout.includes("tick\ntick\n")]).toEqual([0, true])
+    expect(performance.now() - begin).toBeWithin(800, 4000)
+    expect((await toybox(["logs", "-f", "--until", "1s", "ticks"])).exitCode).toBe(0)
+    await toybox(
+      ownRun("-d", "--restart", "on-failure:3", "--name", "again", "base", "sh", "-c", "echo run; sleep 0.2; exit 1"),
+    )
+    expect((await toybox(["logs", "-f", "again"])).stdout).toBe("run\n".repeat(4))
+  }, 30_000)
+
+  test("a reader that goes away is no error", async () => {
+    await run("much", "seq 200000")
+    await toybox(["wait", "much"])
+    const script = `'${toyboxBinary()}' logs much | head -n 1; echo $PIPESTATUS`
+    const { stdout, stderr } = await toybox(["-c", script], { binary: "/bin/bash", env: { TOYBOX_ROOT: stateRoot() } })
+    expect({ stdout, stderr }).toEqual({ stdout: "1\n141\n", stderr: "" })
+  })
+
+  test("timestamps stand where lines begin, and not where a part goes on", async () => {
+    await run("parts", "printf one; sleep 0.1; printf two; printf other >&2; sleep 0.1; echo three; echo end")
+    await toybox(["wait", "parts"])
+    const { stdout, stderr } = await toybox(["logs", "-t", "parts"])
+    expect(stdout).toMatch(/^\S+Z onetwothree\n\S+Z end\n$/)
+    expect(stderr).toMatch(/^\S+Z other$/)
+  })
+
   test("a container of the foreground has none, and a wrong time is told", async () => {
     await toybox(ownRun("--name", "front", "base", "true"))
     expect((await toybox(["logs", "front"])).stderr).toContain("has no log")
-    expect((await toybox(["logs", "--since", "soon", "front"])).stderr).toContain('"soon" is no time')
+    for (const time of ["soon", "web 5", "2026-13-01"])
+      expect((await toybox(["logs", "--since", time, "front"])).stderr).toContain(`"${time}" is no time`)
+    for (const tail of ["-2", "x"]) expect((await toybox(["logs", "--tail", tail, "front"])).exitCode).toBe(125)
   })
 })

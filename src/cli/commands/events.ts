@@ -5,8 +5,8 @@ import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { eventFilter, eventJson, eventLine } from "../events.ts"
+import { logTime } from "../time.ts"
 import { EVENTS_OPTIONS } from "./events-options.ts"
-import { logTime } from "./logs.ts"
 
 export async function eventsCommand(words: readonly string[]): Promise<number> {
   const { booleans, strings, lists, rest } = parseArgv(words, EVENTS_OPTIONS)

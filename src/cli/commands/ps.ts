@@ -18,7 +18,7 @@ function statusText({ status, exitCode, finished, oomKilled, health }: Summary):
 }
 
 function numberOf(text: string | undefined): number | null {
-  if (text === undefined) return null
+  if (text === undefined || text === "-1") return null
   if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--last: "${text}" is no number`)
   return Number(text)
 }
