@@ -4,7 +4,8 @@ import { UsageError } from "../errors.ts"
 
 const TESTS: Readonly<Record<string, (event: ContainerEvent, value: string) => boolean>> = {
   container: ({ id, name }, value) => name === value || (value !== "" && id.startsWith(value)),
-  event: ({ action }, value) => action === value,
+  // "health_status" are all of "health_status: healthy" and its kin.
+  event: (event, value) => actionOf(event) === value || actionOf(event).startsWith(`${value}:`),
   image: ({ image }, value) => image === value,
   label: ({ labels = {} }, value) => {
     const [name = "", ...rest] = value.split("=")
@@ -39,14 +40,33 @@ function attributesOf({ name, image, labels, attributes = {} }: ContainerEvent):
 /** `TIME container ACTION ID (KEY=VALUE, …)`. */
 export function eventLine(event: ContainerEvent): string {
   const attributes = Object.entries(attributesOf(event)).sort(([a], [b]) => (a < b ? -1 : 1))
-  const shown = attributes.map(([key, value]) => `${key}=${value}`).join(", ")
-  return `${event.time} container ${actionOf(event)} ${event.id} (${shown})`.replace(/[\r\n]/g, " ")
+  const pairs = attributes.map(([key, value]) => `${key}=${value}`).join(", ")
+  return `${event.time} container ${actionOf(event)} ${event.id} (${pairs})`.replace(/\p{Cc}/gu, " ")
+}
+
+const secondsOf = ({ time }: ContainerEvent) => Date.parse(`${time.slice(0, 19)}Z`) / 1000
+
+/** As docker's events --format can name them. */
+export function eventFields(event: ContainerEvent): object {
+  const { id, image, time } = event
+  const status = actionOf(event)
+  return {
+    Status: status,
+    ID: id,
+    From: image,
+    Type: "container",
+    Action: status,
+    Actor: { ID: id, Attributes: attributesOf(event) },
+    Scope: "local",
+    Time: secondsOf(event),
+    TimeNano: BigInt(`${secondsOf(event)}${time.slice(20, 29)}`),
+  }
 }
 
 /** The fields of docker's event. */
 export function eventJson(event: ContainerEvent): string {
   const { id, image, time } = event
-  const seconds = Date.parse(`${time.slice(0, 19)}Z`) / 1000
+  const seconds = secondsOf(event)
   const status = actionOf(event)
   const actor = { ID: id, Attributes: attributesOf(event) }
   const fields = JSON.stringify({

@@ -6,8 +6,9 @@ import { errorChain, ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
 import type { LinuxResources } from "../oci/resources.ts"
 import type { Paths } from "../paths.ts"
+import { recordEvents } from "./events.ts"
 import type { RestartPolicy } from "./restart-policy.ts"
-import { type ContainerRecord, type RunningRecord, readRecord, resolveId } from "./state.ts"
+import { type ContainerRecord, type RunningRecord, readHead, readRecord, resolveId } from "./state.ts"
 import { readStored, type StoredRequest } from "./stored-request.ts"
 import { changeRunning, changeStored, withContainer } from "./with-container.ts"
 
@@ -109,6 +110,10 @@ function apply(
 
 /** Changes a container, which may run, for now and for every start to come. Throws ToyboxError; then it is as it was. */
 export function updateContainer(paths: Paths, reference: string, { limits, restart }: Update): void {
+  const told = (id: string) => {
+    const head = readHead(paths, id)
+    if (head) recordEvents(paths, head, ["update"])
+  }
   const current = (id: string) => {
     const record = readRecord(paths, id)
     return readStored(paths, id, record?.name ?? reference).requested
@@ -126,7 +131,11 @@ export function updateContainer(paths: Paths, reference: string, { limits, resta
         }
       }
       keep(paths, id, change, restart)
+      told(id)
     },
-    down: (id) => keep(paths, id, limits(current(id)), restart),
+    down: (id) => {
+      keep(paths, id, limits(current(id)), restart)
+      told(id)
+    },
   })
 }

@@ -111,6 +111,27 @@ describe.skipIf(!isRoot)("events", () => {
     expect(told).toEqual(["create first", "rename second", ...twice, "destroy second"])
   })
 
+  test("of changes and restarts; filters by kind, templates, and nothing that speaks to a terminal", async () => {
+    const check = ["--health-cmd", "true", "--health-interval", "100ms"]
+    await toybox(ownRun("-d", "--name", "busy", "--label", "odd=a\x1b[31mb", ...check, "base", "sleep", "1000"))
+    await toybox(["wait", "--condition", "healthy", "busy"])
+    await toybox(["update", "--pids", "50", "busy"])
+    await toybox(["restart", "-t", "0", "busy"])
+    // What is kept is shown up to that time, without a --since.
+    const kept = (...words: string[]) => toybox(["events", "--until", "0s", "--filter", "container=busy", ...words])
+    expect((await kept("--filter", "event=health_status")).stdout).toMatch(/^\S+ container health_status: healthy /)
+    const { stdout } = await kept("--format", "{{.Action}} {{.Actor.Attributes.name}} {{.Type}}")
+    const told = stdout.split("\n").filter((line) => !/^(health|exec)/.test(line))
+    const words = ["create", "start", "update", "kill", "kill", "die", "stop", "start", "restart"]
+    expect(told).toEqual([...words.map((word) => `${word} busy container`), ""])
+    const nanos = (await kept("--format", "{{.TimeNano}}")).stdout.split("\n")[0]
+    expect(nanos).toMatch(/^\d{19}$/)
+    const lines = (await kept()).stdout
+    expect(lines).toContain("odd=a [31mb")
+    expect(lines).not.toContain("\x1b")
+    expect((await kept("--format", "{{.Nothing}}")).exitCode).toBe(125)
+  })
+
   test("of one whose supervisor was killed, written by the next command", async () => {
     const { stdout } = await toybox(ownRun("-d", "--name", "orphan", "base", "sleep", "1000"))
     const running = JSON.parse(readFileSync(join(stateRoot(), "run/running", stdout.trim()), "utf8"))

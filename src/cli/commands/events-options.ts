@@ -12,7 +12,11 @@ export const EVENTS_OPTIONS = {
     valueHint: "KEY=VALUE",
     description: "Only those of a container, event, image, label or type",
   },
-  format: { type: "string", valueHint: "json", description: "A line of JSON each" },
+  format: {
+    type: "string",
+    valueHint: "TEMPLATE",
+    description: "Lines of {{.Action}}, {{.Actor.ID}} and the like, or json",
+  },
   json: { type: "boolean", description: "A line of JSON each" },
   help: { type: "boolean", description: "Show this text" },
   ...GLOBAL_OPTIONS,

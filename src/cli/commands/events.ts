@@ -4,7 +4,8 @@ import { UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
-import { eventFilter, eventJson, eventLine } from "../events.ts"
+import { eventFields, eventFilter, eventJson, eventLine } from "../events.ts"
+import { parseTemplate, render } from "../template.ts"
 import { logTime } from "../time.ts"
 import { EVENTS_OPTIONS } from "./events-options.ts"
 
@@ -13,20 +14,21 @@ export async function eventsCommand(words: readonly string[]): Promise<number> {
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("events")
   if (rest.length > 0) throw new UsageError("events takes options only", { hint: "--filter container=NAME" })
   const format = strings.get("format")
-  if (format !== undefined && format !== "json" && format !== "{{json .}}")
-    throw new UsageError(`--format: "${format}" is not known (use json)`)
-  const json = booleans.get("json") ?? format !== undefined
+  const json = booleans.get("json") ?? (format === "json" || format === "{{json .}}")
+  const template = format === undefined || json ? null : parseTemplate(format)
   const chosen = eventFilter(lists.get("filter") ?? [])
   const now = Date.now()
   const until = logTime("--until", strings.get("until"), now)
   const times = {
-    since: logTime("--since", strings.get("since"), now),
+    // As docker has it: who says until when wants what has been, too.
+    since: logTime("--since", strings.get("since"), now) ?? (until === null ? null : ""),
     until: until === null ? null : Date.parse(until),
   }
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   followEvents(paths, times, (event) => {
-    if (chosen(event)) print([json ? eventJson(event) : eventLine(event)])
+    if (!chosen(event)) return
+    print([json ? eventJson(event) : template ? render(template, eventFields(event)) : eventLine(event)])
   })
   return 0
 }
