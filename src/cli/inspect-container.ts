@@ -4,8 +4,7 @@ import { imageHealthcheck, UNKNOWN_HEALTH } from "../container/health.ts"
 import { readHealth } from "../container/health-file.ts"
 import { isUp, summaryOf } from "../container/list.ts"
 import { logPath } from "../container/log-files.ts"
-import type { LogLimits } from "../container/log-limits.ts"
-import type { RestartPolicy } from "../container/restart-policy.ts"
+import { bytesBelow, writtenBytes } from "../container/observe/size.ts"
 import { signalName } from "../container/signal-name.ts"
 import { containerPath, type RunningRecord, readRecord, readResult, readRunning } from "../container/state.ts"
 import { readStored } from "../container/stored-request.ts"
@@ -17,6 +16,7 @@ import { copyOf } from "../overlay/copied.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { UsesVolumes } from "../volume/volume.ts"
+import { hostConfig } from "./inspect-host-config.ts"
 import { volumeAt } from "./volume-fields.ts"
 
 // A time that has not come, as docker writes it.
@@ -32,16 +32,6 @@ function mountPoint({ type, source, destination, options }: Mount, record: UsesV
     RW: !options.includes("ro") && !options.includes("rro"),
   }
 }
-
-const restartPolicy = (policy: RestartPolicy | undefined) => ({
-  Name: policy?.name ?? "no",
-  MaximumRetryCount: policy?.name === "on-failure" ? (policy.most ?? 0) : 0,
-})
-
-const logConfig = (log: LogLimits | null | undefined) =>
-  log
-    ? { Type: "k8s-file", Config: { "max-file": String(log.maxFiles), "max-size": String(log.maxSize) } }
-    : { Type: "none", Config: {} }
 
 const placeSettings = ({ networkId, mac, ip, prefix, gateway, ip6, prefix6, gateway6, aliases }: Endpoint) => ({
   NetworkID: networkId,
@@ -100,16 +90,18 @@ function healthOf(paths: Paths, id: string) {
   return { Status: status, FailingStreak: failingStreak, Log }
 }
 
-/** Throws ToyboxError where it is just being made or removed. */
-export function inspectContainer(paths: Paths, id: string): object {
+/** With `sized` also what it takes on the disk. Throws ToyboxError where it is just being made or removed. */
+export function inspectContainer(paths: Paths, id: string, sized: boolean): object {
   const record = readRecord(paths, id)
   const summary = summaryOf(paths, id)
   if (record === null || summary === null) throw new ToyboxError(`container ${id} is being made or removed`)
   const { spec, detached, lower, below = [] } = record
   const { user, cwd, env, terminal, args } = spec.process
-  const { memory, cpu, pids } = spec.linux.resources
-  const { entrypoint } = readStored(paths, id, record.name)
+  const stored = readStored(paths, id, record.name)
+  const { entrypoint } = stored
   const directory = containerPath(paths, id)
+  const layers = lower === undefined ? [] : [lower, ...below]
+  const written = sized ? writtenBytes(paths, id) : 0
   const isOwn = ({ type, source, destination }: Mount) =>
     ((type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)) ||
     volumeAt(record, destination) !== undefined
@@ -139,24 +131,18 @@ export function inspectContainer(paths: Paths, id: string): object {
     Image: record.imageId ?? record.image,
     LogPath: detached?.log ? logPath(directory, 0) : "",
     Name: `/${record.name}`,
-    HostConfig: {
-      AutoRemove: record.autoRemove,
-      RestartPolicy: restartPolicy(detached?.restart),
-      LogConfig: logConfig(detached?.log),
-      Memory: memory?.limit ?? 0,
-      CpuQuota: cpu?.quota ?? 0,
-      CpuPeriod: cpu?.period ?? 0,
-      CpusetCpus: cpu?.cpus ?? "",
-      PidsLimit: pids?.limit ?? 0,
-      ReadonlyRootfs: spec.root.readonly ?? false,
-    },
-    GraphDriver: graphDriver(directory, lower === undefined ? [] : [lower, ...below]),
+    HostConfig: hostConfig(record, stored, isOwn),
+    ...(sized
+      ? { SizeRw: written, SizeRootFs: written + layers.reduce((sum, layer) => sum + bytesBelow(layer), 0) }
+      : {}),
+    GraphDriver: graphDriver(directory, layers),
     NetworkSettings: networkSettings(readRunning(paths, id) ?? {}),
     Mounts: spec.mounts.filter(isOwn).map((mount) => mountPoint(mount, record)),
     Config: {
       Hostname: spec.hostname ?? "",
       User: `${user.uid}:${user.gid}`,
       Tty: terminal ?? false,
+      OpenStdin: stored.interactive,
       Env: env,
       Entrypoint: entrypoint === 0 ? null : args.slice(0, entrypoint),
       Cmd: args.slice(entrypoint),

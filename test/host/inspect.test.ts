@@ -48,6 +48,19 @@ describe.skipIf(!isRoot)("inspect", () => {
       Config: { Hostname: "box", User: "3:4", WorkingDir: "/tmp", Labels: { tier: "web" }, StopSignal: "SIGINT" },
     })
     expect(found.HostConfig.CpuQuota / found.HostConfig.CpuPeriod).toBe(0.5)
+    expect(found.HostConfig).toMatchObject({
+      NanoCpus: 500_000_000,
+      MemorySwap: 64 << 20,
+      Binds: [`${source}:/data:ro`],
+      NetworkMode: "none",
+      Privileged: false,
+      CapAdd: [],
+      PortBindings: {},
+    })
+    expect(found.SizeRw).toBeUndefined()
+    const [sized] = JSON.parse((await toybox(["inspect", "looked-at", "--size"])).stdout)
+    expect(sized.SizeRw).toBe(0)
+    expect(sized.SizeRootFs).toBeGreaterThan(1e6)
     expect(found.Config.Env).toContain("A=b")
     expect(await Bun.file(`/proc/${found.State.Pid}/cmdline`).text()).toBe("sleep\u00001000\u0000")
     await toybox(["pause", "looked-at"])

@@ -12,6 +12,7 @@ export const INSPECT_OPTIONS = {
     valueHint: "TEMPLATE",
     description: "Some fields only: '{{.State.Pid}}', '{{json .Config.Env}}'",
   },
+  size: { type: "boolean", alias: "s", description: "Also what a container takes on the disk" },
   ...HELP,
 } as const satisfies OptionDefinitions
 

@@ -14,11 +14,11 @@ import { INSPECT_OPTIONS } from "./inspect-options.ts"
 
 const TYPES = ["container", "image", "volume"]
 
-function inspectOne(paths: Paths, word: string, type: string | undefined): object {
+function inspectOne(paths: Paths, word: string, type: string | undefined, sized: boolean): object {
   if (type === "image") return inspectImage(paths, word)
   if (type === "volume") return dockerVolume(paths, volumeNamed(paths, word))
   try {
-    return inspectContainer(paths, resolveId(paths, word))
+    return inspectContainer(paths, resolveId(paths, word), sized)
   } catch (error) {
     if (type === "container" || !(error instanceof NoSuchContainer)) throw error
   }
@@ -46,7 +46,7 @@ export async function inspectCommand(words: readonly string[]): Promise<number> 
   recoverAll(paths)
   const found: object[] = []
   const exitCode = await each(rest, (word) => {
-    found.push(inspectOne(paths, word, type))
+    found.push(inspectOne(paths, word, type, booleans.get("size") ?? false))
   })
   const format = strings.get("format")
   if (format !== undefined) {

@@ -1,8 +1,11 @@
 /** toybox update. */
+import { tryReadText } from "../../../ffi/fs.ts"
 import { detectCgroups } from "../../cgroup/detect.ts"
 import type { RequestedResources } from "../../cgroup/flags.ts"
-import { updateContainer } from "../../container/update.ts"
+import { LEAST_MEMORY } from "../../cgroup/units/memory.ts"
+import { mergeRequested, updateContainer } from "../../container/update.ts"
 import { UsageError } from "../../errors.ts"
+import type { LinuxResources } from "../../oci/resources.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { eachContainer } from "../each.ts"
@@ -11,6 +14,32 @@ import { parseRestartPolicy } from "../flags/restart.ts"
 import { LIMIT_OPTIONS } from "./run-options.ts"
 import { UPDATE_OPTIONS } from "./update-options.ts"
 
+const NO_LIMIT = /^(0|-1|max|unlimited)$/
+const online = (kind: "cpu" | "node") => tryReadText(`/sys/devices/system/${kind}/online`)?.trim() ?? "0"
+
+/** Texts that lift a limit, and to what: the kernel has no other word for all processors than their list. */
+const LIFTS: Readonly<Record<string, { text: RegExp; to: () => LinuxResources; field: string }>> = {
+  cpu: { text: NO_LIMIT, to: () => ({ cpu: { quota: -1, period: 100_000 } }), field: "cpu.quota" },
+  cpus: { text: NO_LIMIT, to: () => ({ cpu: { quota: -1, period: 100_000 } }), field: "cpu.quota" },
+  mem: { text: NO_LIMIT, to: () => ({ memory: { limit: -1, swap: -1 } }), field: "memory.limit" },
+  cpuset: { text: /^$/, to: () => ({ cpu: { cpus: online("cpu") } }), field: "cpu.cpus" },
+  "cpuset-mems": { text: /^$/, to: () => ({ cpu: { mems: online("node") } }), field: "cpu.mems" },
+}
+
+/** Takes the limits that are to be lifted out of the options. */
+function liftsIn({ strings, typed }: ParsedArgv): { change: RequestedResources; rest: Map<string, string> } {
+  const rest = new Map(strings)
+  let change: RequestedResources = { resources: {}, options: {}, defaults: [] }
+  for (const [name, { text, to, field }] of Object.entries(LIFTS)) {
+    const given = strings.get(name)
+    if (given === undefined || !text.test(given)) continue
+    rest.delete(name)
+    const option = typed.get(name) ?? `--${name}`
+    change = mergeRequested(change, { resources: to(), options: { [field]: option }, defaults: [] })
+  }
+  return { change, rest }
+}
+
 const isLimit = (name: string) => Object.hasOwn(LIMIT_OPTIONS, name)
 
 /**
@@ -18,8 +47,10 @@ const isLimit = (name: string) => Object.hasOwn(LIMIT_OPTIONS, name)
  * the other, if he has asked for it. Throws UsageError.
  */
 function changeOf(argv: ParsedArgv, { resources, options }: RequestedResources, version: 1 | 2): RequestedResources {
-  const strings = new Map(argv.strings)
-  const { limit, swap } = resources.memory ?? {}
+  const { change: lifted, rest: strings } = liftsIn(argv)
+  const { limit: had, swap } = resources.memory ?? {}
+  // Beside none there is no swap to be limited.
+  const limit = lifted.resources.memory || (had ?? -1) < 0 ? undefined : had
   const ofSwap = strings.has("swap") || strings.has("memory-swap")
   if (ofSwap && !strings.has("mem") && limit !== undefined) strings.set("mem", String(limit))
   if (
@@ -32,11 +63,11 @@ function changeOf(argv: ParsedArgv, { resources, options }: RequestedResources, 
     strings.set("swap", swap < 0 ? "-1" : String(swap - limit))
   const asked = resourceOptions({ ...argv, strings }, version)
   const { pids, ...rest } = asked.resources
-  return {
+  return mergeRequested(lifted, {
     ...asked,
     resources: { ...rest, ...(strings.has("pids") ? { pids } : {}) },
     defaults: asked.defaults.filter((field) => field === "memory.swap" && asked.resources.memory !== undefined),
-  }
+  })
 }
 
 export async function updateCommand(words: readonly string[]): Promise<number> {
@@ -52,6 +83,8 @@ export async function updateCommand(words: readonly string[]): Promise<number> {
   ensurePaths(paths)
   const version = detectCgroups().mode === "unified" ? 2 : 1
   const limits = (current: RequestedResources) => (hasLimits ? changeOf(argv, current, version) : null)
+  // What is wrong whatever the container has is told before any is touched.
+  limits({ resources: { memory: { limit: LEAST_MEMORY } }, options: {}, defaults: [] })
   return eachContainer("update", rest, (reference) => {
     updateContainer(paths, reference, { limits, restart })
     return reference

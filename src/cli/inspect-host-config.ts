@@ -1,0 +1,103 @@
+/** HostConfig of docker inspect: what a container was asked to be, and has been changed to. */
+import type { LogLimits } from "../container/log-limits.ts"
+import type { RestartPolicy } from "../container/restart-policy.ts"
+import type { ContainerRecord } from "../container/state.ts"
+import type { StoredRequest } from "../container/stored-request.ts"
+import type { PortMapping, PortWish } from "../network/ports.ts"
+import type { Mount } from "../oci/runtime.ts"
+import type { NamespaceMode } from "../spec/request.ts"
+import { volumeAt } from "./volume-fields.ts"
+
+const restartPolicy = (policy: RestartPolicy | undefined) => ({
+  Name: policy?.name ?? "no",
+  MaximumRetryCount: policy?.name === "on-failure" ? (policy.most ?? 0) : 0,
+})
+
+const logConfig = (log: LogLimits | null | undefined) =>
+  log
+    ? { Type: "k8s-file", Config: { "max-file": String(log.maxFiles), "max-size": String(log.maxSize) } }
+    : { Type: "none", Config: {} }
+
+const modeText = (mode: NamespaceMode | undefined, otherwise: string) =>
+  mode?.mode === "container" ? `container:${mode.id}` : mode?.mode === "host" ? "host" : otherwise
+
+function bind({ source, destination, options }: Mount, record: ContainerRecord): string {
+  const isReadOnly = options.includes("ro") || options.includes("rro")
+  return `${volumeAt(record, destination) ?? source}:${destination}${isReadOnly ? ":ro" : ""}`
+}
+
+/** One entry for each port of the container. */
+function bindings({ address, host, container, protocol }: PortMapping) {
+  const length = container.last - container.first + 1
+  return Array.from({ length }, (_, i) => ({
+    port: `${container.first + i}/${protocol}`,
+    HostIp: address ?? "",
+    // Of a longer range it is one that is free.
+    HostPort:
+      host === null
+        ? ""
+        : host.last - host.first + 1 === length
+          ? String(host.first + i)
+          : `${host.first}-${host.last}`,
+  }))
+}
+
+function portBindings(ports: PortWish | null): object {
+  const all = (ports?.published ?? []).flatMap(bindings)
+  const grouped = Object.groupBy(all, ({ port }) => port)
+  return Object.fromEntries(
+    Object.entries(grouped).map(([port, list = []]) => [
+      port,
+      list.map(({ HostIp, HostPort }) => ({ HostIp, HostPort })),
+    ]),
+  )
+}
+
+/** A limit, where there is one; 0 as docker has it where there is none. */
+const limit = (value: number | undefined) => Math.max(0, value ?? 0)
+
+/** `isOwn` tells which mounts are not toybox's. */
+export function hostConfig(record: ContainerRecord, stored: StoredRequest, isOwn: (mount: Mount) => boolean): object {
+  const { spec, detached } = record
+  const { process, networks, names, ports } = stored
+  const { memory, cpu, pids } = spec.linux.resources
+  const { namespaces } = process
+  const quota = limit(cpu?.quota)
+  return {
+    AutoRemove: record.autoRemove,
+    RestartPolicy: restartPolicy(detached?.restart),
+    LogConfig: logConfig(detached?.log),
+    NetworkMode: modeText(namespaces.network, networks[0]?.network ?? "none"),
+    PidMode: modeText(namespaces.pid, ""),
+    IpcMode: modeText(namespaces.ipc, "private"),
+    UTSMode: modeText(namespaces.uts, ""),
+    Binds: spec.mounts.filter(isOwn).map((mount) => bind(mount, record)),
+    PortBindings: portBindings(ports),
+    PublishAllPorts: ports?.all ?? false,
+    Dns: names?.dns ?? [],
+    DnsSearch: names?.dnsSearch ?? [],
+    DnsOptions: names?.dnsOptions ?? [],
+    ExtraHosts: (names?.hosts ?? []).map(({ name, address }) => `${name}:${address}`),
+    CapAdd: process.capAdd,
+    CapDrop: process.capDrop,
+    GroupAdd: process.groupAdd,
+    Privileged: process.privileged,
+    ReadonlyRootfs: spec.root.readonly ?? false,
+    Init: stored.init,
+    ShmSize: process.shmSize,
+    Sysctls: process.sysctl,
+    OomScoreAdj: process.oomScoreAdj ?? 0,
+    CgroupParent: stored.cgroupParent ?? "",
+    Memory: limit(memory?.limit),
+    // -1 is no limit, which docker shows as such.
+    MemorySwap: limit(memory?.limit) === 0 ? 0 : (memory?.swap ?? 0),
+    MemoryReservation: limit(memory?.reservation),
+    NanoCpus: quota > 0 && cpu?.period ? Math.round((quota * 1e9) / cpu.period) : 0,
+    CpuQuota: quota,
+    CpuPeriod: quota > 0 ? (cpu?.period ?? 0) : 0,
+    CpuShares: cpu?.shares ?? 0,
+    CpusetCpus: cpu?.cpus ?? "",
+    CpusetMems: cpu?.mems ?? "",
+    PidsLimit: limit(pids?.limit),
+  }
+}
