@@ -8,7 +8,7 @@ import { familiarReference, parseReference, repositoryName } from "../image/refe
 import { type ImageRecord, isNameless } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
 import { familiarName, isReference } from "./image.ts"
-import { ago, healthText, shown } from "./table.ts"
+import { ago, commandText, dockerStatus, shown } from "./table.ts"
 import { volumeAt } from "./volume-fields.ts"
 
 const two = (value: number) => String(value).padStart(2, "0")
@@ -19,16 +19,6 @@ export function goTime(iso: string): string {
   const day = [time.getUTCFullYear(), two(time.getUTCMonth() + 1), two(time.getUTCDate())].join("-")
   const clock = [time.getUTCHours(), time.getUTCMinutes(), time.getUTCSeconds()].map(two).join(":")
   return `${day} ${clock} +0000 UTC`
-}
-
-/** "Up 5 minutes", "Exited (0) 2 hours ago": docker's words. */
-export function dockerStatus({ status, exitCode, started, finished, health }: Summary): string {
-  const since = started ? ` ${ago(started).replace(/ ago$/, "")}` : ""
-  if (status === "running") return `Up${since}${healthText(health)}`
-  if (status === "paused") return `Up${since} (Paused)`
-  if (status === "restarting") return `Restarting (${exitCode})${finished ? ` ${ago(finished)}` : ""}`
-  if (status === "exited") return `Exited (${exitCode})${finished ? ` ${ago(finished)}` : ""}`
-  return `${String(status).slice(0, 1).toUpperCase()}${String(status).slice(1)}`
 }
 
 export interface FieldOptions {
@@ -48,7 +38,6 @@ export const CONTAINER_TITLES = {
 
 export function containerFields(paths: Paths, summary: Summary, { full, sizes }: FieldOptions): object {
   const { id, name, image, command, created, labels, status } = summary
-  const line = shown(command.join(" "))
   const spec = readRecord(paths, id)?.spec
   const network = spec?.linux.namespaces.find(({ type }) => type === "network")
   const networks = readRunning(paths, id)?.networks?.map((endpoint) => endpoint.network) ?? []
@@ -63,7 +52,7 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
     // Not of what {{json .}} shows.
     hidden((key) => labels[key] ?? ""),
     {
-      Command: JSON.stringify(full || line.length <= 20 ? line : `${line.slice(0, 19)}…`),
+      Command: commandText(command, full),
       CreatedAt: goTime(created),
       ID: full ? id : id.slice(0, 12),
       Image: shown(image),

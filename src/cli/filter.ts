@@ -1,52 +1,118 @@
 /** `ps --filter KEY=VALUE`, as docker ps has it. */
 import type { Summary } from "../container/list.ts"
+import { readHead, readRunning, resolveId } from "../container/state.ts"
+import { readStored, type StoredRequest } from "../container/stored-request.ts"
 import { UsageError } from "../errors.ts"
+import type { Paths } from "../paths.ts"
+import { labelTest, listFilter, type Tests } from "./list-filter.ts"
 
-export interface Filter {
-  key: keyof typeof TESTS
-  value: string
-}
+type Test = (summary: Summary) => boolean
 
-const STATUSES = ["created", "running", "paused", "restarting", "exited"]
-
+const STATUSES = ["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 const HEALTHS = ["starting", "healthy", "unhealthy", "none"]
 
-const TESTS = {
-  id: ({ id }: Summary, value: string) => id.startsWith(value),
-  name: ({ name }: Summary, value: string) => name.includes(value),
-  status: ({ status }: Summary, value: string) => status === value,
-  exited: ({ exitCode }: Summary, value: string) => String(exitCode) === value,
-  ancestor: ({ image }: Summary, value: string) => image === value,
-  health: ({ health }: Summary, value: string) => (health ?? "none") === value,
-  volume: ({ volumes = [] }: Summary, value: string) =>
-    volumes.some(({ name, destination }) => name === value || destination === value),
-  label: ({ labels }: Summary, value: string) => {
-    const [name = "", ...rest] = value.split("=")
-    return Object.hasOwn(labels, name) && (rest.length === 0 || labels[name] === rest.join("="))
-  },
+function oneOf(what: string, value: string, values: readonly string[]): string {
+  if (values.includes(value)) return value
+  throw new UsageError(`--filter: "${value}" is no ${what}`, { hint: values.join(", ") })
 }
 
-/** Reads KEY=VALUE. Throws UsageError. */
-export function readFilter(text: string): Filter {
-  const equals = text.indexOf("=")
-  const [key, value] = [text.slice(0, equals), text.slice(equals + 1)]
-  const isKey = (name: string): name is Filter["key"] => Object.hasOwn(TESTS, name)
-  if (equals < 1 || !isKey(key))
-    throw new UsageError(`--filter: "${text}" is not understood`, {
-      hint: `KEY=VALUE, with one of the keys ${Object.keys(TESTS).join(", ")}`,
-    })
-  if (key === "status" && !STATUSES.includes(value))
-    throw new UsageError(`--filter: "${value}" is no status`, { hint: STATUSES.join(", ") })
-  if (key === "health" && !HEALTHS.includes(value))
-    throw new UsageError(`--filter: "${value}" is no health`, { hint: HEALTHS.join(", ") })
-  if (key === "exited" && !/^\d{1,3}$/.test(value)) throw new UsageError(`--filter: "${value}" is no exit code`)
-  return { key, value }
+/** A regular expression, as docker's ids and names are. */
+function expression(key: string, value: string): RegExp {
+  try {
+    return new RegExp(value)
+  } catch (error) {
+    throw new UsageError(`--filter: ${key}=${value} is no regular expression`, { cause: error })
+  }
 }
 
-/** Whether a container is meant: by one of the values of each key, and by all the labels. */
-export function matches(summary: Summary, filters: readonly Filter[]): boolean {
-  const passes = ({ key, value }: Filter) => TESTS[key](summary, value)
-  return filters.every((filter) =>
-    filter.key === "label" ? passes(filter) : filters.some((other) => other.key === filter.key && passes(other)),
-  )
+function exitCode(value: string): Test {
+  if (!/^\d{1,3}$/.test(value)) throw new UsageError(`--filter: "${value}" is no exit code`)
+  return (summary) => summary.exitCode === Number(value)
 }
+
+/** An image by its name, the tag latest being that of a name without one, or by its id or the beginning of it. */
+function ancestor(paths: Paths, value: string): Test {
+  const names = [value, `${value}:latest`]
+  const isId = /^(sha256:)?[0-9a-f]{4,64}$/.test(value)
+  const digest = value.replace(/^sha256:/, "")
+  return ({ id, image }) =>
+    names.includes(image) ||
+    `${image}:latest` === value ||
+    (isId && Boolean(readHead(paths, id)?.imageId?.startsWith(`sha256:${digest}`)))
+}
+
+/** `80`, `80/udp`, `8000-8010/tcp`; null where the text is none. */
+function portsIn(text: string): { first: number; last: number; protocol: string } | null {
+  const [, first = "", last = first, protocol = "tcp"] =
+    /^(\d{1,5})(?:-(\d{1,5}))?(?:\/(tcp|udp|sctp))?$/.exec(text) ?? []
+  return first === "" ? null : { first: Number(first), last: Number(last), protocol }
+}
+
+function published(key: string, value: string, stored: (id: string) => StoredRequest): Test {
+  const wanted = portsIn(value)
+  if (wanted === null) throw new UsageError(`--filter: ${key}=${value} is no port (use 80/tcp)`)
+  const fits = (one: ReturnType<typeof portsIn>) =>
+    one?.protocol === wanted.protocol && one.first <= wanted.last && one.last >= wanted.first
+  return ({ id }) => {
+    const { ports, exposed = [] } = stored(id)
+    const bound = (ports?.published ?? []).map(({ container, protocol }) => ({ ...container, protocol }))
+    return bound.some(fits) || (key === "expose" && exposed.map(portsIn).some(fits))
+  }
+}
+
+function network(paths: Paths, value: string, stored: (id: string) => StoredRequest): Test {
+  return ({ id }) => {
+    const { networks, process } = stored(id)
+    const places = readRunning(paths, id)?.networks
+    if (places && places.length > 0)
+      return places.some((place) => place.network === value || place.networkId.startsWith(value))
+    const mode = process.namespaces.network?.mode ?? "private"
+    if (mode !== "private") return mode === value
+    return networks.length === 0 ? value === "none" : networks.some((wish) => wish.network === value)
+  }
+}
+
+const createdOf = (paths: Paths, reference: string) => readHead(paths, resolveId(paths, reference))?.created ?? ""
+
+function testsOf(paths: Paths): Tests<Summary> {
+  const stored = (id: string) => readStored(paths, id, id)
+  return {
+    id:
+      (value) =>
+      ({ id }) =>
+        id.startsWith(value),
+    name(value) {
+      const wanted = expression("name", value)
+      return ({ name }) => wanted.test(name) || wanted.test(`/${name}`)
+    },
+    label: labelTest,
+    status(value) {
+      const wanted = oneOf("status", value, STATUSES)
+      return ({ status }) => status === wanted
+    },
+    exited: exitCode,
+    health(value) {
+      const wanted = oneOf("health", value, HEALTHS)
+      return ({ health }) => (health ?? "none") === wanted
+    },
+    ancestor: (value) => ancestor(paths, value),
+    volume:
+      (value) =>
+      ({ volumes = [] }) =>
+        volumes.some(({ name, destination }) => name === value || destination === value),
+    network: (value) => network(paths, value, stored),
+    publish: (value) => published("publish", value, stored),
+    expose: (value) => published("expose", value, stored),
+    before(value) {
+      const created = createdOf(paths, value)
+      return (summary) => summary.created < created
+    },
+    since(value) {
+      const created = createdOf(paths, value)
+      return (summary) => summary.created > created
+    },
+  }
+}
+
+/** Whether a container is meant: by one of the values of each key, and by all the labels. Throws UsageError. */
+export const containerFilter = (paths: Paths, texts: readonly string[]): Test => listFilter(texts, testsOf(paths))

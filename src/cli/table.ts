@@ -1,5 +1,6 @@
 /** How listing commands show things. */
 import type { HealthStatus } from "../container/health.ts"
+import type { Summary } from "../container/list.ts"
 
 const DAY = 86_400
 
@@ -39,5 +40,21 @@ export function table(rows: readonly (readonly string[])[]): string {
 export const shown = (text: string) => text.replace(/\p{Cc}/gu, "?")
 
 /** Health behind the status of what runs; nothing where nobody asks for it. */
-export const healthText = (health: HealthStatus | undefined): string =>
+const healthText = (health: HealthStatus | undefined): string =>
   health === undefined ? "" : health === "starting" ? " (health: starting)" : ` (${health})`
+
+/** "Up 5 minutes", "Exited (0) 2 hours ago": docker's words. */
+export function dockerStatus({ status, exitCode, started, finished, health }: Summary): string {
+  const since = started ? ` ${ago(started).replace(/ ago$/, "")}` : ""
+  if (status === "running") return `Up${since}${healthText(health)}`
+  if (status === "paused") return `Up${since} (Paused)`
+  if (status === "restarting") return `Restarting (${exitCode})${finished ? ` ${ago(finished)}` : ""}`
+  if (status === "exited") return `Exited (${exitCode})${finished ? ` ${ago(finished)}` : ""}`
+  return `${status.slice(0, 1).toUpperCase()}${status.slice(1)}`
+}
+
+/** A command in quotes, and its beginning only unless it is wanted in full. */
+export function commandText(command: readonly string[], full: boolean): string {
+  const line = shown(command.join(" "))
+  return JSON.stringify(full || line.length <= 20 ? line : `${line.slice(0, 19)}…`)
+}

@@ -59,7 +59,8 @@ export function awaitContainer(paths: Paths, reference: string, condition: Condi
   recover(paths)
   const id = resolveId(paths, reference)
   if (condition === "not-running") {
-    waitEnd(paths, id, null)
+    // The end of this run, whatever its policy makes of it.
+    waitEnd(paths, id, null, readRunning(paths, id)?.started)
     return exitCodeOf(paths, id, reference)
   }
   const places = [paths.running, paths.containers, containerPath(paths, id)]

@@ -81,7 +81,7 @@ describe.skipIf(!isRoot)("ps", () => {
     expect(await of("-n", "1", "--format", "{{.Names}}")).toBe("newer\n")
     expect(await of("-n", "5", "--format", "{{.Names}}")).toBe("newer\nolder\n")
     expect(await of("-a", "--format", "{{.Names}} {{.Size}}")).toBe("newer 0 B\nolder 5.0 kB\n")
-    expect(await of("-a", "-s")).toMatch(/ SIZE +NAME\n.*\n.* 5\.0 kB +older\n/)
+    expect(await of("-a", "-s")).toMatch(/ NAMES +SIZE\n.*\n.* older +5\.0 kB\n/)
     expect((await rows("-a", "-s")).map(({ size }) => size)).toEqual([0, 5000])
     expect(await toybox(["ps", "--format", "{{if .ID}}"])).toMatchObject({ exitCode: 125 })
     const health = "{{if .State.Health}}{{.State.Health.Status}}{{else}}none{{end}}"
@@ -110,7 +110,32 @@ describe.skipIf(!isRoot)("ps", () => {
     expect(await named("status=exited", "exited=7", "ancestor=base")).toEqual(["over"])
     expect(await named("exited=0")).toEqual([])
     expect((await rows("--filter", "status=exited")).map(({ name }) => name)).toEqual(["over"])
-    for (const wrong of ["name", "=x", "status=dead", "exited=x", "network=x"]) {
+    expect(await named("name=^/on$")).toEqual(["on"])
+    expect(await named("name=^o[vn]er$")).toEqual(["over"])
+    expect(await named("status=dead")).toEqual([])
+    expect(await named("before=on")).toEqual(["over"])
+    expect(await named("since=over")).toEqual(["on"])
+    const { exitCode: made } = await toybox([
+      "create",
+      ...ownRun("--name", "served", "--net=bridge", "-p", "8080-8081:80-81", "--expose", "53/udp").slice(1),
+      "base",
+    ])
+    expect(made).toBe(0)
+    expect(await named("publish=81")).toEqual(["served"])
+    expect(await named("publish=53/udp")).toEqual([])
+    expect(await named("expose=50-60/udp")).toEqual(["served"])
+    expect(await named("network=bridge")).toEqual(["served"])
+    expect(await named("network=none")).toEqual(["on", "over"])
+    for (const wrong of [
+      "name",
+      "=x",
+      "status=over",
+      "exited=x",
+      "colour=x",
+      "name=(",
+      "publish=x",
+      "publish=80/icmp",
+    ]) {
       const { exitCode, stderr } = await toybox(["ps", "--filter", wrong])
       expect({ wrong, exitCode, named: stderr.includes("--filter") }).toEqual({ wrong, exitCode: 125, named: true })
     }
@@ -158,11 +183,11 @@ describe.skipIf(!isRoot)("ps", () => {
     const [id = ""] = await lines("ps", "-aq", "--no-trunc")
     const [head, row, ...more] = await lines("ps", "-a")
     expect(more).toEqual([])
-    expect(head).toMatch(/^CONTAINER ID +ROOT +COMMAND +CREATED +STATUS +NAME$/)
-    expect(row).toStartWith(`${id.slice(0, 12)}   base   echo a long command with many…   `)
-    expect(row).toMatch(/ seconds? ago +exited \(0\) \d+ seconds? ago +table$/)
+    expect(head).toMatch(/^CONTAINER ID +IMAGE +COMMAND +CREATED +STATUS +PORTS +NAMES$/)
+    expect(row).toStartWith(`${id.slice(0, 12)}   base    "echo a long command…"   `)
+    expect(row).toMatch(/ seconds? ago +Exited \(0\) \d+ seconds? ago +table$/)
     const [, whole] = await lines("ps", "-a", "--no-trunc")
-    expect(whole).toStartWith(`${id}   base   echo ${long} ?[31m?   `)
+    expect(whole).toStartWith(`${id}   base    "echo ${long} ?[31m?"   `)
     expect(await lines("ps", "-aq")).toEqual([id.slice(0, 12)])
     expect(await lines("ps", "-q")).toEqual([])
     expect(await lines("ps")).toHaveLength(1)

@@ -30,9 +30,11 @@ describe.skipIf(!isRoot)("--restart", () => {
     expect(await ownLeftovers()).toEqual([])
   })
 
-  test("on-failure:2 starts it twice again, and wait is for the last end; a success ends it", async () => {
-    await run("fails", "on-failure:2", "echo run; exit 3")
+  test("on-failure:2 starts it twice again; wait is for an end, be it the last or not; a success ends it", async () => {
+    await run("fails", "on-failure:2", "echo run; sleep 0.3; exit 3")
     expect(await ok("wait", "fails")).toBe("3\n")
+    expect((await inspect("fails")).State.Running).toBe(true)
+    await until(async () => !(await inspect("fails")).State.Running)
     expect(await ok("logs", "fails")).toBe("run\nrun\nrun\n")
     expect(await inspect("fails")).toMatchObject({
       RestartCount: 2,
@@ -40,6 +42,7 @@ describe.skipIf(!isRoot)("--restart", () => {
       HostConfig: { RestartPolicy: { Name: "on-failure", MaximumRetryCount: 2 } },
     })
     await run("mends", "on-failure", "test -e /n && exit 0; touch /n; exit 1")
+    await until(async () => !(await inspect("mends")).State.Running)
     expect(await ok("wait", "mends")).toBe("0\n")
     expect((await inspect("mends")).RestartCount).toBe(1)
   }, 60_000)

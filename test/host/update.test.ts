@@ -133,8 +133,10 @@ describe.skipIf(!isRoot)("toybox update", () => {
     // One that fails again and again comes to an end by it.
     await succeed(...ownRun("-d", "--name", "loop", "--restart", "always", "base", "false"))
     await succeed("update", "--restart", "no", "loop")
+    const state = () => succeed("ps", "-a", "--filter", "name=loop", "--format", "{{.State}}")
+    for (const end = Date.now() + 10_000; Date.now() < end && (await state()) !== "exited"; await Bun.sleep(20));
+    expect(await state()).toBe("exited")
     expect(await succeed("wait", "loop")).toBe("1")
-    expect(await succeed("ps", "-a", "--filter", "name=loop", "--format", "{{.State}}")).toBe("exited")
     await sleeper("gone", "--rm")
     expect((await toybox(["update", "--restart", "always", "gone"])).stderr).toContain("removed when it ends")
   })

@@ -11,7 +11,7 @@ export const PS_OPTIONS = {
     repeated: true,
     valueHint: "KEY=VALUE",
     description:
-      "Only those with this id, name, label, status, health, exited (code), volume or ancestor (what they were made from)",
+      "Only those with this id, name (an expression), label, status, health, exited (code), ancestor (image), volume, network, publish, expose (port), before, since (container)",
   },
   last: { type: "string", alias: "n", valueHint: "N", description: "The N made last, whether they run or not" },
   latest: { type: "boolean", alias: "l", description: "The one made last" },

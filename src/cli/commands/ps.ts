@@ -8,14 +8,10 @@ import { formatBytes } from "../../image/progress.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
-import { matches, readFilter } from "../filter.ts"
-import { ago, healthText, shown, table } from "../table.ts"
+import { ago, commandText, dockerStatus, shown, table } from "../table.ts"
 import { PS_OPTIONS } from "./ps-options.ts"
 
-function statusText({ status, exitCode, finished, oomKilled, health }: Summary): string {
-  if (status !== "exited") return `${status}${healthText(health)}`
-  return `exited (${exitCode}${oomKilled ? ", out of memory" : ""}) ${finished ? ago(finished) : ""}`.trimEnd()
-}
+const HEAD = ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]
 
 function numberOf(text: string | undefined): number | null {
   if (text === undefined || text === "-1") return null
@@ -27,16 +23,17 @@ export async function psCommand(words: readonly string[]): Promise<number> {
   const { booleans, lists, strings, rest } = parseArgv(words, PS_OPTIONS)
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("ps")
   if (rest.length > 0) throw new UsageError(`ps takes no arguments, but got "${rest[0]}"`)
-  const filters = (lists.get("filter") ?? []).map(readFilter)
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   removeAbandonedBases(paths.bases)
   removeAbandonedLayers(paths)
   const last = booleans.get("latest") ? 1 : numberOf(strings.get("last"))
+  const filters = lists.get("filter") ?? []
+  const isMeant = filters.length > 0 ? (await import("../filter.ts")).containerFilter(paths, filters) : () => true
+  const asksFor = (...keys: string[]) => keys.some((key) => filters.some((filter) => filter.startsWith(`${key}=`)))
   // As docker has it: who asks for a state, or for the last ones, means those that have ended, too.
-  const all = booleans.get("all") || last !== null || filters.some(({ key }) => key === "status" || key === "exited")
-  const shows = !booleans.get("quiet") || filters.some(({ key }) => key === "status")
-  const found = listContainers(paths, all ?? false, shows).filter((summary) => matches(summary, filters))
+  const all = booleans.get("all") || last !== null || asksFor("status", "exited")
+  const found = listContainers(paths, all, !booleans.get("quiet") || asksFor("status")).filter(isMeant)
   const containers = last === null ? found : found.slice(0, last)
   const full = booleans.get("no-trunc") ?? false
   const sizes = booleans.get("size") ?? false
@@ -55,34 +52,17 @@ export async function psCommand(words: readonly string[]): Promise<number> {
     printFormatted(format, fields, CONTAINER_TITLES)
     return 0
   } else {
-    const anyPorts = containers.some((summary) => summary.ports !== undefined)
-    const rows = containers.map((summary) => {
-      const command = shown(summary.command.join(" "))
-      const cut = full || command.length <= 30 ? command : `${command.slice(0, 29)}…`
-      const ports = anyPorts ? [summary.ports ?? ""] : []
-      const size = sizes ? [formatBytes(writtenBytes(paths, summary.id))] : []
-      return [
-        id(summary),
-        shown(summary.image),
-        cut,
-        ago(summary.created),
-        statusText(summary),
-        ...ports,
-        ...size,
-        summary.name,
-      ]
-    })
-    const head = [
-      "CONTAINER ID",
-      "ROOT",
-      "COMMAND",
-      "CREATED",
-      "STATUS",
-      ...(anyPorts ? ["PORTS"] : []),
-      ...(sizes ? ["SIZE"] : []),
-      "NAME",
-    ]
-    lines.push(table([head, ...rows]))
+    const rows = containers.map((summary) => [
+      id(summary),
+      shown(summary.image),
+      commandText(summary.command, full),
+      ago(summary.created),
+      dockerStatus(summary),
+      summary.ports ?? "",
+      summary.name,
+      ...(sizes ? [formatBytes(writtenBytes(paths, summary.id))] : []),
+    ])
+    lines.push(table([[...HEAD, ...(sizes ? ["SIZE"] : [])], ...rows]))
   }
   print(lines)
   return 0
