@@ -85,6 +85,7 @@ export const NFTA_PAYLOAD_DREG = 1
 export const NFTA_PAYLOAD_BASE = 2
 export const NFTA_PAYLOAD_OFFSET = 3
 export const NFTA_PAYLOAD_LEN = 4
+export const NFT_PAYLOAD_LL_HEADER = 0
 export const NFT_PAYLOAD_NETWORK_HEADER = 1
 export const NFT_PAYLOAD_TRANSPORT_HEADER = 2
 export const NFTA_CMP_SREG = 1

@@ -201,6 +201,8 @@ export async function bringUp(
       const { connectPlaces } = await import("./network.ts")
       const helped = one.steps.some((step) => step.kind === "clone" && step.helper)
       connectPlaces(request, live.places, { pid, reported: helped || supervisor !== undefined, reportFd }, reports)
+      const guarded = live.places.map(({ endpoint }) => endpoint).filter((endpoint) => endpoint.guarded)
+      if (guarded.length > 0) (await import("./guard-places.ts")).guardPlaces(guarded, request.quiet)
       if (awaitsLinks(spec, facts)) go()
       if (request.ports) await (await import("./ports.ts")).publishForContainer(request, paths, live)
       const changed = live.places.find(({ bridge }) => bridge.changed)

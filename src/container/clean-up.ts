@@ -63,6 +63,10 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
     attempt(() => unshareNetwork(paths, live.id, networks))
   }
   await unshare()
+  if (networks.some(({ guarded }) => guarded)) {
+    const { unguardPlaces } = await import("./guard-places.ts")
+    attempt(() => unguardPlaces(networks))
+  }
   if (networks.length > 0) {
     const { leavePlaces } = await import("../network/leases.ts")
     attempt(() => leavePlaces(paths.networkRun, live.id, networks))

@@ -32,13 +32,17 @@ const withoutNetwork = (error: NoBridges) =>
 export const wantsIpv6 = ({ sysctl }: Pick<RunRequest, "sysctl">, position: number): boolean =>
   ["all", `eth${position}`].every((link) => (sysctl[`net.ipv6.conf.${link}.disable_ipv6`] ?? "0") === "0")
 
+/** Whether a container may make packets as it likes, or give itself addresses: capabilities(7). */
+export const mayForge = ({ privileged, capAdd }: Pick<RunRequest, "privileged" | "capAdd">): boolean =>
+  privileged || capAdd.some((name) => ["ALL", "CAP_NET_ADMIN", "CAP_NET_RAW"].includes(name))
+
 const ATTEMPTS = 3
 
 /** Takes a place in a network, which may be removed meanwhile: the default one is made anew then. Throws ToyboxError. */
 export async function takePlaceIn(
   paths: Paths,
   wish: EndpointWish,
-  { six, ...container }: { id: string; position: number; six: boolean },
+  { six, guarded, ...container }: { id: string; position: number; six: boolean; guarded: boolean },
   { socket, quiet }: { socket: NetlinkSocket; quiet: boolean },
 ): Promise<Omit<Place, "hairpin">> {
   for (let attempt = 1; ; attempt++) {
@@ -48,7 +52,8 @@ export async function takePlaceIn(
       const taking = { ...container, others: otherContainers(paths) }
       if (bridge.mended) (await import("./ports.ts")).publishAgain(paths)
       const able = six ? bridge.network : withoutIpv6(bridge.network)
-      return { endpoint: takePlace(paths, able, wish, taking), bridge }
+      const endpoint = takePlace(paths, able, wish, taking)
+      return { endpoint: guarded ? { ...endpoint, guarded } : endpoint, bridge }
     } catch (error) {
       if (!(error instanceof NetworkGone)) throw error
       const { removeNetworkRules } = await import("../network/make-bridge.ts")
@@ -75,7 +80,8 @@ export async function takePlaces(
     const places: Place[] = []
     for (const [position, wish] of request.networks.entries()) {
       const six = wantsIpv6(request.process, position)
-      const place = await takePlaceIn(paths, wish, { id, position, six }, { socket, quiet: request.quiet })
+      const taking = { id, position, six, guarded: mayForge(request.process) }
+      const place = await takePlaceIn(paths, wish, taking, { socket, quiet: request.quiet })
       endpoints.push(place.endpoint)
       places.push({ ...place, hairpin: Boolean(request.ports) })
     }

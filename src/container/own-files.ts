@@ -12,7 +12,11 @@ export async function prepareFiles(
   live: Pick<Live, "id" | "directory" | "places">,
 ): Promise<void> {
   const { network } = request.process.namespaces
-  if (network?.mode === "container") return (await import("./share-network.ts")).shareNetwork(paths, network.id)
+  if (network?.mode === "container") {
+    const { mayForge } = await import("./network.ts")
+    const { shareNetwork } = await import("./share-network.ts")
+    return shareNetwork(paths, network.id, mayForge(request.process))
+  }
   const networks = live.places.map(({ endpoint }) => endpoint)
   const { directory, id } = live
   const wanted = fileRequest(request, { directory, hostname: effectiveHostname(request, id), networks })

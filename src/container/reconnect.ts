@@ -11,8 +11,9 @@ import { findNetwork, leasesOf, networkNamed } from "../network/network.ts"
 import { unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { releaseLock } from "../state-file.ts"
+import { guardPlaces, unguardPlaces } from "./guard-places.ts"
 import { tellNeighbours } from "./neighbours.ts"
-import { takePlaceIn, wantsIpv6 } from "./network.ts"
+import { mayForge, takePlaceIn, wantsIpv6 } from "./network.ts"
 import { type RunningRecord, readRecord } from "./state.ts"
 import { readStored } from "./stored-request.ts"
 import { changeRunning, changeStored, withContainer } from "./with-container.ts"
@@ -48,6 +49,7 @@ function unplug(paths: Paths, id: string, record: RunningRecord, gone: readonly 
     const next = networks.find((endpoint) => !isInternal(paths, endpoint))
     for (const endpoint of gone) disconnect(record.pid, endpoint, next, socket)
   })
+  if (gone.some(({ guarded }) => guarded)) unguardPlaces(gone)
   if (record.ports) unpublishPorts(id, record.ports, gone)
   changeRunning(paths, id, left)
   leavePlaces(paths.networkRun, id, gone)
@@ -59,12 +61,19 @@ async function plug(paths: Paths, wish: EndpointWish, id: string, record: Runnin
   const socket = openNetlink(NETLINK_ROUTE)
   try {
     const position = firstFree(networks)
-    const six = wantsIpv6(readStored(paths, id, record.name).process, position)
-    const place = await takePlaceIn(paths, wish, { id, position, six }, { socket, quiet: false })
-    const endpoint = { ...place.endpoint, link: newLinkName() }
+    const { process } = readStored(paths, id, record.name)
+    const six = wantsIpv6(process, position)
+    const place = await takePlaceIn(
+      paths,
+      wish,
+      { id, position, six, guarded: mayForge(process) },
+      { socket, quiet: false },
+    )
+    const endpoint: Endpoint = { ...place.endpoint, link: newLinkName() }
     const more = { ...record, networks: [...networks, endpoint] }
     // First: whoever puts in order what a killed toybox has left must know.
     changeRunning(paths, id, more)
+    if (endpoint.guarded) guardPlaces([endpoint], false)
     const { bridge } = place
     const leads = !bridge.network.internal && networks.every((other) => isInternal(paths, other))
     try {

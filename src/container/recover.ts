@@ -13,6 +13,7 @@ import { discard, emptyTrash, forget } from "./discard.ts"
 import { endProcess } from "./end-process.ts"
 import { enterRunning, keepResult, leaveEnded } from "./entry.ts"
 import { recordEvents } from "./events.ts"
+import { unguardPlaces } from "./guard-places.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { unshareNetwork } from "./share-network.ts"
 import {
@@ -65,6 +66,7 @@ function recoverOne(paths: Paths, id: string): void {
   if (record?.ports) unpublishPorts(id, record.ports, record.networks ?? [])
   if (record?.networks) {
     unshareNetwork(paths, id, record.networks)
+    if (record.networks.some(({ guarded }) => guarded)) unguardPlaces(record.networks)
     leavePlaces(paths.networkRun, id, record.networks)
   }
   // It may have been killed before it was written down who supervises.

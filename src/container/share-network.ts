@@ -5,6 +5,7 @@ import { ToyboxError } from "../errors.ts"
 import { withRoutes } from "../network/bridge.ts"
 import { deleteLinks, type Endpoint } from "../network/endpoint.ts"
 import type { Paths } from "../paths.ts"
+import { guardPlaces, unguardPlaces } from "./guard-places.ts"
 import { readHead, readRunning } from "./state.ts"
 
 /** There where somebody shares, or has shared, the network of a container. */
@@ -12,12 +13,14 @@ export const sharedPath = (paths: Paths, id: string): string => `${paths.network
 
 /**
  * Has part in the network of another container: its links do not go with its processes any more, and are to be removed at its
- * end. Throws ToyboxError where it has ended.
+ * end. `mayForge`: who shares it could take others' addresses. Throws ToyboxError where it has ended.
  */
-export function shareNetwork(paths: Paths, id: string): void {
+export function shareNetwork(paths: Paths, id: string, mayForge: boolean): void {
   close(open(sharedPath(paths, id), O_WRONLY | O_CREAT | O_CLOEXEC, 0o600))
   // Who ends looks for the mark once more when nobody sees him run any more.
-  if (readRunning(paths, id)) return
+  const running = readRunning(paths, id)
+  if (running && mayForge) guardPlaces(running.networks ?? [], false)
+  if (running) return
   unlink(sharedPath(paths, id))
   throw new ToyboxError(
     `container ${readHead(paths, id)?.name ?? id.slice(0, 12)}, whose network is to be shared, has ended`,
@@ -27,5 +30,6 @@ export function shareNetwork(paths: Paths, id: string): void {
 /** Removes the links of a container that has ended from a namespace that others are still in: its addresses are others' next. */
 export function unshareNetwork(paths: Paths, id: string, endpoints: readonly Endpoint[]): void {
   withRoutes((socket) => deleteLinks(endpoints, socket))
+  unguardPlaces(endpoints)
   unlink(sharedPath(paths, id))
 }

@@ -32,6 +32,8 @@ export interface Endpoint {
   prefix6?: number
   gateway6?: string
   aliases?: readonly string[]
+  /** Only what comes from its own addresses goes on from its link (firewall/guard.ts). */
+  guarded?: boolean
 }
 
 /** A place in a network whose bridge is there. */
@@ -155,7 +157,8 @@ export function newLinkName(): string {
   return `veth${scratch.bytes.slice(0, 5).toHex()}`
 }
 
-const macBytes = (text: string) => Uint8Array.from(text.split(":"), (byte) => Number.parseInt(byte, 16))
+/** The six bytes of the address of a link. */
+export const macBytes = (text: string) => Uint8Array.from(text.split(":"), (byte) => Number.parseInt(byte, 16))
 
 /** What connects a process to a bridge, out here. */
 export function outsideSteps({ endpoint, bridge, hairpin }: Place, pid: number): LinkStep[] {

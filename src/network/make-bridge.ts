@@ -19,7 +19,8 @@ import {
   toldPath,
   withRoutes,
 } from "./bridge.ts"
-import { hasNfTables, removeNetwork as removeRules } from "./firewall/index.ts"
+import { unguardAll } from "./firewall/guard.ts"
+import { hasNfTables, hasTables, removeNetwork as removeRules } from "./firewall/index.ts"
 import { restoreForwarding } from "./forwarding.ts"
 import { type Containers, holdersOf } from "./leases.ts"
 import { describeLink, type LinkStep, linkMessage } from "./links.ts"
@@ -175,5 +176,7 @@ export function removeNetwork(paths: Paths, network: Network, containers: Contai
 
 /** Removes the rules of a network that is gone, or going. */
 export function removeNetworkRules(network: Network): void {
-  if (hasNfTables()) removeRules(asFirewall(network))
+  if (!hasNfTables()) return
+  removeRules(asFirewall(network))
+  if (!hasTables()) unguardAll()
 }

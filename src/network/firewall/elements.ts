@@ -41,7 +41,8 @@ const IFNAMSIZ = 16
 // IPPROTO_* of netinet/in.h.
 const PROTOCOL_NUMBER: Readonly<Record<Protocol, number>> = { tcp: 6, udp: 17, sctp: 132 }
 
-function ifname(name: string): Uint8Array {
+/** The name of a link as a key has it. */
+export function ifname(name: string): Uint8Array {
   const bytes = new Uint8Array(IFNAMSIZ)
   bytes.set(new TextEncoder().encode(name).subarray(0, IFNAMSIZ - 1))
   return bytes

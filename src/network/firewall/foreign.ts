@@ -15,7 +15,7 @@ import { withSocket } from "./table.ts"
 
 /** A chain as somebody has made it. */
 export interface ForeignChain {
-  readonly family: Table["family"]
+  readonly family: "inet" | "ip" | "ip6"
   readonly table: string
   readonly name: string
   /** NF_INET_*; null of a chain that packets come to by jumps. */
@@ -154,7 +154,7 @@ export function askNft<T>(use: (firewall: ForeignFirewall) => T): T {
       .filter(({ hook, table }) => hook === nf.NF_INET_FORWARD && table !== OUR_TABLE)
       .sort((a, b) => a.priority - b.priority)
     const tables = once((text) => {
-      const [family, name] = JSON.parse(text) as [Table["family"], string]
+      const [family, name] = JSON.parse(text) as [ForeignChain["family"], string]
       return openTable(socket, { family, name })
     })
     return use({

@@ -31,7 +31,7 @@ import {
 } from "./table.ts"
 
 export type { ContainerAddresses, FirewallNetwork, PublishedPort } from "./elements.ts"
-export { hasNfTables } from "./table.ts"
+export { hasNfTables, hasTables } from "./table.ts"
 
 const PORT_SETS = ["ports4", "ports6", "bound4", "bound6"] as const satisfies readonly SetName[]
 const ATTEMPTS = 50

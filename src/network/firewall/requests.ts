@@ -7,17 +7,23 @@ import type { Expression } from "./expressions.ts"
 
 /** A table; `family` is one of FAMILIES. */
 export interface Table {
-  readonly family: "inet" | "ip" | "ip6"
+  readonly family: "inet" | "ip" | "ip6" | "bridge"
   readonly name: string
 }
 
-const FAMILIES = { inet: nf.NFPROTO_INET, ip: nf.NFPROTO_IPV4, ip6: nf.NFPROTO_IPV6 } as const
+const FAMILIES = {
+  inet: nf.NFPROTO_INET,
+  ip: nf.NFPROTO_IPV4,
+  ip6: nf.NFPROTO_IPV6,
+  bridge: nf.NFPROTO_BRIDGE,
+} as const
 
 /** Types of keys and values, with nft's own numbers for them: datatype.h of nftables. */
 const TYPES = {
   ifname: { number: 41, size: 16, byteOrder: 1 },
   ipv4_addr: { number: 7, size: 4, byteOrder: 2 },
   ipv6_addr: { number: 8, size: 16, byteOrder: 2 },
+  ether_addr: { number: 9, size: 6, byteOrder: 2 },
   inet_proto: { number: 12, size: 1, byteOrder: 2 },
   inet_service: { number: 13, size: 2, byteOrder: 2 },
 } as const

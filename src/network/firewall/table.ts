@@ -84,7 +84,8 @@ export function isWhole(socket: NetlinkSocket, table: Table): boolean {
   }
 }
 
-function exists(socket: NetlinkSocket, message: Message): boolean {
+/** Whether what is asked for is there. */
+export function exists(socket: NetlinkSocket, message: Message): boolean {
   try {
     request(socket, message)
     return true
@@ -110,6 +111,9 @@ export function findTables(socket: NetlinkSocket): readonly Table[] {
   }
   return []
 }
+
+/** Whether there is a network of some toybox. Throws ToyboxError. */
+export const hasTables = (): boolean => withSocket((socket) => findTables(socket).length > 0)
 
 /** Sends a batch; the errors, none where all of it has taken effect. */
 export const sendBatch = (socket: NetlinkSocket, messages: readonly Message[], generation?: number): NetlinkError[] =>

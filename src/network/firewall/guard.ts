@@ -1,0 +1,186 @@
+/**
+ * A container that may make packets of its own (CAP_NET_RAW) or give itself addresses (CAP_NET_ADMIN) is not to take its
+ * neighbours': from its port of the bridge only what comes from its own addresses goes on, and no router's messages. In a table
+ * of the family bridge, `bridge toybox`, which is there as long as such a container is.
+ */
+import * as nf from "../../../ffi/constants/nf_tables.ts"
+import { isErrno } from "../../../ffi/errno.ts"
+import type { Message } from "../../../ffi/netlink/messages.ts"
+import { dump, type NetlinkSocket } from "../../../ffi/netlink/socket.ts"
+import { decodeElements } from "./answers.ts"
+import { ifname } from "./elements.ts"
+import * as ex from "./expressions.ts"
+import { accept, drop, jump, link, type Part } from "./parts.ts"
+import {
+  addElements,
+  deleteElements,
+  deleteTable,
+  type Element,
+  getChain,
+  getElements,
+  newChain,
+  newRule,
+  newSet,
+  newTable,
+  type SetShape,
+  type Table,
+} from "./requests.ts"
+import { exists, generationOf, sendBatch, withSocket } from "./table.ts"
+
+/** A container's end on the bridge, and what may come from it: 6, 4 and 16 bytes. */
+export interface Guarded {
+  readonly link: string
+  readonly mac: Uint8Array
+  readonly ip: Uint8Array
+  readonly ip6: Uint8Array | null
+}
+
+const TABLE: Table = { family: "bridge", name: "toybox" }
+/** Says that the table is ours and of this shape. */
+const MARK = "toybox-guard-1"
+
+const { NFT_REG_1: ONE, NFT_REG_2: TWO, NFT_REG32_00 } = nf
+// Behind the name of a link, of 16 bytes, and an address of a link, of 8 with what fills them up.
+const THREE = NFT_REG32_00 + 6
+const { NFT_PAYLOAD_LL_HEADER: LINK, NFT_PAYLOAD_NETWORK_HEADER: NETWORK, NFT_PAYLOAD_TRANSPORT_HEADER: TRANSPORT } = nf
+const IPPROTO_ICMPV6 = 58
+
+/** Where something is in a packet. */
+interface Field {
+  readonly text: string
+  readonly base: number
+  readonly offset: number
+  readonly length: number
+}
+const ETHER_SADDR: Field = { text: "ether saddr", base: LINK, offset: 6, length: 6 }
+const ARP_SADDR_ETHER: Field = { text: "arp saddr ether", base: NETWORK, offset: 8, length: 6 }
+const ARP_SADDR_IP: Field = { text: "arp saddr ip", base: NETWORK, offset: 14, length: 4 }
+const IP_SADDR: Field = { text: "ip saddr", base: NETWORK, offset: 12, length: 4 }
+const IP6_SADDR: Field = { text: "ip6 saddr", base: NETWORK, offset: 8, length: 16 }
+const ND_TARGET: Field = { text: "icmpv6 taddr", base: TRANSPORT, offset: 8, length: 16 }
+
+const load = ({ base, offset, length }: Field, register: number) => ex.payload(base, offset, length, register)
+
+/** The packet is one of a sender that is known: its port, the address of its link, and its own. */
+const isSender = (set: string, ether: Field, address: Field, inverted = false): Part => ({
+  text: `iifname . ${ether.text} . ${address.text} ${inverted ? "!= " : ""}@${set}`,
+  expressions: [
+    ex.meta(nf.NFT_META_IIFNAME, ONE),
+    load(ether, TWO),
+    load(address, THREE),
+    ex.inSet(set, ONE, inverted),
+  ],
+})
+
+const etherType = (text: string, high: number, low: number): Part => ({
+  text: `ether type ${text}`,
+  expressions: [ex.payload(LINK, 12, 2, ONE), ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(high, low))],
+})
+const ARP = etherType("arp", 0x08, 0x06)
+const IP = etherType("ip", 0x08, 0x00)
+const IP6 = etherType("ip6", 0x86, 0xdd)
+
+const icmpv6 = (text: string, type: number): Part => ({
+  text: `icmpv6 type ${text}`,
+  expressions: [
+    ex.meta(nf.NFT_META_L4PROTO, ONE),
+    ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(IPPROTO_ICMPV6)),
+    ex.payload(TRANSPORT, 0, 1, ONE),
+    ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(type)),
+  ],
+})
+
+const GUARDED: readonly (readonly Part[])[] = [
+  [IP, isSender("senders4", ETHER_SADDR, IP_SADDR), accept],
+  [ARP, isSender("senders4", ETHER_SADDR, ARP_SADDR_IP), isSender("senders4", ARP_SADDR_ETHER, ARP_SADDR_IP), accept],
+  // CVE-2020-13401: to its neighbours a container is no router.
+  [IP6, icmpv6("nd-router-advert", 134), drop],
+  [IP6, icmpv6("nd-redirect", 137), drop],
+  [IP6, icmpv6("nd-neighbor-advert", 136), isSender("senders6", ETHER_SADDR, ND_TARGET, true), drop],
+  [IP6, isSender("senders6", ETHER_SADDR, IP6_SADDR), accept],
+  [drop],
+]
+
+const SETS = [
+  { name: "guarded", key: ["ifname"] },
+  { name: "senders4", key: ["ifname", "ether_addr", "ipv4_addr"] },
+  { name: "senders6", key: ["ifname", "ether_addr", "ipv6_addr"] },
+] as const satisfies readonly SetShape[]
+
+const rule = (chain: string, parts: readonly Part[]): Message =>
+  newRule(
+    TABLE,
+    chain,
+    parts.flatMap(({ expressions }) => expressions),
+    parts.map(({ text }) => text).join(" "),
+  )
+
+const tableMessages = (): Message[] => [
+  newTable(TABLE),
+  ...SETS.map((shape, i) => newSet(TABLE, shape, i + 1)),
+  newChain(TABLE, { name: MARK }),
+  newChain(TABLE, { name: "judged" }),
+  newChain(TABLE, { name: "prerouting", hook: { type: "filter", number: nf.NF_INET_PRE_ROUTING, priority: -300 } }),
+  ...GUARDED.map((parts) => rule("judged", parts)),
+  rule("prerouting", [link("iifname", "guarded"), jump("judged")]),
+]
+
+/** The link-local address that the kernel makes of a link's: RFC 4291, appendix A. */
+const linkLocal = ([a = 0, b = 0, c = 0, d = 0, e = 0, f = 0]: Uint8Array) =>
+  Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 0x02, b, c, 0xff, 0xfe, d, e, f)
+
+function entriesOf({ link: name, mac, ip, ip6 }: Guarded): { set: string; elements: Element[] }[] {
+  const from = (address: Uint8Array): Element => ({
+    key: Uint8Array.of(...ifname(name), ...mac, 0, 0, ...address),
+    text: `"${name}" . ${mac.toHex()} . ${address.toHex()}`,
+  })
+  // Before it has an address it asks whether somebody else has.
+  const six = ip6 === null ? [] : [ip6, linkLocal(mac), new Uint8Array(16)]
+  return [
+    { set: "guarded", elements: [{ key: ifname(name), text: `"${name}"` }] },
+    { set: "senders4", elements: [from(ip)] },
+    { set: "senders6", elements: six.map(from) },
+  ].filter(({ elements }) => elements.length > 0)
+}
+
+const ATTEMPTS = 50
+
+/**
+ * Lets from these links only what comes from their own addresses. They need not be there yet. False where the kernel has no
+ * nf_tables for bridges.
+ */
+export function guard(links: readonly Guarded[]): boolean {
+  const entries = links.flatMap(entriesOf)
+  return withSocket((socket) => {
+    for (let attempt = 0; ; attempt++) {
+      const messages = entries.flatMap(({ set, elements }) => addElements(TABLE, set, elements))
+      const isThere = exists(socket, getChain(TABLE, MARK))
+      const [error] = sendBatch(socket, [...(isThere ? [] : tableMessages()), ...messages])
+      if (error === undefined) return true
+      if (isErrno(error, "EOPNOTSUPP", "EAFNOSUPPORT")) return false
+      // Another has made or removed it meanwhile.
+      if (!isErrno(error, "EEXIST", "ENOENT") || attempt >= ATTEMPTS) throw error
+    }
+  })
+}
+
+/** Takes back what guard did, and the table with the last of them. Where nothing is there it does nothing. */
+export function unguard(links: readonly Guarded[]): void {
+  withSocket((socket) => {
+    for (const { set, elements } of links.flatMap(entriesOf))
+      for (const element of elements) remove(socket, deleteElements(TABLE, set, [element]))
+    if (!exists(socket, getChain(TABLE, MARK))) return
+    const before = generationOf(socket)
+    // Somebody may just be adding one: then the generation is another, and the batch is refused.
+    if (decodeElements(dump(socket, getElements(TABLE, "guarded"))).length === 0)
+      remove(socket, [deleteTable(TABLE)], before)
+  })
+}
+
+/** Removes the table, whatever is in it: there is no network any more. */
+export const unguardAll = (): void => withSocket((socket) => remove(socket, [deleteTable(TABLE)]))
+
+function remove(socket: NetlinkSocket, messages: readonly Message[], generation?: number): void {
+  const [error] = sendBatch(socket, messages, generation)
+  if (error && !isErrno(error, "ENOENT", "ERESTART", "EOPNOTSUPP", "EAFNOSUPPORT")) throw error
+}
