@@ -52,8 +52,9 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
   // It holds the ports, too.
   if (forwarder) attempt(() => endProcess(forwarder))
   if (ports.length > 0) {
-    const { closePorts, unpublishPorts } = await import("../network/published.ts")
+    const { closePorts, unforwardPorts, unpublishPorts } = await import("../network/published.ts")
     attempt(() => unpublishPorts(live.id, ports, networks))
+    if (forwarder) attempt(() => unforwardPorts(ports))
     attempt(() => closePorts(ports))
   }
   const unshare = async () => {

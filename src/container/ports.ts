@@ -5,7 +5,7 @@ import { notice } from "../log.ts"
 import { type Bridge, toldPath } from "../network/bridge.ts"
 import { claimPorts } from "../network/claims.ts"
 import type { Place } from "../network/endpoint.ts"
-import { arePublished, hasNfTables, publish } from "../network/firewall/index.ts"
+import { arePublished, closeToInternal, hasNfTables, publish } from "../network/firewall/index.ts"
 import { formatIp } from "../network/ip.ts"
 import { findNetwork } from "../network/network.ts"
 import { type PortWish, type Protocol, publishAll } from "../network/ports.ts"
@@ -92,6 +92,7 @@ export async function publishForContainer({ quiet }: ContainerRequest, paths: Pa
   const { startForwarder } = await import("./forwarder.ts")
   const forwarder = startForwarder(paths, id, record.started, place.endpoint.ip, forwarded)
   record.forwarder = { ...forwarder, all: led.length === 0 }
+  if (hasNfTables()) closeToInternal(publishedPorts(forwarded))
   updateRunning(lock, record)
 }
 

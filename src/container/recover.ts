@@ -5,7 +5,7 @@ import type { FinalUsage } from "../cgroup/stats.ts"
 import { errorChain } from "../errors.ts"
 import { notice } from "../log.ts"
 import { leavePlaces } from "../network/leases.ts"
-import { unpublishPorts } from "../network/published.ts"
+import { unforwardPorts, unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { bootId, readJson } from "../state-file.ts"
 import { attachPath } from "./attach-protocol.ts"
@@ -64,6 +64,7 @@ function recoverOne(paths: Paths, id: string): void {
   }
   endProcess(record?.forwarder)
   if (record?.ports) unpublishPorts(id, record.ports, record.networks ?? [])
+  if (record?.ports && record.forwarder) unforwardPorts(record.ports)
   if (record?.networks) {
     unshareNetwork(paths, id, record.networks)
     if (record.networks.some(({ guarded }) => guarded)) unguardPlaces(record.networks)

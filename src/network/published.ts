@@ -2,7 +2,7 @@
 import { close } from "../../ffi/fs.ts"
 import type { Endpoint } from "./endpoint.ts"
 import type { ContainerAddresses, PublishedPort } from "./firewall/elements.ts"
-import { unpublish } from "./firewall/index.ts"
+import { hasNfTables, openToInternal, unpublish } from "./firewall/index.ts"
 import { parseIp } from "./ip.ts"
 import type { HeldPort } from "./ports.ts"
 
@@ -36,6 +36,11 @@ export const reachedAt = ({ ip, ip6 }: Pick<Endpoint, "ip" | "ip6">): ContainerA
 /** Leads them nowhere any more, wherever they led. Before the addresses are another's. */
 export function unpublishPorts(id: string, ports: readonly HeldPort[], endpoints: readonly Endpoint[]): void {
   for (const endpoint of endpoints) unpublish(id, publishedPorts(ports), reachedAt(endpoint))
+}
+
+/** Ends what is done about ports that a process of toybox's has served. */
+export function unforwardPorts(ports: readonly HeldPort[]): void {
+  if (hasNfTables()) openToInternal(publishedPorts(ports))
 }
 
 /** Lets go of what this process holds for a container that it supervises. */

@@ -146,6 +146,7 @@ test.each([
     await besideDrops(policy, end, async () => {
       const ports = ["-p", "8110:80", "-p", "8111:81/tcp", "-p", "5354:53/udp"]
       const server = "nc -ll -p 80 -e echo in & nc -ll -p 81 -e cat & wait"
+      await run("network", "create", "--internal", "dark")
       const started = machine.toybox("run", "-d", "--name", "behind", ...ports, "base", "sh", "-c", server)
       const said = await sh(host, `${started.map((word) => `'${word}'`).join(" ")} 2>&1 >/dev/null`)
       expect(said).toContain(`(${tool}) drops what is forwarded`)
@@ -160,6 +161,10 @@ test.each([
       ] as const)
         expect({ address, said: await ask(where, "tcp", address, 8110) }).toEqual({ address, said: "in" })
       expect(await run("exec", "behind", "nc", "-w", "10", "172.17.5.1", "8110")).toBe("in\n")
+      // From a network without a way out it is none.
+      const [{ IPAM }] = JSON.parse(await run("network", "inspect", "dark"))
+      const words = ["--net=dark", "base", "sh", "-c", `nc -w 2 ${IPAM.Config[0].Gateway} 8110 || echo none`]
+      expect(await run("run", "--rm", ...words)).toBe("none\n")
       // Much, both ways at once, and the end of one direction.
       const bytes = 8_000_000
       const echoed = `head -c ${bytes} /dev/urandom > $1; timeout 60 ${process.execPath} ${import.meta.dir}/forward-peer.ts 172.17.5.1 8111 < $1 | cmp - $1 && echo same`
@@ -181,6 +186,8 @@ test.each([
       expect(await forwarders()).toHaveLength(1)
       await run("rm", "-f", "behind")
       expect(await forwarders()).toEqual([])
+      expect(await sh(host, "nft list set inet toybox forwarded")).not.toContain("elements")
+      await run("network", "rm", "dark")
     })
   },
   120_000,

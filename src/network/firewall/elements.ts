@@ -128,6 +128,17 @@ export function portEntries(id: string, ports: readonly PublishedPort[], { ip, i
   return entries.filter(({ elements: some }) => some.length > 0)
 }
 
+/** The elements of published ports that a process serves. */
+export const forwardedEntries = (ports: readonly PublishedPort[]): Entries => [
+  {
+    set: "forwarded",
+    elements: ports.map(({ protocol, host }) => ({
+      key: Uint8Array.of(...protocolBytes(protocol), ...port(host)),
+      text: `${protocol} . ${host}`,
+    })),
+  },
+]
+
 /** Where an element of a port leads datagrams to; null of one that is none of UDP. */
 export function udpTarget({ key, data }: Element): { port: number; address: Uint8Array } | null {
   const [protocol, high = 0, low = 0] = [key.at(-8), key.at(-4), key.at(-3)]

@@ -12,6 +12,7 @@ import {
   type ContainerAddresses,
   type Entries,
   type FirewallNetwork,
+  forwardedEntries,
   networkEntries,
   type PublishedPort,
   portEntries,
@@ -202,6 +203,24 @@ export function unpublish(id: string, ports: readonly PublishedPort[], addresses
     if (tables.length > 0) removePorts({ socket, tables }, portEntries(id, ports, addresses))
   })
 }
+
+/** Keeps networks that are --internal from published ports that a process serves. */
+export const closeToInternal = (ports: readonly PublishedPort[]): void =>
+  withSocket((socket) => {
+    const tables = findTables(socket)
+    const [error] = sendBatch(
+      socket,
+      messagesFor(tables, forwardedEntries(ports), (...one) => addElements(...one)),
+    )
+    if (error) throw error
+  })
+
+/** Takes back what closeToInternal did. Where nothing is there it does nothing. */
+export const openToInternal = (ports: readonly PublishedPort[]): void =>
+  withSocket((socket) => {
+    const tables = findTables(socket)
+    if (tables.length > 0) removeEntries({ socket, tables }, forwardedEntries(ports))
+  })
 
 /** Takes published ports from all containers that do not run: a killed toybox could not give them back. */
 export function unpublishDead(runs: (id: string) => boolean): void {

@@ -111,6 +111,16 @@ export const dnatOne = (family: IpFamily, map: string): Part => ({
   ],
 })
 
+/** To a port that a process of toybox's serves. */
+export const forwardedPort: Part = {
+  text: "meta l4proto . th dport @forwarded",
+  expressions: [
+    ex.meta(nf.NFT_META_L4PROTO, ONE),
+    ex.payload(TRANSPORT, 2, 2, ONE_WORD_ON),
+    ex.inSet("forwarded", ONE),
+  ],
+}
+
 const flags = (text: string, key: number, bits: number): Part => ({
   text,
   expressions: [ex.conntrack(key, ONE), ex.mask(ONE, ex.word(bits)), ex.compare(ONE, nf.NFT_CMP_NEQ, ex.word(0))],

@@ -14,6 +14,7 @@ import {
   dnatAny,
   dnatOne,
   drop,
+  forwardedPort,
   type IpFamily,
   jump,
   known,
@@ -39,7 +40,7 @@ interface Chain extends ChainShape {
 }
 
 /** Says that the table is ours and of this shape: another number for another shape. */
-export const MARK = "toybox-1"
+export const MARK = "toybox-2"
 
 const CHAINS: readonly Chain[] = [
   { name: MARK, rules: [] },
@@ -90,6 +91,12 @@ const CHAINS: readonly Chain[] = [
     ],
   },
   {
+    name: "input",
+    hook: filter(nf.NF_INET_LOCAL_IN, 0),
+    // A published port that a process of this machine serves is no way out either.
+    rules: [[link("iifname", "internal"), forwardedPort, drop]],
+  },
+  {
     name: "postrouting",
     hook: nat(nf.NF_INET_POST_ROUTING, 100),
     rules: [
@@ -114,6 +121,7 @@ const SETS = [
   { name: "ports4", key: ["inet_proto", "inet_service"], data: ["ipv4_addr", "inet_service"] },
   { name: "ports6", key: ["inet_proto", "inet_service"], data: ["ipv6_addr", "inet_service"] },
   { name: "bound4", key: ["ipv4_addr", "inet_proto", "inet_service"], data: ["ipv4_addr", "inet_service"] },
+  { name: "forwarded", key: ["inet_proto", "inet_service"] },
   { name: "bound6", key: ["ipv6_addr", "inet_proto", "inet_service"], data: ["ipv6_addr", "inet_service"] },
 ] as const satisfies readonly SetShape[]
 
@@ -172,6 +180,7 @@ export function tableMessages(table: Table): Message[] {
 const HOOKS: Readonly<Record<number, string>> = {
   [nf.NF_INET_PRE_ROUTING]: "prerouting",
   [nf.NF_INET_FORWARD]: "forward",
+  [nf.NF_INET_LOCAL_IN]: "input",
   [nf.NF_INET_LOCAL_OUT]: "output",
   [nf.NF_INET_POST_ROUTING]: "postrouting",
 }
