@@ -17,7 +17,7 @@ import {
   SOL_SOCKET,
 } from "../../ffi/constants/socket.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close } from "../../ffi/fs.ts"
+import { close, tryReadText } from "../../ffi/fs.ts"
 import { encodeSockaddr, SOCKADDR_SIZE, sockaddrPort } from "../../ffi/inet.ts"
 import { ToyboxError } from "../errors.ts"
 import type { PublishedPort } from "./firewall/elements.ts"
@@ -69,16 +69,19 @@ function bind(ip: Uint8Array, protocol: "tcp" | "udp", port: number, bothFamilie
   return null
 }
 
+/** One of those that the kernel itself chooses from: ip_local_port_range of ip-sysctl.rst. Whether it is free is seen when it is led. */
+function anyPort(): number {
+  const [first = 32768, last = 60999] = (tryReadText("/proc/sys/net/ipv4/ip_local_port_range") ?? "")
+    .split(/\s+/)
+    .filter(Boolean)
+    .map(Number)
+  return first + Math.floor(Math.random() * (last - first + 1))
+}
+
 /** Of an address, and a port or 0 for any; null where another has it. */
 function claimOne(ip: Uint8Array | null, protocol: Protocol, port: number): { fd: number | null; port: number } | null {
-  if (protocol === "sctp") {
-    if (port === 0)
-      throw new ToyboxError("-p: a port of the host for SCTP is not chosen by toybox", {
-        hint: "name one, e.g. -p 9899:9899/sctp",
-      })
-    // The kernel may have no SCTP sockets, while it forwards SCTP.
-    return { fd: null, port }
-  }
+  // The kernel may have no SCTP sockets, while it forwards SCTP.
+  if (protocol === "sctp") return { fd: null, port: port === 0 ? anyPort() : port }
   let fd: number | null
   try {
     fd = bind(ip ?? ANY6, protocol, port, ip === null)
@@ -107,8 +110,13 @@ function taken(mapping: PortMapping, port: number, containerWith: (port: number,
   })
 }
 
-function notHere(mapping: PortMapping, error: unknown): ToyboxError {
-  return new ToyboxError(`-p: ${mapping.address} is no address of this host`, {
+function notHere({ address: text }: PortMapping, error: unknown): ToyboxError {
+  if (text?.toLowerCase().startsWith("fe80:"))
+    return new ToyboxError(`-p: ${text} means another address on each link: nothing is published on it`, {
+      cause: error,
+      hint: "leave the address out, or give a global one",
+    })
+  return new ToyboxError(`-p: ${text} is no address of this host`, {
     cause: error,
     hint: "leave the address out for all of them; ip address shows them",
   })
@@ -155,7 +163,12 @@ export function claimPorts(
     return { ports, fds }
   } catch (error) {
     for (const fd of fds) close(fd)
-    if (current !== undefined && isErrno(error, "EADDRNOTAVAIL")) throw notHere(current, error)
+    if (current !== undefined && isErrno(error, "EADDRNOTAVAIL", "EINVAL")) throw notHere(current, error)
+    if (isErrno(error, "EMFILE", "ENFILE"))
+      throw new ToyboxError(`-p: ${fds.length + 1} ports need more open files than this process may have`, {
+        hint: "publish fewer, or allow more: ulimit -n",
+        cause: error,
+      })
     throw error
   }
 }

@@ -94,14 +94,36 @@ function splitAddress(option: string, whole: string, text: string): { address: s
   return { address: formatIp(bytes), ports: ports.length === 1 ? ["", ...ports] : ports }
 }
 
+const KEYS = ["published", "target", "protocol", "mode"]
+
+/** docker's long form, published=8080,target=80, as the short one; null where it is none. Throws UsageError. */
+function shortForm(option: string, whole: string): string | null {
+  if (!whole.includes("=")) return null
+  const fields = new Map<string, string>()
+  for (const part of whole.split(",")) {
+    const [key = "", value = ""] = part.split("=")
+    if (!KEYS.includes(key) || value === "")
+      throw new UsageError(`${option}: "${whole}": "${part}" is not understood`, {
+        hint: "published=8080,target=80,protocol=tcp",
+      })
+    fields.set(key, value)
+  }
+  const target = fields.get("target")
+  if (target === undefined) throw new UsageError(`${option}: "${whole}": there is no target=PORT of the container`)
+  const published = fields.get("published")
+  return `${published === undefined ? "" : `${published}:`}${target}/${fields.get("protocol") ?? "tcp"}`
+}
+
 /** Reads one -p. Throws UsageError. */
-export function parsePublish(option: string, whole: string): PortMapping {
+export function parsePublish(option: string, text: string): PortMapping {
+  const whole = shortForm(option, text) ?? text
   const slash = whole.lastIndexOf("/")
   const protocol = protocolOf(option, whole, slash < 0 ? undefined : whole.slice(slash + 1))
   const { address, ports } = splitAddress(option, whole, slash < 0 ? whole : whole.slice(0, slash))
   const [outer, inner] = ports.length === 1 ? ["", ports[0] ?? ""] : [ports[0] ?? "", ports[1] ?? ""]
   const container = range(option, whole, inner, "container")
-  const host = outer === "" ? null : range(option, whole, outer, "host")
+  // 0 is any that is free, as for bind(2).
+  const host = outer === "" || outer === "0" ? null : range(option, whole, outer, "host")
   const [there, here] = [rangeLength(container), host ? rangeLength(host) : 0]
   if (host && there !== here && there !== 1)
     throw new UsageError(`${option}: "${whole}": ${here} host ports for ${there} container ports`, {

@@ -97,6 +97,35 @@ test("UDP, ranges, and free ports for what is exposed", async () => {
   await run("rm", "-f", "dns")
 }, 120_000)
 
+test("docker's other forms: any port by 0, the long form, and SCTP on a port that is chosen", async () => {
+  await run(
+    "run",
+    "-d",
+    "--name=forms",
+    "-p",
+    "0:80",
+    "-p",
+    "published=8130,target=81",
+    "-p",
+    "9899/sctp",
+    "base",
+    "sleep",
+    "99",
+  )
+  const told = await run("port", "forms")
+  expect(told).toMatch(/^80\/tcp -> 0\.0\.0\.0:[1-9]\d+$/m)
+  expect(told).toMatch(/^81\/tcp -> 0\.0\.0\.0:8130$/m)
+  expect(told).toMatch(/^9899\/sctp -> 0\.0\.0\.0:[1-9]\d+$/m)
+  await run("rm", "-f", "forms")
+  const refused = async (port: string, prefix = "") => {
+    const words = machine.toybox("run", "--rm", "-p", port, "base", "true").map((word) => `'${word}'`)
+    return sh(host, `(${prefix} ${words.join(" ")}) 2>&1 || true`)
+  }
+  expect(await refused("[fe80::1]:80:80")).toContain("fe80::1 means another address on each link")
+  expect(await refused("20000-21000:20000-21000", "ulimit -n 500;")).toContain("ulimit -n")
+  expect(await elements()).toBe("0\n")
+}, 60_000)
+
 test("after kill -9 nothing is led anywhere any more, and the port is free", async () => {
   const killed = Bun.spawn(
     host.within(...machine.toybox("run", "--rm", "--name=dies", "-p", "8100:80", "base", "sleep", "1000").slice(4)),
@@ -253,5 +282,14 @@ test("a network's first container tells what keeps containers from the outside",
 test("--explain has the lines of nft, and what there is no network for is told", async () => {
   const text = await run("run", "--explain", "--rm", "-p", "8120:80", "base", "true")
   expect(text).toMatch(/nft add element inet toybox ports4 '\{ tcp \. 8120 comment "\w+" : 172\.18\.0\.2 \. 80 \}'/)
-  expect(run("run", "--rm", "--net=none", "-p", "80:80", "base", "true")).rejects.toThrow("-p needs a network")
+  for (const [network, why] of [
+    ["none", "has no network"],
+    ["host", "all of its ports are the machine's"],
+  ])
+    expect(await machine.told("run", "--rm", `--net=${network}`, "-p", "80:80", "base", "true")).toMatchObject({
+      code: 0,
+      stderr: expect.stringMatching(new RegExp(`-p is left out: .*${why}`)),
+    })
+  const words = ["run", "--rm", `--net=ns:/proc/${outside.pid}/ns/net`, "-p", "80:80", "base", "true"]
+  expect(run(...words)).rejects.toThrow("-p needs a network of its own")
 }, 60_000)

@@ -73,7 +73,7 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
     ...(stopTimeout === undefined ? {} : { stopSeconds: seconds("--stop-timeout", stopTimeout) }),
     names: nameOptions(lists),
     networks,
-    ports: portWish(argv, networks.length > 0),
+    ports: portWish(argv, { mode: mode.mode, hasNetwork: networks.length > 0 }),
     exposed: exposedPorts(argv),
     volumes,
     process: {
