@@ -131,7 +131,7 @@ export async function startEntered(
   listening: (id: string) => void = () => {},
 ): Promise<void> {
   try {
-    if (request.ports) (await import("./ports.ts")).claimForContainer(request.ports, paths, live.record)
+    if (request.ports) (await import("./ports.ts")).claimForContainer(request.ports, request, paths, live.record)
     if (request.volumes.length > 0) live.held = (await import("./volumes.ts")).takeVolumes(request, paths, live)
     if (request.networks.length > 0) live.places = await (await import("./network.ts")).takePlaces(request, paths, live)
     await prepareFiles(request, paths, live)

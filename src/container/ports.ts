@@ -8,7 +8,7 @@ import type { Place } from "../network/endpoint.ts"
 import { arePublished, closeToInternal, hasNfTables, publish } from "../network/firewall/index.ts"
 import { formatIp } from "../network/ip.ts"
 import { findNetwork } from "../network/network.ts"
-import { type PortWish, type Protocol, publishAll } from "../network/ports.ts"
+import { type PortMapping, type PortWish, type Protocol, publishAll } from "../network/ports.ts"
 import { publishedPorts, reachedAt } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { type FileLock, writeAtOnce } from "../state-file.ts"
@@ -34,11 +34,25 @@ function containerWith(paths: Paths, port: number, protocol: Protocol): string |
   return id === undefined ? null : (readHead(paths, id)?.name ?? id.slice(0, 12))
 }
 
+/** Those that ask for no address are published where their network has it. */
+const bound = (mappings: readonly PortMapping[], binding: string | undefined): PortMapping[] =>
+  mappings.map((mapping) => (binding === undefined ? mapping : { ...mapping, address: mapping.address ?? binding }))
+
 /** Claims what a container is to have, for its record. Throws ToyboxError where another has it. */
-export function claimForContainer(wish: PortWish, paths: Paths, record: RunningRecord): void {
+export function claimForContainer(
+  wish: PortWish,
+  { networks }: Pick<ContainerRequest, "networks">,
+  paths: Paths,
+  record: RunningRecord,
+): void {
+  const binding = networks
+    .map(({ network }) => findNetwork(paths, network))
+    .find((network) => network?.internal === false)?.hostBinding
   // Of those whose toybox was killed nothing may be in the way.
   recover(paths)
-  const { ports, fds } = claimPorts(wantedPorts(wish), (port, protocol) => containerWith(paths, port, protocol))
+  const { ports, fds } = claimPorts(bound(wantedPorts(wish), binding), (port, protocol) =>
+    containerWith(paths, port, protocol),
+  )
   const left = [...fds]
   record.ports = ports.map(({ protocol, address, host, container }) => ({
     protocol,

@@ -23,7 +23,7 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
   let exitCode: number
   let result: ContainerResult | null = null
   try {
-    if (request.ports) (await import("./ports.ts")).claimForContainer(request.ports, paths, live.record)
+    if (request.ports) (await import("./ports.ts")).claimForContainer(request.ports, request, paths, live.record)
     if (request.volumes.length > 0) live.held = (await import("./volumes.ts")).takeVolumes(request, paths, live)
     if (request.networks.length > 0) live.places = await (await import("./network.ts")).takePlaces(request, paths, live)
     await prepareFiles(request, paths, live)

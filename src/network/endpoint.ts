@@ -83,7 +83,8 @@ function take(
 ): Uint8Array {
   const [subnet, gateway] = six ? [network.subnet6, network.gateway6] : [network.subnet, network.gateway]
   const directory = leasesOf(paths, network)
-  const whole = wholePool(cidrOf(subnet ?? ""), addressOf(gateway ?? ""))
+  const reserved = [gateway ?? "", ...(network.reserved ?? [])].map(addressOf)
+  const whole = wholePool(cidrOf(subnet ?? ""), reserved)
   if (wanted !== null) return takeAsked(directory, six ? "--ip6" : "--ip", wanted, whole, id, others)
   const pool = freePool(whole, network)
   const free = takeFreeAddress(directory, pool, id)
@@ -96,12 +97,12 @@ function take(
   })
 }
 
-/** IPv6 addresses follow those of IPv4, so that one lookup is enough; null where that is the gateway's, or none of the network. */
-function sixthOf(six: Cidr, gateway6: string, four: Cidr, address: Uint8Array): Uint8Array | null {
+/** IPv6 addresses follow those of IPv4, so that one lookup is enough; null where that is nobody's, or none of the network. */
+function sixthOf(six: Cidr, reserved: readonly (string | null)[], four: Cidr, address: Uint8Array): Uint8Array | null {
   const offset = offsetIn(four, address) ?? 0
   const bytes = Uint8Array.from(six.ip)
   new DataView(bytes.buffer).setUint32(12, offset)
-  return six.prefix > 96 || formatIp(bytes) === gateway6 ? null : bytes
+  return six.prefix > 96 || reserved.includes(formatIp(bytes)) ? null : bytes
 }
 
 /** Takes a place in a network for container `id`. Throws ToyboxError where there is none, NetworkGone. */
@@ -133,7 +134,8 @@ function placeIn(
     throw new ToyboxError(`--ip6: the network ${network.name} has no IPv6`, {
       hint: "toybox network create --ipv6 makes one that has",
     })
-  const followed = subnet6 && gateway6 && wish.ip6 === null ? sixthOf(cidrOf(subnet6), gateway6, subnet, ip) : null
+  const mayFollow = subnet6 !== null && wish.ip6 === null
+  const followed = mayFollow ? sixthOf(cidrOf(subnet6), [gateway6, ...(network.reserved ?? [])], subnet, ip) : null
   // The address of an ended container may not be given back wholly yet.
   const follows = followed !== null && takeAddress(leasesOf(paths, network), followed, id)
   const ip6 = subnet6 === null ? null : follows ? followed : take(paths, network, wish.ip6, true, id, others)

@@ -16,14 +16,13 @@ export interface Pool {
   reserved: ReadonlySet<number>
 }
 
-/** All of a network but its own address, its last one where that is a broadcast address, and the gateway's. */
-export function wholePool(subnet: Cidr, gateway: Uint8Array): Pool {
-  const reserved = offsetIn(subnet, gateway)
+/** All of a network but its own address, its last one where that is a broadcast address, and those that are somebody's, as the gateway's. */
+export function wholePool(subnet: Cidr, reserved: readonly Uint8Array[]): Pool {
   return {
     subnet,
     first: 1,
     last: lastOffset(subnet),
-    reserved: new Set(reserved === null ? [] : [reserved]),
+    reserved: new Set(reserved.flatMap((address) => offsetIn(subnet, address) ?? [])),
   }
 }
 

@@ -1,11 +1,9 @@
 /** Networks of toybox: how they are made, so that they are in nobody's way. */
 import { callResult, scratch } from "../../ffi/call.ts"
-import { NETLINK_ROUTE } from "../../ffi/constants/netlink.ts"
 import { tryReadText } from "../../ffi/fs.ts"
-import { closeNetlink, openNetlink } from "../../ffi/netlink/socket.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
-import { LEAST_MTU6 } from "./bridge.ts"
+import { LEAST_MTU6, withRoutes } from "./bridge.ts"
 import { DEFAULT_NETWORK } from "./default.ts"
 import { formatIp, parseIp } from "./ip.ts"
 import { type Cidr, formatCidr } from "./links.ts"
@@ -21,11 +19,11 @@ import {
   parseCidr,
   subnetsOf,
 } from "./network.ts"
-import { routes } from "./read.ts"
+import { linkNamed, routes } from "./read.ts"
 import { addressAt, candidates, freeSubnet, isInTheWay, lastOffset, offsetIn, overlap } from "./subnets.ts"
 
 /** What `network create` may be asked for. */
-export type NetworkWish = Partial<Omit<Network, "name" | "id" | "created" | "bridge" | "subnet6">> & {
+export type NetworkWish = Partial<Omit<Network, "name" | "id" | "created" | "subnet6">> & {
   /** True: a unique local one (RFC 4193); or that one. */
   ipv6?: boolean | string
 }
@@ -53,17 +51,10 @@ interface Taken {
 
 /** What is taken: by routes of this machine, and by networks whose link need not be there. */
 function takenSubnets(paths: Paths, except: string): { routes: readonly Taken[]; networks: readonly Taken[] } {
-  const socket = openNetlink(NETLINK_ROUTE)
-  try {
-    const others = listNetworks(paths).filter(({ name }) => name !== except)
-    return {
-      routes: routes(socket).map(({ to }) => ({ to, by: `the route to ${formatCidr(to)} of this machine` })),
-      networks: others.flatMap((network) =>
-        subnetsOf(network).map((to) => ({ to, by: `the network ${network.name}` })),
-      ),
-    }
-  } finally {
-    closeNetlink(socket)
+  const others = listNetworks(paths).filter(({ name }) => name !== except)
+  return {
+    routes: withRoutes(routes).map(({ to }) => ({ to, by: `the route to ${formatCidr(to)} of this machine` })),
+    networks: others.flatMap((network) => subnetsOf(network).map((to) => ({ to, by: `the network ${network.name}` }))),
   }
 }
 
@@ -126,6 +117,20 @@ function rangeIn(subnet: Cidr, text: string): string {
   return formatCidr(range)
 }
 
+// The system's own state has the well-known name; another's must not be in its way.
+const usualLink = (paths: Paths, name: string, id: string) =>
+  name === DEFAULT_NETWORK && paths.state === "/var/lib/toybox" ? "toybox0" : `tb-${id.slice(0, 12)}`
+
+/** Throws where a link of that name is there, or another network's. */
+function checkLink(paths: Paths, bridge: string): void {
+  const other = listNetworks(paths).find((network) => network.bridge === bridge)
+  const isThere = withRoutes((socket) => linkNamed(socket, bridge)) !== null
+  if (other || isThere)
+    throw new ToyboxError(`--opt: the link ${bridge} is ${other ? `the network ${other.name}'s` : "there already"}`, {
+      hint: "give another name, or none",
+    })
+}
+
 function make(paths: Paths, name: string, wish: NetworkWish): Network {
   const taken = takenSubnets(paths, name)
   const id = randomBytes(32).toHex()
@@ -142,8 +147,7 @@ function make(paths: Paths, name: string, wish: NetworkWish): Network {
     name,
     id,
     created: new Date().toISOString(),
-    // The system's own state has the well-known name; another's must not be in its way.
-    bridge: name === DEFAULT_NETWORK && paths.state === "/var/lib/toybox" ? "toybox0" : `tb-${id.slice(0, 12)}`,
+    bridge: wish.bridge ?? usualLink(paths, name, id),
     subnet: formatCidr(subnet),
     gateway: gatewayOf("--gateway", subnet, wish.gateway),
     subnet6: six && formatCidr(six),
@@ -154,6 +158,8 @@ function make(paths: Paths, name: string, wish: NetworkWish): Network {
     masquerade: wish.masquerade ?? true,
     mtu: wish.mtu ?? null,
     labels: wish.labels ?? {},
+    ...(wish.hostBinding === undefined ? {} : { hostBinding: wish.hostBinding }),
+    ...(wish.reserved && wish.reserved.length > 0 ? { reserved: wish.reserved } : {}),
   }
 }
 
@@ -165,6 +171,7 @@ export function createNetwork(paths: Paths, name: string, wish: NetworkWish = {}
     })
   return withNetworksLocked(paths, () => {
     if (findNetwork(paths, name)) throw new ToyboxError(`there is a network "${name}" already`)
+    if (wish.bridge !== undefined) checkLink(paths, wish.bridge)
     const network = make(paths, name, wish)
     keepNetwork(paths, network)
     return network

@@ -31,6 +31,10 @@ export interface Network {
   /** In bytes; null: that of the default route's link. */
   mtu: number | null
   labels: Record<string, string>
+  /** Where its containers' ports are published that ask for no address; as for any other where it is not said. */
+  hostBinding?: string
+  /** Addresses that no container is given, besides the gateways'. */
+  reserved?: readonly string[]
 }
 
 /** Of a network. */

@@ -211,7 +211,7 @@ test("networks that are made: names for neighbours, kept apart from others, gone
   await run("network", "rm", "blue", "dark")
   expect(await run("network", "ls", "--json")).toContain('"name":"bridge"')
   await run("network", "prune")
-  expect(await run("network", "ls", "-q")).toBe("")
+  expect(await run("network", "ls", "-q", "-f", "type=custom")).toBe("")
   expect((await machine.json("link")).map(({ ifname }) => ifname).sort()).toEqual(["lo", "out"])
   expect(await sh(host, "nft list ruleset")).toBe("")
   expect(

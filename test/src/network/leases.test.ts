@@ -60,7 +60,7 @@ describe("networks", () => {
 describe("leases", () => {
   test("the lowest free address is taken; the network's own, the last and the gateway's never", () => {
     const directory = temporaryDirectory()
-    const pool = leases.wholePool(cidr("10.9.8.0/29"), ip("10.9.8.1"))
+    const pool = leases.wholePool(cidr("10.9.8.0/29"), [ip("10.9.8.1")])
     const take = () => shown(leases.takeFreeAddress(directory, pool, "a"))
     expect(Array.from({ length: 6 }, take)).toEqual(["10.9.8.2", "10.9.8.3", "10.9.8.4", "10.9.8.5", "10.9.8.6", null])
     leases.releaseAddress(directory, ip("10.9.8.4"), "b")
@@ -76,14 +76,14 @@ describe("leases", () => {
       expect(leases.takeAddress(directory, ip(address), "a")).toBe(true)
       expect(leases.takeAddress(directory, ip(address), "b")).toBe(false)
     }
-    expect(shown(leases.takeFreeAddress(directory, leases.wholePool(cidr("fd00::/64"), ip("fd00::1")), "b"))).toBe(
+    expect(shown(leases.takeFreeAddress(directory, leases.wholePool(cidr("fd00::/64"), [ip("fd00::1")]), "b"))).toBe(
       "fd00::2",
     )
   })
 
   test("what the dead had is free again", () => {
     const directory = temporaryDirectory()
-    const pool = leases.wholePool(cidr("10.9.8.0/24"), ip("10.9.8.1"))
+    const pool = leases.wholePool(cidr("10.9.8.0/24"), [ip("10.9.8.1")])
     for (const id of ["a", "b", "a", "c"]) leases.takeFreeAddress(directory, pool, id)
     leases.releaseDead(directory, (id) => id === "b")
     expect(readdirSync(directory)).toEqual(["10.9.8.3"])
