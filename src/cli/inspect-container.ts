@@ -6,17 +6,16 @@ import { isUp, summaryOf } from "../container/list.ts"
 import { logPath } from "../container/log-files.ts"
 import { bytesBelow, writtenBytes } from "../container/observe/size.ts"
 import { signalName } from "../container/signal-name.ts"
-import { containerPath, type RunningRecord, readRecord, readResult, readRunning } from "../container/state.ts"
+import { containerPath, readRecord, readResult, readRunning } from "../container/state.ts"
 import { readStored } from "../container/stored-request.ts"
 import { ToyboxError } from "../errors.ts"
-import type { Endpoint } from "../network/endpoint.ts"
-import { type PortBinding, portBindings } from "../network/show-ports.ts"
 import type { Mount } from "../oci/runtime.ts"
 import { copyOf } from "../overlay/copied.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { UsesVolumes } from "../volume/volume.ts"
 import { hostConfig } from "./inspect-host-config.ts"
+import { exposedOf, networkSettings } from "./inspect-network.ts"
 import { volumeAt } from "./volume-fields.ts"
 
 // A time that has not come, as docker writes it.
@@ -31,41 +30,6 @@ function mountPoint({ type, source, destination, options }: Mount, record: UsesV
     Destination: destination,
     RW: !options.includes("ro") && !options.includes("rro"),
   }
-}
-
-const placeSettings = ({ networkId, mac, ip, prefix, gateway, ip6, prefix6, gateway6, aliases }: Endpoint) => ({
-  NetworkID: networkId,
-  IPAddress: ip,
-  IPPrefixLen: prefix,
-  Gateway: gateway,
-  MacAddress: mac,
-  GlobalIPv6Address: ip6 ?? "",
-  GlobalIPv6PrefixLen: prefix6 ?? 0,
-  IPv6Gateway: gateway6 ?? "",
-  Aliases: aliases ?? [],
-})
-
-const hostBinding = ({ address, host }: PortBinding) => ({ HostIp: address, HostPort: String(host) })
-
-const mapValues = <One, Other>(lists: Partial<Record<string, One[]>>, change: (one: One) => Other) =>
-  Object.fromEntries(Object.entries(lists).map(([key, list = []]) => [key, list.map(change)]))
-
-/** With the first network's in front, as docker has it. */
-function networkSettings({ networks: endpoints = [], ports = [] }: Partial<RunningRecord>) {
-  const [first] = endpoints
-  const { NetworkID: _id, Aliases: _names, ...front } = first ? placeSettings(first) : NOWHERE
-  const hasIpv6 = endpoints.some(({ ip6 }) => ip6 !== undefined)
-  const Ports = Object.groupBy(portBindings(ports, hasIpv6), ({ port }) => port)
-  return {
-    ...front,
-    Ports: mapValues(Ports, hostBinding),
-    Networks: Object.fromEntries(endpoints.map((one) => [one.network, placeSettings(one)])),
-  }
-}
-
-const NOWHERE = {
-  ...{ NetworkID: "", IPAddress: "", IPPrefixLen: 0, Gateway: "", MacAddress: "" },
-  ...{ GlobalIPv6Address: "", GlobalIPv6PrefixLen: 0, IPv6Gateway: "", Aliases: [] },
 }
 
 /** How the root came to be: "vfs" is a copy of the layers, which is all that there is. */
@@ -136,7 +100,7 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
       ? { SizeRw: written, SizeRootFs: written + layers.reduce((sum, layer) => sum + bytesBelow(layer), 0) }
       : {}),
     GraphDriver: graphDriver(directory, layers),
-    NetworkSettings: networkSettings(readRunning(paths, id) ?? {}),
+    NetworkSettings: networkSettings({ id, name: record.name }, readRunning(paths, id), stored),
     Mounts: spec.mounts.filter(isOwn).map((mount) => mountPoint(mount, record)),
     Config: {
       Hostname: spec.hostname ?? "",
@@ -147,6 +111,7 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
       Entrypoint: entrypoint === 0 ? null : args.slice(0, entrypoint),
       Cmd: args.slice(entrypoint),
       Image: record.image,
+      ExposedPorts: exposedOf(stored),
       WorkingDir: cwd,
       Labels: record.labels,
       StopSignal: signalName(record.stopSignal),

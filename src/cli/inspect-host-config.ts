@@ -3,9 +3,9 @@ import type { LogLimits } from "../container/log-limits.ts"
 import type { RestartPolicy } from "../container/restart-policy.ts"
 import type { ContainerRecord } from "../container/state.ts"
 import type { StoredRequest } from "../container/stored-request.ts"
-import type { PortMapping, PortWish } from "../network/ports.ts"
 import type { Mount } from "../oci/runtime.ts"
 import type { NamespaceMode } from "../spec/request.ts"
+import { networkModeOf, wantedBindings } from "./inspect-network.ts"
 import { volumeAt } from "./volume-fields.ts"
 
 const restartPolicy = (policy: RestartPolicy | undefined) => ({
@@ -26,40 +26,13 @@ function bind({ source, destination, options }: Mount, record: ContainerRecord):
   return `${volumeAt(record, destination) ?? source}:${destination}${isReadOnly ? ":ro" : ""}`
 }
 
-/** One entry for each port of the container. */
-function bindings({ address, host, container, protocol }: PortMapping) {
-  const length = container.last - container.first + 1
-  return Array.from({ length }, (_, i) => ({
-    port: `${container.first + i}/${protocol}`,
-    HostIp: address ?? "",
-    // Of a longer range it is one that is free.
-    HostPort:
-      host === null
-        ? ""
-        : host.last - host.first + 1 === length
-          ? String(host.first + i)
-          : `${host.first}-${host.last}`,
-  }))
-}
-
-function portBindings(ports: PortWish | null): object {
-  const all = (ports?.published ?? []).flatMap(bindings)
-  const grouped = Object.groupBy(all, ({ port }) => port)
-  return Object.fromEntries(
-    Object.entries(grouped).map(([port, list = []]) => [
-      port,
-      list.map(({ HostIp, HostPort }) => ({ HostIp, HostPort })),
-    ]),
-  )
-}
-
 /** A limit, where there is one; 0 as docker has it where there is none. */
 const limit = (value: number | undefined) => Math.max(0, value ?? 0)
 
 /** `isOwn` tells which mounts are not toybox's. */
 export function hostConfig(record: ContainerRecord, stored: StoredRequest, isOwn: (mount: Mount) => boolean): object {
   const { spec, detached } = record
-  const { process, networks, names, ports } = stored
+  const { process, names, ports } = stored
   const { memory, cpu, pids } = spec.linux.resources
   const { namespaces } = process
   const quota = limit(cpu?.quota)
@@ -67,12 +40,12 @@ export function hostConfig(record: ContainerRecord, stored: StoredRequest, isOwn
     AutoRemove: record.autoRemove,
     RestartPolicy: restartPolicy(detached?.restart),
     LogConfig: logConfig(detached?.log),
-    NetworkMode: modeText(namespaces.network, networks[0]?.network ?? "none"),
+    NetworkMode: networkModeOf(stored),
     PidMode: modeText(namespaces.pid, ""),
     IpcMode: modeText(namespaces.ipc, "private"),
     UTSMode: modeText(namespaces.uts, ""),
     Binds: spec.mounts.filter(isOwn).map((mount) => bind(mount, record)),
-    PortBindings: portBindings(ports),
+    PortBindings: wantedBindings(ports),
     PublishAllPorts: ports?.all ?? false,
     Dns: names?.dns ?? [],
     DnsSearch: names?.dnsSearch ?? [],

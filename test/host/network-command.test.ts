@@ -133,3 +133,47 @@ test("exit codes are docker's, and so is what prune takes", async () => {
   expect(await run("prune", "-f", "--filter", "label!=keep")).toBe("gone\n")
   expect(await run("prune")).toBe("kept\n")
 }, 60_000)
+
+test("each network has its own addresses and names; inspect tells of them, also when the container does not run", async () => {
+  await run("create", "--subnet=10.72.0.0/24", "blue")
+  await run("create", "--subnet=10.73.0.0/24", "red")
+  const places = [
+    "--net=name=blue,ip=10.72.0.9,alias=db",
+    "--network",
+    "name=red,ip=10.73.0.8,mac-address=02:00:00:00:00:73",
+  ]
+  const ports = ["-p", "8150:80", "-p", "127.0.0.1::53/udp", "--expose=99"]
+  const id = (await machine.run("run", "-d", "--name=both", ...places, ...ports, "base", "sleep", "1000")).trim()
+  const seen = async () => JSON.parse(await machine.run("inspect", "both"))[0]
+  const up = await seen()
+  expect(up.NetworkSettings.Networks).toMatchObject({
+    blue: { IPAddress: "10.72.0.9", Aliases: ["db"], DNSNames: ["both", "db", id.slice(0, 12)] },
+    red: { IPAddress: "10.73.0.8", MacAddress: "02:00:00:00:00:73", Aliases: [], DNSNames: ["both", id.slice(0, 12)] },
+  })
+  expect(up.NetworkSettings.Networks.blue.EndpointID).toMatch(/^[0-9a-f]{64}$/)
+  expect(await machine.sh(`readlink ${up.NetworkSettings.SandboxKey}`)).toMatch(/^net:/)
+  const made = {
+    HostConfig: {
+      NetworkMode: "blue",
+      PortBindings: { "80/tcp": [{ HostIp: "", HostPort: "8150" }], "53/udp": [{ HostIp: "127.0.0.1", HostPort: "" }] },
+    },
+    Config: { ExposedPorts: { "80/tcp": {}, "53/udp": {}, "99/tcp": {} } },
+  }
+  expect(up).toMatchObject(made)
+  await machine.run("stop", "-t", "0", "both")
+  const down = await seen()
+  expect(down).toMatchObject(made)
+  expect(down.NetworkSettings.Networks).toMatchObject({
+    blue: { IPAddress: "", Aliases: ["db"] },
+    red: { IPAddress: "" },
+  })
+  expect(await machine.run("port", "both")).toBe("")
+  expect((await machine.told("port", "both", "80")).code).toBe(1)
+  await machine.run("rm", "both")
+  await run("rm", "blue", "red")
+  const mode = (...words: string[]) =>
+    machine
+      .run("create", ...words, "base", "true")
+      .then((one) => machine.run("inspect", "-f", "{{.HostConfig.NetworkMode}}", one.trim()))
+  expect([await mode(), await mode("--net=host"), await mode("--net=none")]).toEqual(["bridge\n", "host\n", "none\n"])
+}, 60_000)

@@ -1,5 +1,6 @@
 /** toybox port. */
-import { findRunning } from "../../container/running.ts"
+import { recover } from "../../container/recover.ts"
+import { readRunning, resolveId } from "../../container/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { parseExposed, rangeLength } from "../../network/ports.ts"
@@ -25,12 +26,15 @@ export async function portCommand(words: readonly string[]): Promise<number> {
   const wanted = text === undefined ? null : portOf(text)
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
-  const { running } = findRunning(paths, reference)
-  const hasIpv6 = running.networks?.some(({ ip6 }) => ip6 !== undefined) ?? false
-  const bindings = portBindings(running.ports ?? [], hasIpv6).filter(({ port }) => wanted === null || port === wanted)
+  recover(paths)
+  // One that does not run has none, which is no error.
+  const running = readRunning(paths, resolveId(paths, reference))
+  const hasIpv6 = running?.networks?.some(({ ip6 }) => ip6 !== undefined) ?? false
+  const bindings = portBindings(running?.ports ?? [], hasIpv6).filter(({ port }) => wanted === null || port === wanted)
   if (wanted !== null && bindings.length === 0)
     throw new ToyboxError(`${wanted} of container ${reference} is not published`, {
       hint: `toybox port ${reference} shows what is`,
+      exitCode: 1,
     })
   if (booleans.get("json")) print(bindings.map((binding) => JSON.stringify(binding)))
   else print(bindings.map((one) => (wanted === null ? `${one.port} -> ${formatBinding(one)}` : formatBinding(one))))

@@ -102,7 +102,7 @@ export const RUN_OPTIONS = {
     alias: "network",
     repeated: true,
     valueHint: "NETWORK",
-    description: "bridge, none, host, container:ID, ns:PATH or a network's name (default: bridge)",
+    description: "bridge, none, host, container:ID, ns:PATH, a network, or name=NETWORK,ip=…,alias=… (default: bridge)",
   },
   ip: { type: "string", valueHint: "ADDRESS", description: "IPv4 address in the network" },
   ip6: { type: "string", valueHint: "ADDRESS", description: "IPv6 address in the network" },

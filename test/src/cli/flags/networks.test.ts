@@ -36,7 +36,26 @@ describe("--net", () => {
     ])
   })
 
+  test("addresses and names of each, in docker's long form", () => {
+    const words = [
+      "--net",
+      "name=blue,ip=10.1.2.3,alias=db,alias=store",
+      "--net=name=red,mac-address=02:42:0A:01:02:03",
+    ]
+    expect(mode(...words, "--net=bridge", "--net-alias=all").networks).toEqual([
+      { ...place("blue"), ip: "10.1.2.3", aliases: ["all", "db", "store"] },
+      { ...place("red"), mac: "02:42:0a:01:02:03", aliases: ["all"] },
+      place("bridge"),
+    ])
+  })
+
   test.each([
+    [["--net", "name=blue,speed=9"], '"speed=9" is not understood'],
+    [["--net", "ip=10.0.0.1"], "has to have one name=NETWORK"],
+    [["--net", "name=blue,ip=x"], '--net: ip: "x" is no IPv4 address'],
+    [["--net", "name=bridge,alias=db"], "in the default network containers have no names"],
+    [["--net", "bridge", "--net-alias", "db"], "in the default network containers have no names"],
+    [["--net", "a", "--mac", "00:00:00:00:00:00"], "is no link's address"],
     [["--net", "container:other"], "no such container: other"],
     [["--net", "ns:/nowhere"], "there is no network namespace"],
     [["--net", "ns:relative"], "there is no network namespace"],
