@@ -2,7 +2,7 @@
  * Who the command runs as, looked up in the container's own files. They are read as bytes through the root's fd:
  * nothing of the image is ever loaded or followed out of the root (CVE-2019-14271, CVE-2024-9676).
  */
-import { call, callResult } from "../../ffi/call.ts"
+import { call } from "../../ffi/call.ts"
 import {
   AT_EMPTY_PATH,
   O_CLOEXEC,
@@ -14,7 +14,8 @@ import {
 } from "../../ffi/constants/fcntl.ts"
 import { S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts"
 import { close, readAll, stat } from "../../ffi/fs.ts"
-import { OPEN_HOW_SIZE, openHow } from "../../ffi/structs.ts"
+import { openat2 } from "../../ffi/openat2.ts"
+import { openHow } from "../../ffi/structs.ts"
 import { UsageError } from "../errors.ts"
 import { DEFAULT_PATH } from "../spec/defaults.ts"
 import type { Identity } from "../spec/generate.ts"
@@ -29,7 +30,7 @@ const MOST_ID = 2 ** 31 - 1
  */
 export function openInRootFd(rootFd: number, path: string, flags: number): number {
   const how = openHow(flags | O_CLOEXEC, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV)
-  return callResult("openat2", rootFd, path || ".", how, OPEN_HOW_SIZE)
+  return openat2(rootFd, path || ".", how)
 }
 
 /** The first `most` bytes of a regular file of the root; none where there is none, or something else in its place. */

@@ -13,6 +13,7 @@ import {
   RESOLVE_NO_SYMLINKS,
 } from "../../../ffi/constants/fcntl.ts"
 import { close, lstat } from "../../../ffi/fs.ts"
+import { openat2 } from "../../../ffi/openat2.ts"
 import { removeTree } from "../../../ffi/remove-tree.ts"
 import { OPEN_HOW_SIZE, openHow } from "../../../ffi/structs.ts"
 import { isWhiteout, setOpaque } from "../../overlay/whiteouts.ts"
@@ -135,7 +136,7 @@ export function createDirectories(rootFd: number, whiteouts: boolean, setAside?:
   /** A component that is there but no directory of ours: a symlink to one, or nothing that holds files. */
   function resolve(parent: Directory, name: string): Directory {
     const path = pathIn(parent, name)
-    const fd = callResult("openat2", rootFd, toName(path), IN_ROOT, OPEN_HOW_SIZE)
+    const fd = openat2(rootFd, toName(path), IN_ROOT)
     if (fd === ENOTDIR) throw new EntryError(`${shownName(path)} is not a directory`)
     if (fd === ENOENT) throw new EntryError(`${shownName(path)} is a symlink to what is not there`)
     if (fd === ELOOP) throw new EntryError(`${shownName(path)} is a symlink that leads nowhere`)

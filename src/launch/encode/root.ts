@@ -1,7 +1,7 @@
 /** Root file system, mount points inside it, and leaving the host's: steps → calls. */
 
 import { type Arg, type Call, slot } from "../../../ffi/calls.ts"
-import { EEXIST, EINVAL, ENOENT } from "../../../ffi/constants/errno.ts"
+import { EAGAIN, EEXIST, EINVAL, ENOENT } from "../../../ffi/constants/errno.ts"
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -51,6 +51,13 @@ export function openInRoot(path: string, flags: number, into = TARGET, resolve =
   return { name: "openat2", args: [ROOT, path, how, OPEN_HOW_SIZE], into }
 }
 
+/** Again, as openat2(2) asks for, where a symlink with ".." was followed while something on this machine was renamed or mounted. */
+function openAgain(path: string, flags: number, into: typeof TARGET, resolve: number): Call {
+  const open = openInRoot(path, flags, into, resolve)
+  if (resolve === RESOLVE_NO_SYMLINKS) return open
+  return { ...open, tolerate: [EAGAIN], jump: { when: "equal", value: -1, skip: -1 } }
+}
+
 // Where the kernel's own file systems go no symlink is followed at all: CVE-2019-19921, CVE-2026-41579.
 const SYSTEM = new Set(["proc", "sys", "dev"])
 const resolveFor = ([first = ""]: readonly string[]) => (SYSTEM.has(first) ? RESOLVE_NO_SYMLINKS : 0)
@@ -74,16 +81,24 @@ export function openTarget(path: string, kind: TargetKind, options: { coverSymli
     const last = i === names.length - 1
     if (last && kind === "file") {
       const create = O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_RDONLY
-      make.push({ name: "openat", args: [parent, name, create, 0o644] }, openInRoot(prefix, flags, TARGET, resolve))
+      make.push({ name: "openat", args: [parent, name, create, 0o644] }, openAgain(prefix, flags, TARGET, resolve))
     } else {
       make.push({ name: "mkdirat", args: [parent, name, 0o755], tolerate: [EEXIST] })
-      make.push(openInRoot(prefix, O_PATH | O_DIRECTORY, last ? TARGET : PARENT, resolve))
+      make.push(openAgain(prefix, O_PATH | O_DIRECTORY, last ? TARGET : PARENT, resolve))
       parent = PARENT
     }
   }
-  const first = openInRoot(prefix || ".", flags, TARGET, resolve)
+  const first = openAgain(prefix || ".", flags, TARGET, resolve)
   if (make.length === 0) return [first]
-  return [{ ...first, tolerate: [ENOENT], jump: { when: "not-equal", value: -1, skip: make.length } }, ...make]
+  // What is there is opened on the other way, too.
+  return [
+    {
+      ...first,
+      tolerate: [ENOENT, ...(first.tolerate ?? [])],
+      jump: { when: "not-equal", value: -1, skip: make.length },
+    },
+    ...make,
+  ]
 }
 
 /** Moves a detached mount onto TARGET. */
