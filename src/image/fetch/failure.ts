@@ -1,6 +1,6 @@
 /** Failed transfers in words, and which of them may pass. */
 import { ToyboxError } from "../../errors.ts"
-import { withoutUserinfo } from "./address.ts"
+import { isLoopback, withoutUserinfo } from "./address.ts"
 
 /** A transfer that failed by something that may pass: a connection, a server that is busy. */
 export class PassingError extends ToyboxError {
@@ -38,7 +38,7 @@ const LATER = new Set(["ENOTFOUND"])
 
 // Trying again would not change them.
 const LASTING: Readonly<Record<string, string>> = {
-  UnsupportedProxyProtocol: "the proxy of the environment is not one of http or https",
+  UnsupportedProxyProtocol: "it is not one of http or https",
   InvalidHTTPResponse: "the answer is not HTTP",
   Malformed_HTTP_Response: "the answer is not HTTP",
 }
@@ -54,23 +54,36 @@ function isCertificate(code: string): boolean {
   return /CERT|SIGNATURE|ISSUER|ERR_TLS|CRL/.test(code)
 }
 
-/** What fetch(), or reading its body, threw → an error that names the host. */
+/** Whether NO_PROXY, a list with commas, has a host, or a domain that it is in. */
+const isExcepted = (host: string, list: string): boolean =>
+  list
+    .split(",")
+    .map((entry) => entry.trim().replace(/^\*?\./, ""))
+    .some((entry) => entry === "*" || (entry !== "" && (host === entry || host.endsWith(`.${entry}`))))
+
+/** The proxy that the environment names for an address, as it may be shown; null where there is none. */
+export function proxyOf(url: URL, env: Readonly<Record<string, string | undefined>> = process.env): string | null {
+  const read = (name: string) => env[name] || env[name.toUpperCase()] || ""
+  const proxy = read(url.protocol === "https:" ? "https_proxy" : "http_proxy")
+  if (proxy === "" || isLoopback(url.host) || isExcepted(url.hostname, read("no_proxy"))) return null
+  return proxy.replace(/^([a-z0-9+.-]+:\/\/)?[^/]*@/i, "$1")
+}
+
+/** What fetch(), or reading its body, threw → an error that names the host, and the proxy on the way to it. */
 export function transferError(error: unknown, url: URL): ToyboxError {
   if (error instanceof ToyboxError) return error
   const code = codeOf(error)
+  const proxy = proxyOf(url)
+  const where = proxy === null ? url.host : `${url.host}, through the proxy ${proxy}`
   if (isCertificate(code)) {
-    return new ToyboxError(`${url.host}: its certificate is not trusted (${code})`, {
+    return new ToyboxError(`${where}: its certificate is not trusted (${code})`, {
       hint: "if it is signed by a CA of your own, give that with --ca FILE",
     })
   }
   const lasting = LASTING[code]
-  if (lasting) return new ToyboxError(`${url.host}: ${lasting} (${code})`)
+  if (lasting) return new ToyboxError(`${where}: ${lasting} (${code})`)
   const said = error instanceof Error ? withoutUserinfo(error.message) : String(error)
-  return new PassingError(
-    `${url.host}: ${WORDS[code] ?? said}${code === "" ? "" : ` (${code})`}`,
-    null,
-    !LATER.has(code),
-  )
+  return new PassingError(`${where}: ${WORDS[code] ?? said}${code === "" ? "" : ` (${code})`}`, null, !LATER.has(code))
 }
 
 const HINTS: Readonly<Record<number, string>> = {

@@ -3,7 +3,7 @@ import { call, callResult, failure } from "../../../ffi/call.ts"
 import { AT_FDCWD, AT_SYMLINK_FOLLOW, O_CREAT, O_EXCL, O_TMPFILE, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
 import { POLLOUT } from "../../../ffi/constants/poll.ts"
 import { S_IFDIR, S_IFMT, S_IFREG } from "../../../ffi/constants/stat.ts"
-import { isErrno } from "../../../ffi/errno.ts"
+import { isErrno, SyscallError } from "../../../ffi/errno.ts"
 import { close, open, rename, stat, unlink } from "../../../ffi/fs.ts"
 import { poll } from "../../../ffi/poll.ts"
 import { addressOf } from "../../../ffi/prepared.ts"
@@ -101,11 +101,34 @@ function file(path: string, signal: AbortSignal): Output {
   }
 }
 
-/** Opens a path, or (null) standard output. Throws ToyboxError, and SyscallError where it cannot be written. */
-export function openOutput(path: string | null, signal: AbortSignal): Output {
+function opened(path: string | null, signal: AbortSignal): Output {
   if (path === null) return stream(1, signal)
   const found = stat(path)
   if (found === null || (found.mode & S_IFMT) === S_IFREG) return file(path, signal)
   if (found && (found.mode & S_IFMT) === S_IFDIR) throw new ToyboxError(`${path} is a directory`)
   return stream(open(path, O_WRONLY), signal)
+}
+
+/** Opens a path, or (null) standard output. It and what it returns throw ToyboxError, which names it. */
+export function openOutput(path: string | null, signal: AbortSignal): Output {
+  const named = (error: unknown) =>
+    error instanceof SyscallError
+      ? new ToyboxError(`cannot write ${path ?? "to standard output"}`, { cause: error })
+      : error
+  try {
+    const { write, finish, abandon } = opened(path, signal)
+    return {
+      write: (bytes) => write(bytes).catch((error) => Promise.reject(named(error))),
+      finish() {
+        try {
+          finish()
+        } catch (error) {
+          throw named(error)
+        }
+      },
+      abandon,
+    }
+  } catch (error) {
+    throw named(error)
+  }
 }

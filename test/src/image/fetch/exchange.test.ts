@@ -4,6 +4,7 @@ import { readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { errorHint } from "../../../../src/errors.ts"
 import { type ExchangeOptions, exchange } from "../../../../src/image/fetch/exchange.ts"
+import { proxyOf } from "../../../../src/image/fetch/failure.ts"
 import { DEFAULT_PATIENCE } from "../../../../src/image/fetch/retry.ts"
 import { trustedCertificates } from "../../../../src/image/fetch/trust.ts"
 import { makeCertificates } from "../../../helpers/certificates.ts"
@@ -150,6 +151,17 @@ describe("https", () => {
 })
 
 describe("proxies of the environment", () => {
+  test("are named in errors, without their passwords, where they are on the way", () => {
+    const of = (address: string, env: Record<string, string>) => proxyOf(new URL(address), env)
+    expect(of("https://x.example/", { HTTPS_PROXY: "http://me:secret@proxy:3128" })).toBe("http://proxy:3128")
+    expect(of("http://x.example/", { http_proxy: "me:secret@proxy:3128", HTTPS_PROXY: "other" })).toBe("proxy:3128")
+    expect(of("http://x.example/", { HTTPS_PROXY: "proxy" })).toBeNull()
+    for (const no_proxy of ["*", "x.example", "a, .example", "*.example"])
+      expect(of("https://x.example/", { https_proxy: "proxy", no_proxy })).toBeNull()
+    expect(of("https://x.example/", { https_proxy: "proxy", NO_PROXY: "y.example,ample" })).toBe("proxy")
+    expect(of("https://localhost:5000/", { https_proxy: "proxy" })).toBeNull()
+  })
+
   const VARIABLES = ["HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy"]
   const before = Object.fromEntries(VARIABLES.map((name) => [name, process.env[name]]))
   const set = (values: Record<string, string | undefined>) => {
