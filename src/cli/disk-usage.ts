@@ -3,7 +3,7 @@ import { containersByImage, containersByRoot, isUp, listContainers, type Summary
 import { bytesBelow, writtenBytes } from "../container/observe/size.ts"
 import { containersByVolume } from "../container/volume-users.ts"
 import { type CachedLayer, listCache } from "../image/cache/inventory.ts"
-import { layerPath, layerRoot } from "../image/cache/layers.ts"
+import { layerPath, layerRoot, removeAbandonedLayers, unfinishedLayers } from "../image/cache/layers.ts"
 import { layerSizes } from "../image/store/prune.ts"
 import { type ImageRecord, listImages, storePaths } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
@@ -25,7 +25,7 @@ export interface DiskUsage {
   containers: { summary: Summary; size: number }[]
   volumes: { volume: Volume; size: number; containers: string[] }[]
   cache: CachedLayer[]
-  /** Bytes of the image store's layers. */
+  /** Bytes of the image store's layers, with those that are being unpacked. */
   layers: number
   /** Of these, of layers that no container stands on. */
   idleLayers: number
@@ -55,11 +55,13 @@ function imageUsage(paths: Paths, sizes: ReadonlyMap<string, number>): ImageUsag
 
 /** Everything, with its sizes. Sets in order what killed runs have left, as `ps` does. */
 export function diskUsage(paths: Paths): DiskUsage {
+  const store = storePaths(paths)
+  removeAbandonedLayers(store)
   const containers = listContainers(paths, true).map((summary) => ({ summary, size: writtenBytes(paths, summary.id) }))
   const users = containersByRoot(paths)
   const ofVolumes = containersByVolume(paths)
   const sizes = layerSizes(paths)
-  const idle = [...sizes].filter(([id]) => !users.has(layerRoot(layerPath(storePaths(paths), id))))
+  const idle = [...sizes].filter(([id]) => !users.has(layerRoot(layerPath(store, id))))
   return {
     images: imageUsage(paths, sizes),
     containers,
@@ -69,7 +71,7 @@ export function diskUsage(paths: Paths): DiskUsage {
       containers: ofVolumes.get(volume.name) ?? [],
     })),
     cache: listCache(paths, users),
-    layers: sum(sizes.values()),
+    layers: sum(sizes.values()) + bytesBelow(unfinishedLayers(store)),
     idleLayers: sum(idle.map(([, size]) => size)),
   }
 }

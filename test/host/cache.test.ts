@@ -109,7 +109,7 @@ describe.skipIf(!isRoot)("toybox cache", () => {
     expect(readdirSync(sources)).toEqual([])
   })
 
-  test.each([[[]], [["list"]], [["ls", "x"]], [["rm"]], [["prune", "x"]], [["ls", "--all"]]])(
+  test.each([[[]], [["lost"]], [["ls", "x"]], [["rm"]], [["prune", "x"]], [["ls", "--all"]]])(
     "%j is a usage error",
     async (words) => {
       const { exitCode, stderr } = await cache(...words)

@@ -1,6 +1,6 @@
 /** toybox df and prune: what takes room, and that what is used stays. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { makeArchive } from "../helpers/archive.ts"
 import { toyboxBinary } from "../helpers/binary.ts"
@@ -10,7 +10,7 @@ import { ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { dockerArchive } from "../helpers/saved.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
-import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
+import { stateRoot, toybox } from "../helpers/toybox.ts"
 import { terminal } from "../helpers/tty.ts"
 
 cleanUpAfterAll()
@@ -92,6 +92,25 @@ describe.skipIf(!isRoot)("toybox df and prune", () => {
     expect(details).toMatch(/^[0-9a-f]{12} +low:latest +5 B +Exited \(0\) .* +wrote$/m)
   })
 
+  test("df counts what is being unpacked, too, and removes what was", async () => {
+    const { size } = (await rows()).Images
+    const [left, held] = ["1.1", "1.2"].map((name) => join(stateRoot(), "images/layers/new", name)) as [string, string]
+    for (const path of [left, held]) {
+      mkdirSync(join(path, "root"), { recursive: true })
+      writeFileSync(join(path, "root/file"), "x".repeat(1000))
+    }
+    const holder = Bun.spawn(["sh", "-c", 'exec 9< "$0"; flock 9; exec sleep 100', held])
+    try {
+      while (Bun.spawnSync(["flock", "-n", held, "true"]).exitCode === 0) await Bun.sleep(10)
+      expect((await rows()).Images.size).toBe(size + 1000)
+      expect([existsSync(left), existsSync(held)]).toEqual([false, true])
+    } finally {
+      holder.kill()
+      await holder.exited
+    }
+    expect((await rows()).Images.size).toBe(size)
+  })
+
   test("asks on a terminal, and does nothing where nobody can be asked", async () => {
     const refused = await toybox(["prune"])
     expect(refused).toMatchObject({ exitCode: 125, stdout: "" })
@@ -137,12 +156,11 @@ describe.skipIf(!isRoot)("toybox df and prune", () => {
   test("beside runs of the same image each of them works or is told that the image is gone", async () => {
     await load("race", [base])
     const runs = Array.from({ length: 6 }, () =>
-      startToybox(ownRun("--rm", "--pull", "never", "race", "cat", "/etc/passwd")),
+      toybox(ownRun("--rm", "--pull", "never", "race", "cat", "/etc/passwd")),
     )
-    const prunes = Array.from({ length: 4 }, () => startToybox(["prune", "--all", "--force"]))
-    for (const one of await Promise.all(prunes)) expect(await one.wait()).toMatchObject({ exitCode: 0 })
-    for (const one of await Promise.all(runs)) {
-      const { exitCode, stdout, stderr } = await one.wait()
+    const prunes = Array.from({ length: 4 }, () => toybox(["prune", "--all", "--force"]))
+    for (const one of await Promise.all(prunes)) expect(one).toMatchObject({ exitCode: 0 })
+    for (const { exitCode, stdout, stderr } of await Promise.all(runs)) {
       if (exitCode === 0) expect(stdout).toContain("root:")
       else expect(stderr).toMatch(/race/)
     }

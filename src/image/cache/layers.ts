@@ -42,6 +42,9 @@ export function layerPath(paths: Paths, digest: string): string {
   return `${paths.layers}/sha256/${digest.slice(7)}`
 }
 
+/** Where layers are that are being unpacked, or removed. */
+export const unfinishedLayers = (paths: Paths): string => `${paths.layers}/new`
+
 /** The root file system in a layer's directory. */
 export const layerRoot = (layer: string): string => `${layer}/root`
 
@@ -93,10 +96,10 @@ export function holdLayer(paths: Paths, digest: string): string | null {
 
 /** Makes a locked directory to unpack into: `root` in it. */
 export function beginLayer(paths: Paths): Held {
-  mkdirAll(`${paths.layers}/new`, 0o700)
+  mkdirAll(unfinishedLayers(paths), 0o700)
   mkdirAll(`${paths.layers}/sha256`, 0o700)
   for (let attempt = 0; ; attempt++) {
-    const path = `${paths.layers}/new/${process.pid}.${attempt}`
+    const path = `${unfinishedLayers(paths)}/${process.pid}.${attempt}`
     if (!mkdir(path, 0o700)) continue
     const fd = openDirectory(path)
     if (fd === null) continue
@@ -166,8 +169,8 @@ export function removeLayer(paths: Paths, digest: string, inUse: () => boolean):
     if (!tryLock(fd)) return false
     if (!exists(path)) return true
     if (inUse()) return false
-    mkdirAll(`${paths.layers}/new`, 0o700)
-    const trash = `${paths.layers}/new/${process.pid}.${digest.slice(7)}`
+    mkdirAll(unfinishedLayers(paths), 0o700)
+    const trash = `${unfinishedLayers(paths)}/${process.pid}.${digest.slice(7)}`
     rename(path, trash)
     removeTree(trash)
     return true
@@ -178,8 +181,8 @@ export function removeLayer(paths: Paths, digest: string, inUse: () => boolean):
 
 /** Removes what a killed toybox was unpacking or removing. Costs one open where there is nothing. */
 export function removeAbandonedLayers(paths: Paths): void {
-  for (const name of listDir(`${paths.layers}/new`)) {
-    const path = `${paths.layers}/new/${name}`
+  for (const name of listDir(unfinishedLayers(paths))) {
+    const path = `${unfinishedLayers(paths)}/${name}`
     const fd = openDirectory(path)
     if (fd === null) continue
     try {
