@@ -77,6 +77,8 @@ export interface CgroupRequest {
   readonly defaults?: readonly string[]
   /** Make use of every controller there is, not only of those that toybox needs; for engines that read other files. */
   readonly allControllers?: boolean
+  /** Count block I/O, too, where no limit of it asks for that already. */
+  readonly countsIo?: boolean
   /** Device rules that cannot be enforced become a notice: for a user namespace, which the kernel guards by itself. */
   readonly devicesOptional?: boolean
 }

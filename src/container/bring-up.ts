@@ -100,7 +100,9 @@ function writeIdFile(path: string, id: string): void {
 function cgroupOf(request: ContainerRequest, spec: Spec): PreparedCgroup {
   const { options, defaults } = request.requested
   const { cgroupsPath: path, resources } = spec.linux
-  return prepareCgroup(request.cgroups, { path, resources, options, defaults })
+  // What stays for long is looked at with `stats`.
+  const countsIo = request.detached !== null
+  return prepareCgroup(request.cgroups, { path, resources, options, defaults, countsIo })
 }
 
 /** Makes the cgroup, unless a first attempt to start has. */

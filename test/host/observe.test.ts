@@ -53,7 +53,7 @@ describe.skipIf(!isRoot)("a running container", () => {
   test("shows in docker's columns what it uses", async () => {
     const stats = (format: string) =>
       toybox(["stats", "--no-stream", "--interval", "0.1", "--format", format, "observed"])
-    expect((await stats("{{.Name}} {{.MemUsage}} {{.PIDs}}")).stdout).toMatch(/^observed [\d.]+ \w+ \/ 105 MB \d+\n$/)
+    expect((await stats("{{.Name}} {{.MemUsage}} {{.PIDs}}")).stdout).toMatch(/^observed [\d.]+\wiB \/ 100MiB \d+\n$/)
     expect((await stats("table {{.Name}}\\t{{.CPUPerc}}")).stdout).toMatch(/^NAME +CPU %\nobserved +[\d.]+%\n$/)
     expect(JSON.parse((await stats("json")).stdout)).toMatchObject({ Name: "observed", BlockIO: expect.any(String) })
     expect(await stats("{{.Nothing}}")).toMatchObject({ exitCode: 125 })
@@ -92,8 +92,22 @@ describe.skipIf(!isRoot)("a running container", () => {
       throttled = JSON.parse((await toybox(["stats", "--no-stream", "--json", "observed"])).stdout).throttledPercent
     }
     expect(throttled).toBeGreaterThan(0)
-    expect((await toybox(["stats", "--no-stream"])).stdout).toMatch(/observed +\d+\.\d% .* \/ 105 MB /)
+    expect((await toybox(["stats", "--no-stream"])).stdout).toMatch(
+      /^CONTAINER ID +NAME +CPU % +MEM USAGE \/ LIMIT +MEM % +NET I\/O +BLOCK I\/O +PIDS +THROTTLED .*\n.*observed +\d+\.\d\d% .* \/ 100MiB /,
+    )
     expect(await toybox(["stats", "--interval", "0", "observed"])).toMatchObject({ exitCode: 125 })
+  })
+
+  test("is shown beside those that do not run; what one in the background reads and writes is counted", async () => {
+    await toybox(ownRun("--name", "over", "base", "true"))
+    await toybox(ownRun("-d", "--name", "behind", "base", "sleep", "1000"))
+    const format = "{{.Name}} {{.CPUPerc}} {{.PIDs}} {{.BlockIO}} {{len .ID}}"
+    const lines = (await toybox(["stats", "-a", "--no-trunc", "--no-stream", "--interval", "0.1", "--format", format]))
+      .stdout
+    expect(lines).toContain("over 0.00% 0 0B / 0B 64\n")
+    expect(lines).toMatch(/^behind 0\.\d\d% 1 [\d.]+k?B \/ [\d.]+k?B 64$/m)
+    expect((await toybox(["stats", "--no-stream", "--interval", "0.1"])).stdout).not.toContain("over")
+    await toybox(["rm", "-f", "over", "behind"])
   })
 
   test("is watched on a terminal, with a history", async () => {

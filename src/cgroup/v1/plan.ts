@@ -73,7 +73,8 @@ export function planV1(request: CgroupRequest, facts: V1Facts): CgroupPlan {
   }
   const { fills, writes: cpuset } = cpusetWrites(request, facts)
   const writes = [...cpuset, ...possibleWrites(request, facts)]
-  const used = new Set([...ALWAYS, ...writes.map(({ file }) => controllerOf(file))])
+  const counted = request.countsIo ? ["blkio"] : []
+  const used = new Set([...ALWAYS, ...counted, ...writes.map(({ file }) => controllerOf(file))])
   const names = Object.keys(facts.controllers).filter((name) => request.allControllers || used.has(name))
   const dirs: Record<string, string> = {}
   const steps: CgroupStep[] = []

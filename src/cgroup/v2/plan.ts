@@ -73,7 +73,8 @@ function deviceSteps(request: CgroupRequest, dir: string): CgroupStep[] {
 export function planV2(request: CgroupRequest, facts: V2Facts): CgroupPlan {
   const notices = checkSupport(request, 2)
   const writes = possibleWrites(request, facts)
-  const wanted = request.allControllers ? facts.available : ALWAYS.filter((name) => facts.available.includes(name))
+  const always = request.countsIo ? [...ALWAYS, "io"] : ALWAYS
+  const wanted = request.allControllers ? facts.available : always.filter((name) => facts.available.includes(name))
   const used = writes.map(({ file }) => controllerOf(file)).filter((controller) => controller !== CORE)
   const needed = [...new Set([...wanted, ...used])]
   const dir = facts.mountpoint + request.path

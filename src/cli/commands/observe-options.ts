@@ -30,6 +30,8 @@ export const WHY_OPTIONS = {
 
 /** The options of `toybox stats`. */
 export const STATS_OPTIONS = {
+  all: { type: "boolean", alias: "a", description: "Also those that do not run" },
+  "no-trunc": { type: "boolean", description: "Full ids" },
   "no-stream": { type: "boolean", description: "One look, and end" },
   interval: { type: "string", valueHint: "SECONDS", description: "Time between two looks (default: 1)" },
   format: {

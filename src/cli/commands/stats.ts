@@ -1,20 +1,29 @@
 /** toybox stats. */
-import { type Sample, sparkline, takeSample, type Usage, usageBetween } from "../../container/observe/sample.ts"
+import {
+  machineMemory,
+  NO_USAGE,
+  type Sample,
+  sparkline,
+  takeSample,
+  type Usage,
+  usageBetween,
+} from "../../container/observe/sample.ts"
 import { recover } from "../../container/recover.ts"
 import { findRunning } from "../../container/running.ts"
-import { isAlive, readRunning, runningIds } from "../../container/state.ts"
+import { allIds, isAlive, readHead, readRunning, runningIds } from "../../container/state.ts"
 import { UsageError } from "../../errors.ts"
-import { formatBytes } from "../../image/progress.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
+import { binarySize, decimalSize } from "../sizes.ts"
 import { table } from "../table.ts"
 import { parseTemplate, printFormatted } from "../template.ts"
 import { STATS_OPTIONS } from "./observe-options.ts"
 
 interface Watched {
   name: string
-  sample: Sample
+  /** Null of one that does not run. */
+  sample: Sample | null
   /** CPU percentages, the newest last. */
   history: number[]
   usage: Usage
@@ -22,49 +31,62 @@ interface Watched {
 
 const HISTORY = 20
 
-const percent = (value: number | null) => (value === null ? "-" : `${value.toFixed(1)}%`)
-const bytes = (value: number | null) => (value === null ? "-" : formatBytes(value))
+const percent = (value: number | null, digits: number) => (value === null ? "-" : `${value.toFixed(digits)}%`)
+const bytes = (value: number | null, format: (bytes: number) => string) => (value === null ? "-" : format(value))
 const count = (value: number | null) => (value === null ? "-" : String(value))
-const HEAD = "ID,NAME,CPU,MEMORY / LIMIT,MEM,PIDS,NET I/O,BLOCK I/O,THROTTLED,PRESSURE CPU/MEM/IO".split(",")
+const HEAD = ["CONTAINER ID", "NAME", "CPU %", "MEM USAGE / LIMIT", "MEM %", "NET I/O", "BLOCK I/O", "PIDS"]
+// docker has none of these.
+const MORE = ["THROTTLED", "PRESSURE CPU/MEM/IO"]
 
-function rowOf(id: string, { name, usage, history }: Watched, live: boolean): string[] {
+/** docker's columns. */
+function rowOf(id: string, { name, usage }: Watched, full: boolean): string[] {
+  return [
+    full ? id : id.slice(0, 12),
+    name,
+    percent(usage.cpuPercent, 2),
+    `${bytes(usage.memoryBytes, binarySize)} / ${binarySize(usage.memoryLimitBytes ?? machineMemory())}`,
+    percent(usage.memoryPercent, 2),
+    `${decimalSize(usage.netReadBytes)} / ${decimalSize(usage.netWriteBytes)}`,
+    `${bytes(usage.blockReadBytes, decimalSize)} / ${bytes(usage.blockWriteBytes, decimalSize)}`,
+    count(usage.pids),
+  ]
+}
+
+function moreOf({ usage, history }: Watched, live: boolean): string[] {
   const { cpu, memory, io } = usage.pressure
   return [
-    id.slice(0, 12),
-    name,
-    percent(usage.cpuPercent),
-    `${bytes(usage.memoryBytes)} / ${usage.memoryLimitBytes === null ? "none" : bytes(usage.memoryLimitBytes)}`,
-    percent(usage.memoryPercent),
-    count(usage.pids),
-    `${bytes(usage.netReadBytes)} / ${bytes(usage.netWriteBytes)}`,
-    `${bytes(usage.blockReadBytes)} / ${bytes(usage.blockWriteBytes)}`,
-    percent(usage.throttledPercent),
-    [cpu, memory, io].map((pressure) => percent(pressure?.someAvg10 ?? null)).join(" "),
+    percent(usage.throttledPercent, 1),
+    [cpu, memory, io].map((pressure) => percent(pressure?.someAvg10 ?? null, 1)).join(" "),
     ...(live ? [sparkline(history, 100)] : []),
   ]
 }
 
-/** Looks at each container once more; those that have ended go. */
-function look(paths: Paths, ids: readonly string[], watched: Map<string, Watched>): void {
+/** What one uses that does not run. */
+const NOTHING = { sample: null, history: [], usage: NO_USAGE }
+
+/** Looks at each container once more; those that have ended go, unless `all` are to be seen. */
+function look(paths: Paths, ids: readonly string[], watched: Map<string, Watched>, all: boolean): void {
   for (const id of watched.keys()) if (!ids.includes(id)) watched.delete(id)
   for (const id of ids) {
     const running = readRunning(paths, id)
     const sample = running && isAlive(running) ? takeSample(running) : null
-    if (running === null || sample === null) {
-      watched.delete(id)
+    const name = readHead(paths, id)?.name ?? running?.name
+    if (sample === null || name === undefined) {
+      if (all && name !== undefined) watched.set(id, { name, ...NOTHING })
+      else watched.delete(id)
       continue
     }
     const before = watched.get(id)
     const usage = usageBetween(before?.sample ?? sample, sample)
     const history = [...(before?.history ?? []), ...(before ? [usage.cpuPercent ?? 0] : [])].slice(-HISTORY)
-    watched.set(id, { name: running.name, sample, history, usage })
+    watched.set(id, { name, sample, history, usage })
   }
 }
 
 /** As docker's stats --format can name it. */
-function fieldsOf(id: string, watched: Watched): object {
-  const [short, Name, CPUPerc, MemUsage, MemPerc, PIDs, NetIO, BlockIO] = rowOf(id, watched, false)
-  return { BlockIO, CPUPerc, Container: short, ID: short, MemPerc, MemUsage, Name, NetIO, PIDs }
+function fieldsOf(id: string, watched: Watched, full: boolean): object {
+  const [ID, Name, CPUPerc, MemUsage, MemPerc, NetIO, BlockIO, PIDs] = rowOf(id, watched, full)
+  return { BlockIO, CPUPerc, Container: ID, ID, MemPerc, MemUsage, Name, NetIO, PIDs }
 }
 
 const TITLES = {
@@ -77,13 +99,13 @@ const TITLES = {
   NetIO: "NET I/O",
 }
 
-function show(watched: ReadonlyMap<string, Watched>, json: boolean, live: boolean): void {
+function show(watched: ReadonlyMap<string, Watched>, json: boolean, live: boolean, full: boolean): void {
   if (json) {
     print([...watched].map(([id, { name, usage }]) => JSON.stringify({ id, name, ...usage })))
     return
   }
-  const head = [...HEAD, ...(live ? ["CPU HISTORY"] : [])]
-  const text = table([head, ...[...watched].map(([id, one]) => rowOf(id, one, live))])
+  const head = [...HEAD, ...MORE, ...(live ? ["CPU HISTORY"] : [])]
+  const text = table([head, ...[...watched].map(([id, one]) => [...rowOf(id, one, full), ...moreOf(one, live)])])
   if (!live) {
     print([text])
     return
@@ -108,21 +130,23 @@ export async function statsCommand(words: readonly string[]): Promise<number> {
   ensurePaths(paths)
   recover(paths)
   const chosen = rest.map((reference) => findRunning(paths, reference).id)
-  const ids = () => (rest.length > 0 ? chosen : runningIds(paths))
+  const all = booleans.get("all") ?? false
+  const full = booleans.get("no-trunc") ?? false
+  const ids = () => (rest.length > 0 ? chosen : all ? allIds(paths) : runningIds(paths))
   const json = booleans.get("json") ?? false
   const once = booleans.get("no-stream") ?? false
   const format = strings.get("format")
   if (format !== undefined) parseTemplate(format)
   const live = !json && !once && format === undefined && process.stdout.isTTY
   const watched = new Map<string, Watched>()
-  look(paths, ids(), watched)
+  look(paths, ids(), watched, all)
   if (live) print(["\x1b[2J\x1b[H"])
   for (;;) {
     await Bun.sleep(pause)
-    look(paths, ids(), watched)
-    if (format === undefined) show(watched, json, live)
+    look(paths, ids(), watched, all)
+    if (format === undefined) show(watched, json, live, full)
     else {
-      const fields = [...watched].map(([id, one]) => fieldsOf(id, one))
+      const fields = [...watched].map(([id, one]) => fieldsOf(id, one, full))
       printFormatted(format, fields, TITLES)
     }
     // Those that were asked for have all ended.

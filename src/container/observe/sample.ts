@@ -53,7 +53,9 @@ export function takeSample({ pid, cgroup }: RunningRecord): Sample | null {
 }
 
 const percent = (part: number, whole: number) => (whole > 0 ? (100 * part) / whole : 0)
-const machineMemory = () => Number(/^MemTotal:\s+(\d+)/m.exec(tryReadText("/proc/meminfo") ?? "")?.[1] ?? 0) * 1024
+/** All that this machine has, in bytes. */
+export const machineMemory = () =>
+  Number(/^MemTotal:\s+(\d+)/m.exec(tryReadText("/proc/meminfo") ?? "")?.[1] ?? 0) * 1024
 
 /** What two looks tell; `before` may be the same as `now`, and the rates are then 0. */
 export function usageBetween(before: Sample, now: Sample): Usage {
@@ -81,6 +83,25 @@ export function usageBetween(before: Sample, now: Sample): Usage {
     oomKills: stats.oomKills,
     pressure: stats.pressure,
   }
+}
+
+const NO_PRESSURE = { cpu: null, memory: null, io: null }
+
+/** What one uses that does not run. */
+export const NO_USAGE: Usage = {
+  cpuPercent: 0,
+  memoryBytes: 0,
+  memoryLimitBytes: 0,
+  memoryPercent: 0,
+  pids: 0,
+  pidsLimit: null,
+  netReadBytes: 0,
+  netWriteBytes: 0,
+  blockReadBytes: 0,
+  blockWriteBytes: 0,
+  throttledPercent: 0,
+  oomKills: null,
+  pressure: NO_PRESSURE,
 }
 
 const BARS = "▁▂▃▄▅▆▇█"
