@@ -40,8 +40,13 @@ export function errorChain(error: unknown): string {
 // Calls that write files: of others the same errno means something else (a limit on namespaces, mounts, watches).
 const WRITING = /^(write|openat|mkdirat|symlinkat|linkat|renameat|ftruncate)$/
 
+/** For what only root may do. */
+export const needsRoot = (what: string): ToyboxError =>
+  new ToyboxError(`${what} needs root`, { hint: "use sudo; running as an ordinary user comes with a later release" })
+
 /** What any call may come to. */
 function remedyOf(error: Error): string | undefined {
+  if (isErrno(error, "EACCES", "EPERM") && process.geteuid?.() !== 0) return "only root may do that: use sudo"
   if (isErrno(error, "EMFILE")) return "toybox may not have so many files open: see ulimit -n"
   if (isErrno(error, "ENFILE")) return "the machine has too many files open: see /proc/sys/fs/file-max"
   if (!isErrno(error, "ENOSPC", "EDQUOT", "EROFS") || !WRITING.test(error.syscall)) return undefined

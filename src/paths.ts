@@ -1,6 +1,6 @@
 /** Every path of the host that toybox owns. */
 import { isDirectory, mkdir, mkdirAll, stat } from "../ffi/fs.ts"
-import { ToyboxError } from "./errors.ts"
+import { needsRoot, ToyboxError } from "./errors.ts"
 
 export interface Paths {
   /** True after a reboot. */
@@ -50,8 +50,14 @@ export function pathsFor(root: string | undefined): Paths {
   }
 }
 
+/** The machine's containers are root's. Throws ToyboxError. */
+export function requireAccess({ run }: Paths): void {
+  if (run === SYSTEM.run && process.geteuid?.() !== 0) throw needsRoot("toybox")
+}
+
 /** Makes the directories, closed to everybody else (CVE-2024-25621); refuses ones that others own or may enter. */
 export function ensurePaths(paths: Paths): void {
+  requireAccess(paths)
   const fresh = stat(paths.running) === null || stat(paths.names) === null
   for (const path of [paths.state, paths.run]) {
     if (fresh) {

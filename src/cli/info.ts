@@ -2,8 +2,9 @@
 import { availableParallelism, hostname, machine, release } from "node:os"
 import { tryReadText } from "../../ffi/fs.ts"
 import { version } from "../../package.json"
-import { type Check, examine, thisMachine } from "../container/doctor.ts"
+import { type Check, examine } from "../container/doctor.ts"
 import { listContainers, type Summary } from "../container/list.ts"
+import { thisMachine } from "../container/this-machine.ts"
 import { listImages } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
 

@@ -1,14 +1,6 @@
 /** What this machine has for containers and what it lacks, what each lack costs, and the command that mends it. */
-import { statfsSync } from "node:fs"
-import { exists, listDir, tryReadText } from "../../ffi/fs.ts"
-import { type Cgroups, detectCgroups } from "../cgroup/detect.ts"
-import { withRoutes } from "../network/bridge.ts"
-import { type Obstacles, obstaclesOf } from "../network/firewall/obstacles.ts"
-import { hasNfTables } from "../network/firewall/table.ts"
-import { listNetworks } from "../network/network.ts"
-import { linkNamed } from "../network/read.ts"
-import type { Paths } from "../paths.ts"
-import { whatIsBroken } from "./reload-networks.ts"
+import type { Cgroups } from "../cgroup/detect.ts"
+import type { Obstacles } from "../network/firewall/obstacles.ts"
 
 export interface Check {
   /** Stable, for scripts and for errors that name it. */
@@ -24,6 +16,14 @@ export interface Check {
   write?: { path: string; value: string }
 }
 
+export interface StateDirectory {
+  path: string
+  readOnly: boolean
+  /** Bytes and files that can still be written; null where a file system has no limit of files. */
+  free: number
+  inodes: number | null
+}
+
 /** What is asked of the machine; tests put another in its place. */
 export interface Machine {
   read(path: string): string | null
@@ -32,55 +32,15 @@ export interface Machine {
   cgroups: Cgroups
   isRoot: boolean
   nfTables: boolean
-  /** What firewalls of others do to networks, by name; of one that might be made where there is none. */
-  obstacles: readonly (Obstacles & { name: string })[]
-  /** What somebody has removed of networks. */
-  broken: readonly string[]
+  /** What firewalls of others do to networks, by name; of one that might be made where there is none. Null: only root may look. */
+  obstacles: readonly (Obstacles & { name: string })[] | null
+  /** What somebody has removed of networks; null as above. */
+  broken: readonly string[] | null
   /** Milliseconds since 1970. */
   now: number
-  /** Bytes that can be written to the state directory, null where there is none yet. */
-  free: number | null
+  /** What the state directory has, null where there is none yet, or it may not be looked at. */
+  state: StateDirectory | null
 }
-
-/** Bytes that can be written below a directory: f_bavail of statfs(2). */
-function freeSpace(path: string): number | null {
-  if (!exists(path)) return null
-  const { bavail, bsize } = statfsSync(path)
-  return bavail * bsize
-}
-
-const MIGHT_BE = {
-  name: "",
-  bridge: "BRIDGE",
-  subnet: "172.17.0.0/16",
-  subnet6: null,
-  internal: false,
-  isolated: false,
-}
-
-function networksOf(paths: Paths) {
-  const networks = listNetworks(paths)
-  return withRoutes((socket) =>
-    (networks.length > 0 ? networks : [MIGHT_BE]).map((network) => ({
-      ...network,
-      index: linkNamed(socket, network.bridge)?.index ?? 0,
-    })),
-  )
-}
-
-/** `paths`: of a state directory that may not be there yet. */
-export const thisMachine = (paths: Paths): Machine => ({
-  read: tryReadText,
-  exists,
-  list: listDir,
-  cgroups: detectCgroups(),
-  isRoot: process.geteuid?.() === 0,
-  nfTables: hasNfTables(),
-  obstacles: networksOf(paths).map((network) => ({ name: network.name, ...obstaclesOf(network) })),
-  broken: whatIsBroken(paths),
-  now: Date.now(),
-  free: freeSpace(paths.state),
-})
 
 type Rule = (machine: Machine) => Check
 
@@ -181,7 +141,17 @@ const nfTables: Rule = (machine) => {
   return { name: "nf_tables", state: "limited", found: "none", cost, mend: "modprobe nf_tables" }
 }
 
+/** What an ordinary user cannot know. */
+const unseen = (name: string): Check => ({
+  name,
+  state: "limited",
+  found: "not known",
+  cost: "only root can look at it",
+  mend: "sudo toybox doctor",
+})
+
 const networks: Rule = ({ broken }) => {
+  if (broken === null) return unseen("networks")
   if (broken.length === 0) return ok("networks", "as they were made")
   const found = `missing: ${broken.join(", ")}`
   const cost = "containers may not reach the outside, their ports not be reached, and networks not be kept apart"
@@ -190,6 +160,7 @@ const networks: Rule = ({ broken }) => {
 
 const forwarding: Rule = ({ obstacles }) => {
   const name = "forwarding"
+  if (obstacles === null) return unseen(name)
   const bad = obstacles.filter(({ outside, ports, within }) => outside ?? ports ?? within)
   const [first] = bad
   if (first === undefined) return ok(name, "no other firewall drops what is forwarded")
@@ -244,12 +215,25 @@ const pressure: Rule = ({ exists }) => {
 }
 
 const LITTLE = 2 ** 30
+// A root file system has some tens of thousands.
+const FEW = 20_000
 
-const space: Rule = ({ free }) => {
-  if (free === null) return ok("free-space", "no state directory yet")
-  const found = `${(free / 2 ** 30).toFixed(1)} GiB`
-  if (free >= LITTLE) return ok("free-space", found)
-  return { name: "free-space", state: "limited", found, cost: "pulls and writes may fail", mend: "toybox cache prune" }
+const stateDirectory: Rule = ({ state }) => {
+  const name = "state-directory"
+  if (state === null) return ok(name, "none yet")
+  if (!state.readOnly) return ok(name, state.path)
+  const found = `${state.path} is read-only`
+  const cost = "no container can be made or started, and how those end is lost with this boot"
+  return { name, state: "missing", found, cost, mend: `mount -o remount,rw $(findmnt -no TARGET -T ${state.path})` }
+}
+
+const space: Rule = ({ state }) => {
+  const name = "free-space"
+  if (state === null) return ok(name, "no state directory yet")
+  const { free, inodes } = state
+  const found = `${(free / 2 ** 30).toFixed(1)} GiB${inodes === null ? "" : `, ${inodes} files`}`
+  if (free >= LITTLE && (inodes ?? FEW) >= FEW) return ok(name, found)
+  return { name, state: "limited", found, cost: "pulls, starts and writes may fail", mend: "toybox prune" }
 }
 
 const EARLIEST = Date.UTC(2026, 0, 1)
@@ -276,6 +260,7 @@ const RULES: readonly Rule[] = [
   swap,
   memfd,
   pressure,
+  stateDirectory,
   space,
   clock,
 ]

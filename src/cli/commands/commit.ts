@@ -1,6 +1,6 @@
 /** toybox commit. */
 import { commitContainer } from "../../copy/commit.ts"
-import { ToyboxError, UsageError } from "../../errors.ts"
+import { needsRoot, UsageError } from "../../errors.ts"
 import { startProgress } from "../../image/progress.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
@@ -19,7 +19,7 @@ export async function commitCommand(words: readonly string[]): Promise<number> {
     throw new UsageError("commit takes a container, and a name for the image", {
       hint: "toybox commit CONTAINER [NAME[:TAG]]",
     })
-  if (process.geteuid?.() !== 0) throw new ToyboxError("toybox commit needs root", { hint: "use sudo" })
+  if (process.geteuid?.() !== 0) throw needsRoot("toybox commit")
   const changes = lists.get("change") ?? []
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)

@@ -1,6 +1,7 @@
 /** toybox doctor. */
 import { writeText } from "../../../ffi/fs.ts"
-import { type Check, examine, thisMachine } from "../../container/doctor.ts"
+import { type Check, examine } from "../../container/doctor.ts"
+import { thisMachine } from "../../container/this-machine.ts"
 import { UsageError } from "../../errors.ts"
 import { notice, print } from "../../log.ts"
 import { pathsFor } from "../../paths.ts"

@@ -5,7 +5,7 @@ import { open, writeAll } from "../../../ffi/fs.ts"
 import { exec } from "../../container/exec.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { UsageError } from "../../errors.ts"
-import { pathsFor } from "../../paths.ts"
+import { pathsFor, requireAccess } from "../../paths.ts"
 import { parseLeading } from "../argv.ts"
 import { environment } from "../flags/process.ts"
 import { workingDirectory } from "../request.ts"
@@ -61,8 +61,10 @@ async function run(words: readonly string[], detached: (() => void) | null): Pro
   }
   const workdir = strings.get("workdir")
   const signalFd = takeSignals()
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  requireAccess(paths)
   return exec(
-    pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT),
+    paths,
     container,
     {
       args,

@@ -4,7 +4,7 @@ import { isErrno } from "../../../ffi/errno.ts"
 import { close, open, stat } from "../../../ffi/fs.ts"
 import { isTerminal } from "../../../ffi/tty.ts"
 import { readPatiently } from "../../copy/input.ts"
-import { ToyboxError, UsageError } from "../../errors.ts"
+import { needsRoot, ToyboxError, UsageError } from "../../errors.ts"
 import { EMPTY_CONTAINER_CONFIG } from "../../image/config.ts"
 import { isAddress, parseAddress, withoutUserinfo } from "../../image/fetch/address.ts"
 import { hostPlatform, parsePlatform } from "../../image/platform.ts"
@@ -69,7 +69,7 @@ export async function importCommand(words: readonly string[]): Promise<number> {
     })
   if (from === "-" && isTerminal(0))
     throw new UsageError("import reads an archive from standard input, which is a terminal")
-  if (process.geteuid?.() !== 0) throw new ToyboxError("toybox import needs root", { hint: "use sudo" })
+  if (process.geteuid?.() !== 0) throw needsRoot("toybox import")
   const config = applyChanges(EMPTY_CONTAINER_CONFIG, lists.get("change") ?? [])
   const platform = strings.has("platform") ? parsePlatform(strings.get("platform") ?? "") : hostPlatform()
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)

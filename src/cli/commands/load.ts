@@ -1,6 +1,6 @@
 /** toybox load. */
 import { isTerminal } from "../../../ffi/tty.ts"
-import { ToyboxError, UsageError } from "../../errors.ts"
+import { needsRoot, UsageError } from "../../errors.ts"
 import { archivedImages } from "../../image/saved/content.ts"
 import { loadImage } from "../../image/saved/load.ts"
 import { openImageArchive } from "../../image/saved/open.ts"
@@ -24,7 +24,7 @@ export async function loadCommand(words: readonly string[]): Promise<number> {
     throw new UsageError("load reads an archive from standard input, which is a terminal", {
       hint: "toybox load -i FILE",
     })
-  if (process.geteuid?.() !== 0) throw new ToyboxError("toybox load needs root", { hint: "use sudo" })
+  if (process.geteuid?.() !== 0) throw needsRoot("toybox load")
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   // The modes of unpacked files are meant as they stand.
   process.umask(0)

@@ -3,7 +3,7 @@ import { SIGPIPE } from "../../../ffi/constants/signal.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import { showLogs } from "../../container/logs.ts"
 import { UsageError } from "../../errors.ts"
-import { pathsFor } from "../../paths.ts"
+import { pathsFor, requireAccess } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { logTime } from "../time.ts"
 import { LOGS_OPTIONS } from "./logs-options.ts"
@@ -29,7 +29,9 @@ export async function logsCommand(words: readonly string[]): Promise<number> {
     tail: tailLines(strings.get("tail")),
   }
   try {
-    showLogs(pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT), container, options)
+    const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+    requireAccess(paths)
+    showLogs(paths, container, options)
   } catch (error) {
     // Who reads has seen enough: it ends as any program does then, but for the signal, which Bun ignores.
     if (!isErrno(error, "EPIPE")) throw error

@@ -1,5 +1,5 @@
 /** toybox pull. */
-import { ToyboxError, UsageError } from "../../errors.ts"
+import { needsRoot, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
@@ -16,7 +16,7 @@ export async function pullCommand(words: readonly string[]): Promise<number> {
   const [word] = rest
   if (word === undefined || rest.length > 1)
     throw new UsageError(word === undefined ? "pull needs an image" : `pull takes one image, but got "${rest[1]}", too`)
-  if (process.geteuid?.() !== 0) throw new ToyboxError("toybox pull needs root", { hint: "use sudo" })
+  if (process.geteuid?.() !== 0) throw needsRoot("toybox pull")
   const policy = pullPolicy(strings.get("policy"), "always", "--policy")
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   const image = imageName(word, paths)

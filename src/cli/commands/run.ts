@@ -4,7 +4,7 @@ import { readLink } from "../../../ffi/fs.ts"
 import type { ContainerRequest } from "../../container/request.ts"
 import { run } from "../../container/run.ts"
 import { takeSignals } from "../../container/supervise.ts"
-import { ToyboxError } from "../../errors.ts"
+import { needsRoot } from "../../errors.ts"
 import { BASE, ensureBase } from "../../image/base.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
@@ -44,11 +44,7 @@ async function runParsed(words: readonly string[], argv: ParsedArgv, signalFd: n
     const lines = archiveLines(archive, paths, lower === "" ? null : lower)
     return explainRun({ ...request, lower: lower === "" ? futureRoot(paths) : lower }, paths, explain, lines)
   }
-  if (process.geteuid?.() !== 0) {
-    throw new ToyboxError("toybox run needs root", {
-      hint: "use sudo; running as an ordinary user comes with a later release",
-    })
-  }
+  if (process.geteuid?.() !== 0) throw needsRoot("toybox run")
   if (argv.booleans.get("trace")) (await import("../../launch/trace.ts")).traceThisProcess()
   const request = await obtainRequest(words, argv, paths, signalFd)
   if (request.detached && request.foreground)

@@ -13,7 +13,7 @@ import { readHead, readResult, resolveId } from "../../container/state.ts"
 import { beginStop, type StopWish } from "../../container/stop.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { changeRunning, withContainer } from "../../container/with-container.ts"
-import { ToyboxError, UsageError } from "../../errors.ts"
+import { needsRoot, ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type OptionDefinitions, type ParsedArgv, parseArgv, parseLeading } from "../argv.ts"
@@ -31,7 +31,7 @@ function read(words: readonly string[], options: OptionDefinitions, parse = pars
 const help = async (command: string): Promise<number> => (await import("../usage.ts")).printUsage(command)
 
 function needRoot(command: string): void {
-  if (process.geteuid?.() !== 0) throw new ToyboxError(`toybox ${command} needs root`, { hint: "use sudo" })
+  if (process.geteuid?.() !== 0) throw needsRoot(`toybox ${command}`)
 }
 
 export async function createCommand(words: readonly string[]): Promise<number> {

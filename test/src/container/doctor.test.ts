@@ -1,5 +1,5 @@
 import { describe, expect, test } from "bun:test"
-import { examine, type Machine } from "../../../src/container/doctor.ts"
+import { examine, type Machine, type StateDirectory } from "../../../src/container/doctor.ts"
 
 const FILES: Record<string, string> = {
   "/proc/sys/kernel/osrelease": "6.1.0-40-amd64\n",
@@ -10,6 +10,8 @@ const FILES: Record<string, string> = {
   "/proc/pressure/cpu": "",
   "/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n",
 }
+
+const STATE: StateDirectory = { path: "/var/lib/toybox", readOnly: false, free: 2 ** 34, inodes: 1e6 }
 
 function machine(files: Record<string, string | null> = {}, other: Partial<Machine> = {}): Machine {
   const all: Record<string, string | null> = { ...FILES, ...files }
@@ -23,7 +25,7 @@ function machine(files: Record<string, string | null> = {}, other: Partial<Machi
     obstacles: [],
     broken: [],
     now: Date.UTC(2027, 0, 1),
-    free: 2 ** 34,
+    state: STATE,
     ...other,
   }
 }
@@ -64,7 +66,11 @@ describe("the doctor", () => {
     ["no account of swap", machine({ "/proc/cmdline": "swapaccount=0" }), "swap-accounting limited"],
     ["memfds without execution", machine({ "/proc/sys/vm/memfd_noexec": "2\n" }), "memfd missing"],
     ["no pressure", machine({ "/proc/pressure/cpu": null }), "pressure limited"],
-    ["a full disk", machine({}, { free: 1000 }), "free-space limited"],
+    ["a full disk", machine({}, { state: { ...STATE, free: 1000 } }), "free-space limited"],
+    ["a disk without room for files", machine({}, { state: { ...STATE, inodes: 12 } }), "free-space limited"],
+    ["a read-only disk", machine({}, { state: { ...STATE, readOnly: true } }), "state-directory missing"],
+    ["what only root may look at", machine({}, { obstacles: null }), "forwarding limited"],
+    ["what only root may look at", machine({}, { broken: null }), "networks limited"],
     ["a clock of 1970", machine({}, { now: 0 }), "clock limited"],
   ])("finds %s, and says what it costs", (_, broken, expected) => {
     expect(found(broken)).toContain(expected)

@@ -1,0 +1,61 @@
+/** What the doctor (doctor.ts) asks of the machine that it runs on. */
+import { statfsSync } from "node:fs"
+import { callResult } from "../../ffi/call.ts"
+import { AT_FDCWD } from "../../ffi/constants/fcntl.ts"
+import { exists, listDir, tryReadText } from "../../ffi/fs.ts"
+import { detectCgroups } from "../cgroup/detect.ts"
+import { withRoutes } from "../network/bridge.ts"
+import { obstaclesOf } from "../network/firewall/obstacles.ts"
+import { hasNfTables } from "../network/firewall/table.ts"
+import { listNetworks } from "../network/network.ts"
+import { linkNamed } from "../network/read.ts"
+import type { Paths } from "../paths.ts"
+import type { Machine, StateDirectory } from "./doctor.ts"
+import { whatIsBroken } from "./reload-networks.ts"
+
+const W_OK = 2
+const EROFS = -30
+
+/** statfs(2), faccessat(2). */
+function stateDirectory(path: string): StateDirectory | null {
+  if (!exists(path)) return null
+  const { bavail, bsize, files, ffree } = statfsSync(path)
+  const readOnly = callResult("faccessat", AT_FDCWD, path, W_OK, 0) === EROFS
+  return { path, readOnly, free: bavail * bsize, inodes: files > 0 ? ffree : null }
+}
+
+const MIGHT_BE = {
+  name: "",
+  bridge: "BRIDGE",
+  subnet: "172.17.0.0/16",
+  subnet6: null,
+  internal: false,
+  isolated: false,
+}
+
+function networksOf(paths: Paths) {
+  const networks = listNetworks(paths)
+  return withRoutes((socket) =>
+    (networks.length > 0 ? networks : [MIGHT_BE]).map((network) => ({
+      ...network,
+      index: linkNamed(socket, network.bridge)?.index ?? 0,
+    })),
+  )
+}
+
+/** `paths`: of a state directory that may not be there yet. */
+export function thisMachine(paths: Paths): Machine {
+  const isRoot = process.geteuid?.() === 0
+  return {
+    read: tryReadText,
+    exists,
+    list: listDir,
+    cgroups: detectCgroups(),
+    isRoot,
+    nfTables: hasNfTables(),
+    obstacles: isRoot ? networksOf(paths).map((network) => ({ name: network.name, ...obstaclesOf(network) })) : null,
+    broken: isRoot ? whatIsBroken(paths) : null,
+    now: Date.now(),
+    state: stateDirectory(paths.state),
+  }
+}
