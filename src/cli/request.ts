@@ -12,7 +12,7 @@ import type { HealthCheck } from "../container/health.ts"
 import { DEFAULT_LOG } from "../container/log-files.ts"
 import type { Detached, LogLimits } from "../container/log-limits.ts"
 import type { ContainerRequest } from "../container/request.ts"
-import { UsageError } from "../errors.ts"
+import { ToyboxError, UsageError } from "../errors.ts"
 import { BASE } from "../image/base.ts"
 import type { Healthcheck } from "../image/config.ts"
 import type { ArchiveSource } from "../image/source.ts"
@@ -72,9 +72,14 @@ export function hardLimit(resource: number): number {
   return hard < 0 || hard >= Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : hard
 }
 
+// What the making of a usual container takes, and a few mounts.
+const LEAST_NOFILE = 128
+
 /** Bun has raised its own soft limit on descriptors; the command gets the usual one: getrlimit(2). */
 export function defaultRlimits(): Rlimit[] {
   const hard = hardLimit(RLIMIT_NAMES.indexOf("RLIMIT_NOFILE"))
+  if (hard < LEAST_NOFILE)
+    throw new ToyboxError(`toybox may have ${hard} files open, and needs ${LEAST_NOFILE}`, { hint: "raise ulimit -Hn" })
   return [{ type: "RLIMIT_NOFILE", soft: Math.min(DEFAULT_NOFILE, hard), hard }]
 }
 

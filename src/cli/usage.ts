@@ -29,6 +29,7 @@ import { KILL_OPTIONS, PLAIN_OPTIONS, RESTART_OPTIONS, STOP_OPTIONS, WAIT_OPTION
 import { UPDATE_OPTIONS } from "./commands/update-options.ts"
 import { VOLUME_OPTIONS } from "./commands/volume-options.ts"
 import { EXAMPLES } from "./examples.ts"
+import { shownCommand } from "./shown-command.ts"
 
 export const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): ArgsDef => ({
   ...positional,
@@ -277,7 +278,7 @@ export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS)
 /** Prints the usage of a command, or of toybox. */
 export async function printUsage(name?: string): Promise<number> {
   const command = name === undefined ? undefined : COMMANDS[name]
-  const text = command ? await renderUsage(command, MAIN) : await renderUsage(MAIN)
+  const text = command && name ? await renderUsage(shownCommand(name, command), MAIN) : await renderUsage(MAIN)
   // citty colours for terminals that are none, too.
   const plain = process.stdout.isTTY ? text : Bun.stripANSI(text)
   const examples = name === undefined ? [] : (EXAMPLES[name] ?? [])

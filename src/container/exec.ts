@@ -1,5 +1,6 @@
 /** Another command in a container that runs. */
-import { O_DIRECTORY, O_PATH, O_RDWR } from "../../ffi/constants/fcntl.ts"
+import { callResult } from "../../ffi/call.ts"
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { close, open } from "../../ffi/fs.ts"
 import { windowSize } from "../../ffi/tty.ts"
 import { ToyboxError } from "../errors.ts"
@@ -93,9 +94,9 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
   } = findRunning(paths, reference)
   const what = { execID: newId(), command: options.args.join(" ") }
   const { pid, startTime, cgroup } = running
-  const rootFd = open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY)
+  const rootFd = callResult("openat", AT_FDCWD, `/proc/${pid}/root`, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
   // Looked at once more, now that it is held: the number may have become another's.
-  if (!isAlive(running)) throw new ToyboxError(`container ${reference} has ended`)
+  if (rootFd < 0 || !isAlive(running)) throw new ToyboxError(`container ${reference} has ended`)
   const spec = { ...own, process: execProcess(own.process, options, rootFd, own.hostname ?? "") }
   const { seccomp } = spec.linux
   const filter = seccomp && !options.privileged ? await compileFilter(seccomp) : undefined

@@ -186,6 +186,11 @@ describe.skipIf(!isRoot)("the caller's", () => {
   test("soft limit of descriptors is not passed on, the hard one is", async () => {
     const { stdout } = await from("ulimit -Sn 333; ulimit -Hn 3333", image, "cat", "/proc/self/limits")
     expect(/Max open files +(\d+) +(\d+)/.exec(stdout)?.slice(1)).toEqual(["1024", "3333"])
+    const refused = await from("ulimit -n 32", image, "true")
+    expect(refused).toMatchObject({
+      exitCode: 125,
+      stderr: expect.stringContaining("may have 32 files open, and needs"),
+    })
     const low = await from("ulimit -n 555", image, "cat", "/proc/self/limits")
     expect(/Max open files +(\d+) +(\d+)/.exec(low.stdout)?.slice(1)).toEqual(["555", "555"])
   })

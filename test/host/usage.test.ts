@@ -24,12 +24,19 @@ describe.each(Object.entries(COMMANDS))("%s --help", (name, { args = {} }) => {
     expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 })
     for (const [option, { type, description }] of Object.entries(args as Record<string, ArgDef>)) {
       expect(description ?? "").not.toBe("")
-      expect(stdout).toContain(type === "positional" ? option.toUpperCase() : `-${option}`)
+      expect(stdout).toContain(type === "positional" ? option.toUpperCase() : `--${option}`)
       expect(stdout.replace(/\s+/g, " ")).toContain((description ?? "").replace(/\s+/g, " "))
     }
     for (const example of EXAMPLES[name] ?? []) expect(stdout).toContain(`  ${example}\n`)
     expect((await toybox(["help", name])).stdout).toBe(stdout)
   })
+})
+
+test("--help has two dashes before long names, and tells what may be several", async () => {
+  const { stdout } = await toybox(["update", "--help"])
+  expect(stdout).toContain("update [OPTIONS] <CONTAINER…>")
+  expect(stdout).toMatch(/^ +-m, --memory, --mem=<500M> /m)
+  expect((await toybox(["logs", "--help"])).stdout).toContain("logs [OPTIONS] <CONTAINER>\n")
 })
 
 test("toybox --help lists every command", async () => {

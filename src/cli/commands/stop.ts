@@ -11,23 +11,18 @@ import {
 import { awaitContainer, CONDITIONS } from "../../container/wait.ts"
 import { UsageError } from "../../errors.ts"
 import { notice } from "../../log.ts"
-import { ensurePaths, pathsFor } from "../../paths.ts"
-import { type OptionDefinitions, type ParsedArgv, parseArgv } from "../argv.ts"
+import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
+import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { eachAtOnce, eachContainer } from "../each.ts"
 import { seconds, signalNumber } from "../flags/process.ts"
 import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS, WAIT_OPTIONS } from "./stop-options.ts"
 
-function read(words: readonly string[], options: OptionDefinitions) {
-  const argv = parseArgv(words, options)
-  const paths = pathsFor(argv.strings.get("root") ?? process.env.TOYBOX_ROOT)
-  ensurePaths(paths)
-  return { argv, paths }
-}
+const help = async (command: string): Promise<number> => (await import("../usage.ts")).printUsage(command)
 
-const help = async ({ booleans }: ParsedArgv, command: string): Promise<boolean> => {
-  if (!booleans.get("help")) return false
-  await (await import("../usage.ts")).printUsage(command)
-  return true
+function placesOf({ strings }: ParsedArgv): Paths {
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  ensurePaths(paths)
+  return paths
 }
 
 /** How --time and --signal want it. Throws UsageError. */
@@ -47,8 +42,9 @@ export function announceStop(reference: string, killed: Killed | null): void {
 }
 
 export async function stopCommand(words: readonly string[]): Promise<number> {
-  const { argv, paths } = read(words, STOP_OPTIONS)
-  if (await help(argv, "stop")) return 0
+  const argv = parseArgv(words, STOP_OPTIONS)
+  if (argv.booleans.get("help")) return help("stop")
+  const paths = placesOf(argv)
   if (argv.booleans.get("boot")) {
     const other = ["time", "signal"].find((name) => argv.typed.has(name))
     if (argv.rest.length > 0 || other) throw new UsageError("stop --boot takes no containers and no other options")
@@ -66,8 +62,9 @@ export async function stopCommand(words: readonly string[]): Promise<number> {
 }
 
 export async function killCommand(words: readonly string[]): Promise<number> {
-  const { argv, paths } = read(words, KILL_OPTIONS)
-  if (await help(argv, "kill")) return 0
+  const argv = parseArgv(words, KILL_OPTIONS)
+  if (argv.booleans.get("help")) return help("kill")
+  const paths = placesOf(argv)
   const text = argv.strings.get("signal")
   const signal = text === undefined ? SIGKILL : signalNumber("--signal", text)
   return eachContainer("kill", argv.rest, (reference) => {
@@ -77,8 +74,9 @@ export async function killCommand(words: readonly string[]): Promise<number> {
 }
 
 export async function waitCommand(words: readonly string[]): Promise<number> {
-  const { argv, paths } = read(words, WAIT_OPTIONS)
-  if (await help(argv, "wait")) return 0
+  const argv = parseArgv(words, WAIT_OPTIONS)
+  if (argv.booleans.get("help")) return help("wait")
+  const paths = placesOf(argv)
   const text = argv.strings.get("condition") ?? "not-running"
   const condition = CONDITIONS.find((name) => name === text)
   if (condition === undefined)
@@ -88,8 +86,9 @@ export async function waitCommand(words: readonly string[]): Promise<number> {
 
 export async function pauseCommand(words: readonly string[], paused: boolean): Promise<number> {
   const command = paused ? "pause" : "unpause"
-  const { argv, paths } = read(words, PLAIN_OPTIONS)
-  if (await help(argv, command)) return 0
+  const argv = parseArgv(words, PLAIN_OPTIONS)
+  if (argv.booleans.get("help")) return help(command)
+  const paths = placesOf(argv)
   return eachContainer(command, argv.rest, (reference) => {
     setPaused(paths, reference, paused)
     return reference

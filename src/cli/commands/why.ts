@@ -24,6 +24,8 @@ export async function whyCommand(words: readonly string[]): Promise<number> {
   const record = readRecord(paths, id)
   if (readRunning(paths, id) !== null) throw new ToyboxError(`container ${reference} has not ended: it runs`)
   const result = readResult(paths, id)
+  if (record?.unstarted)
+    throw new ToyboxError(`container ${reference} was never started`, { hint: `toybox start ${reference}` })
   if (record === null || result === null) throw new ToyboxError(`container ${reference} is being made or removed`)
   const asked = readAsked(paths, id, result.started)
   const account = { record, result, asked }
