@@ -29,11 +29,14 @@ function releaseAbandoned(paths: Paths, name: string): boolean {
   return true
 }
 
-function inUse(paths: Paths, name: string): ToyboxError {
-  const holder = holderOf(paths, name) ?? ""
-  return new ToyboxError(`the name "${name}" is in use by container ${holder.slice(0, 12)}`, {
-    hint: `remove it with: toybox rm ${name}`,
-  })
+/** Another container has it. */
+export class NameInUse extends ToyboxError {
+  constructor(paths: Paths, name: string) {
+    const holder = holderOf(paths, name) ?? ""
+    super(`the name "${name}" is in use by container ${holder.slice(0, 12)}`, {
+      hint: `remove it with: toybox rm ${name}`,
+    })
+  }
 }
 
 /** Throws ToyboxError where it is malformed. */
@@ -49,7 +52,7 @@ export function takeName(paths: Paths, name: string, id: string, required: boole
   if (required) checkName(name)
   const again = () => releaseAbandoned(paths, name) && linkName(paths, name, id)
   const taken = linkName(paths, name, id) || withNamesLocked(paths, again)
-  if (!taken && required) throw inUse(paths, name)
+  if (!taken && required) throw new NameInUse(paths, name)
   return taken
 }
 
@@ -67,7 +70,8 @@ export function changeName(
 ): void {
   checkName(to)
   withNamesLocked(paths, () => {
-    if (!linkName(paths, to, id) && !(releaseAbandoned(paths, to) && linkName(paths, to, id))) throw inUse(paths, to)
+    if (!linkName(paths, to, id) && !(releaseAbandoned(paths, to) && linkName(paths, to, id)))
+      throw new NameInUse(paths, to)
     try {
       write()
     } catch (error) {

@@ -67,14 +67,13 @@ describe.skipIf(!isRoot)("containers that are started when they are there", () =
     })
   })
 
-  test("a running one is left alone; with --attach that is an error; a paused or unknown one is told", async () => {
+  test("a running one is left alone; a paused or unknown one is told", async () => {
     await ok(...ownRun("-d", "--name", "runs", "base", "sleep", "1000"))
     const { Pid } = await state("runs")
     const { stdout, stderr, exitCode } = await toybox(["start", "runs", "nobody"])
     expect([stdout, exitCode]).toEqual(["runs\n", 1])
     expect(stderr).toContain("no such container: nobody")
     expect((await state("runs")).Pid).toBe(Pid)
-    expect(await toybox(["start", "-a", "runs"])).toMatchObject({ exitCode: 125 })
   })
 
   test("a command that cannot be run leaves the container, with the exit code, to be started again", async () => {
@@ -135,6 +134,20 @@ describe.skipIf(!isRoot)("containers that are started when they are there", () =
     expect((await toybox(["restart", "front"])).stderr).toContain("in the foreground")
     running.kill("SIGTERM")
     await running.wait()
+  })
+
+  test("several run --replace at once all take their turn", async () => {
+    const all = await Promise.all(
+      Array.from({ length: 4 }, () => toybox(ownRun("-d", "--replace", "--name", "turn", "base", "sleep", "1000"))),
+    )
+    for (const { exitCode, stderr } of all) expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" })
+    expect((await ok("ps", "-a", "--format", "{{.Names}} {{.State}}")).trim()).toBe("turn running")
+  })
+
+  test("start --attach of one that runs stays with it", async () => {
+    await ok(...ownRun("-di", "--name", "there", "base", "sh", "-c", "read line; echo got $line; exit 5"))
+    const { stdout, exitCode } = await toybox(["start", "-ai", "there"], { stdin: "word\n" })
+    expect({ stdout, exitCode }).toEqual({ stdout: "got word\n", exitCode: 5 })
   })
 
   test("run --replace takes the place of one that runs, of one that has ended, and of none", async () => {

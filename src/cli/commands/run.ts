@@ -47,6 +47,14 @@ async function runParsed(words: readonly string[], argv: ParsedArgv, signalFd: n
   if (process.geteuid?.() !== 0) throw needsRoot("toybox run")
   if (argv.booleans.get("trace")) (await import("../../launch/trace.ts")).traceThisProcess()
   const request = await obtainRequest(words, argv, paths, signalFd)
+  const start = () => startRequest(request, paths, signalFd)
+  // Last, so that what is replaced goes on where the new one cannot be made.
+  if (argv.booleans.get("replace"))
+    return (await import("../../container/replace.ts")).replacing(paths, request.name, start)
+  return start()
+}
+
+async function startRequest(request: ContainerRequest, paths: Paths, signalFd: number): Promise<number> {
   if (request.detached && request.foreground)
     return (await import("../../container/attached.ts")).runAttached(request, paths, signalFd)
   if (request.detached) {
@@ -75,7 +83,5 @@ export async function obtainRequest(
   }
   if (request.fromStore) await (await import("../run-image.ts")).applyObtained(request, argv, paths, signalFd)
   if (request.archive || request.fromStore) request.obtainedMs = Math.round(performance.now() - before)
-  // Last, so that what is replaced goes on where the new one cannot be made.
-  if (argv.booleans.get("replace")) (await import("../../container/remove.ts")).removeNamed(paths, request.name)
   return request
 }

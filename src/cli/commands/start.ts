@@ -1,11 +1,12 @@
 /** toybox create, start, restart and rename. */
 import { call } from "../../../ffi/call.ts"
 import { readAsked } from "../../container/asked.ts"
-import { connectTo, stayWith } from "../../container/attach.ts"
+import { attach, connectTo, stayWith } from "../../container/attach.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../../container/detach-keys.ts"
 import { recordEvents } from "../../container/events.ts"
 import { listContainers } from "../../container/list.ts"
 import { renameContainer } from "../../container/rename.ts"
+import { replacing } from "../../container/replace.ts"
 import { startsAtBoot } from "../../container/restart-policy.ts"
 import { requireRoom } from "../../container/room.ts"
 import { createContainer, startContainer } from "../../container/start-again.ts"
@@ -42,7 +43,9 @@ export async function createCommand(words: readonly string[]): Promise<number> {
   call("umask", 0o022)
   // What it is made for is not the terminal of this command.
   const detached = { ...argv, booleans: new Map([...argv.booleans, ["detach", true] as const]) }
-  print([await createContainer(await obtainRequest(words, detached, paths, signalFd), paths)])
+  const request = await obtainRequest(words, detached, paths, signalFd)
+  const make = () => createContainer(request, paths)
+  print([await (argv.booleans.get("replace") ? replacing(paths, request.name, make) : make())])
   return 0
 }
 
@@ -53,14 +56,14 @@ async function startAttached(paths: Paths, reference: string, argv: ParsedArgv):
   const started = await startContainer(paths, reference, (id) => {
     connection = { id, socket: connectTo(paths, id) }
   })
-  if (!started || connection === null)
-    throw new ToyboxError(`container ${reference} runs already`, { hint: `toybox attach ${reference}` })
   const options = {
     input: argv.booleans.get("interactive") ?? false,
     inputEnd: true,
     sigProxy: true,
     detachKeys: parseDetachKeys(argv.strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS),
   }
+  // As docker has it, one that runs already is attached to.
+  if (!started || connection === null) return attach(paths, reference, options, signalFd)
   return stayWith(paths, reference, connection, options, signalFd)
 }
 
