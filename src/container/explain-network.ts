@@ -1,77 +1,96 @@
-/** --explain: what a run would do to networks. Changes nothing. */
-import { DEFAULT_MTU } from "../network/bridge.ts"
-import { describeEndpoint, type Endpoint, leadingOut, type Place } from "../network/endpoint.ts"
-import { describeNetwork, describePublish } from "../network/firewall/index.ts"
-import { formatIp, parseIp } from "../network/ip.ts"
-import { formatMac } from "../network/links.ts"
-import { describeBridge } from "../network/make-bridge.ts"
-import { networkFor } from "../network/make-network.ts"
-import { addressOf, cidrOf, type Network, subnetsOf } from "../network/network.ts"
-import { type PortWish, rangeLength } from "../network/ports.ts"
-import { reachedAt } from "../network/published.ts"
-import { addressAt } from "../network/subnets.ts"
+/** --explain: what a run would do to networks, as the machine is now. Changes nothing. */
+import { mkdtempSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { listDir, mkdir, readLink, symlink, tryReadText } from "../../ffi/fs.ts"
+import type { NetlinkSocket } from "../../ffi/netlink/socket.ts"
+import { removeTree } from "../../ffi/remove-tree.ts"
+import { aliasOf, asFarAs, asFirewall, type Bridge, withoutIpv6, withRoutes } from "../network/bridge.ts"
+import { describeEndpoint, type Endpoint, leadingOut, newLinkName, type Place, takePlace } from "../network/endpoint.ts"
+import { describeGuard } from "../network/firewall/guard.ts"
+import { describeNetwork, hasNfTables, hasTables, isKnown } from "../network/firewall/index.ts"
+import { describeTable } from "../network/firewall/ruleset.ts"
+import { describeForwarding } from "../network/forwarding.ts"
+import { describeBridge, mtuFor } from "../network/make-bridge.ts"
+import { hasIpv6, networkFor } from "../network/make-network.ts"
+import { leasesOf, type Network } from "../network/network.ts"
+import { linkNamed } from "../network/read.ts"
 import type { Paths } from "../paths.ts"
-import { wantedPorts } from "./ports.ts"
+import { asGuarded } from "./guard-places.ts"
+import { mayForge, otherContainers, wantsIpv6 } from "./network.ts"
+import { explainPorts } from "./ports.ts"
 import type { ContainerRequest } from "./request.ts"
 
-// The first address that is not the gateway's: which is free is seen when one is taken.
-function shown(network: Network, wish: ContainerRequest["networks"][number], position: number, id: string): Endpoint {
-  const [four, six] = subnetsOf(network)
-  const free = (subnet: NonNullable<typeof four>) => formatIp(addressAt(subnet, 2))
-  const ip = wish.ip ?? (four ? free(four) : "")
-  const { gateway6, subnet6 } = network
-  return {
-    network: network.name,
-    networkId: network.id,
-    link: `veth${id.slice(0, 10)}`,
-    interface: `eth${position}`,
-    mac: wish.mac ?? formatMac(Uint8Array.of(0x02, 0x42, ...addressOf(ip))),
-    ip,
-    prefix: cidrOf(network.subnet).prefix,
-    gateway: network.gateway,
-    ...(six && subnet6 && gateway6 ? { ip6: wish.ip6 ?? free(six), prefix6: cidrOf(subnet6).prefix, gateway6 } : {}),
+/** The place that a container would have, by what others have: of a copy, so that nothing is taken. */
+function placeFor(
+  paths: Paths,
+  network: Network,
+  wish: ContainerRequest["networks"][number],
+  taking: { id: string; position: number },
+): Endpoint {
+  const networkRun = mkdtempSync(`${tmpdir()}/toybox-explain-`)
+  const copy = { ...paths, networkRun }
+  try {
+    mkdir(leasesOf(copy, network), 0o700)
+    for (const name of listDir(leasesOf(paths, network))) {
+      const holder = readLink(`${leasesOf(paths, network)}/${name}`)
+      if (holder !== null) symlink(holder, `${leasesOf(copy, network)}/${name}`)
+    }
+    return takePlace(copy, network, wish, { ...taking, others: otherContainers(paths) })
+  } finally {
+    removeTree(networkRun)
   }
 }
 
-/** The places that a run would have, and the lines of ip(8) and nft(8) that make them. */
-export function explainNetworks(
+/** The bridge that a run would find or make, and the lines that make what is missing of it. */
+function bridgeFor(paths: Paths, name: string, socket: NetlinkSocket): { bridge: Bridge; lines: string[] } {
+  const network = networkFor(paths, name)
+  const there = linkNamed(socket, network.bridge)
+  const isThere = there?.alias === aliasOf(network)
+  const mtu = isThere ? there.mtu : mtuFor(network, socket)
+  const able = isThere ? asFarAs(network, mtu) : hasIpv6() ? network : withoutIpv6(network)
+  const bridge = { network: able, index: there?.index ?? 0, mtu }
+  return {
+    bridge,
+    lines: [...(isThere ? [] : describeBridge(able, mtu)), ...describeForwarding(able, socket), ...rulesFor(able)],
+  }
+}
+
+function rulesFor(network: Network): string[] {
+  if (!hasNfTables() || isKnown(asFirewall(network))) return []
+  const table = hasTables()
+    ? []
+    : ["nft -f - <<'EOF'", ...describeTable({ family: "inet", name: "toybox" }).trimEnd().split("\n"), "EOF"]
+  const local = `/proc/sys/net/ipv4/conf/${network.bridge}/route_localnet`
+  const isLet = network.internal || tryReadText(local)?.trim() === "1"
+  return [...table, ...describeNetwork(asFirewall(network)), ...(isLet ? [] : [`echo 1 >${local}`])]
+}
+
+/** The places that a run would have, and the lines of ip(8) and nft(8) that make them. Throws ToyboxError where there are none. */
+export async function explainNetworks(
   request: ContainerRequest,
   paths: Paths,
   id: string,
-): { endpoints: Endpoint[]; lines: string[] } {
-  const places = request.networks.map((wish, position): Place => {
-    const network = networkFor(paths, wish.network)
-    const bridge = { network, index: 0, mtu: network.mtu ?? DEFAULT_MTU }
-    return { endpoint: shown(network, wish, position, id), bridge, hairpin: request.ports !== null }
+): Promise<{ endpoints: Endpoint[]; lines: string[] }> {
+  const found = withRoutes((socket) => request.networks.map(({ network }) => bridgeFor(paths, network, socket)))
+  const places = request.networks.flatMap((wish, position): Place[] => {
+    const bridge = found[position]?.bridge
+    if (!bridge) return []
+    const able = wantsIpv6(request.process, position) ? bridge.network : withoutIpv6(bridge.network)
+    const endpoint = { ...placeFor(paths, able, wish, { id, position }), link: newLinkName() }
+    return [{ endpoint, bridge, hairpin: request.ports !== null }]
   })
+  const endpoints = places.map(({ endpoint }) => endpoint)
   const leading = leadingOut(places)
+  const missing = found.flatMap(({ lines }) => lines)
   return {
-    endpoints: places.map(({ endpoint }) => endpoint),
+    endpoints,
     lines: [
-      "# Networks that are not there yet",
-      ...places.flatMap(({ bridge: { network } }) => [
-        ...describeBridge(network, network.mtu ?? DEFAULT_MTU),
-        ...describeNetwork({ ...network, subnets: subnetsOf(network) }),
-      ]),
-      "",
+      ...(missing.length > 0 ? ["# What is not there yet of its networks", ...missing, ""] : []),
       "# While the container's process ($PID) makes itself ready",
       ...places.flatMap((place) => describeEndpoint(place, place.endpoint === leading)),
-      ...(request.ports ? describePorts(request.ports, id, leading) : []),
+      ...(mayForge(request.process) ? describeGuard(endpoints.map(asGuarded)) : []),
+      ...(request.ports ? await explainPorts(request, request.ports, paths, { id, places }) : []),
       "",
     ],
   }
-}
-
-// A port that any will do for is shown as 0: which it is is seen when it is claimed.
-function describePorts(wish: PortWish, id: string, endpoint: Endpoint | undefined): string[] {
-  if (endpoint === undefined) return []
-  const ports = wantedPorts(wish).flatMap(({ address, host, container, protocol }) =>
-    Array.from({ length: rangeLength(container) }, (_, i) => ({
-      protocol,
-      address: address === null ? null : parseIp(address),
-      host: host === null ? 0 : Math.min(host.first + i, host.last),
-      container: container.first + i,
-    })),
-  )
-  return describePublish(id, ports, reachedAt(endpoint))
 }

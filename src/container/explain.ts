@@ -50,7 +50,7 @@ export async function explainRun(
   const rootFd = call("openat", AT_FDCWD, lower, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
   const hostname = effectiveHostname(request, id)
   const network = request.networks.length === 0 ? null : await import("./explain-network.ts")
-  const { endpoints, lines: networkLines } = network?.explainNetworks(request, paths, id) ?? {
+  const { endpoints, lines: networkLines } = (await network?.explainNetworks(request, paths, id)) ?? {
     endpoints: [],
     lines: [],
   }

@@ -4,7 +4,8 @@ import { type Endpoint, macBytes } from "../network/endpoint.ts"
 import { type Guarded, guard, unguard } from "../network/firewall/guard.ts"
 import { addressOf } from "../network/network.ts"
 
-const asGuarded = ({ link, mac, ip, ip6 }: Endpoint): Guarded => ({
+/** An endpoint as the guard of bridges knows it. */
+export const asGuarded = ({ link, mac, ip, ip6 }: Endpoint): Guarded => ({
   link,
   mac: macBytes(mac),
   ip: addressOf(ip),

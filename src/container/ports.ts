@@ -5,11 +5,11 @@ import { notice } from "../log.ts"
 import { type Bridge, toldPath } from "../network/bridge.ts"
 import { claimPorts } from "../network/claims.ts"
 import type { Place } from "../network/endpoint.ts"
-import { arePublished, closeToInternal, hasNfTables, publish } from "../network/firewall/index.ts"
+import { arePublished, closeToInternal, describePublish, hasNfTables, publish } from "../network/firewall/index.ts"
 import { formatIp } from "../network/ip.ts"
 import { findNetwork } from "../network/network.ts"
-import { type PortMapping, type PortWish, type Protocol, publishAll } from "../network/ports.ts"
-import { publishedPorts, reachedAt } from "../network/published.ts"
+import { type HeldPort, type PortMapping, type PortWish, type Protocol, publishAll } from "../network/ports.ts"
+import { closePorts, publishedPorts, reachedAt } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { type FileLock, writeAtOnce } from "../state-file.ts"
 import { recover } from "./recover.ts"
@@ -43,7 +43,7 @@ export function claimForContainer(
   wish: PortWish,
   { networks }: Pick<ContainerRequest, "networks">,
   paths: Paths,
-  record: RunningRecord,
+  record: Pick<RunningRecord, "ports">,
 ): void {
   const binding = networks
     .map(({ network }) => findNetwork(paths, network))
@@ -88,18 +88,56 @@ export const unledContainers = (paths: Paths): string[] =>
     .filter(({ id, ports, addresses }) => !arePublished(id, ports, addresses))
     .map(({ id }) => others(paths).nameOf(id))
 
-/** Leads claimed ports to a container that is connected: by the kernel, or where that is of no use, by a process. Throws ToyboxError. */
-export async function publishForContainer({ quiet }: ContainerRequest, paths: Paths, live: Live): Promise<void> {
-  const { id, record, places, lock } = live
+/**
+ * The lines that lead a container's ports to it: claimed for a moment, so that one that is taken is told as a run would. A port
+ * that any will do for is another one at the run. Throws ToyboxError.
+ */
+export async function explainPorts(
+  request: ContainerRequest,
+  wish: PortWish,
+  paths: Paths,
+  { id, places }: Pick<Live, "id" | "places">,
+): Promise<string[]> {
+  const record: Pick<RunningRecord, "ports"> = {}
+  claimForContainer(wish, request, paths, record)
+  const ports = record.ports ?? []
+  closePorts(ports)
+  const { endpoint, bridge } = publishingPlace(places)
+  const obstacle = await obstacleOf(bridge)
+  const { led, forwarded } = shareOut(ports, obstacle !== null)
+  const why = obstacle ?? "what comes from ::1 no kernel leads elsewhere"
+  return [
+    ...describePublish(id, publishedPorts(led), reachedAt(endpoint)),
+    ...(forwarded.length > 0 ? [`# ${why}: a process of toybox's serves`] : []),
+    ...forwarded.map(({ protocol, address, host, container }) => {
+      const from = `${address === null ? "" : address.includes(":") ? `[${address}]:` : `${address}:`}${host}`
+      return `#   ${from}/${protocol}, and carries it on to ${endpoint.ip}:${container}`
+    }),
+  ]
+}
+
+/** The place that ports are led to. Throws ToyboxError. */
+function publishingPlace(places: readonly Place[]): Place {
   const place = places.find(({ bridge }) => !bridge.network.internal)
   if (place === undefined)
     throw new ToyboxError("-p: ports are not published from networks that are --internal", {
       hint: "leave -p out, or add a network that is not internal",
     })
-  const ports = record.ports ?? []
+  return place
+}
+
+/** Which ports the kernel leads, and which a process serves. */
+function shareOut(ports: readonly HeldPort[], isObstructed: boolean) {
+  const forwarded = isObstructed ? ports : ports.filter(({ address }) => address === LOOPBACK6)
+  return { forwarded, led: ports.filter((port) => !forwarded.includes(port)) }
+}
+
+/** Leads claimed ports to a container that is connected: by the kernel, or where that is of no use, by a process. Throws ToyboxError. */
+export async function publishForContainer({ quiet }: ContainerRequest, paths: Paths, live: Live): Promise<void> {
+  const { id, record, places, lock } = live
+  const place = publishingPlace(places)
   const obstacle = await obstacleOf(place.bridge)
-  const forwarded = obstacle === null ? ports.filter(({ address }) => address === LOOPBACK6) : ports
-  const led = ports.filter((port) => !forwarded.includes(port))
+  const { led, forwarded } = shareOut(record.ports ?? [], obstacle !== null)
   if (led.length > 0) publish(id, publishedPorts(led), reachedAt(place.endpoint), others(paths))
   if (forwarded.length === 0) return
   if (obstacle !== null && !quiet) notice(`${obstacle}: published ports go through a process of toybox's own`)

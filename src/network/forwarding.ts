@@ -33,15 +33,17 @@ const listening = (socket: NetlinkSocket): string[] =>
     .map((link) => `${CONF6}/${link}/accept_ra`)
     .filter((path) => settingOf(path) === "1")
 
+const wantedSysctls = (missing: readonly string[], socket: NetlinkSocket) => [
+  ...(missing.includes(FORWARD6) ? listening(socket).map((path) => [path, "2"] as const) : []),
+  ...missing.map((path) => [path, "1"] as const),
+]
+
 /** Makes sure that the machine forwards what a network sends. Throws ToyboxError. */
 export function ensureForwarding(paths: Paths, network: Network, socket: NetlinkSocket, quiet: boolean): void {
   if (missingSysctls(network).length === 0) return
   withNetworksLocked(paths, () => {
     const missing = missingSysctls(network)
-    const wanted = [
-      ...(missing.includes(FORWARD6) ? listening(socket).map((path) => [path, "2"] as const) : []),
-      ...missing.map((path) => [path, "1"] as const),
-    ]
+    const wanted = wantedSysctls(missing, socket)
     const changed = readJson<Sysctls>(sysctlsPath(paths)) ?? {}
     for (const [path, now] of wanted) changed[path] = { before: changed[path]?.before ?? settingOf(path) ?? "", now }
     // First: whoever puts them back must know.
@@ -60,6 +62,10 @@ export function ensureForwarding(paths: Paths, network: Network, socket: Netlink
       notice(`this machine forwards packets from now on, for the network ${network.name} (${missing.join(", ")})`)
   })
 }
+
+/** The lines that do what ensureForwarding does. */
+export const describeForwarding = (network: Network, socket: NetlinkSocket): string[] =>
+  wantedSysctls(missingSysctls(network), socket).map(([path, value]) => `echo ${value} >${path}`)
 
 /**
  * Takes back what was changed, after the last network: unless it is another value by now, or there are links left that somebody

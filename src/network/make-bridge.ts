@@ -47,13 +47,17 @@ function addressSteps({ bridge, gateway, gateway6, subnet, subnet6 }: Network, i
 }
 
 /** The lines of ip(8) that make a network's bridge. */
-export const describeBridge = (network: Network, mtu: number): string[] =>
-  [
-    newBridge(network),
+export const describeBridge = (network: Network, mtu: number): string[] => [
+  describeLink(newBridge(network)),
+  `echo 0 >${acceptRouters(network)}`,
+  ...[
     { kind: "mtu", name: network.bridge, mtu } as const,
     ...addressSteps(network, 0),
     { kind: "alias", name: network.bridge, alias: aliasOf(network) } as const,
-  ].map(describeLink)
+  ].map(describeLink),
+]
+
+const acceptRouters = ({ bridge }: Network) => `/proc/sys/net/ipv6/conf/${bridge}/accept_ra`
 
 /** In bytes, of a link that is to be made. */
 export const mtuFor = (network: Network, socket: NetlinkSocket): number =>
@@ -77,8 +81,8 @@ function clearWay(paths: Paths, socket: NetlinkSocket, network: Network, found: 
 }
 
 /** No container is to give this machine routes: CVE-2020-13401. Before the link is up, with which this goes. */
-function refuseRouters({ bridge }: Network): void {
-  const path = `/proc/sys/net/ipv6/conf/${bridge}/accept_ra`
+function refuseRouters(network: Network): void {
+  const path = acceptRouters(network)
   if (tryReadText(path) !== null) writeText(path, "0")
 }
 

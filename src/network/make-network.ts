@@ -42,7 +42,7 @@ const uniqueLocal = (): Cidr => ({
 })
 
 /** Whether this machine speaks IPv6, and lets new links do so: ip-sysctl.rst. */
-const hasIpv6 = (): boolean => tryReadText("/proc/sys/net/ipv6/conf/default/disable_ipv6")?.trim() === "0"
+export const hasIpv6 = (): boolean => tryReadText("/proc/sys/net/ipv6/conf/default/disable_ipv6")?.trim() === "0"
 
 interface Taken {
   to: Cidr

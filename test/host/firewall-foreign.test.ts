@@ -3,8 +3,6 @@ import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { type Machine, makeMachine } from "../helpers/machine.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 
-cleanUpAfterAll()
-
 let machine: Machine
 const sh = (script: string) => machine.sh(script)
 
@@ -13,6 +11,8 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => machine?.close())
+// After that: it removes the state of containers that may still run.
+cleanUpAfterAll()
 
 type Found = { tool: string; chain: string } | null
 interface Told {

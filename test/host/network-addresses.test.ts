@@ -3,8 +3,6 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type Machine, makeMachine } from "../helpers/machine.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 
-cleanUpAfterAll()
-
 let machine: Machine
 const run = (...words: string[]) => machine.run(...words)
 const create = (...words: string[]) => machine.told("network", "create", ...words)
@@ -15,6 +13,8 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => machine?.close())
+// After that: it removes the state of containers that may still run.
+cleanUpAfterAll()
 
 test("a gateway may be any address of the network: no container gets it", async () => {
   await run("network", "create", "--subnet=10.60.0.0/24", "--gateway=10.60.0.254", "last")

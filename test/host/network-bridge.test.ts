@@ -3,8 +3,6 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type Machine, makeMachine } from "../helpers/machine.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 
-cleanUpAfterAll()
-
 let machine: Machine
 const run = (...words: string[]) => machine.run(...words)
 const sh = (script: string) => machine.sh(script)
@@ -14,6 +12,8 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => machine?.close())
+// After that: it removes the state of containers that may still run.
+cleanUpAfterAll()
 
 test("the link's address stays, whoever comes and goes: containers know the machine by it", async () => {
   const address = async () => (await machine.json("link show type bridge"))[0].address

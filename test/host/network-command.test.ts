@@ -3,8 +3,6 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type Machine, makeMachine } from "../helpers/machine.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 
-cleanUpAfterAll()
-
 let machine: Machine
 const run = (...words: string[]) => machine.run("network", ...words)
 const told = (...words: string[]) => machine.told("network", ...words)
@@ -14,6 +12,8 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => machine?.close())
+// After that: it removes the state of containers that may still run.
+cleanUpAfterAll()
 
 test("ls has docker's columns, templates and filters; what nobody has made is there before the first container", async () => {
   const rows = (text: string) =>

@@ -4,8 +4,6 @@ import { type Machine, makeMachine } from "../helpers/machine.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 import { stateRoot } from "../helpers/toybox.ts"
 
-cleanUpAfterAll()
-
 let machine: Machine
 const run = (...words: string[]) => machine.run(...words)
 
@@ -14,6 +12,8 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => machine?.close())
+// After that: it removes the state of containers that may still run.
+cleanUpAfterAll()
 
 test("settings of links are made when the links are there, every time", async () => {
   const settings = {

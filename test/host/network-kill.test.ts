@@ -6,8 +6,6 @@ import { type Machine, makeMachine } from "../helpers/machine.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { stateRoot } from "../helpers/toybox.ts"
 
-cleanUpAfterAll()
-
 const STRACE = Bun.which("strace")
 // What changes files and the kernel's networks; strace does not follow the container.
 const CALLS = ["sendto", "symlinkat", "renameat", "unlinkat", "setns"]
@@ -22,6 +20,8 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => machine?.close())
+// After that: it removes the state of containers that may still run.
+cleanUpAfterAll()
 
 const traced = async (options: readonly string[], words: readonly string[]) => {
   const [timeout, toybox] = [machine.toybox().slice(0, 4), machine.toybox(...words).slice(4)]

@@ -3,8 +3,6 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type Machine, makeMachine } from "../helpers/machine.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 
-cleanUpAfterAll()
-
 const PEER = [process.execPath, `${import.meta.dir}/firewall-peer.ts`]
 let machine: Machine
 const run = (...words: string[]) => machine.run(...words)
@@ -22,6 +20,8 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => machine?.close())
+// After that: it removes the state of containers that may still run.
+cleanUpAfterAll()
 
 /** Without the order of elements, which is the kernel's. */
 const sorted = (text: string) =>

@@ -3,8 +3,6 @@ import { afterAll, beforeAll, expect, test } from "bun:test"
 import { type Machine, makeMachine } from "../helpers/machine.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 
-cleanUpAfterAll()
-
 // As a router of this link: RFC 4861, section 4.2, with a prefix for addresses.
 const ADVERTISE = `import socket, struct
 s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
@@ -56,6 +54,8 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => machine?.close())
+// After that: it removes the state of containers that may still run.
+cleanUpAfterAll()
 
 /** What somebody is answered by another's server; nothing where he is not. */
 const ask = (name: string, address: string) => sh(name, `nc -w 1 ${address} 80 || true`)

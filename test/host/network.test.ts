@@ -6,8 +6,6 @@ import type { Namespace } from "../helpers/network.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 import { stateRoot } from "../helpers/toybox.ts"
 
-cleanUpAfterAll()
-
 const PEER = [process.execPath, `${import.meta.dir}/firewall-peer.ts`]
 let machine: Machine
 let host: Namespace
@@ -32,6 +30,8 @@ afterAll(async () => {
   await server?.exited
   await machine?.close()
 })
+// After that: it removes the state of containers that may still run.
+cleanUpAfterAll()
 
 const leases = () =>
   readdirSync(`${stateRoot()}/run/networks`, { recursive: true }).filter((name) => /[.:]\d+$/.test(String(name)))
@@ -129,14 +129,57 @@ test("a namespace that is there can be had by its path", async () => {
   ).toContain("172.17.5.2/24")
 }, 60_000)
 
-test("--explain shows the lines of ip and nft, and makes nothing", async () => {
-  const before = await sh(host, "ip -o link show type bridge; nft list ruleset")
+test("--explain shows the lines of ip and nft for what is not there yet, and makes nothing", async () => {
+  await run("network", "create", "--subnet=10.64.0.0/24", "fresh")
+  const state = () =>
+    sh(host, "ip -o link show type bridge | cut -d: -f2; nft list ruleset; cat /proc/sys/net/ipv4/ip_forward")
+  const before = await state()
   const text = await run("run", "--explain", "--rm", "base", "true")
-  expect(text).toContain("type bridge\n")
-  expect(text).toMatch(/ip link add veth\w+ mtu 1500 master tb-\w+ up type veth peer name eth0 .* netns \$PID/)
+  expect(text).not.toContain("type bridge\n")
+  expect(text).not.toContain("nft add element")
+  expect(text).toMatch(/ip link add veth\w+ mtu 1450 master tb-\w+ up type veth peer name eth0 .* netns \$PID/)
   expect(text).toContain("nsenter -t $PID -n ip route add default via 172.18.0.1 dev eth0")
-  expect(text).toContain("nft add element inet toybox masquerade4 '{ 172.18.0.0/16 }'")
-  expect(await sh(host, "ip -o link show type bridge; nft list ruleset")).toBe(before)
+  const fresh = await run("run", "--explain", "--rm", "--net=fresh", "--cap-add=NET_RAW", "base", "true")
+  expect(fresh).toMatch(
+    /ip link add tb-\w+ address [0-9a-f:]+ up type bridge\necho 0 >\/proc\/sys\/net\/ipv6\/conf\/tb-\w+\/accept_ra/,
+  )
+  expect(fresh).toContain("nft add element inet toybox masquerade4 '{ 10.64.0.0/24 }'")
+  expect(fresh).toMatch(/nft add element bridge toybox senders4 '\{ "veth\w+" \. 02:42:0a:40:00:02 \. 10\.64\.0\.2 \}'/)
+  // Of what others have, nothing is shown as free.
+  await run("run", "-d", "--name=has", "-p", "8160:80", "base", "sleep", "1000")
+  const address = JSON.parse(await run("inspect", "has"))[0].NetworkSettings.IPAddress
+  expect(await run("run", "--explain", "base", "true")).not.toContain(`${address}/16`)
+  expect(run("run", "--explain", "-p", "8160:80", "base", "true")).rejects.toThrow(
+    "8160/tcp of the host is in use by the container has",
+  )
+  expect(run("run", "--explain", "--ip", address, "base", "true")).rejects.toThrow("in use by another container")
+  await run("rm", "-f", "has")
+  await run("network", "rm", "fresh")
+  expect(await state()).toBe(before)
+}, 60_000)
+
+test("--explain on a machine where nothing is yet has it all", async () => {
+  const bare = await makeMachine(1400)
+  try {
+    const text = await bare.host.run(
+      bare
+        .toybox("run", "--explain", "--rm", "-p", "8080:80", "-p", "[::1]:8081:81", "base", "true")
+        .map((word) => word.replace(/^TOYBOX_ROOT=.*/, "TOYBOX_ROOT=/nonexistent/toybox")),
+    )
+    expect(text).toContain("mtu 1400")
+    expect(text).toContain("echo 1 >/proc/sys/net/ipv4/ip_forward")
+    expect(text).toMatch(/echo 1 >\/proc\/sys\/net\/ipv4\/conf\/tb-\w+\/route_localnet/)
+    expect(text).toContain("nft -f - <<'EOF'\ntable inet toybox {")
+    expect(text).toContain("nft add element inet toybox ports4")
+    expect(text).toContain("#   [::1]:8081/tcp, and carries it on to ")
+    // What is shown is what nft takes.
+    const table = /<<'EOF'\n([\s\S]*?)\nEOF\n/.exec(text)?.[1] ?? ""
+    await bare.host.run(["nft", "-f", "-"], `${table}\n`)
+    for (const line of text.split("\n").filter((one) => one.startsWith("nft add element inet"))) await bare.sh(line)
+  } finally {
+    await bare.host.close()
+    await bare.outside.close()
+  }
 }, 60_000)
 
 test("networks that are made: names for neighbours, kept apart from others, gone with all that was theirs", async () => {

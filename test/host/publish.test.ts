@@ -5,8 +5,6 @@ import type { Namespace } from "../helpers/network.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 import { stateRoot } from "../helpers/toybox.ts"
 
-cleanUpAfterAll()
-
 const PEER = [process.execPath, `${import.meta.dir}/firewall-peer.ts`]
 const WITHIN = "20000"
 const BRIEFLY = "1500"
@@ -34,6 +32,8 @@ beforeAll(async () => {
 }, 60_000)
 
 afterAll(async () => machine?.close())
+// After that: it removes the state of containers that may still run.
+cleanUpAfterAll()
 
 test("a port is reached from outside, from this machine, from another container and from its own", async () => {
   await serve("web", "-p", "8080:80", "-p", "127.0.0.1:8081:81")
@@ -152,7 +152,12 @@ async function besideDrops(policy: string, end: string, action: () => Promise<vo
   }
 }
 
-const forwarders = async () => (await sh(host, "pgrep -fx 'toybox forward .*' || true")).split("\n").filter(Boolean)
+/** Of this test's containers: others run containers on this machine at the same time. */
+const forwarders = async () => {
+  const own = `for pid in $(pgrep -fx 'toybox forward .*'); do
+    grep -qz '^TOYBOX_ROOT=${stateRoot()}$' /proc/$pid/environ 2>/dev/null && echo $pid; done; true`
+  return (await sh(host, own)).split("\n").filter(Boolean)
+}
 
 test.each([
   [

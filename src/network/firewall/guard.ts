@@ -7,6 +7,8 @@ import * as nf from "../../../ffi/constants/nf_tables.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import type { Message } from "../../../ffi/netlink/messages.ts"
 import { dump, type NetlinkSocket } from "../../../ffi/netlink/socket.ts"
+import { formatIp } from "../ip.ts"
+import { formatMac } from "../links.ts"
 import { decodeElements } from "./answers.ts"
 import { ifname } from "./elements.ts"
 import * as ex from "./expressions.ts"
@@ -132,7 +134,7 @@ const linkLocal = ([a = 0, b = 0, c = 0, d = 0, e = 0, f = 0]: Uint8Array) =>
 function entriesOf({ link: name, mac, ip, ip6 }: Guarded): { set: string; elements: Element[] }[] {
   const from = (address: Uint8Array): Element => ({
     key: Uint8Array.of(...ifname(name), ...mac, 0, 0, ...address),
-    text: `"${name}" . ${mac.toHex()} . ${address.toHex()}`,
+    text: `"${name}" . ${formatMac(mac)} . ${formatIp(address)}`,
   })
   // Before it has an address it asks whether somebody else has.
   const six = ip6 === null ? [] : [ip6, linkLocal(mac), new Uint8Array(16)]
@@ -142,6 +144,12 @@ function entriesOf({ link: name, mac, ip, ip6 }: Guarded): { set: string; elemen
     { set: "senders6", elements: six.map(from) },
   ].filter(({ elements }) => elements.length > 0)
 }
+
+/** The lines of nft(8) that do what guard does where its table is there already. */
+export const describeGuard = (links: readonly Guarded[]): string[] =>
+  links
+    .flatMap(entriesOf)
+    .flatMap(({ set, elements }) => elements.map(({ text }) => `nft add element bridge toybox ${set} '{ ${text} }'`))
 
 const ATTEMPTS = 50
 

@@ -64,6 +64,12 @@ function missing(firewall: Firewall, entries: Entries): Entries {
   })
 }
 
+const areThere = (entries: Entries): boolean =>
+  withSocket((socket) => {
+    const tables = findTables(socket)
+    return tables.length > 0 && missing({ socket, tables }, entries).length === 0
+  })
+
 /** Whether nothing is missing of toybox's table, and of what these networks have in it. Throws ToyboxError. */
 export const areWhole = (networks: readonly FirewallNetwork[]): boolean =>
   withSocket((socket) => {
@@ -184,10 +190,7 @@ export function publish(
 
 /** Whether what publish did is still there. */
 export const arePublished = (id: string, ports: readonly PublishedPort[], addresses: ContainerAddresses): boolean =>
-  withSocket((socket) => {
-    const tables = findTables(socket)
-    return tables.length > 0 && missing({ socket, tables }, portEntries(id, ports, addresses)).length === 0
-  })
+  areThere(portEntries(id, ports, addresses))
 
 function portTaken({ text }: Element, holder: string): ToyboxError {
   const [, protocol = "", port = ""] = /(tcp|udp|sctp) \. (\d+)/.exec(text) ?? []
@@ -252,6 +255,9 @@ const describe = (entries: Entries): string[] =>
   entries.flatMap(({ set, elements }) =>
     elements.filter(({ end }) => !end).map(({ text }) => `nft add element inet toybox ${set} '{ ${text} }'`),
   )
+
+/** Whether there is nothing missing of what a network has in the table. */
+export const isKnown = (network: FirewallNetwork): boolean => areThere(networkEntries(network))
 
 /** The lines of nft(8) that do what ensureNetworks does where toybox's table is there already. */
 export const describeNetwork = (network: FirewallNetwork): string[] => describe(networkEntries(network))
