@@ -8,13 +8,13 @@ import type { HeldPort } from "../network/ports.ts"
 import { environmentOf, type Paths } from "../paths.ts"
 import { startTime } from "./state.ts"
 
-/** What toybox is called as by itself for it: `forward ID STARTED IP PROTOCOL:FD:PORT…`. */
+/** What toybox is called as by itself for it: `forward ID STARTED PROTOCOL:FD:PORT…`. */
 const FORWARD = "forward"
 
 const BACKLOG = 4096
 
-/** Starts it for claimed ports of the container at `ip`; it ends with the container's process. Throws ToyboxError. */
-export function startForwarder(paths: Paths, id: string, started: string, ip: string, ports: readonly HeldPort[]) {
+/** Starts it for claimed ports of a container; it ends with the container's process. Throws ToyboxError. */
+export function startForwarder(paths: Paths, id: string, started: string, ports: readonly HeldPort[]) {
   const words: string[] = []
   const fds: number[] = []
   for (const { protocol, fd, host, container } of ports) {
@@ -34,7 +34,7 @@ export function startForwarder(paths: Paths, id: string, started: string, ip: st
     words.push(`${protocol}:${fd}:${container}`)
     fds.push(fd)
   }
-  const pid = spawnSelf(["toybox", FORWARD, id, started, ip, ...words], environmentOf(paths), fds)
+  const pid = spawnSelf(["toybox", FORWARD, id, started, ...words], environmentOf(paths), fds)
   if (pid === 0) throw new ToyboxError("the process that carries on published ports cannot be started")
   return { pid, startTime: startTime(pid) ?? "" }
 }

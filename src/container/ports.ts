@@ -4,9 +4,9 @@ import { ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
 import { type Bridge, toldPath } from "../network/bridge.ts"
 import { claimPorts } from "../network/claims.ts"
-import type { Place } from "../network/endpoint.ts"
+import type { Endpoint, Place } from "../network/endpoint.ts"
 import { arePublished, closeToInternal, describePublish, hasNfTables, publish } from "../network/firewall/index.ts"
-import { formatIp } from "../network/ip.ts"
+import { formatIp, parseIp } from "../network/ip.ts"
 import { findNetwork } from "../network/network.ts"
 import { type HeldPort, type PortMapping, type PortWish, type Protocol, publishAll } from "../network/ports.ts"
 import { closePorts, publishedPorts, reachedAt } from "../network/published.ts"
@@ -72,14 +72,18 @@ const others = (paths: Paths) => ({
 const ledPorts = (paths: Paths) =>
   runningIds(paths).flatMap((id) => {
     const { ports = [], networks = [], forwarder } = readRunning(paths, id) ?? {}
-    const led = ports.filter(({ address }) => !forwarder || (!forwarder.all && address !== LOOPBACK6))
-    const endpoint = networks.find(({ network }) => findNetwork(paths, network)?.internal === false)
+    const endpoint = publishingEndpoint(paths, networks)
+    const led = endpoint ? shareOut(ports, endpoint, forwarder?.all ?? false).led : []
     return led.length > 0 && endpoint ? [{ id, ports: publishedPorts(led), addresses: reachedAt(endpoint) }] : []
   })
 
-/** Leads the ports of all that run to them again: somebody has removed that. Throws ToyboxError. */
-export function publishAgain(paths: Paths): void {
-  for (const { id, ports, addresses } of ledPorts(paths)) publish(id, ports, addresses, others(paths))
+/**
+ * Leads the ports of all that run to them again, or of one: somebody has removed that, or the network that they were led to is left.
+ * Throws ToyboxError.
+ */
+export function publishAgain(paths: Paths, only?: string): void {
+  for (const { id, ports, addresses } of ledPorts(paths))
+    if ((only ?? id) === id && !arePublished(id, ports, addresses)) publish(id, ports, addresses, others(paths))
 }
 
 /** The names of containers whose ports are not led to them any more. */
@@ -104,8 +108,8 @@ export async function explainPorts(
   closePorts(ports)
   const { endpoint, bridge } = publishingPlace(places)
   const obstacle = await obstacleOf(bridge)
-  const { led, forwarded } = shareOut(ports, obstacle !== null)
-  const why = obstacle ?? "what comes from ::1 no kernel leads elsewhere"
+  const { led, forwarded } = shareOut(ports, endpoint, obstacle !== null)
+  const why = obstacle ?? "the kernel leads nothing from there to the container"
   return [
     ...describePublish(id, publishedPorts(led), reachedAt(endpoint)),
     ...(forwarded.length > 0 ? [`# ${why}: a process of toybox's serves`] : []),
@@ -126,10 +130,21 @@ function publishingPlace(places: readonly Place[]): Place {
   return place
 }
 
-/** Which ports the kernel leads, and which a process serves. */
-function shareOut(ports: readonly HeldPort[], isObstructed: boolean) {
-  const forwarded = isObstructed ? ports : ports.filter(({ address }) => address === LOOPBACK6)
-  return { forwarded, led: ports.filter((port) => !forwarded.includes(port)) }
+/** Which ports the kernel leads to a container, and which a process serves: also those of a family that it has no address of. */
+function shareOut(ports: readonly HeldPort[], { ip6 }: Pick<Endpoint, "ip6">, isObstructed: boolean) {
+  const isForwarded = ({ address }: HeldPort) =>
+    isObstructed || address === LOOPBACK6 || (ip6 === undefined && address !== null && address.includes(":"))
+  return { forwarded: ports.filter(isForwarded), led: ports.filter((port) => !isForwarded(port)) }
+}
+
+/** Where ports of a container that runs are led to; undefined where its networks are all internal. */
+const publishingEndpoint = (paths: Paths, networks: readonly Endpoint[]): Endpoint | undefined =>
+  networks.find(({ network }) => findNetwork(paths, network)?.internal === false)
+
+/** The address that a process carries on to, of a container that runs; null where it has none. */
+export function publishingAddress(paths: Paths, id: string): Uint8Array | null {
+  const endpoint = publishingEndpoint(paths, readRunning(paths, id)?.networks ?? [])
+  return endpoint ? parseIp(endpoint.ip) : null
 }
 
 /** Leads claimed ports to a container that is connected: by the kernel, or where that is of no use, by a process. Throws ToyboxError. */
@@ -137,12 +152,12 @@ export async function publishForContainer({ quiet }: ContainerRequest, paths: Pa
   const { id, record, places, lock } = live
   const place = publishingPlace(places)
   const obstacle = await obstacleOf(place.bridge)
-  const { led, forwarded } = shareOut(record.ports ?? [], obstacle !== null)
+  const { led, forwarded } = shareOut(record.ports ?? [], place.endpoint, obstacle !== null)
   if (led.length > 0) publish(id, publishedPorts(led), reachedAt(place.endpoint), others(paths))
   if (forwarded.length === 0) return
   if (obstacle !== null && !quiet) notice(`${obstacle}: published ports go through a process of toybox's own`)
   const { startForwarder } = await import("./forwarder.ts")
-  const forwarder = startForwarder(paths, id, record.started, place.endpoint.ip, forwarded)
+  const forwarder = startForwarder(paths, id, record.started, forwarded)
   record.forwarder = { ...forwarder, all: led.length === 0 }
   if (hasNfTables()) closeToInternal(publishedPorts(forwarded))
   updateRunning(lock, record)

@@ -14,6 +14,7 @@ import { releaseLock } from "../state-file.ts"
 import { guardPlaces, unguardPlaces } from "./guard-places.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { mayForge, takePlaceIn, wantsIpv6 } from "./network.ts"
+import { publishAgain } from "./ports.ts"
 import { type RunningRecord, readRecord } from "./state.ts"
 import { readStored } from "./stored-request.ts"
 import { changeRunning, changeStored, withContainer } from "./with-container.ts"
@@ -53,6 +54,8 @@ function unplug(paths: Paths, id: string, record: RunningRecord, gone: readonly 
   if (record.ports) unpublishPorts(id, record.ports, gone)
   changeRunning(paths, id, left)
   leavePlaces(paths.networkRun, id, gone)
+  // To another network that it is in.
+  if (record.ports) publishAgain(paths, id)
   return left
 }
 
@@ -84,6 +87,7 @@ async function plug(paths: Paths, wish: EndpointWish, id: string, record: Runnin
       throw error
     }
     tellNeighbours(paths, [endpoint])
+    if (record.ports) publishAgain(paths, id)
   } finally {
     closeNetlink(socket)
   }

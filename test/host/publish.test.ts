@@ -257,6 +257,40 @@ test("the process ends with its container, also when toybox is killed; and the p
   })
 }, 120_000)
 
+test("ports go on to another network when theirs is left, and come with one where there was none", async () => {
+  await run("network", "create", "other")
+  const moves = async () => {
+    expect(await ask(outside, "tcp", "172.17.5.1", 8170)).toBe("moves")
+    await run("network", "disconnect", "bridge", "moves")
+    // A process looks where its container is now and then.
+    await Bun.sleep(600)
+    expect(await ask(outside, "tcp", "172.17.5.1", 8170)).toBe("moves")
+    await run("network", "disconnect", "other", "moves")
+    await Bun.sleep(600)
+    expect(await ask(outside, "tcp", "172.17.5.1", 8170, BRIEFLY)).toBe("")
+    await run("network", "connect", "bridge", "moves")
+    await Bun.sleep(600)
+    expect(await ask(outside, "tcp", "172.17.5.1", 8170)).toBe("moves")
+    await run("rm", "-f", "moves")
+  }
+  await serve("moves", "-p", "8170:80", "--net=bridge", "--net=other")
+  await moves()
+  await besideDrops("iptables -P FORWARD DROP", "iptables -P FORWARD ACCEPT", async () => {
+    await serve("moves", "-p", "8170:80", "--net=bridge", "--net=other")
+    await moves()
+  })
+  await run("network", "rm", "other")
+  expect(await elements()).toBe("0\n")
+}, 120_000)
+
+test("a port of an IPv6 address leads to a container that has none", async () => {
+  await run("network", "create", "--ipv6=false", "four")
+  await serve("four", "--net=four", "-p", "[fd00:99::1]:8171:80")
+  expect(await ask(outside, "tcp", "fd00:99::1", 8171)).toBe("four")
+  await run("rm", "-f", "four")
+  await run("network", "rm", "four")
+}, 120_000)
+
 test("a port of ::1 goes through a process, too, and only that", async () => {
   await serve("six", "-p", "[::1]:8113:80", "-p", "8114:80")
   expect(await ask(host, "tcp", "::1", 8113)).toBe("six")

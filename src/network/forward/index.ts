@@ -21,10 +21,10 @@ export interface ForwardedPort {
 const LOOK_EVERY = 200
 
 /**
- * Carries everything that comes to the ports on to `ip`, until the process ends that `pid` gives; it is asked now and then until
+ * Carries everything that comes to the ports on to `ip` (null: nowhere, just now), until the process ends that `pid` gives; it is asked now and then until
  * it does (null: not yet; 0: there will be none). Never returns.
  */
-export function forward(ip: Uint8Array, ports: readonly ForwardedPort[], pid: () => number | null): never {
+export function forward(ip: () => Uint8Array | null, ports: readonly ForwardedPort[], pid: () => number | null): never {
   // Nobody waits for what this process might say, and no signal of a terminal is meant for it.
   const nothing = open("/dev/null", O_RDWR)
   for (const fd of [0, 1, 2]) call("dup2", nothing, fd)
@@ -32,8 +32,12 @@ export function forward(ip: Uint8Array, ports: readonly ForwardedPort[], pid: ()
   const loop = createLoop()
   const [tcp, udp] = [forwardTcp(loop), forwardUdp(loop)]
   for (const { protocol, fd, port } of ports) {
-    if (protocol === "tcp") tcp.listen(fd, () => ({ ip, port }))
-    else udp.listen(fd, { ip, port })
+    const target = () => {
+      const address = ip()
+      return address && { ip: address, port }
+    }
+    if (protocol === "tcp") tcp.listen(fd, target)
+    else udp.listen(fd, target)
   }
   let watched = false
   const watch = () => {

@@ -26,6 +26,8 @@ interface Flow {
   answered: boolean
 }
 
+type Target = () => { ip: Uint8Array; port: number } | null
+
 /** As conntrack has them: nf_conntrack-sysctl.rst, nf_conntrack_udp_timeout and its _stream. */
 const IDLE = 30_000
 const IDLE_ANSWERED = 120_000
@@ -37,7 +39,8 @@ const SOCKADDR = 28
 
 /** Forwards what comes to bound sockets. */
 export function forwardUdp(loop: Loop): {
-  listen(fd: number, target: { ip: Uint8Array; port: number }): void
+  /** `target`: where to, now; null: nowhere. */
+  listen(fd: number, target: Target): void
   /** Forgets those of whom nothing was heard for long. True while there are any. */
   expire(): boolean
 } {
@@ -72,7 +75,10 @@ export function forwardUdp(loop: Loop): {
     if (key !== undefined && flow) end(key, flow)
   }
 
-  const open = (key: string, listener: number, client: Uint8Array, { ip, port }: { ip: Uint8Array; port: number }) => {
+  const open = (key: string, listener: number, client: Uint8Array, target: Target) => {
+    const to = target()
+    if (to === null) return null
+    const { ip, port } = to
     if (flows.size >= MOST_FLOWS) oldest()
     const family = ip.length === 4 ? AF_INET : AF_INET6
     const fd = callResult("socket", family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
@@ -84,7 +90,7 @@ export function forwardUdp(loop: Loop): {
     return flow
   }
 
-  const receive = (listener: number, target: { ip: Uint8Array; port: number }) => {
+  const receive = (listener: number, target: Target) => {
     for (let i = 0; i < AT_ONCE; i++) {
       new DataView(address.bytes.buffer, address.bytes.byteOffset, address.bytes.length).setUint32(32, SOCKADDR, true)
       const count = callResult("recvfrom", listener, data.address, MOST_BYTES, MSG_DONTWAIT, address.address, lengthAt)
