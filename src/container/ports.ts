@@ -159,7 +159,7 @@ export async function publishForContainer({ quiet }: ContainerRequest, paths: Pa
   const { startForwarder } = await import("./forwarder.ts")
   const forwarder = startForwarder(paths, id, record.started, forwarded)
   record.forwarder = { ...forwarder, all: led.length === 0 }
-  if (hasNfTables()) closeToInternal(publishedPorts(forwarded))
+  closeToInternal(publishedPorts(forwarded))
   updateRunning(lock, record)
 }
 

@@ -2,7 +2,7 @@
 import { close } from "../../ffi/fs.ts"
 import type { Endpoint } from "./endpoint.ts"
 import type { ContainerAddresses, PublishedPort } from "./firewall/elements.ts"
-import { hasNfTables, openToInternal, unpublish } from "./firewall/index.ts"
+import { openToInternal, unpublish } from "./firewall/index.ts"
 import { parseIp } from "./ip.ts"
 import type { HeldPort } from "./ports.ts"
 
@@ -40,7 +40,7 @@ export function unpublishPorts(id: string, ports: readonly HeldPort[], endpoints
 
 /** Ends what is done about ports that a process of toybox's has served. */
 export function unforwardPorts(ports: readonly HeldPort[]): void {
-  if (hasNfTables()) openToInternal(publishedPorts(ports))
+  openToInternal(publishedPorts(ports))
 }
 
 /** Lets go of what this process holds for a container that it supervises. */

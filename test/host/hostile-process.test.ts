@@ -51,7 +51,7 @@ describe.skipIf(!isRoot)("/etc/passwd and /etc/group: CVE-2024-9676", () => {
     expect(await inside("echo $HOME", container)).toBe("/")
     expect(
       await inside("grep -E '^(Uid|Gid|Groups)' /proc/self/status", { ...container, run: ["--user", "7:8"] }),
-    ).toBe("Uid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\nGroups:")
+    ).toBe("Uid:\t7\t7\t7\t7\nGid:\t8\t8\t8\t8\nGroups:\t8")
     const named = await sh("id", { ...container, run: ["--user", "intruder"] })
     expect(named.exitCode).toBe(125)
     expect(named.stderr).toContain('--user: the container has no user "intruder"')

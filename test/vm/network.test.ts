@@ -18,6 +18,7 @@ describe.skipIf(missing !== undefined)("networks without nf_tables", () => {
       toybox run --rm -q --net lan base nc -w 5 10.9.0.1 8080
       toybox run --rm -q --net lan base nc -w 5 web 80
       toybox port web
+      toybox run --rm -q --net lan --cap-add NET_ADMIN base echo unguarded
       section again
       toybox restart -t 0 web >/dev/null 2>&1
       toybox exec web sh -c 'until nc -w 2 127.0.0.1 80 >/dev/null; do sleep 0.1; done'
@@ -37,6 +38,7 @@ describe.skipIf(missing !== undefined)("networks without nf_tables", () => {
   test("publish ports, and containers have names", () => {
     expect(lines("ports").slice(0, 3)).toEqual(["served", "served", "served"])
     expect(section("ports")).toContain("53/udp -> 0.0.0.0:5353")
+    expect(lines("ports").at(-1)).toBe("unguarded")
   })
 
   test("do so again, and leave nothing", () => {

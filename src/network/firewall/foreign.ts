@@ -11,7 +11,7 @@ import { decodeElements, type KnownElement } from "./answers.ts"
 import { judge, type Sets } from "./judge.ts"
 import type { Packet } from "./packet.ts"
 import { getAllChains, getElements, getRules, type Table } from "./requests.ts"
-import { withSocket } from "./table.ts"
+import { hasNfTables, withSocket } from "./table.ts"
 
 /** A chain as somebody has made it. */
 export interface ForeignChain {
@@ -137,19 +137,11 @@ function passThrough(name: string, table: ForeignTable, packet: Packet, depth = 
   return null
 }
 
-function allChains(socket: NetlinkSocket): ForeignChain[] {
-  try {
-    return dump(socket, getAllChains()).flatMap(decodeChain)
-  } catch (error) {
-    if (isErrno(error, "EOPNOTSUPP", "EPROTONOSUPPORT", "EAFNOSUPPORT", "EINVAL", "EPERM")) return []
-    throw error
-  }
-}
-
 /** Asks that of nf_tables, of iptables-nft, too; where the kernel has none nobody drops anything. */
 export function askNft<T>(use: (firewall: ForeignFirewall) => T): T {
+  if (!hasNfTables()) return use({ drops: () => null })
   return withSocket((socket) => {
-    const all = allChains(socket)
+    const all = dump(socket, getAllChains()).flatMap(decodeChain)
     const judges = all
       .filter(({ hook, table }) => hook === nf.NF_INET_FORWARD && table !== OUR_TABLE)
       .sort((a, b) => a.priority - b.priority)

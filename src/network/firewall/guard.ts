@@ -27,7 +27,7 @@ import {
   type SetShape,
   type Table,
 } from "./requests.ts"
-import { exists, generationOf, sendBatch, withSocket } from "./table.ts"
+import { exists, generationOf, hasNfTables, sendBatch, withSocket } from "./table.ts"
 
 /** A container's end on the bridge, and what may come from it: 6, 4 and 16 bytes. */
 export interface Guarded {
@@ -158,6 +158,7 @@ const ATTEMPTS = 50
  * nf_tables for bridges.
  */
 export function guard(links: readonly Guarded[]): boolean {
+  if (!hasNfTables()) return false
   const entries = links.flatMap(entriesOf)
   return withSocket((socket) => {
     for (let attempt = 0; ; attempt++) {
@@ -174,6 +175,7 @@ export function guard(links: readonly Guarded[]): boolean {
 
 /** Takes back what guard did, and the table with the last of them. Where nothing is there it does nothing. */
 export function unguard(links: readonly Guarded[]): void {
+  if (!hasNfTables()) return
   withSocket((socket) => {
     for (const { set, elements } of links.flatMap(entriesOf))
       for (const element of elements) remove(socket, deleteElements(TABLE, set, [element]))

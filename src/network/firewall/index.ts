@@ -29,6 +29,7 @@ import {
   removeUnused,
   sendBatch,
   withSocket,
+  withTables,
 } from "./table.ts"
 
 export type { ContainerAddresses, FirewallNetwork, PublishedPort } from "./elements.ts"
@@ -135,11 +136,9 @@ function removeEntries(firewall: Firewall, entries: Entries): void {
 
 /** Takes back what ensureNetworks did, and the table, if this was the last network. Where nothing is there it does nothing. */
 export function removeNetwork(network: FirewallNetwork): void {
-  withSocket((socket) => {
-    const tables = findTables(socket)
-    if (tables.length === 0) return
-    removeEntries({ socket, tables }, networkEntries(network))
-    removeUnused(socket)
+  withTables((firewall) => {
+    removeEntries(firewall, networkEntries(network))
+    removeUnused(firewall.socket)
   })
 }
 
@@ -201,16 +200,12 @@ function portTaken({ text }: Element, holder: string): ToyboxError {
 
 /** Takes back what publish did. Where nothing is there it does nothing. */
 export function unpublish(id: string, ports: readonly PublishedPort[], addresses: ContainerAddresses): void {
-  withSocket((socket) => {
-    const tables = findTables(socket)
-    if (tables.length > 0) removePorts({ socket, tables }, portEntries(id, ports, addresses))
-  })
+  withTables((firewall) => removePorts(firewall, portEntries(id, ports, addresses)))
 }
 
 /** Keeps networks that are --internal from published ports that a process serves. */
 export const closeToInternal = (ports: readonly PublishedPort[]): void =>
-  withSocket((socket) => {
-    const tables = findTables(socket)
+  withTables(({ socket, tables }) => {
     const [error] = sendBatch(
       socket,
       messagesFor(tables, forwardedEntries(ports), (...one) => addElements(...one)),
@@ -220,16 +215,11 @@ export const closeToInternal = (ports: readonly PublishedPort[]): void =>
 
 /** Takes back what closeToInternal did. Where nothing is there it does nothing. */
 export const openToInternal = (ports: readonly PublishedPort[]): void =>
-  withSocket((socket) => {
-    const tables = findTables(socket)
-    if (tables.length > 0) removeEntries({ socket, tables }, forwardedEntries(ports))
-  })
+  withTables((firewall) => removeEntries(firewall, forwardedEntries(ports)))
 
 /** Takes published ports from all containers that do not run: a killed toybox could not give them back. */
 export function unpublishDead(runs: (id: string) => boolean): void {
-  withSocket((socket) => {
-    const tables = findTables(socket)
-    const firewall = { socket, tables }
+  withTables((firewall) => {
     const dead = PORT_SETS.map((set) => ({
       set,
       elements: elementsOf(firewall, set).filter(isDead(runs)).map(asElement),

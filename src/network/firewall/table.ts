@@ -115,6 +115,15 @@ export function findTables(socket: NetlinkSocket): readonly Table[] {
 /** Whether there is a network of some toybox. Throws ToyboxError. */
 export const hasTables = (): boolean => withSocket((socket) => findTables(socket).length > 0)
 
+/** Carries out something with toybox's tables: nothing where there are none, or the kernel has no nf_tables. Throws ToyboxError. */
+export function withTables(use: (firewall: Firewall) => void): void {
+  if (!hasNfTables()) return
+  withSocket((socket) => {
+    const tables = findTables(socket)
+    if (tables.length > 0) use({ socket, tables })
+  })
+}
+
 /** Sends a batch; the errors, none where all of it has taken effect. */
 export const sendBatch = (socket: NetlinkSocket, messages: readonly Message[], generation?: number): NetlinkError[] =>
   messages.length === 0 ? [] : transact(socket, batch(messages, generation)).errors
