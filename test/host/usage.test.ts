@@ -142,10 +142,12 @@ describe.skipIf(!isRoot)("the examples", () => {
 
   test.each(Object.entries(EXAMPLES))("of %s", (name, lines) => {
     // The same each time: an image, one that runs, one that is paused, one that has ended.
-    shell("toybox rm --all --force; toybox load --quiet -i image.tar")
+    for (const line of ["toybox rm --all --force", "toybox load --quiet -i image.tar"])
+      expect({ line, ...shell(line) }).toMatchObject({ line, exitCode: 0, stderr: "" })
     for (const made of ["run -d --name web base sleep 1000", "run -d --name paused base sleep 1000"])
-      expect(shell(`toybox ${made}`)).toMatchObject({ exitCode: 0 })
-    expect(shell("toybox pause paused; toybox run --name job base sh -c 'exit 3'")).toMatchObject({ exitCode: 3 })
+      expect(shell(`toybox ${made}`)).toMatchObject({ exitCode: 0, stderr: "" })
+    const ended = shell("toybox pause paused; toybox run --name job base sh -c 'exit 3'")
+    expect(ended).toMatchObject({ exitCode: 3, stderr: "" })
     for (const line of lines) {
       const { exitCode, stderr } = shell(
         `set -o pipefail; ${line.replaceAll("registry.example", registry.host)}`,

@@ -103,8 +103,8 @@ describe.skipIf(missing !== undefined)("a machine", () => {
   )
 
   test("is killed when its time is up, and tells how far it came", async () => {
-    const run = bootAndRun({ binary, timeoutSeconds: 8, script: "echo so far; sleep 100" })
-    expect(run).rejects.toThrow(/timed out after 8 s\n--- output\nso far\n/)
+    const run = bootAndRun({ binary, timeoutSeconds: 20, script: "echo so far; sleep 100" })
+    expect(run).rejects.toThrow(/timed out after 20 s\n--- output\nso far\n/)
     await run.catch(() => undefined)
-  }, 20_000)
+  }, 40_000)
 })
