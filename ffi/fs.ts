@@ -98,6 +98,21 @@ export function tryReadText(path: string): string | null {
   }
 }
 
+/** The text of a regular file, maybe named from an open directory; null where there is none. Its first short read(2) is the last. */
+export function tryReadRegular(path: string, directory = AT_FDCWD): string | null {
+  const fd = callResult("openat", directory, path, O_RDONLY | O_CLOEXEC, 0)
+  if (fd === ENOENT || fd === ENOTDIR) return null
+  if (fd < 0) throw failure("open", fd, path)
+  try {
+    const count = callResult("read", fd, scratch.address, SCRATCH_SIZE)
+    if (count >= 0 && count < SCRATCH_SIZE) return decoder.decode(scratch.bytes.subarray(0, count))
+    call("lseek", fd, 0, 0)
+    return decoder.decode(readAll(fd))
+  } finally {
+    close(fd)
+  }
+}
+
 /** Writes `text` to an existing file (of procfs, cgroupfs) in one write(2). */
 export function writeText(path: string, text: string): void {
   const fd = open(path, O_WRONLY)

@@ -10,16 +10,19 @@ import {
   readText,
   rename,
   stat,
-  tryReadText,
+  tryReadRegular,
   unlink,
   writeAll,
 } from "../ffi/fs.ts"
 import { tryLock } from "../ffi/lock.ts"
 import { ToyboxError } from "./errors.ts"
 
-/** Null where there is none, or half of one: a power cut has left a file without its content. Throws SyscallError. */
-export function readJson<T>(path: string): T | null {
-  const text = tryReadText(path)
+/**
+ * What a file holds, which may be named from an open directory; null where there is none, or half of one: a power cut has left
+ * a file without its content. Throws SyscallError.
+ */
+export function readJson<T>(path: string, directory?: number): T | null {
+  const text = tryReadRegular(path, directory)
   try {
     return text === null ? null : (JSON.parse(text) as T)
   } catch (error) {

@@ -4,7 +4,7 @@ import type { Summary } from "../container/list.ts"
 import { writtenBytes } from "../container/observe/size.ts"
 import { readRecord, readRunning } from "../container/state.ts"
 import { formatBytes } from "../image/progress.ts"
-import { familiarReference, parseReference, repositoryName } from "../image/reference.ts"
+import { familiarForm, parseReference, repositoryName } from "../image/reference.ts"
 import { type ImageRecord, isNameless } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
 import { familiarName, isReference } from "./image.ts"
@@ -90,7 +90,7 @@ export function repoDigestOf(image: ImageRecord): { repository: string; digest: 
   const repository = isReference(image) ? repositoryName(parseReference(image.name)) : null
   const known = image.repoDigests?.find((one) => repository === null || one.startsWith(`${repository}@`))
   const [name = "", digest = ""] = known?.split("@") ?? []
-  return known === undefined ? null : { repository: familiarReference(parseReference(name)), digest }
+  return known === undefined ? null : { repository: familiarForm(name), digest }
 }
 
 export function imageFields(image: ImageRecord, full: boolean): object {

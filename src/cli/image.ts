@@ -1,5 +1,5 @@
 /** An image as it is named on a command line. */
-import { familiarReference, formatReference, parseReference } from "../image/reference.ts"
+import { familiarForm, familiarReference, formatReference } from "../image/reference.ts"
 import { loadSettings } from "../image/registry/settings.ts"
 import {
   type ImageRecord,
@@ -28,8 +28,7 @@ export const isReference = (image: ImageRecord): boolean =>
   !isNameless(image) && !/^(oci|oci-archive|docker-archive):\//.test(image.name)
 
 /** An image of the store as people know it. */
-export const familiarName = (image: ImageRecord): string =>
-  isReference(image) ? familiarReference(parseReference(image.name)) : image.name
+export const familiarName = ({ name }: ImageRecord): string => familiarForm(name)
 
 // A malformed name; what has fewer digits may be both, and is a name first.
 const WHOLE_ID = /^(sha256:)?[0-9a-f]{64}$/

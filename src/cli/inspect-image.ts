@@ -1,7 +1,7 @@
 /** An image as docker inspect shows one. */
 import { ToyboxError } from "../errors.ts"
 import { type ImageConfig, readConfig } from "../image/config.ts"
-import { familiarReference, parseReference } from "../image/reference.ts"
+import { familiarForm } from "../image/reference.ts"
 import { type ImageRecord, listImages, readBlobFile } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
 import { familiarName, findStored, isReference } from "./image.ts"
@@ -27,7 +27,7 @@ export function inspectImage(paths: Paths, word: string): object {
   return {
     Id: record.id,
     RepoTags: tags.filter((name) => !name.includes("@")).sort(),
-    RepoDigests: [...digests].sort().map((known) => familiarReference(parseReference(known))),
+    RepoDigests: [...digests].sort().map(familiarForm),
     Created: config.created ?? "",
     Author: config.author ?? "",
     Config: { ...rest, ExposedPorts: flags(ExposedPorts), Volumes: flags(Volumes) },

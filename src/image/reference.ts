@@ -121,15 +121,17 @@ export const formatReference = (reference: Reference): string =>
   (reference.tag === undefined ? "" : `:${reference.tag}`) +
   (reference.digest === undefined ? "" : `@${reference.digest}`)
 
-/** As docker shows it: alpine:latest. */
-export function familiarReference(reference: Reference): string {
-  const full = formatReference(reference)
-  if (reference.domain !== DOCKER_HUB) return full
+/** A full form as docker shows it: alpine:latest. What is none stays as it is. */
+export function familiarForm(full: string): string {
+  if (!full.startsWith(`${DOCKER_HUB}/`)) return full
   const path = full.slice(DOCKER_HUB.length + 1)
   const official = path.slice(OFFICIAL.length)
   if (path.startsWith(OFFICIAL) && !official.includes("/")) return official
   return isDomain(path.slice(0, path.indexOf("/"))) ? full : path
 }
+
+/** As docker shows it: alpine:latest. */
+export const familiarReference = (reference: Reference): string => familiarForm(formatReference(reference))
 
 /** What the registry knows it by: the digest, or else the tag. */
 export const manifestName = (reference: Reference): string => reference.digest ?? reference.tag ?? "latest"

@@ -76,12 +76,19 @@ export const removeName = (paths: Paths, name: string): boolean => unlink(refPat
 /** Every image by name, the one pulled last first. What a killed toybox was writing is removed. */
 export function listImages(paths: Paths): ImageRecord[] {
   const directory = `${paths.state}/images/refs`
-  const records = listDir(directory).flatMap((file): ImageRecord[] => {
-    removeHalfWritten(`${directory}/${file}`)
-    const record = file.endsWith(".json") ? readJson<ImageRecord>(`${directory}/${file}`) : null
-    return record === null ? [] : [record]
-  })
-  return records.sort((a, b) => (a.pulled < b.pulled ? 1 : -1))
+  const names = listDir(directory)
+  if (names.length === 0) return []
+  const fd = open(directory, O_RDONLY)
+  try {
+    const records = names.flatMap((file): ImageRecord | ImageRecord[] => {
+      if (file.endsWith(".json")) return readJson<ImageRecord>(file, fd) ?? []
+      removeHalfWritten(`${directory}/${file}`)
+      return []
+    })
+    return records.sort((a, b) => (a.pulled < b.pulled ? 1 : -1))
+  } finally {
+    close(fd)
+  }
 }
 
 /** The one that a registry knows by the digest of a whole reference. */
