@@ -70,13 +70,11 @@ async function mountedLayers(directory: string, { lower, below = [] }: Container
   const copy = () => open(layout.upper, O_PATH | O_DIRECTORY)
   if (lower === undefined) return copy()
   if (!exists(lower)) throw new ToyboxError(`what the container stands on is gone: ${lower}`)
-  const { inDirectory, linkLayers, lowerNames } = await import("../overlay/links.ts")
-  const links = `${directory}/layers`
-  if (below.length > 0 && !exists(links)) linkLayers(links, [lower, ...below])
+  const { imageLinks, inDirectory, lowerNames } = await import("../overlay/links.ts")
   const layers = below.length > 0 ? { below, links: lowerNames(below.length + 1) } : null
   const steps = overlaySteps(lower, layout, false, exists(layout.upper) ? null : stat(lower), layers)
   try {
-    return inDirectory(layers ? links : directory, () => mountRoot(steps, FREE_FDS))
+    return inDirectory(layers ? imageLinks([lower, ...below]) : directory, () => mountRoot(steps, FREE_FDS))
   } catch (error) {
     // Where overlayfs is refused now it was then, and the upper directory is the whole root.
     if (error instanceof ListFailure && below.length === 0 && error.calls[error.index]?.name.startsWith("fs"))

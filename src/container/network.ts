@@ -58,7 +58,7 @@ export async function takePlaceIn(
       if (!(error instanceof NetworkGone)) throw error
       const { removeNetworkRules } = await import("../network/make-bridge.ts")
       // They may have come after it went.
-      removeNetworkRules(network)
+      removeNetworkRules(paths, network)
       if (attempt === ATTEMPTS) throw error
     }
   }

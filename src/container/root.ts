@@ -28,9 +28,8 @@ const ownerOf = (lower: string, { upper }: OverlayLayout) => (exists(upper) ? nu
 /** Mounts the layers of an image, which only together tell what is in it. */
 async function layeredRoot(request: ContainerRequest, directory: string): Promise<Root> {
   const { lower, below, autoRemove } = request
-  const { inDirectory, linkLayers, lowerNames } = await import("../overlay/links.ts")
-  const links = `${directory}/layers`
-  linkLayers(links, [lower, ...below])
+  const { imageLinks, inDirectory, lowerNames } = await import("../overlay/links.ts")
+  const links = imageLinks([lower, ...below])
   const layout = overlayLayout(directory)
   const layers = { below, links: lowerNames(below.length + 1) }
   const steps = overlaySteps(lower, layout, autoRemove, ownerOf(lower, layout), layers)

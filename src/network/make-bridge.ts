@@ -166,9 +166,8 @@ export function removeNetwork(paths: Paths, network: Network, containers: Contai
         request(socket, linkMessage({ kind: "delete", name: network.bridge }))
     })
     if (isHalfMade(paths, network)) unlink(makingPath(paths))
-    removeNetworkRules(network)
+    removeNetworkRules(paths, network)
     removeTree(aside)
-    for (const path of [seenPath(paths, network), toldPath(paths, network)]) unlink(path)
     for (const directory of [paths.networks, paths.networkRun])
       for (const name of listDir(directory)) removeHalfWritten(`${directory}/${name}`)
     if (listNetworks(paths).every(({ id }) => id === network.id))
@@ -178,8 +177,9 @@ export function removeNetwork(paths: Paths, network: Network, containers: Contai
   })
 }
 
-/** Removes the rules of a network that is gone, or going. */
-export function removeNetworkRules(network: Network): void {
+/** Removes the rules of a network that is gone, or going, and what is remembered of them. */
+export function removeNetworkRules(paths: Paths, network: Network): void {
+  for (const path of [seenPath(paths, network), toldPath(paths, network)]) unlink(path)
   if (!hasNfTables()) return
   removeRules(asFirewall(network))
   if (!hasTables()) unguardAll()

@@ -6,7 +6,9 @@
 import { call, callResult, failure } from "../../ffi/call.ts"
 import { EEXIST } from "../../ffi/constants/errno.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
-import { close, mkdir } from "../../ffi/fs.ts"
+import { isErrno } from "../../ffi/errno.ts"
+import { close, exists, mkdir, rename } from "../../ffi/fs.ts"
+import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError } from "../errors.ts"
 
 /** As many layers as docker allows. */
@@ -41,10 +43,35 @@ export function linkLayers(directory: string, layers: readonly string[]): void {
   layers.forEach((layer, i) => {
     path[path.length - 2] = nameOf(i)
     const result = callResult("symlinkat", layer, AT_FDCWD, path)
-    // A container that is started again has them.
+    // Of another one's, killed here, that had the process id.
     if (result < 0 && result !== -EEXIST) throw failure("symlinkat", result, layer, directory)
   })
 }
+
+/**
+ * Where the links to an image's layers are, beside its top layer, with which they go: made once, for all its containers. They
+ * are relative, for all layers lie beside one another. Throws ToyboxError for more than 127.
+ */
+export function imageLinks(layers: readonly string[]): string {
+  const directory = `${directoryOf(layers[0] ?? "")}/layers`
+  if (exists(directory)) return directory
+  // Nobody sees half of them; of another one's that was killed there it has the name, and the links.
+  const temporary = `${directory}.${process.pid}`
+  const beside = directoryOf(directoryOf(directory))
+  linkLayers(
+    temporary,
+    layers.map((layer) => `../..${layer.slice(beside.length)}`),
+  )
+  try {
+    rename(temporary, directory)
+  } catch (error) {
+    if (!isErrno(error, "EEXIST", "ENOTEMPTY")) throw error
+    removeTree(temporary)
+  }
+  return directory
+}
+
+const directoryOf = (path: string): string => path.slice(0, path.lastIndexOf("/"))
 
 /** Does something with `directory` as the working directory of this process. */
 export function inDirectory<T>(directory: string, action: () => T): T {

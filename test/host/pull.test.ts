@@ -1,7 +1,16 @@
 /** toybox pull, images, rmi and run of images, against a real registry filled by skopeo. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { randomBytes } from "node:crypto"
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { type TestDescriptor, TestLayout, tarOf } from "../helpers/oci-layout.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
@@ -307,6 +316,15 @@ describe.skipIf(!isRoot)("toybox run of an image", () => {
       "grep -c ' / overlay' /proc/mounts; touch /many/mine && ls /many | wc -l",
     )
     expect(mounted).toBe("1\n128\n")
+    // All its containers have the same links, which lead there wherever the state directory is moved to.
+    const stacks = layers().map((layer) => join(stateRoot(), "images/layers/sha256", layer, "layers"))
+    const [links = "", ...others] = stacks.filter((path) => existsSync(path))
+    expect(others).toEqual([])
+    const targets = readdirSync(links, "buffer").map((link) =>
+      readlinkSync(Buffer.concat([Buffer.from(`${links}/`), link])),
+    )
+    expect(targets).toHaveLength(127)
+    expect(targets.every((target) => /^\.\.\/\.\.\/[0-9a-f]{64}\/root$/.test(target))).toBe(true)
   })
 
   test("without a command there is nothing to run", async () => {
