@@ -41,6 +41,11 @@ export interface ResourceFlags {
   readonly deviceWriteIops?: readonly Flag[]
 }
 
+export interface DeviceNumbers {
+  readonly major: number
+  readonly minor: number
+}
+
 /** What the machine has to say; asked only where an option needs it. */
 export interface FlagFacts {
   readonly version: 1 | 2
@@ -48,8 +53,8 @@ export interface FlagFacts {
   readonly onlineCpus: () => string
   /** Text of /sys/devices/system/node/online; null where the kernel has no such file. */
   readonly onlineNodes: () => string | null
-  /** Numbers of a block device; null where the path is none. */
-  readonly deviceNumber: (path: string) => { readonly major: number; readonly minor: number } | null
+  /** Numbers of the block device at `path`, of which `text` says something. Throws UsageError where it is none. */
+  readonly blockDevice: (option: string, text: string, path: string) => DeviceNumbers
 }
 
 /** The parts of a CgroupRequest that options decide. */
@@ -106,11 +111,8 @@ function blockIOOf(flags: ResourceFlags, facts: FlagFacts, options: Record<strin
   for (const [flag, field, kind] of RATES) {
     for (const { option, text } of flags[flag] ?? []) {
       const { path, rate } = parseDeviceRate(option, text, kind)
-      const device = facts.deviceNumber(path)
-      if (!device)
-        throw new UsageError(`${option}: "${text}": ${path} is not a block device of this machine (use /dev/sda:1mb)`)
       const list = throttles[field] ?? []
-      list.push({ ...device, rate })
+      list.push({ ...facts.blockDevice(option, text, path), rate })
       throttles[field] = list
       options[`blockIO.${field}`] = option
     }

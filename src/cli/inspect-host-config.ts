@@ -3,6 +3,7 @@ import type { LogLimits } from "../container/log-limits.ts"
 import type { RestartPolicy } from "../container/restart-policy.ts"
 import type { ContainerRecord } from "../container/state.ts"
 import type { StoredRequest } from "../container/stored-request.ts"
+import type { LinuxDeviceCgroup, LinuxResources, LinuxThrottleDevice } from "../oci/resources.ts"
 import type { Mount } from "../oci/runtime.ts"
 import type { NamespaceMode } from "../spec/request.ts"
 import { networkModeOf, wantedBindings } from "./inspect-network.ts"
@@ -28,6 +29,27 @@ function bind({ source, destination, options }: Mount, record: ContainerRecord):
 
 /** A limit, where there is one; 0 as docker has it where there is none. */
 const limit = (value: number | undefined) => Math.max(0, value ?? 0)
+
+type Numbers = { readonly major: number; readonly minor: number }
+
+/** Devices by a name that udev has for each. */
+const devicePath = ({ major, minor }: Numbers) => `/dev/block/${major}:${minor}`
+const rates = (devices: readonly LinuxThrottleDevice[] = []) =>
+  devices.map((device) => ({ Path: devicePath(device), Rate: device.rate }))
+
+const ruleText = ({ type = "a", major, minor, access = "rwm" }: LinuxDeviceCgroup) =>
+  `${type} ${major ?? "*"}:${minor ?? "*"} ${access}`
+
+function blockConfig({ blockIO = {} }: LinuxResources): object {
+  return {
+    BlkioWeight: blockIO.weight ?? 0,
+    BlkioWeightDevice: (blockIO.weightDevice ?? []).map((one) => ({ Path: devicePath(one), Weight: one.weight ?? 0 })),
+    BlkioDeviceReadBps: rates(blockIO.throttleReadBpsDevice),
+    BlkioDeviceWriteBps: rates(blockIO.throttleWriteBpsDevice),
+    BlkioDeviceReadIOps: rates(blockIO.throttleReadIOPSDevice),
+    BlkioDeviceWriteIOps: rates(blockIO.throttleWriteIOPSDevice),
+  }
+}
 
 /** `isOwn` tells which mounts are not toybox's. */
 export function hostConfig(record: ContainerRecord, stored: StoredRequest, isOwn: (mount: Mount) => boolean): object {
@@ -67,10 +89,17 @@ export function hostConfig(record: ContainerRecord, stored: StoredRequest, isOwn
     MemoryReservation: limit(memory?.reservation),
     NanoCpus: quota > 0 && cpu?.period ? Math.round((quota * 1e9) / cpu.period) : 0,
     CpuQuota: quota,
-    CpuPeriod: quota > 0 ? (cpu?.period ?? 0) : 0,
+    CpuPeriod: cpu?.period ?? 0,
+    CpuRealtimePeriod: cpu?.realtimePeriod ?? 0,
+    CpuRealtimeRuntime: cpu?.realtimeRuntime ?? 0,
     CpuShares: cpu?.shares ?? 0,
     CpusetCpus: cpu?.cpus ?? "",
     CpusetMems: cpu?.mems ?? "",
     PidsLimit: limit(pids?.limit),
+    // Null is the kernel's own, as docker has it.
+    MemorySwappiness: memory?.swappiness ?? null,
+    OomKillDisable: memory?.disableOOMKiller ?? false,
+    ...blockConfig(spec.linux.resources),
+    DeviceCgroupRules: (process.deviceRules ?? []).map(ruleText),
   }
 }

@@ -5,6 +5,7 @@ import { RLIMIT_NAMES } from "../../ffi/constants/resource.ts"
 import { exists, isDirectory, readText, stat } from "../../ffi/fs.ts"
 import { isTerminal, windowSize } from "../../ffi/tty.ts"
 import { detectCgroups } from "../cgroup/detect.ts"
+import type { RequestedResources } from "../cgroup/flags.ts"
 import { cgroupPath } from "../cgroup/path.ts"
 import { idFileExists } from "../container/bring-up.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../container/detach-keys.ts"
@@ -83,11 +84,21 @@ export function defaultRlimits(): Rlimit[] {
   return [{ type: "RLIMIT_NOFILE", soft: Math.min(DEFAULT_NOFILE, hard), hard }]
 }
 
-async function readRare(argv: ParsedArgv, paths: Paths): Promise<RareOptions> {
-  const limits = defaultRlimits()
+/** Whether nothing is asked for that needs the files of rarely used options. */
+function isUsual({ typed }: ParsedArgv): boolean {
   let usual = ["none", DEFAULT_NETWORK].includes(usualNetwork())
-  for (const name of argv.typed.keys()) usual &&= COMMON.has(name)
+  for (const name of typed.keys()) usual &&= COMMON.has(name)
+  return usual
+}
+
+async function readRare(argv: ParsedArgv, paths: Paths, usual: boolean): Promise<RareOptions> {
+  const limits = defaultRlimits()
   return usual ? noRareOptions(limits) : (await import("./flags/rare.ts")).rareOptions(argv, paths, limits)
+}
+
+async function readLimits(argv: ParsedArgv, version: 1 | 2, usual: boolean): Promise<RequestedResources> {
+  const asked = resourceOptions(argv, version)
+  return usual ? asked : (await import("./flags/rare-limits.ts")).withRareLimits(argv, asked, version)
 }
 
 /** The number of a descriptor that the caller has opened for us. */
@@ -162,10 +173,11 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
   const args = entrypoint ? [entrypoint, ...command] : command
   if (args[0] === "") throw new UsageError("the command is empty")
   refuseWithDetach(booleans)
-  const rare = await readRare(argv, paths)
+  const usual = isUsual(argv)
+  const rare = await readRare(argv, paths, usual)
   const mountinfo = readText("/proc/self/mountinfo")
   const cgroups = detectCgroups("/sys/fs/cgroup", mountinfo)
-  const requested = resourceOptions(argv, cgroups.mode === "unified" ? 2 : 1)
+  const requested = await readLimits(argv, cgroups.mode === "unified" ? 2 : 1, usual)
   const { terminal, interactive } = wantsTerminal(argv, args)
   const size = terminal ? (windowSize(1) ?? windowSize(0)) : null
   const detachKeys = detachKeysOf(argv, terminal)

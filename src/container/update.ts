@@ -1,6 +1,7 @@
 /** Other limits, and another restart policy, for a container that is there. */
 import { detectCgroups } from "../cgroup/detect.ts"
 import type { RequestedResources } from "../cgroup/flags.ts"
+import { mergeRequested, mergeResources } from "../cgroup/merge.ts"
 import { updateCgroup } from "../cgroup/update.ts"
 import { errorChain, ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
@@ -27,13 +28,6 @@ const UNLIMITED: LinuxResources = {
 
 type Groups = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>
 
-/** Field by field, of groups like `memory` and `cpu`. */
-function merge(under: LinuxResources, over: LinuxResources): LinuxResources {
-  const [low, high] = [under as Groups, over as Groups]
-  const groups = Object.keys(high).map((group) => [group, { ...low[group], ...high[group] }])
-  return { ...under, ...Object.fromEntries(groups) }
-}
-
 /** Of `all` only what `like` has, too. */
 function only(all: LinuxResources, like: LinuxResources): LinuxResources {
   const picked = Object.entries(like as Groups).map(([group, fields = {}]) => [
@@ -42,16 +36,6 @@ function only(all: LinuxResources, like: LinuxResources): LinuxResources {
   ])
   return Object.fromEntries(picked)
 }
-
-/** What is asked of a container from now on. */
-export const mergeRequested = (before: RequestedResources, change: RequestedResources): RequestedResources => ({
-  resources: merge(before.resources, change.resources),
-  options: { ...before.options, ...change.options },
-  defaults: [...new Set([...before.defaults, ...change.defaults])].filter(
-    (field) =>
-      change.options[field] === undefined && (change.defaults.includes(field) || before.options[field] === undefined),
-  ),
-})
 
 function keep(
   paths: Paths,
@@ -75,7 +59,7 @@ function keep(
     if (change === null) return [{ ...record, ...policy }, stored]
     const requested = mergeRequested(stored.requested, change)
     const { spec } = record
-    const resources = merge(spec.linux.resources, change.resources)
+    const resources = mergeResources(spec.linux.resources, change.resources)
     return [
       { ...record, ...policy, spec: { ...spec, linux: { ...spec.linux, resources } } },
       { ...stored, requested, process: { ...stored.process, resources: requested.resources } },
@@ -98,7 +82,7 @@ function apply(
     for (const text of notices) notice(text)
     changeRunning(paths, id, { ...running, cgroup: handle })
   } catch (error) {
-    const old = only(merge(UNLIMITED, before.resources), change.resources)
+    const old = only(mergeResources(UNLIMITED, before.resources), change.resources)
     try {
       updateCgroup(cgroups, running.cgroup, { resources: old, options: {}, defaults: ["memory.swap"] })
     } catch (again) {

@@ -78,7 +78,7 @@ export function capabilitySets(request: RunRequest, uid: number, own: readonly s
 function deviceRules(request: RunRequest): LinuxDeviceCgroup[] {
   if (request.privileged) return [{ allow: true, access: "rwm" }]
   const asked = request.devices.map(({ type, major, minor, access }) => ({ allow: true, type, major, minor, access }))
-  return [...DEFAULT_DEVICE_RULES, ...asked]
+  return [...DEFAULT_DEVICE_RULES, ...asked, ...(request.deviceRules ?? [])]
 }
 
 /** A device of the user's takes the place of the one before with the same path. */

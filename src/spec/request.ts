@@ -1,5 +1,5 @@
 /** What `run` was asked for, read from the command line and checked: the input of generate.ts. */
-import type { LinuxResources } from "../oci/resources.ts"
+import type { LinuxDeviceCgroup, LinuxResources } from "../oci/resources.ts"
 import type { Mount, NamespaceType, Rlimit } from "../oci/runtime.ts"
 import type { Circumstances, Profile } from "../security/seccomp/resolve.ts"
 
@@ -50,6 +50,8 @@ export interface RunRequest {
   mounts: readonly Mount[]
   shmSize: number
   devices: readonly DeviceRequest[]
+  /** Further devices that may be used. */
+  deviceRules?: readonly LinuxDeviceCgroup[]
   sysctl: Readonly<Record<string, string>>
   namespaces: Readonly<Partial<Record<NamespaceType, NamespaceMode>>>
   resources: LinuxResources

@@ -72,6 +72,26 @@ describe.skipIf(!isV1)("limits on cgroup v1", () => {
     expect(weight).toBeGreaterThan(1024)
   })
 
+  test("by docker's microseconds, and what only cgroup v1 has", async () => {
+    const cfs = ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+    expect(await values(["--cpu-quota", "20000"], cfs)).toEqual(["20000", "100000"])
+    expect(await values(["--cpu-quota", "20000", "--cpu-period", "50000"], cfs)).toEqual(["20000", "50000"])
+    expect(await values(["--cpu-period", "50000"], cfs)).toEqual(["-1", "50000"])
+    expect(await values(["--memory-swappiness", "7"], ["memory.swappiness"])).toEqual(["7"])
+    const [oom] = await values(["--oom-kill-disable", "-m", "64M"], ["memory.oom_control"])
+    expect(oom).toContain("oom_kill_disable 1")
+    const warned = await run("--oom-kill-disable", "base", "true")
+    expect(warned).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("--oom-kill-disable without --mem") })
+    const both = await run("--cpus", "1", "--cpu-quota", "20000", "base", "true")
+    expect(both).toMatchObject({ exitCode: 125, stderr: expect.stringContaining("exclude each other") })
+  })
+
+  test("of devices by their numbers", async () => {
+    const rules = ["--device-cgroup-rule", "c 42:* rmw", "--device-cgroup-rule", "b 7:3 r"]
+    const [list] = await values(rules, ["devices.list"])
+    expect(list?.split("\n")).toEqual(expect.arrayContaining(["c 42:* rwm", "b 7:3 r"]))
+  })
+
   test("of memory: no swap unless asked for, and how much is counted on top or in all", async () => {
     const files = ["memory.limit_in_bytes", "memory.memsw.limit_in_bytes"]
     const limits = async (...options: string[]) => (await values(options, files)).map((text) => Number(text) / MIB)

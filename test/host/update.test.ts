@@ -54,6 +54,23 @@ describe.skipIf(!isRoot)("toybox update", () => {
     expect(await limit("box", "cpu.cfs_quota_us", "cpu.max")).toStartWith("20000")
   })
 
+  test("has docker's microseconds, of which one leaves the other", async () => {
+    await sleeper("micro", "--cpu-quota", "20000", "--cpu-period", "50000")
+    const now = async () => {
+      if (!isV1) return (await limit("micro", "", "cpu.max")).split(" ")
+      return [await limit("micro", "cpu.cfs_quota_us", ""), await limit("micro", "cpu.cfs_period_us", "")]
+    }
+    await succeed("update", "--cpu-quota", "30000", "micro")
+    expect(await now()).toEqual(["30000", "50000"])
+    await succeed("update", "--cpu-period", "60000", "micro")
+    expect(await now()).toEqual(["30000", "60000"])
+    expect(await hostConfig("micro")).toMatchObject({ CpuQuota: 30000, CpuPeriod: 60000 })
+    await succeed("restart", "-t", "0", "micro")
+    expect(await now()).toEqual(["30000", "60000"])
+    await succeed("update", "--cpus", "1.5", "micro")
+    expect(await now()).toEqual(["150000", "100000"])
+  })
+
   test("lifts limits, now and for its next start", async () => {
     await sleeper("free", "--mem", "64M", "--swap", "8M", "--cpu", "50%", "--cpuset", "0", "--pids", "50")
     await succeed("update", "free", "--cpu", "0", "--memory", "0", "--cpuset", "", "--pids", "-1")

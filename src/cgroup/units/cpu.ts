@@ -6,7 +6,10 @@ export interface CpuQuota {
   readonly period: number
 }
 
-const PERIOD = 100_000
+/** The kernel's default of `cpu.cfs_period_us`, µs. */
+export const PERIOD = 100_000
+/** The kernel's default of `cpu.rt_period_us`, µs. */
+export const REALTIME_PERIOD = 1_000_000
 // kernel/sched/core.c: periods of 1 ms to 1 s, and no quota below 1 ms.
 const LONGEST_PERIOD = 1_000_000
 const SHORTEST_QUOTA = 1_000
@@ -57,4 +60,27 @@ export function parseCpuWeight(option: string, text: string): number {
   const weight = parseWhole(text, 1, 10_000)
   if (weight === null) throw badValue(option, text, "a CPU weight (use 1 to 10000; 100 is the default)")
   return weight
+}
+
+/** `--cpu-quota`, docker's: microseconds in a period, at least 1000; -1, for 0 and -1, is none. Throws UsageError. */
+export function parseCpuQuota(option: string, text: string): number {
+  if (text === "0" || text === "-1") return -1
+  const quota = parseWhole(text, SHORTEST_QUOTA, MOST_CPUS * LONGEST_PERIOD)
+  if (quota === null) throw badValue(option, text, "a quota in microseconds (use 1000 or more, or -1 for no limit)")
+  return quota
+}
+
+/** `--cpu-period`, docker's: 1000..1000000 microseconds; 0 is the usual. Throws UsageError. */
+export function parseCpuPeriod(option: string, text: string): number {
+  if (text === "0") return PERIOD
+  const period = parseWhole(text, SHORTEST_QUOTA, LONGEST_PERIOD)
+  if (period === null) throw badValue(option, text, "a period in microseconds (use 1000 to 1000000)")
+  return period
+}
+
+/** `--cpu-rt-period` and `--cpu-rt-runtime`, docker's, of cgroup v1: 1..1000000 microseconds. Throws UsageError. */
+export function parseRealtime(option: string, text: string): number {
+  const time = parseWhole(text, 1, LONGEST_PERIOD)
+  if (time === null) throw badValue(option, text, "a time in microseconds (use 1 to 1000000)")
+  return time
 }

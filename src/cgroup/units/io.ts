@@ -45,3 +45,13 @@ export function parseDeviceRate(option: string, text: string, kind: "bps" | "iop
   }
   return { path, rate }
 }
+
+/** `--blkio-weight-device`, docker's: `/dev/sda:500`. Throws UsageError. */
+export function parseDeviceWeight(option: string, text: string): { readonly path: string; readonly weight: number } {
+  const colon = text.lastIndexOf(":")
+  const path = text.slice(0, Math.max(colon, 0))
+  const weight = parseWhole(text.slice(colon + 1), 10, 1000)
+  if (!/^\/[^\0\n]+$/.test(path) || weight === null)
+    throw badValue(option, text, "a device and its weight, 10 to 1000 (use /dev/sda:500)")
+  return { path, weight }
+}

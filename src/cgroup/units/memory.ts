@@ -1,6 +1,6 @@
 import { UsageError } from "../../errors.ts"
 import type { LinuxMemory } from "../../oci/resources.ts"
-import { badValue, parseDecimal, scaleDown } from "./decimal.ts"
+import { badValue, parseDecimal, parseWhole, scaleDown } from "./decimal.ts"
 
 const FORMS = "use 500M, 1g, 512MiB or a number of bytes"
 const SIZE = /^([0-9.]+)(?:([kmgt])(?:i?b)?|b)?$/i
@@ -78,4 +78,11 @@ export function resolveMemory(options: MemoryOptions): LinuxMemory | null {
     ...(swap !== undefined && { swap }),
     ...(reservation !== undefined && { reservation }),
   }
+}
+
+/** `--memory-swappiness`, docker's, of cgroup v1: 0..100. Throws UsageError. */
+export function parseSwappiness(option: string, text: string): number {
+  const swappiness = parseWhole(text, 0, 100)
+  if (swappiness === null) throw badValue(option, text, "a swappiness (use 0 to 100)")
+  return swappiness
 }

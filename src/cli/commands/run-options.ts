@@ -1,50 +1,16 @@
 /** The options of `toybox run`: docker's names, and our short ones. */
 import type { OptionDefinitions } from "../argv.ts"
 import { IMAGE_OPTIONS } from "../flags/image.ts"
+import { LIMIT_OPTIONS } from "./limit-options.ts"
 
 export const GLOBAL_OPTIONS = {
   root: { type: "string", valueHint: "DIR", description: "Keep all state under DIR (also: TOYBOX_ROOT)" },
   debug: { type: "boolean", description: "Show stack traces with errors" },
 } as const satisfies OptionDefinitions
 
-/** Limits, of `run` and `update`. */
-export const LIMIT_OPTIONS = {
-  cpu: { type: "string", valueHint: "10%|100m|0.1|2", description: "CPU time, of one processor" },
-  cpus: { type: "string", valueHint: "N", description: "CPU time, in processors" },
-  "cpu-shares": { type: "string", alias: "c", valueHint: "N", description: "Relative CPU share, 2 to 262144" },
-  "cpu-weight": { type: "string", valueHint: "N", description: "Relative CPU weight, 1 to 10000" },
-  cpuset: { type: "string", alias: "cpuset-cpus", valueHint: "0-3", description: "Processors to run on" },
-  "cpuset-mems": { type: "string", valueHint: "0", description: "Memory nodes to use" },
-  mem: { type: "string", alias: ["m", "memory"], valueHint: "500M", description: "Memory limit" },
-  "memory-reservation": { type: "string", valueHint: "SIZE", description: "Soft memory limit" },
-  swap: { type: "string", valueHint: "SIZE", description: "Swap on top of the memory (default: none)" },
-  "memory-swap": { type: "string", valueHint: "SIZE", description: "Memory and swap together, as docker counts" },
-  pids: {
-    type: "string",
-    alias: "pids-limit",
-    valueHint: "N",
-    description: "Most processes and threads (default: 4096)",
-  },
-  "io-weight": { type: "string", valueHint: "N", description: "Relative I/O weight, 1 to 10000" },
-  "blkio-weight": { type: "string", valueHint: "N", description: "Relative I/O weight, 10 to 1000, as docker counts" },
-  "device-read-bps": {
-    type: "string",
-    repeated: true,
-    valueHint: "DEV:RATE",
-    description: "Read rate, bytes per second",
-  },
-  "device-write-bps": {
-    type: "string",
-    repeated: true,
-    valueHint: "DEV:RATE",
-    description: "Write rate, bytes per second",
-  },
-  "device-read-iops": { type: "string", repeated: true, valueHint: "DEV:RATE", description: "Reads per second" },
-  "device-write-iops": { type: "string", repeated: true, valueHint: "DEV:RATE", description: "Writes per second" },
-} as const satisfies OptionDefinitions
-
 export const RUN_OPTIONS = {
   ...LIMIT_OPTIONS,
+  "oom-kill-disable": { type: "boolean", description: "Out of memory, let it wait rather than kill (cgroup v1)" },
   "cgroup-parent": { type: "string", valueHint: "PATH", description: "Cgroup to make the container's in" },
   "oom-score-adj": { type: "string", valueHint: "N", description: "Who the OOM killer prefers, -1000 to 1000" },
   // The process.
@@ -85,6 +51,12 @@ export const RUN_OPTIONS = {
   },
   privileged: { type: "boolean", description: "All capabilities, devices and paths of the host" },
   device: { type: "string", repeated: true, valueHint: "SRC[:DST[:rwm]]", description: "Device of the host" },
+  "device-cgroup-rule": {
+    type: "string",
+    repeated: true,
+    valueHint: "'c 42:* rwm'",
+    description: "Devices that may be used, by type, major and minor number",
+  },
   sysctl: {
     type: "string",
     repeated: true,

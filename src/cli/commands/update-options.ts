@@ -1,5 +1,6 @@
 import type { OptionDefinitions } from "../argv.ts"
-import { GLOBAL_OPTIONS, LIMIT_OPTIONS } from "./run-options.ts"
+import { LIMIT_OPTIONS } from "./limit-options.ts"
+import { GLOBAL_OPTIONS } from "./run-options.ts"
 
 /** The options of `toybox update`. */
 export const UPDATE_OPTIONS = {

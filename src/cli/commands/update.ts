@@ -2,16 +2,18 @@
 import { tryReadText } from "../../../ffi/fs.ts"
 import { detectCgroups } from "../../cgroup/detect.ts"
 import type { RequestedResources } from "../../cgroup/flags.ts"
+import { mergeRequested } from "../../cgroup/merge.ts"
 import { LEAST_MEMORY } from "../../cgroup/units/memory.ts"
-import { mergeRequested, updateContainer } from "../../container/update.ts"
+import { updateContainer } from "../../container/update.ts"
 import { UsageError } from "../../errors.ts"
 import type { LinuxResources } from "../../oci/resources.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { eachContainer } from "../each.ts"
+import { withRareLimits } from "../flags/rare-limits.ts"
 import { resourceOptions } from "../flags/resources.ts"
 import { parseRestartPolicy } from "../flags/restart.ts"
-import { LIMIT_OPTIONS } from "./run-options.ts"
+import { LIMIT_OPTIONS } from "./limit-options.ts"
 import { UPDATE_OPTIONS } from "./update-options.ts"
 
 const NO_LIMIT = /^(0|-1|max|unlimited)$/
@@ -61,7 +63,7 @@ function changeOf(argv: ParsedArgv, { resources, options }: RequestedResources, 
     swap !== undefined
   )
     strings.set("swap", swap < 0 ? "-1" : String(swap - limit))
-  const asked = resourceOptions({ ...argv, strings }, version)
+  const asked = withRareLimits(argv, resourceOptions({ ...argv, strings }, version), version, resources)
   const { pids, ...rest } = asked.resources
   return mergeRequested(lifted, {
     ...asked,

@@ -15,7 +15,7 @@ import type { RareOptions } from "./none.ts"
 import { exposedPorts, portWish } from "./ports.ts"
 import { environment, seconds, signalNumber, ulimits } from "./process.ts"
 import { seccomp } from "./seccomp.ts"
-import { capabilities, devices, noNewPrivileges, sysctls } from "./security.ts"
+import { capabilities, deviceRules, devices, noNewPrivileges, sysctls } from "./security.ts"
 
 function hostName(option: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined
@@ -91,6 +91,7 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
       mounts,
       shmSize: shmSize(argv),
       devices: devices(argv),
+      ...(lists.has("device-cgroup-rule") ? { deviceRules: deviceRules(argv) } : {}),
       sysctl: sysctls(argv, namespaces),
       namespaces,
       labels: labelsOf(lists.get("label") ?? []),

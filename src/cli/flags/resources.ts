@@ -2,7 +2,15 @@
 
 import { S_IFBLK, S_IFMT } from "../../../ffi/constants/stat.ts"
 import { readText, stat, tryReadText } from "../../../ffi/fs.ts"
-import { type Flag, type RequestedResources, type ResourceFlags, resourcesFromFlags } from "../../cgroup/flags.ts"
+import {
+  type DeviceNumbers,
+  type Flag,
+  type FlagFacts,
+  type RequestedResources,
+  type ResourceFlags,
+  resourcesFromFlags,
+} from "../../cgroup/flags.ts"
+import { UsageError } from "../../errors.ts"
 import type { ParsedArgv } from "../argv.ts"
 
 const SINGLE = [
@@ -28,28 +36,37 @@ const REPEATED = [
   ["device-write-iops", "deviceWriteIops"],
 ] as const
 
-function deviceNumber(path: string): { major: number; minor: number } | null {
+function blockDevice(option: string, text: string, path: string): DeviceNumbers {
   const found = stat(path)
-  if (!found || (found.mode & S_IFMT) !== S_IFBLK) return null
+  if (!found || (found.mode & S_IFMT) !== S_IFBLK)
+    throw new UsageError(`${option}: "${text}": ${path} is not a block device of this machine`)
   return { major: found.rdevMajor, minor: found.rdevMinor }
 }
 
-/** Reads every limit. Throws UsageError. */
+/** What options ask of this machine. */
+export const flagFacts = (version: 1 | 2): FlagFacts => ({
+  version,
+  onlineCpus: () => readText("/sys/devices/system/cpu/online"),
+  onlineNodes: () => tryReadText("/sys/devices/system/node/online"),
+  blockDevice,
+})
+
+/** An option as it was typed. */
+export const flagOf = ({ typed }: ParsedArgv, name: string, text: string): Flag => ({
+  option: typed.get(name) ?? `--${name}`,
+  text,
+})
+
+/** Reads the usual limits; rare-limits.ts has the others. Throws UsageError. */
 export function resourceOptions(argv: ParsedArgv, version: 1 | 2): RequestedResources {
   const flags: { -readonly [K in keyof ResourceFlags]: ResourceFlags[K] } = {}
-  const flag = (name: string, text: string): Flag => ({ option: argv.typed.get(name) ?? `--${name}`, text })
   for (const [name, key] of SINGLE) {
     const text = argv.strings.get(name)
-    if (text !== undefined) flags[key] = flag(name, text)
+    if (text !== undefined) flags[key] = flagOf(argv, name, text)
   }
   for (const [name, key] of REPEATED) {
     const texts = argv.lists.get(name)
-    if (texts) flags[key] = texts.map((text) => flag(name, text))
+    if (texts) flags[key] = texts.map((text) => flagOf(argv, name, text))
   }
-  return resourcesFromFlags(flags, {
-    version,
-    onlineCpus: () => readText("/sys/devices/system/cpu/online"),
-    onlineNodes: () => tryReadText("/sys/devices/system/node/online"),
-    deviceNumber,
-  })
+  return resourcesFromFlags(flags, flagFacts(version))
 }

@@ -2,7 +2,9 @@
 import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
 import { S_IFBLK, S_IFCHR, S_IFMT } from "../../../ffi/constants/stat.ts"
 import { isDirectory, listDir, lstat, stat } from "../../../ffi/fs.ts"
+import { checkedRules } from "../../cgroup/devices/rules.ts"
 import { UsageError } from "../../errors.ts"
+import type { LinuxDeviceCgroup } from "../../oci/resources.ts"
 import type { NamespaceType } from "../../oci/runtime.ts"
 import type { DeviceRequest, NamespaceMode } from "../../spec/request.ts"
 import { closest, type ParsedArgv } from "../argv.ts"
@@ -94,6 +96,28 @@ export function parseDevice(text: string): DeviceRequest[] {
   const below = found && isDirectory(found) ? devicesBelow(from, to, access) : []
   if (below.length === 0) throw new UsageError(`--device: "${text}": ${from} is no device of this machine`)
   return below
+}
+
+/** --device-cgroup-rule "c 42:* rwm", docker's: by type (a is any), numbers (* is any) and access. Throws UsageError. */
+export function deviceRules({ lists }: ParsedArgv): LinuxDeviceCgroup[] {
+  return (lists.get("device-cgroup-rule") ?? []).map((text) => {
+    const [, type, major = "", minor = "", access = ""] =
+      /^([abc]) (\d{1,7}|\*):(\d{1,7}|\*) ([rwm]{1,3})$/.exec(text) ?? []
+    if (type === undefined || new Set(access).size !== access.length)
+      throw new UsageError(`--device-cgroup-rule: "${text}" is no rule (use "c 42:* rwm", "b 8:0 r" or "a *:* rwm")`)
+    const numbers = {
+      ...(major === "*" ? {} : { major: Number(major) }),
+      ...(minor === "*" ? {} : { minor: Number(minor) }),
+    }
+    try {
+      checkedRules([{ allow: true, type, ...numbers, access }])
+    } catch (cause) {
+      throw new UsageError(`--device-cgroup-rule: "${text}": a major number ends at 4095, a minor one at 1048575`, {
+        cause,
+      })
+    }
+    return { allow: true, type, ...numbers, access }
+  })
 }
 
 // A privileged container has a terminal, shared memory and queues of its own in these places.

@@ -3,7 +3,8 @@
 import type { StoredRequest } from "../../container/stored-request.ts"
 import { DEFAULT_NETWORK } from "../../network/default.ts"
 import { parseLeading } from "../argv.ts"
-import { LIMIT_OPTIONS, RUN_OPTIONS } from "../commands/run-options.ts"
+import { LIMIT_OPTIONS } from "../commands/limit-options.ts"
+import { RUN_OPTIONS } from "../commands/run-options.ts"
 import { parseRestartPolicy } from "../flags/restart.ts"
 import { limitOptions } from "./limits.ts"
 

@@ -5,7 +5,7 @@ const facts: FlagFacts = {
   version: 2,
   onlineCpus: () => "0-3\n",
   onlineNodes: () => "0\n",
-  deviceNumber: (path) => ({ major: 8, minor: path.length }),
+  blockDevice: (_option, _text, path) => ({ major: 8, minor: path.length }),
 }
 const flag = (option: string, text: string) => ({ option, text })
 const MIB = 1 << 20

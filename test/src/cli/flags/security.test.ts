@@ -1,7 +1,14 @@
 import { describe, expect, test } from "bun:test"
 import { mkdirSync, symlinkSync } from "node:fs"
 import { namespaceModes } from "../../../../src/cli/flags/namespaces.ts"
-import { capabilities, devices, noNewPrivileges, parseDevice, sysctls } from "../../../../src/cli/flags/security.ts"
+import {
+  capabilities,
+  deviceRules,
+  devices,
+  noNewPrivileges,
+  parseDevice,
+  sysctls,
+} from "../../../../src/cli/flags/security.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../../helpers/scratch.ts"
 import { hintOf, run } from "../parse.ts"
 
@@ -39,6 +46,23 @@ describe("no_new_privs", () => {
   test.each(["apparmor=x", "no-new-privileges=0", "", "no-new-privileges=true "])("refuses %j", (text) => {
     expect(() => noNewPrivileges(run("--security-opt", text))).toThrow("--security-opt")
   })
+})
+
+describe("--device-cgroup-rule", () => {
+  const rules = (text: string) => deviceRules(run("--device-cgroup-rule", text))
+
+  test("docker's, with and without numbers", () => {
+    expect(rules("c 42:* rmw")).toEqual([{ allow: true, type: "c", major: 42, access: "rmw" }])
+    expect(rules("b 8:1 r")).toEqual([{ allow: true, type: "b", major: 8, minor: 1, access: "r" }])
+    expect(rules("a *:* rwm")).toEqual([{ allow: true, type: "a", access: "rwm" }])
+  })
+
+  test.each(["", "c 42:*", "x 1:1 r", "c 1 r", "c 1:1 rr", "c 1:1 x", "c  1:1 r", "c 4096:0 r", "c 1:1048576 r"])(
+    "refuses %j",
+    (text) => {
+      expect(() => rules(text)).toThrow(`--device-cgroup-rule: "${text}"`)
+    },
+  )
 })
 
 describe("--device", () => {

@@ -1,4 +1,5 @@
 import { describe, expect, test } from "bun:test"
+import { withRareLimits } from "../../../../src/cli/flags/rare-limits.ts"
 import { resourceOptions } from "../../../../src/cli/flags/resources.ts"
 import { type Kept, parseRestart, type Service, serviceWords } from "../../../../src/cli/service/command.ts"
 import { openrcScript } from "../../../../src/cli/service/openrc.ts"
@@ -49,6 +50,9 @@ describe("the words of a service", () => {
     expect(serviceWords(kept({ words, requested })).join(" ")).toBe(
       "--cpu=12.5% --cpu-shares=512 --cpuset=0 --mem=67108864 --memory-swap=100663296 --pids=9 --net=none base",
     )
+    const rare = "--cpu-period=50000 --cpu-quota=12500 --cpu-rt-runtime=1000 --memory-swappiness=0".split(" ")
+    const micro = withRareLimits(run(...rare), resourceOptions(run(), 1), 1)
+    expect(serviceWords(kept({ words, requested: micro }))).toEqual([...rare, "--net=none", "base"])
     const lifted = { cpu: { quota: -1, period: 100_000 }, memory: { limit: -1, swap: -1 }, pids: { limit: 4096 } }
     const none = { resources: lifted, options: { "memory.swap": "--mem" }, defaults: [] }
     expect(serviceWords(kept({ words, requested: none }))).toEqual(["--net=none", "base"])
