@@ -4,6 +4,7 @@
  * accept unknown options and keep only the last of a repeated one, so the reading is ours.
  */
 import { UsageError } from "../errors.ts"
+import { REFUSED_OPTIONS } from "./refused-options.ts"
 
 export interface OptionDefinition {
   readonly type: "string" | "boolean"
@@ -63,6 +64,8 @@ export function closest(word: string, candidates: Iterable<string>): string | un
   return best
 }
 
+const refusedHint = (name: string) => (Object.hasOwn(REFUSED_OPTIONS, name) ? REFUSED_OPTIONS[name] : undefined)
+
 const BOOLEANS: Record<string, boolean> = { true: true, false: false, "1": true, "0": false }
 
 /**
@@ -89,6 +92,8 @@ function parse(argv: readonly string[], definitions: OptionDefinitions, anywhere
     const name = known.get(key)
     const definition = name === undefined ? undefined : definitions[name]
     if (name === undefined || definition === undefined) {
+      const instead = Object.hasOwn(definitions, "entrypoint") ? refusedHint(key) : undefined
+      if (instead !== undefined) throw new UsageError(`toybox has no option ${shown}`, { hint: instead })
       const like = closest(
         key,
         [...known.keys()].filter((other) => other.length > 1),

@@ -8,7 +8,7 @@ import type { Paths } from "../paths.ts"
 import type { ParsedArgv } from "./argv.ts"
 import { normalPath } from "./flags/path.ts"
 import { refusedVolume } from "./flags/places.ts"
-import { signalNumber, unsetVariables } from "./flags/process.ts"
+import { callerVariables, imageVariables, signalNumber } from "./flags/process.ts"
 import { detachKeysOf, type RunCommandRequest, readHealthOptions, supervised, wantsTerminal } from "./request.ts"
 
 /** --entrypoint takes the place of the image's, and of its command; words on the command line that of the command alone. */
@@ -17,12 +17,6 @@ function commandOf(given: string | undefined, words: readonly string[], image: S
   // An empty one clears the image's.
   if (given !== undefined) return { entrypoint: given === "" ? [] : [given], command: words }
   return { entrypoint: Entrypoint, command: words.length > 0 ? words : Cmd }
-}
-
-/** A NAME without a value is nobody's wish. */
-function assignments(env: readonly string[], argv: ParsedArgv): string[] {
-  const unset = argv.lists.has("env") ? unsetVariables(argv) : []
-  return env.filter((entry) => entry.indexOf("=") > 0 && !unset.includes(entry.slice(0, entry.indexOf("="))))
 }
 
 /** The mounts, and where none is at the place of a volume of the image, one of a volume without a name. */
@@ -85,11 +79,13 @@ export async function applyImage(
     request.ports = { ...request.ports, exposed: [...request.ports.exposed, ...own] }
   }
   const mounts = await withVolumes(request, config.Volumes, paths)
+  // The first of those that the request has (flags/rare.ts).
+  const caller = callerVariables(argv)
   request.process = {
     ...process,
     mounts,
     args,
-    env: [...assignments(config.Env, argv), ...process.env],
+    env: [...caller, ...imageVariables(config.Env, argv), ...process.env.slice(caller.length)],
     user: strings.get("user") ?? (config.User || "0"),
     ...(strings.has("user") ? {} : { userOf: `the user of ${request.image}` }),
     workdir: strings.has("workdir") ? process.workdir : normalPath(`/${config.WorkingDir}`),

@@ -113,6 +113,8 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
       Image: record.image,
       ExposedPorts: exposedOf(stored),
       WorkingDir: cwd,
+      // Podman's.
+      Umask: (user.umask ?? 0o022).toString(8).padStart(4, "0"),
       Labels: record.labels,
       StopSignal: signalName(record.stopSignal),
       StopTimeout: record.stopSeconds,

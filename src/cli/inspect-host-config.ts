@@ -73,6 +73,8 @@ export function hostConfig(record: ContainerRecord, stored: StoredRequest, isOwn
     DnsSearch: names?.dnsSearch ?? [],
     DnsOptions: names?.dnsOptions ?? [],
     ExtraHosts: (names?.hosts ?? []).map(({ name, address }) => `${name}:${address}`),
+    Annotations: process.annotations ?? {},
+    UsernsMode: "",
     CapAdd: process.capAdd,
     CapDrop: process.capDrop,
     GroupAdd: process.groupAdd,

@@ -70,7 +70,8 @@ function execProcess(own: Process, options: ExecOptions, rootFd: number, hostnam
           terminal,
           hostname,
         })
-  const user = identity?.user ?? own.user
+  const { umask } = own.user
+  const user = identity ? { ...identity.user, ...(umask === undefined ? {} : { umask }) } : own.user
   const size = terminal ? (windowSize(1) ?? windowSize(0)) : null
   const { consoleSize: _, ...kept } = own
   return {

@@ -139,7 +139,7 @@ export function resolveUser(
 /** The user, and the environment with what depends on the user. `given` are NAME=value entries, of which the last counts. */
 export function resolveIdentity(
   rootFd: number,
-  request: Pick<RunRequest, "user" | "userOf" | "groupAdd" | "env" | "terminal"> & { hostname: string },
+  request: Pick<RunRequest, "user" | "userOf" | "groupAdd" | "env" | "unsetEnv" | "terminal"> & { hostname: string },
 ): Omit<Identity, "compat"> {
   const passwd = parsePasswd(readRootFile(rootFd, "etc/passwd"))
   const groups = parseGroup(readRootFile(rootFd, "etc/group"))
@@ -150,6 +150,8 @@ export function resolveIdentity(
     ...(request.terminal ? ([["TERM", "xterm"]] as const) : []),
     ["HOME", home],
   ])
+  if (request.unsetEnv === "all") env.clear()
+  else for (const name of request.unsetEnv ?? []) env.delete(name)
   for (const entry of request.env) env.set(entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1))
   return { user: { uid, gid, additionalGids }, env: [...env].map(([name, value]) => `${name}=${value}`) }
 }

@@ -143,7 +143,7 @@ export function applyIdentity(
   identity: Identity,
   ownCapabilities: readonly string[],
 ): void {
-  spec.process.user = identity.user
+  spec.process.user = { ...identity.user, ...(request.umask === undefined ? {} : { umask: request.umask }) }
   spec.process.env = [...identity.env]
   spec.process.capabilities = capabilitySets(request, identity.user.uid, ownCapabilities)
   setSeccomp(spec, request, identity.compat ?? false)
@@ -172,7 +172,7 @@ export function generate(request: RunRequest, place: Place): Spec {
       ...(request.oomScoreAdj === undefined ? {} : { oomScoreAdj: request.oomScoreAdj }),
     },
     mounts: allMounts(request, place.files),
-    annotations: { ...request.labels },
+    annotations: { ...request.labels, ...request.annotations },
     linux: {
       ...propagation(request),
       namespaces: namespaces(modes),

@@ -28,11 +28,15 @@ export type SeccompRequest = "default" | "builtin" | { profile: Profile; kernel:
 export interface RunRequest {
   args: string[]
   env: readonly string[]
+  /** What is left out of the variables that toybox adds: names, or all. */
+  unsetEnv?: readonly string[] | "all"
   /** As given; looked up in the container's own files. */
   user: string
   /** Who asks for that user, for errors: --user where it is not said. */
   userOf?: string
   groupAdd: readonly string[]
+  /** Not given: 022. */
+  umask?: number
   workdir: string
   hostname?: string
   domainname?: string
@@ -56,6 +60,7 @@ export interface RunRequest {
   namespaces: Readonly<Partial<Record<NamespaceType, NamespaceMode>>>
   resources: LinuxResources
   labels: Readonly<Record<string, string>>
+  annotations?: Readonly<Record<string, string>>
 }
 
 /** A device of the host, already looked up. */

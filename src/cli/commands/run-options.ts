@@ -2,6 +2,7 @@
 import type { OptionDefinitions } from "../argv.ts"
 import { IMAGE_OPTIONS } from "../flags/image.ts"
 import { LIMIT_OPTIONS } from "./limit-options.ts"
+import { PROCESS_OPTIONS } from "./process-options.ts"
 
 export const GLOBAL_OPTIONS = {
   root: { type: "string", valueHint: "DIR", description: "Keep all state under DIR (also: TOYBOX_ROOT)" },
@@ -13,56 +14,7 @@ export const RUN_OPTIONS = {
   "oom-kill-disable": { type: "boolean", description: "Out of memory, let it wait rather than kill (cgroup v1)" },
   "cgroup-parent": { type: "string", valueHint: "PATH", description: "Cgroup to make the container's in" },
   "oom-score-adj": { type: "string", valueHint: "N", description: "Who the OOM killer prefers, -1000 to 1000" },
-  // The process.
-  env: { type: "string", alias: "e", repeated: true, valueHint: "NAME[=VALUE]", description: "Environment variable" },
-  "env-file": { type: "string", repeated: true, valueHint: "FILE", description: "Environment variables, one a line" },
-  user: { type: "string", alias: "u", valueHint: "USER[:GROUP]", description: "Name or id to run as" },
-  "group-add": { type: "string", repeated: true, valueHint: "GROUP", description: "Further supplementary group" },
-  workdir: { type: "string", alias: "w", valueHint: "DIR", description: "Working directory" },
-  entrypoint: { type: "string", valueHint: "COMMAND", description: "Command to run, before the arguments" },
-  ulimit: {
-    type: "string",
-    repeated: true,
-    valueHint: "NAME=SOFT[:HARD]",
-    description: "Resource limit, e.g. nofile=1024:4096",
-  },
-  "stop-signal": { type: "string", valueHint: "SIGNAL", description: "Signal that stops the command" },
-  "stop-timeout": {
-    type: "string",
-    valueHint: "SECONDS",
-    description: "Kill it so long after that signal (default: 10; -1: never)",
-  },
-  init: { type: "boolean", description: "Put an init before the command, to reap and to pass signals on" },
-  tty: { type: "boolean", alias: "t", description: "Give the command a terminal" },
-  interactive: { type: "boolean", alias: "i", description: "Pass standard input on" },
-  "detach-keys": {
-    type: "string",
-    valueHint: "KEYS",
-    description: "Keys reserved for detaching (default: ctrl-p,ctrl-q)",
-  },
-  // Security.
-  "cap-add": { type: "string", repeated: true, valueHint: "CAP", description: "Add a capability, or ALL" },
-  "cap-drop": { type: "string", repeated: true, valueHint: "CAP", description: "Drop a capability, or ALL" },
-  "security-opt": {
-    type: "string",
-    repeated: true,
-    valueHint: "OPTION",
-    description: "no-new-privileges[=true|false], seccomp=FILE|unconfined",
-  },
-  privileged: { type: "boolean", description: "All capabilities, devices and paths of the host" },
-  device: { type: "string", repeated: true, valueHint: "SRC[:DST[:rwm]]", description: "Device of the host" },
-  "device-cgroup-rule": {
-    type: "string",
-    repeated: true,
-    valueHint: "'c 42:* rwm'",
-    description: "Devices that may be used, by type, major and minor number",
-  },
-  sysctl: {
-    type: "string",
-    repeated: true,
-    valueHint: "KEY=VALUE",
-    description: "Kernel setting of the container's namespaces",
-  },
+  ...PROCESS_OPTIONS,
   // Namespaces.
   hostname: { type: "string", alias: "h", valueHint: "NAME", description: "Host name" },
   domainname: { type: "string", valueHint: "NAME", description: "NIS domain name" },
@@ -115,6 +67,7 @@ export const RUN_OPTIONS = {
     valueHint: "NAME:ADDRESS",
     description: "Line of /etc/hosts; the address may be host-gateway",
   },
+  userns: { type: "string", valueHint: "host", description: "The machine's user ids, which every container has" },
   cgroupns: { type: "string", valueHint: "MODE", description: "private, host or container:ID" },
   time: { type: "string", valueHint: "MODE", description: "host, private or container:ID" },
   // Files.
@@ -157,6 +110,13 @@ export const RUN_OPTIONS = {
   name: { type: "string", valueHint: "NAME", description: "Name of the container" },
   replace: { type: "boolean", description: "Remove the container that has the name of this one" },
   label: { type: "string", alias: "l", repeated: true, valueHint: "KEY=VALUE", description: "Label" },
+  "label-file": { type: "string", repeated: true, valueHint: "FILE", description: "Labels, one a line" },
+  annotation: {
+    type: "string",
+    repeated: true,
+    valueHint: "KEY=VALUE",
+    description: "Note for other programs, as the OCI specification has them",
+  },
   detach: { type: "boolean", alias: "d", description: "Run in the background, and print the id" },
   restart: {
     type: "string",

@@ -18,23 +18,27 @@ function variable(where: string, text: string): string | null {
   return value === undefined ? null : `${name}=${value}`
 }
 
-function envFile(path: string): string[] {
+/** The lines of a file that say something, and where each stands. Throws UsageError. */
+export function linesOf(option: string, path: string): { where: string; line: string }[] {
   let text: string
   try {
     text = readText(path)
   } catch (error) {
-    throw new UsageError(`--env-file: cannot read ${path}${error instanceof SyscallError ? `: ${error.errno}` : ""}`, {
+    throw new UsageError(`${option}: cannot read ${path}${error instanceof SyscallError ? `: ${error.errno}` : ""}`, {
       cause: error,
     })
   }
   return text.split("\n").flatMap((line, i) => {
     const entry = line.replace(/\r$/, "").trimStart()
-    if (entry === "" || entry.startsWith("#")) return []
-    if (/^[^=]*\s/.test(entry.split("=", 1)[0] ?? ""))
-      throw new UsageError(`--env-file: ${path}:${i + 1}: a variable's name has no blanks`)
-    return variable(`--env-file: ${path}:${i + 1}`, entry) ?? []
+    return entry === "" || entry.startsWith("#") ? [] : [{ where: `${option}: ${path}:${i + 1}`, line: entry }]
   })
 }
+
+const envFile = (path: string): string[] =>
+  linesOf("--env-file", path).flatMap(({ where, line }) => {
+    if (/^[^=]*\s/.test(line.split("=", 1)[0] ?? "")) throw new UsageError(`${where}: a variable's name has no blanks`)
+    return variable(where, line) ?? []
+  })
 
 /** -e and --env-file, files first, as NAME=value. */
 export function environment(argv: ParsedArgv): string[] {
@@ -45,9 +49,50 @@ export function environment(argv: ParsedArgv): string[] {
   ]
 }
 
-/** Names of -e without a value that the caller has none for, either: an image's variables of these names go, as with docker. */
-export const unsetVariables = ({ lists }: ParsedArgv): string[] =>
-  (lists.get("env") ?? []).filter((text) => !text.includes("=") && process.env[text] === undefined)
+/** Whether a variable tells programs of a proxy: podman's list. */
+export const isProxyVariable = (name: string): boolean => /^(https?|ftp|no|all)_proxy$/i.test(name)
+
+/** What --unsetenv and --unsetenv-all leave out of what nobody has asked for by -e: names, or all. Throws UsageError. */
+export function unsetOptions({ lists, booleans }: ParsedArgv): { unsetEnv?: readonly string[] | "all" } {
+  if (booleans.get("unsetenv-all")) return { unsetEnv: "all" }
+  const names = lists.get("unsetenv")
+  const bad = names?.find((name) => name === "" || /[=\0]/.test(name))
+  if (bad !== undefined) throw new UsageError(`--unsetenv: "${bad}" is no name of a variable`)
+  return names === undefined ? {} : { unsetEnv: names }
+}
+
+/**
+ * What --env-host and --http-proxy take over of the caller's, as NAME=value: an image's variables go over these, and --unsetenv
+ * leaves them out, too, as podman has it.
+ */
+export function callerVariables(argv: ParsedArgv): string[] {
+  const all = argv.booleans.get("env-host") ?? false
+  const { unsetEnv = [] } = unsetOptions(argv)
+  if ((!all && !argv.booleans.get("http-proxy")) || unsetEnv === "all") return []
+  return Object.entries(process.env).flatMap(([name, value]) =>
+    name !== "" && value !== undefined && (all || isProxyVariable(name)) && !unsetEnv.includes(name)
+      ? [`${name}=${value}`]
+      : [],
+  )
+}
+
+/** What an image's variables become: those of -e without a value that the caller has none for, either, go, as with docker. */
+export function imageVariables(env: readonly string[], argv: ParsedArgv): string[] {
+  const { unsetEnv = [] } = unsetOptions(argv)
+  if (unsetEnv === "all") return []
+  const bare = (argv.lists.get("env") ?? []).filter((text) => !text.includes("=") && process.env[text] === undefined)
+  const gone = new Set([...unsetEnv, ...bare])
+  // A NAME without a value is nobody's wish.
+  return env.filter((entry) => entry.indexOf("=") > 0 && !gone.has(entry.slice(0, entry.indexOf("="))))
+}
+
+/** --umask, octal. Throws UsageError. */
+export function umaskOption(text: string | undefined): { umask?: number } {
+  if (text === undefined) return {}
+  if (!/^0{0,3}[0-7]{1,3}$/.test(text))
+    throw new UsageError(`--umask: "${text}" is no umask (use 0022, octal, at most 0777)`)
+  return { umask: Number.parseInt(text, 8) }
+}
 
 /** Seconds to wait for an end; -1 for ever. Throws UsageError. */
 export function seconds(option: string, text: string): number {

@@ -13,7 +13,16 @@ import { namespaceModes } from "./namespaces.ts"
 import { networkMode } from "./networks.ts"
 import type { RareOptions } from "./none.ts"
 import { exposedPorts, portWish } from "./ports.ts"
-import { environment, seconds, signalNumber, ulimits } from "./process.ts"
+import {
+  callerVariables,
+  environment,
+  linesOf,
+  seconds,
+  signalNumber,
+  ulimits,
+  umaskOption,
+  unsetOptions,
+} from "./process.ts"
 import { seccomp } from "./seccomp.ts"
 import { capabilities, deviceRules, devices, noNewPrivileges, sysctls } from "./security.ts"
 
@@ -45,6 +54,28 @@ function runningContainer(paths: Paths, reference: string): RunningContainer {
   return { pid: running.pid, id, hostname: spec?.hostname, files: hosts?.source.slice(0, -"/hosts".length) }
 }
 
+/** --label-file: docker's, as --env-file, but that nothing comes from the caller. */
+const fileLabels = (paths: readonly string[]): Record<string, string> =>
+  Object.assign({}, ...paths.map((path) => fileOfLabels(path)))
+
+function fileOfLabels(path: string): Record<string, string> {
+  const lines = linesOf("--label-file", path)
+  const blank = lines.find(({ line }) => /\s/.test(line.split("=", 1)[0] ?? ""))
+  if (blank) throw new UsageError(`${blank.where}: a label's name has no blanks`)
+  return labelsOf(
+    lines.map(({ line }) => line),
+    "--label-file",
+  )
+}
+
+/** --userns: there is one answer, and that is every container's. Throws UsageError. */
+function checkUserNamespace(text: string | undefined): void {
+  if (text === undefined || text === "" || text === "host") return
+  throw new UsageError(`--userns: "${text}" is not possible: containers of toybox have the machine's user ids`, {
+    hint: "leave it out, or use --userns host",
+  })
+}
+
 /** Reads them; what is not given is as in noRareOptions. Throws UsageError. */
 export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rlimit[]): RareOptions {
   const { strings, lists, booleans, typed } = argv
@@ -65,6 +96,7 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
     throw new UsageError(
       `--${ofNetwork} does not go with --net container:ID: names, and servers that know them, are those of that container`,
     )
+  checkUserNamespace(strings.get("userns"))
   const stopSignal = strings.get("stop-signal")
   const stopTimeout = strings.get("stop-timeout")
   const { mounts, volumes } = mountOptions(argv, paths)
@@ -77,7 +109,7 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
     exposed: exposedPorts(argv),
     volumes,
     process: {
-      env: environment(argv),
+      env: [...callerVariables(argv), ...environment(argv)],
       groupAdd: lists.get("group-add") ?? [],
       ...(hostname === undefined ? {} : { hostname }),
       ...(domainname === undefined ? {} : { domainname }),
@@ -94,7 +126,10 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
       ...(lists.has("device-cgroup-rule") ? { deviceRules: deviceRules(argv) } : {}),
       sysctl: sysctls(argv, namespaces),
       namespaces,
-      labels: labelsOf(lists.get("label") ?? []),
+      ...umaskOption(strings.get("umask")),
+      ...unsetOptions(argv),
+      labels: { ...fileLabels(lists.get("label-file") ?? []), ...labelsOf(lists.get("label") ?? []) },
+      ...(lists.has("annotation") ? { annotations: labelsOf(lists.get("annotation") ?? [], "--annotation") } : {}),
     },
   }
 }

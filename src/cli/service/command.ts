@@ -5,6 +5,7 @@ import { DEFAULT_NETWORK } from "../../network/default.ts"
 import { parseLeading } from "../argv.ts"
 import { LIMIT_OPTIONS } from "../commands/limit-options.ts"
 import { RUN_OPTIONS } from "../commands/run-options.ts"
+import { isProxyVariable } from "../flags/process.ts"
 import { parseRestartPolicy } from "../flags/restart.ts"
 import { limitOptions } from "./limits.ts"
 
@@ -81,6 +82,9 @@ const DROPPED = new Set([
   "replace",
   "root",
   "debug",
+  // Their variables are spelled out.
+  "env-host",
+  "http-proxy",
 ])
 
 /** What a service keeps of a container: its command line, and what has not come from that. */
@@ -98,11 +102,20 @@ function networkOf({ networks, process }: Kept): string | null {
 const withValue = (entry: string, { process }: Kept) =>
   entry.includes("=") ? [entry] : process.env.filter((one) => one.startsWith(`${entry}=`))
 
+/** What a container has of its caller's variables by --env-host and --http-proxy: who starts the service has others. */
+const ofCaller = (booleans: ReadonlyMap<string, boolean>, { process }: Kept): string[] =>
+  booleans.get("env-host")
+    ? [...process.env]
+    : booleans.get("http-proxy")
+      ? process.env.filter((entry) => isProxyVariable(entry.split("=", 1)[0] ?? ""))
+      : []
+
 /** The words of a `run` that makes the container as it is now, without what a service sees to itself. */
 export function serviceWords(kept: Kept): string[] {
   const { strings, lists, booleans, rest } = parseLeading(kept.words, RUN_OPTIONS)
   const network = strings.has("net") || lists.has("net") ? null : networkOf(kept)
   const options = [
+    ...ofCaller(booleans, kept).map((entry) => ["env", `=${entry}`] as const),
     ...[...booleans].map(([name, value]) => [name, value ? "" : "=false"] as const),
     ...[...strings].map(([name, value]) => [name, `=${value}`] as const),
     ...[...lists].flatMap(([name, values]) =>

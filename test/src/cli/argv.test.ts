@@ -20,6 +20,17 @@ const plain = ({ strings, lists, booleans, rest }: ParsedArgv) => ({
 const anywhere = (...argv: string[]) => plain(parseArgv(argv, DEFINITIONS))
 const parsed = (...argv: string[]) => plain(parseLeading(argv, DEFINITIONS))
 
+describe("options of other engines", () => {
+  test.each(["--gpus=all", "--link=db", "--runtime=runc", "--storage-opt=size=1G", "--pod=x"])(
+    "%s is told what to do instead",
+    (word) => {
+      const name = word.split("=")[0]
+      expect(() => parseLeading([word, "base"], RUN_OPTIONS)).toThrow(`toybox has no option ${name}`)
+      expect(() => parseLeading([word, "base"], DEFINITIONS)).toThrow(`unknown option ${name}`)
+    },
+  )
+})
+
 describe("options", () => {
   test.each<[string, string[], object]>([
     ["a value apart", ["--mem", "1g"], { mem: "1g", rest: [] }],

@@ -162,6 +162,14 @@ describe("resolveIdentity", () => {
     ])
   })
 
+  test("variables of toybox's own can be left out, those that are given not", () => {
+    const root = rootOf(() => undefined)
+    const env = (unsetEnv: readonly string[] | "all") =>
+      resolveIdentity(root, { ...request, env: ["A=1", "HOME=/h"], unsetEnv }).env
+    expect(env("all")).toEqual(["A=1", "HOME=/h"])
+    expect(env(["PATH", "A", "HOME"])).toEqual(["HOSTNAME=box", "A=1", "HOME=/h"])
+  })
+
   test("a root without such files has root and numbers", () => {
     const root = rootOf(() => undefined)
     expect(resolveIdentity(root, { ...request, user: "1000:5" }).user).toEqual({

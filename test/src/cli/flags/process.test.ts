@@ -1,6 +1,13 @@
 import { afterAll, describe, expect, test } from "bun:test"
 import { writeFileSync } from "node:fs"
-import { environment, signalNumber, ulimits } from "../../../../src/cli/flags/process.ts"
+import {
+  callerVariables,
+  environment,
+  imageVariables,
+  signalNumber,
+  ulimits,
+  umaskOption,
+} from "../../../../src/cli/flags/process.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../../helpers/scratch.ts"
 import { run } from "../parse.ts"
 
@@ -52,6 +59,50 @@ describe("environment", () => {
   test("a file that cannot be read", () => {
     expect(() => environment(run("--env-file", "/nonexistent"))).toThrow("cannot read /nonexistent: ENOENT")
     expect(() => environment(run("--env-file", "/proc"))).toThrow("EISDIR")
+  })
+})
+
+describe("variables of the caller and of images", () => {
+  const before = { ...process.env }
+  afterAll(() => {
+    for (const name of ["HTTPS_PROXY", "no_proxy"]) {
+      if (before[name] === undefined) delete process.env[name]
+      else process.env[name] = before[name]
+    }
+  })
+
+  test("all of the caller's, those of proxies, or none", () => {
+    process.env.HTTPS_PROXY = "http://proxy:3128"
+    process.env.no_proxy = "localhost"
+    expect(callerVariables(run())).toEqual([])
+    expect(callerVariables(run("--http-proxy=false"))).toEqual([])
+    const proxies = callerVariables(run("--http-proxy"))
+    expect(proxies).toEqual(expect.arrayContaining(["HTTPS_PROXY=http://proxy:3128", "no_proxy=localhost"]))
+    expect(proxies.every((entry) => /_proxy=/i.test(entry))).toBe(true)
+    expect(callerVariables(run("--env-host"))).toContain(`PATH=${process.env.PATH}`)
+  })
+
+  test.each<[string[], string[]]>([
+    [[], ["A=1", "B=2"]],
+    [["--unsetenv", "A"], ["B=2"]],
+    [["--unsetenv-all"], []],
+    [["-e", "TOYBOX_TEST_NONE", "-e", "A"], ["B=2"]],
+  ])("of an image %j leaves %j", (words, expected) => {
+    expect(imageVariables(["A=1", "B=2", "C", "=x"], run(...words))).toEqual(expected)
+  })
+
+  test.each(["", "A=1"])("--unsetenv %j is refused", (name) => {
+    expect(() => imageVariables([], run("--unsetenv", name))).toThrow("--unsetenv")
+  })
+
+  test("--umask is octal", () => {
+    expect([umaskOption("0022"), umaskOption("77"), umaskOption("0"), umaskOption(undefined)]).toEqual([
+      { umask: 0o22 },
+      { umask: 0o77 },
+      { umask: 0 },
+      {},
+    ])
+    for (const text of ["", "8", "1000", "0o22", "-1"]) expect(() => umaskOption(text)).toThrow("--umask")
   })
 })
 

@@ -43,6 +43,20 @@ describe("the words of a service", () => {
     expect(serviceWords(kept({ words: [] }))).toEqual([])
   })
 
+  test("have the variables that it has of its caller", () => {
+    const process = { ...REQUEST, env: ["HTTP_PROXY=http://p", "A=1"] }
+    expect(serviceWords(kept({ words: ["--http-proxy", "-e", "A=1", "base"], process }))).toEqual([
+      "--env=HTTP_PROXY=http://p",
+      "--env=A=1",
+      "base",
+    ])
+    expect(serviceWords(kept({ words: ["--env-host", "base"], process }))).toEqual([
+      "--env=HTTP_PROXY=http://p",
+      "--env=A=1",
+      "base",
+    ])
+  })
+
   test("have the limits that it has now, and the network that nobody has named", () => {
     const words = "--mem 1g --cpus=2 --pids=7 --net=none base".split(" ")
     const limits = { cpu: "12.5%", cpuset: "0", mem: "64M", "memory-swap": "96M", pids: "9", "cpu-shares": "512" }
