@@ -114,6 +114,7 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
       ExposedPorts: exposedOf(stored),
       WorkingDir: cwd,
       // Podman's.
+      Timezone: stored.process.timeZone ?? "",
       Umask: (user.umask ?? 0o022).toString(8).padStart(4, "0"),
       Labels: record.labels,
       StopSignal: signalName(record.stopSignal),

@@ -16,11 +16,12 @@ import { shellLines } from "../plan/describe.ts"
 import { sealedSteps } from "../plan/identity.ts"
 import { childSteps } from "../plan/index.ts"
 import type { Step } from "../plan/steps.ts"
-import { containerFiles, fileRequest } from "./files.ts"
+import { containerFiles, fileRequest, timeZoneMount } from "./files.ts"
 import { effectiveHostname, gatherFacts, identify, makeSpec, openingFacts } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
 import { seccompFacts } from "./seccomp.ts"
 import { containerPath, newId } from "./state.ts"
+import { timeZoneFile } from "./time-zone.ts"
 
 // Numbers that a run would get from the kernel; shown, never used.
 const REPORT_FD = 10
@@ -72,6 +73,11 @@ export async function explainRun(
       ([name, content]): Step => ({ kind: "create-file", path: `${directory}/${name}`, content, mode: 0o644 }),
     ),
   ]
+  const { timeZone } = request.process
+  if (timeZone !== undefined) {
+    const { source, content } = timeZoneFile(timeZone)
+    host.push({ kind: "create-file", path: timeZoneMount(directory).source, content, copyOf: source, mode: 0o644 })
+  }
   const spec = makeSpec(request, id, directory)
   const { compat } = identify(request, id, spec, rootFd)
   const wish = {

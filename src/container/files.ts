@@ -99,11 +99,16 @@ export async function writeContainerFiles(request: FileRequest, quiet: boolean):
     )
 }
 
-/** Their bind mounts. */
-export const fileMounts = (directory: string): Mount[] =>
-  ["hosts", "hostname", "resolv.conf"].map((name) => ({
-    destination: `/etc/${name}`,
-    type: "bind",
-    source: `${directory}/${name}`,
-    options: ["bind", "nosuid", "nodev", "noexec"],
-  }))
+/** Their bind mounts, without one for hosts where the image's is to stay. */
+export const fileMounts = (directory: string, noHosts = false): Mount[] =>
+  ["hosts", "hostname", "resolv.conf"].slice(noHosts ? 1 : 0).map((name) => fileMount(directory, name))
+
+/** That of its time zone (time-zone.ts), where one is asked for. */
+export const timeZoneMount = (directory: string): Mount => fileMount(directory, "localtime")
+
+const fileMount = (directory: string, name: string): Mount => ({
+  destination: `/etc/${name}`,
+  type: "bind",
+  source: `${directory}/${name}`,
+  options: ["bind", "nosuid", "nodev", "noexec"],
+})

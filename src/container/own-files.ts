@@ -11,7 +11,9 @@ export async function prepareFiles(
   paths: Paths,
   live: Pick<Live, "id" | "directory" | "places">,
 ): Promise<void> {
-  const { network } = request.process.namespaces
+  const { timeZone, namespaces } = request.process
+  if (timeZone !== undefined) (await import("./time-zone.ts")).writeTimeZone(live.directory, timeZone)
+  const { network } = namespaces
   if (network?.mode === "container") {
     const { mayForge } = await import("./network.ts")
     const { shareNetwork } = await import("./share-network.ts")

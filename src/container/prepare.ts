@@ -20,7 +20,7 @@ import {
   thermalPaths,
   unpivotableMounts,
 } from "./facts.ts"
-import { fileMounts } from "./files.ts"
+import { fileMounts, timeZoneMount } from "./files.ts"
 import { resolveIdentity } from "./identity.ts"
 import { is32Bit } from "./machine.ts"
 import type { ContainerRequest } from "./request.ts"
@@ -44,6 +44,12 @@ function filesDirectory({ process }: ContainerRequest, directory: string): strin
   return network?.mode === "container" ? (network.files ?? directory) : directory
 }
 
+/** The mounts of the container's own files; that of its time zone is its own in any network. */
+const ownMounts = (request: ContainerRequest, directory: string): Mount[] => [
+  ...fileMounts(filesDirectory(request, directory), request.names?.noHosts),
+  ...(request.process.timeZone === undefined ? [] : [timeZoneMount(directory)]),
+]
+
 const hostHostname = () => readText("/proc/sys/kernel/hostname").trim()
 
 /** The spec of a container, but for the identity. */
@@ -55,7 +61,7 @@ export function makeSpec(request: ContainerRequest, id: string, directory: strin
     {
       rootPath: overlayLayout(directory).merged,
       cgroupsPath: containerCgroup(request.cgroupParent, id, request.cgroups.mode === "unified" ? 2 : 1),
-      files: fileMounts(filesDirectory(request, directory)),
+      files: ownMounts(request, directory),
     },
   )
   if (!process.privileged) spec.linux.maskedPaths.push(...thermalPaths())
@@ -143,7 +149,7 @@ export function gatherFacts(
     cgroup: { ...opening.cgroup, join: opening.cgroup.fd === undefined ? cgroup.join.files : [] },
     cgroupView: cgroupView(request.cgroups, Object.keys(cgroup.handle.dirs), cgroupShared),
     sources: bindSources(spec),
-    ownFiles: new Set(fileMounts(filesDirectory(request, directory)).map(({ source }) => source)),
+    ownFiles: new Set(ownMounts(request, directory).map(({ source }) => source)),
     present: presentPaths([...spec.linux.maskedPaths, ...spec.linux.readonlyPaths]),
     lastCapability: lastCapability(),
     init: request.init,

@@ -10,6 +10,8 @@ export interface NameOptions {
   /** resolv.conf options instead of the host's. */
   dnsOptions: readonly string[]
   hosts: readonly { name: string; address: string }[]
+  /** /etc/hosts of the image stays. */
+  noHosts?: true
 }
 
 /** In place of an address: where the host is reached from the container. */
@@ -33,12 +35,14 @@ function parseHost(text: string): { name: string; address: string } {
   return { name, address: formatIp(bytes) }
 }
 
-/** Reads them; null where none is given. Throws UsageError. */
-export function nameOptions(lists: ReadonlyMap<string, readonly string[]>): NameOptions | null {
+/** Reads them, and --no-hosts; null where none is given. Throws UsageError. */
+export function nameOptions(lists: ReadonlyMap<string, readonly string[]>, noHosts = false): NameOptions | null {
   const [dns = [], search = [], options = [], hosts = []] = ["dns", "dns-search", "dns-opt", "add-host"].map((option) =>
     lists.get(option),
   )
-  if ([dns, search, options, hosts].every((values) => values.length === 0)) return null
+  if ([dns, search, options, hosts].every((values) => values.length === 0) && !noHosts) return null
+  if (noHosts && hosts.length > 0)
+    throw new UsageError("--no-hosts and --add-host exclude each other: who adds a host needs a file of hosts")
   return {
     dns: dns.map((text) => {
       const bytes = parseIp(text)
@@ -51,6 +55,7 @@ export function nameOptions(lists: ReadonlyMap<string, readonly string[]>): Name
       return option
     }),
     hosts: hosts.map(parseHost),
+    ...(noHosts ? { noHosts } : {}),
   }
 }
 

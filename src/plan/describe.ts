@@ -77,7 +77,8 @@ export function shellLines(step: Step, { root }: Context): string[] {
         ...(step.owner ? [`chown ${step.owner.uid}:${step.owner.gid} ${quote(step.path)}`] : []),
       ]
     case "create-file":
-      return [`printf %s ${quote(step.content)} > ${quote(step.path)}`]
+      if (step.copyOf !== undefined) return [`cp -L ${quote(step.copyOf)} ${quote(step.path)}`]
+      return [`printf %s ${quote(String(step.content))} > ${quote(step.path)}`]
     case "overlay": {
       const options = [
         `lowerdir=${[step.lower, ...(step.below ?? [])].join(":")}`,

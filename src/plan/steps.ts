@@ -27,7 +27,8 @@ export type Step =
   // The host, before.
   /** With an owner, exactly this mode, whatever the umask. */
   | { kind: "mkdir"; path: string; mode: number; owner?: { uid: number; gid: number } }
-  | { kind: "create-file"; path: string; content: string; mode: number }
+  /** `copyOf`: the file that the content is of. */
+  | { kind: "create-file"; path: string; content: string | Uint8Array; copyOf?: string; mode: number }
   /** `below`: further layers, the nearest first; `links` names them all, from the working directory: overlay/links.ts. */
   | {
       kind: "overlay"

@@ -59,6 +59,8 @@ export interface RunRequest {
   sysctl: Readonly<Record<string, string>>
   namespaces: Readonly<Partial<Record<NamespaceType, NamespaceMode>>>
   resources: LinuxResources
+  /** A zone of this machine's, or "local"; not given: the image's. */
+  timeZone?: string
   labels: Readonly<Record<string, string>>
   annotations?: Readonly<Record<string, string>>
 }

@@ -1,8 +1,9 @@
 /** Options of `run` and `create` that docker's and podman's users have in their command lines: the process and its notes. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { writeFileSync } from "node:fs"
+import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { type ToyboxOptions, toybox } from "../helpers/toybox.ts"
 
@@ -63,12 +64,40 @@ describe.skipIf(!isRoot)("options of run", () => {
     ])
   })
 
+  test.skipIf(!existsSync("/usr/share/zoneinfo/Asia/Tokyo"))("--tz is a zone of this machine", async () => {
+    const read = () => readFileSync("/usr/share/zoneinfo/Asia/Tokyo")
+    const clock = "date +%z; cat /etc/localtime"
+    const words = ownRun("--rm", "--tz", "Asia/Tokyo", "base", "sh", "-c", clock)
+    expect(await succeed(words)).toBe(`+0900\n${read().toString().trimEnd()}`)
+    expect(await run("--tz", "local", "base", "readlink", "/etc/localtime").catch(() => "no link")).toBe("no link")
+    // A link of the image's is covered, and what it leads to stays.
+    const root = makeRoot({ files: { "/etc/localtime": { symlink: "../srv/zone" }, "/srv/zone": "mine" } })
+    expect(await run("--tz", "Asia/Tokyo", root, "sh", "-c", "date +%z; cat /srv/zone")).toBe("+0900\nmine")
+    await succeed(created("--name", "zoned", "--tz", "Asia/Tokyo", "base", "date", "+%z"))
+    expect(await succeed(["start", "-a", "zoned"])).toBe("+0900")
+    expect((await inspect("zoned")).Config.Timezone).toBe("Asia/Tokyo")
+    const { stdout } = await toybox(["run", "--explain", "--tz", "Asia/Tokyo", "base", "true"])
+    expect(stdout).toContain("cp -L /usr/share/zoneinfo/Asia/Tokyo")
+  })
+
+  test("--no-hosts leaves the image's, for one that shares its network, too", async () => {
+    const root = makeRoot({ files: { "/etc/hosts": "192.0.2.1 mine\n" } })
+    expect(await run("--no-hosts", "-h", "box", root, "cat", "/etc/hosts", "/etc/hostname")).toBe("192.0.2.1 mine\nbox")
+    await succeed(ownRun("-d", "--name", "plain", "--no-hosts", "-h", "box", root, "sleep", "1000"))
+    expect(await run("--net", "container:plain", "base", "cat", "/etc/hosts")).toContain("\tbox")
+    expect(await run("--net", "container:plain", "--no-hosts", root, "cat", "/etc/hosts")).toBe("192.0.2.1 mine")
+  })
+
   test("--userns host is what there is", async () => {
     expect(await run("--userns", "host", "base", "cat", "/proc/self/uid_map")).toMatch(/^ *0 +0 +4294967295$/)
   })
 
   test.each<[string[], string]>([
     [["--userns", "keep-id"], '--userns: "keep-id" is not possible'],
+    [["--tz", "Nowhere/City"], '--tz: this machine has no time zone "Nowhere/City"'],
+    [["--tz", "../../etc/passwd"], "--tz: this machine has no time zone"],
+    [["--tz", "Europe"], "--tz: this machine has no time zone"],
+    [["--no-hosts", "--add-host", "a:1.2.3.4"], "--no-hosts and --add-host exclude each other"],
     [["--umask", "999"], '--umask: "999" is no umask'],
     [["--unsetenv", "A=1"], '--unsetenv: "A=1" is no name of a variable'],
     [["--annotation", "=1"], '--annotation: "=1" is no annotation'],

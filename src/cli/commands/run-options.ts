@@ -67,6 +67,7 @@ export const RUN_OPTIONS = {
     valueHint: "NAME:ADDRESS",
     description: "Line of /etc/hosts; the address may be host-gateway",
   },
+  "no-hosts": { type: "boolean", description: "Leave the image's /etc/hosts as it is" },
   userns: { type: "string", valueHint: "host", description: "The machine's user ids, which every container has" },
   cgroupns: { type: "string", valueHint: "MODE", description: "private, host or container:ID" },
   time: { type: "string", valueHint: "MODE", description: "host, private or container:ID" },
@@ -88,6 +89,11 @@ export const RUN_OPTIONS = {
   tmpfs: { type: "string", repeated: true, valueHint: "DST[:OPTIONS]", description: "Mount a tmpfs" },
   "read-only": { type: "boolean", description: "Mount the root read-only" },
   "shm-size": { type: "string", valueHint: "SIZE", description: "Size of /dev/shm (default: 64M)" },
+  tz: {
+    type: "string",
+    valueHint: "ZONE|local",
+    description: "Time zone, by this machine's file; local is this machine's own (default: the image's)",
+  },
   // The root file system.
   checksum: {
     type: "string",

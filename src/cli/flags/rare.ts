@@ -1,6 +1,7 @@
 /** The options that most runs do without: read, and their modules loaded, only where one of them is given. */
 import { SIGTERM } from "../../../ffi/constants/signal.ts"
 import { isAlive, readRecord, readRunning, resolveId } from "../../container/state.ts"
+import { timeZoneFile } from "../../container/time-zone.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { nameOptions } from "../../network/names.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
@@ -48,10 +49,12 @@ function runningContainer(paths: Paths, reference: string): RunningContainer {
   const running = readRunning(paths, id)
   if (!running || !isAlive(running)) throw new ToyboxError(`container ${reference} is not running`)
   const spec = readRecord(paths, id)?.spec
-  const hosts = spec?.mounts.find(
-    ({ destination, source }) => destination === "/etc/hosts" && source.startsWith(`${paths.containers}/`),
+  // Any of them tells: the image's may have stayed in the place of one.
+  const own = spec?.mounts.find(
+    ({ destination, source }) =>
+      /^\/etc\/(hosts|hostname|resolv\.conf)$/.test(destination) && source.startsWith(`${paths.containers}/`),
   )
-  return { pid: running.pid, id, hostname: spec?.hostname, files: hosts?.source.slice(0, -"/hosts".length) }
+  return { pid: running.pid, id, hostname: spec?.hostname, files: own?.source.slice(0, own.source.lastIndexOf("/")) }
 }
 
 /** --label-file: docker's, as --env-file, but that nothing comes from the caller. */
@@ -66,6 +69,12 @@ function fileOfLabels(path: string): Record<string, string> {
     lines.map(({ line }) => line),
     "--label-file",
   )
+}
+
+function timeZone(zone: string | undefined): { timeZone?: string } {
+  if (zone === undefined) return {}
+  timeZoneFile(zone)
+  return { timeZone: zone }
 }
 
 /** --userns: there is one answer, and that is every container's. Throws UsageError. */
@@ -103,7 +112,7 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
   return {
     stopSignal: stopSignal === undefined ? SIGTERM : signalNumber("--stop-signal", stopSignal),
     ...(stopTimeout === undefined ? {} : { stopSeconds: seconds("--stop-timeout", stopTimeout) }),
-    names: nameOptions(lists),
+    names: nameOptions(lists, booleans.get("no-hosts")),
     networks,
     ports: portWish(argv, { mode: mode.mode, hasNetwork: networks.length > 0 }),
     exposed: exposedPorts(argv),
@@ -128,6 +137,7 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
       namespaces,
       ...umaskOption(strings.get("umask")),
       ...unsetOptions(argv),
+      ...timeZone(strings.get("tz")),
       labels: { ...fileLabels(lists.get("label-file") ?? []), ...labelsOf(lists.get("label") ?? []) },
       ...(lists.has("annotation") ? { annotations: labelsOf(lists.get("annotation") ?? [], "--annotation") } : {}),
     },

@@ -44,7 +44,7 @@ function mkdir({ path, mode, owner }: StepOf<"mkdir">): Call[] {
 }
 
 function createFile({ path, content, mode }: StepOf<"create-file">): Call[] {
-  const bytes = new TextEncoder().encode(content)
+  const bytes = typeof content === "string" ? new TextEncoder().encode(content) : content
   return [
     { name: "openat", args: [AT_FDCWD, path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, mode], into: FILE },
     { name: "write", args: [FILE, bytes, bytes.length] },
