@@ -57,6 +57,7 @@ export async function applyImage(
   const [top, ...below] = image.roots
   if (top === undefined) throw new ToyboxError(`${request.image} has no layers: there is nothing to run in it`)
   request.imageId = image.record.id
+  if (argv.booleans.get("rmi")) request.removedImage = image.record.name
   request.entrypoint = entrypoint.length
   request.lower = top
   request.below = below

@@ -93,6 +93,8 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
     RestartCount: readRunning(paths, id)?.restarts ?? readResult(paths, id)?.restarts ?? 0,
     // Of what is no image it is what was given.
     Image: record.imageId ?? record.image,
+    // Podman's.
+    PidFile: stored.pidFile ?? "",
     LogPath: detached?.log ? logPath(directory, 0) : "",
     Name: `/${record.name}`,
     HostConfig: hostConfig(record, stored, isOwn),
@@ -114,6 +116,7 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
       ExposedPorts: exposedOf(stored),
       WorkingDir: cwd,
       // Podman's.
+      Timeout: detached?.timeout ?? 0,
       Timezone: stored.process.timeZone ?? "",
       Umask: (user.umask ?? 0o022).toString(8).padStart(4, "0"),
       Labels: record.labels,

@@ -114,6 +114,24 @@ function resultFd(text: string | undefined, detached: boolean): number | null {
   return fd
 }
 
+/** --rmi leaves nothing of the container, either. */
+const removesItself = (booleans: ParsedArgv["booleans"]): boolean => booleans.get("rm") ?? booleans.get("rmi") ?? false
+
+/** --timeout: seconds; 0 is any time, as podman has it. Throws UsageError. */
+function timeoutOption({ strings }: ParsedArgv): { timeout?: number } {
+  const text = strings.get("timeout") ?? "0"
+  if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--timeout: "${text}" is no number of seconds (0: without end)`)
+  return Number(text) === 0 ? {} : { timeout: Number(text) }
+}
+
+function pidFile(path: string | undefined): { pidFile?: string } {
+  if (path === undefined) return {}
+  const pidFile = normalPath(path.startsWith("/") ? path : `${process.cwd()}/${path}`)
+  if (path === "" || !isDirectory(stat(pidFile.slice(0, pidFile.lastIndexOf("/")) || "/")))
+    throw new UsageError(`--pidfile: "${path}": there is no such directory`)
+  return { pidFile }
+}
+
 /** Where the id is to be written: told before anything is fetched or made, if it cannot be. */
 function idFile(path: string | undefined): string | undefined {
   if (path === undefined) return undefined
@@ -143,7 +161,7 @@ export const detachKeysOf = ({ strings }: ParsedArgv, terminal: boolean): number
 
 /**
  * What is asked of a supervisor; null where none is needed. In the foreground one is for who can detach, who types at a terminal
- * of his own, and for what looks after the container's health.
+ * of his own, and for what looks after the container's health, or its time.
  */
 export function supervised(
   { booleans, typed }: ParsedArgv,
@@ -154,9 +172,10 @@ export function supervised(
   if (booleans.get("detach")) return wishes
   const detachable = terminal && interactive && detachKeys.length > 0 && isTerminal(0)
   const alone = booleans.get("trace") ? "--trace" : typed.has("result-fd") ? "--result-fd" : null
-  if (alone !== null && wishes.health !== undefined)
-    throw new UsageError(`${alone} does not go with a health check, which needs a supervisor`)
-  return alone === null && (detachable || wishes.health !== undefined) ? wishes : null
+  const needed = wishes.health !== undefined ? "a health check" : wishes.timeout !== undefined ? "--timeout" : null
+  if (alone !== null && needed !== null)
+    throw new UsageError(`${alone} does not go with ${needed}, which needs a supervisor`)
+  return alone === null && (detachable || needed !== null) ? wishes : null
 }
 
 /** What needs this process. */
@@ -185,9 +204,10 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
   const log = await readLog(argv)
   const restart = strings.has("restart") ? (await import("./flags/restart.ts")).restartPolicy(argv) : {}
   const health = await readHealthOptions(argv, {})
-  const wishes = { log, ...restart, ...health }
+  const wishes = { log, ...restart, ...health, ...timeoutOption(argv) }
   // Last, because all that can be wrong otherwise should be told before gigabytes are fetched.
   const { image, lower, archive, fromStore } = await chooseRoot(argv, word, paths)
+  if (booleans.get("rmi") && !fromStore) throw new UsageError(`--rmi is for images, which ${image} is not`)
   return {
     image,
     lower: lower ?? "",
@@ -195,7 +215,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     archive,
     fromStore,
     name: strings.get("name"),
-    autoRemove: booleans.get("rm") ?? false,
+    autoRemove: removesItself(booleans),
     interactive,
     init: booleans.get("init") ?? false,
     detachKeys,
@@ -214,6 +234,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     mountinfo,
     requested,
     cidfile: idFile(strings.get("cidfile")),
+    ...pidFile(strings.get("pidfile")),
     wishes,
     detached: supervised(argv, { terminal, interactive }, detachKeys, wishes),
     foreground: !booleans.get("detach"),

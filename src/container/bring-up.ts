@@ -20,6 +20,7 @@ import { awaitsLinks, furtherSteps, openingSteps } from "../plan/index.ts"
 import { bootId, type FileLock } from "../state-file.ts"
 import { recoverSome } from "./dead.ts"
 import { type Actor, recordEvents } from "./events.ts"
+import { writePidFile } from "./pid-file.ts"
 import { gatherFacts, identify, openingFacts, releaseFacts } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
 import type { Root } from "./root.ts"
@@ -55,6 +56,8 @@ export interface Live {
   ended: boolean
   /** Who events are of, once it is recorded. */
   actor: Actor | null
+  /** As of the request. */
+  pidFile: string | undefined
   /** How its command ended, where it ran. */
   outcome: Pick<ContainerResult, "exitCode" | "oomKilled"> | null
 }
@@ -156,6 +159,7 @@ export async function bringUp(
   live: Live,
   { root, spec, stdio, supervisor, reports }: BringUp,
 ): Promise<Begun> {
+  live.pidFile = request.pidFile
   if (request.volumes.length > 0) await (await import("./volumes.ts")).fillVolumes(request, paths, root.fd)
   const [reportFd, reportEnd] = pipe()
   const [goEnd, goFd] = pipe()
@@ -243,4 +247,5 @@ export function rememberPid(live: Live, pid: number): void {
   live.record.pid = pid
   live.record.startTime = pid === 0 ? "" : (startTime(pid) ?? "")
   updateRunning(live.lock, live.record)
+  if (live.pidFile !== undefined && pid > 0) writePidFile(live.pidFile, pid, "--pidfile")
 }

@@ -77,9 +77,11 @@ async function launchSupervised(
   const settings = {
     ...(typing ? { typing: 1 } : {}),
     ...(request.detached?.health ? { health: 1 } : {}),
+    ...(request.detached?.timeout ? { timeout: request.detached.timeout } : {}),
     ...(limits ? { "log-size": limits.maxSize, "log-files": limits.maxFiles } : {}),
   }
-  const words = Object.entries({ ...own, ...settings }).map(([name, value]) => `${name}=${value}`)
+  const removed = request.removedImage === undefined ? {} : { image: request.removedImage }
+  const words = Object.entries({ ...own, ...settings, ...removed }).map(([name, value]) => `${name}=${value}`)
   const supervisor = {
     args: ["toybox", "supervise", live.id, ...words],
     env: environment(paths),

@@ -9,7 +9,7 @@ import { readAsked } from "./asked.ts"
 import { attachPath } from "./attach-protocol.ts"
 import { cleanUp } from "./clean-up.ts"
 import { backOff, restartsAfter } from "./restart-policy.ts"
-import { describeEnding, resultOf } from "./result.ts"
+import { describeEnding, describeOverdue, resultOf } from "./result.ts"
 import {
   type ContainerHead,
   containerPath,
@@ -35,23 +35,30 @@ function restartIn(
   return backOff(before, Date.now() - Date.parse(executed ?? started))
 }
 
+/** What its supervisor has seen of the end. */
+export interface Seen {
+  status: WaitStatus
+  /** The signal that has told the supervisor itself to end. */
+  told: number | null
+  /** It was killed because it had run for so many seconds. */
+  overdue: number | null
+}
+
 /**
  * Records how it ended and gives back what it held, or removes it (--rm). Returns the exit code, what there is to say of
- * it, and where it is to be started again, in how many milliseconds: it stays among the running ones then. `told`: the signal
- * that has told its supervisor to end.
+ * it, and where it is to be started again, in how many milliseconds: it stays among the running ones then.
  */
 export async function finish(
   paths: Paths,
   id: string,
   lockFd: number,
-  status: WaitStatus,
-  told: number | null,
+  { status, told, overdue }: Seen,
 ): Promise<{ exitCode: number; message: string; restartIn: number | null }> {
   const record = readRunning(paths, id)
   if (record === null) throw new Error(`container ${id} has no record of its run`)
   const manager = record.cgroup ? openCgroup(record.cgroup) : null
   const ending = { status, reports: { failures: [] }, executed: true, ...(told === null ? {} : { passedOn: told }) }
-  const description = describeEnding(ending, manager)
+  const description = overdue === null ? describeEnding(ending, manager) : describeOverdue(overdue)
   const head = readHead(paths, id)
   const live = {
     id,
@@ -67,6 +74,7 @@ export async function finish(
     ended: false,
     actor: head,
     outcome: description,
+    pidFile: undefined,
   }
   const result = record.autoRemove ? null : resultOf(ending, record, manager, description)
   unlink(attachPath(paths, id))

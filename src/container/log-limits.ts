@@ -16,4 +16,6 @@ export interface Detached {
   restart?: RestartPolicy
   /** Not given: nobody asks how it is. */
   health?: HealthCheck
+  /** Seconds that each run of it may take; not given: any time. */
+  timeout?: number
 }

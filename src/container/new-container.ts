@@ -30,6 +30,7 @@ const fresh = {
   ended: false,
   actor: null,
   outcome: null,
+  pidFile: undefined,
 }
 
 const recordAgain = ({ name, autoRemove }: ContainerHead): RunningRecord => {

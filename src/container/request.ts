@@ -19,6 +19,8 @@ export interface ContainerRequest {
   below: readonly string[]
   name: string | undefined
   autoRemove: boolean
+  /** The image of the store, by its name there, that is to go with it. */
+  removedImage?: string
   /** Standard input is passed on even if it is a terminal. */
   interactive: boolean
   init: boolean
@@ -43,6 +45,8 @@ export interface ContainerRequest {
   mountinfo: string
   requested: RequestedResources
   cidfile: string | undefined
+  /** Where the number of its first process is to be written at each start: an absolute path. */
+  pidFile?: string
   /** The words after `run` that it was made by, and where they were typed; null where it was made otherwise. */
   commandLine: { words: readonly string[]; directory: string } | null
   /** Milliseconds that it took to bring the root here; 0 where it was. */

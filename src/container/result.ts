@@ -17,6 +17,14 @@ export interface Description {
   oomKilled: boolean
   /** For the user, where the code alone would leave a question. */
   message?: string
+  /** Who or what has ended it, where nothing else tells. */
+  error?: string
+}
+
+/** The end of one that had run for all the seconds of its --timeout. Podman's exit code. */
+export function describeOverdue(seconds: number): Description {
+  const error = `it had run for all of its --timeout of ${seconds} s`
+  return { exitCode: 255, signal: SIGKILL, oomKilled: false, message: `killed: ${error}`, error }
 }
 
 /** Exit code, and what there is to say. */
@@ -41,6 +49,7 @@ export function resultOf(ending: Ending, record: RunningRecord, manager: CgroupM
   const { exitCode, signal, oomKilled } = told
   const result: ContainerResult = { exitCode, oomKilled, started, finished: new Date().toISOString() }
   if (signal !== undefined) result.signal = signal
+  if (told.error !== undefined) result.error = told.error
   if (executed !== undefined) result.executed = executed
   if (obtainedMs !== undefined) result.obtainedMs = obtainedMs
   if (ending.passedOn !== undefined) result.passedOn = ending.passedOn

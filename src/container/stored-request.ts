@@ -19,6 +19,8 @@ export type StoredRequest = Pick<
   | "exposed"
   | "volumes"
   | "autoRemove"
+  | "removedImage"
+  | "pidFile"
   | "interactive"
   | "init"
   | "detachKeys"
@@ -34,11 +36,13 @@ export type StoredRequest = Pick<
 export function storedRequest(request: ContainerRequest): StoredRequest {
   const { image, lower, imageId, below, name, names, networks, ports, exposed, volumes, autoRemove } = request
   const { interactive, init, detachKeys, stopSignal, stopSeconds, cgroupParent, requested } = request
-  const { process, entrypoint, commandLine } = request
+  const { process, entrypoint, commandLine, removedImage, pidFile } = request
   const what = {
     image,
     lower,
     ...(imageId ? { imageId } : {}),
+    ...(removedImage === undefined ? {} : { removedImage }),
+    ...(pidFile === undefined ? {} : { pidFile }),
     below,
     name,
     names,

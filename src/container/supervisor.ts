@@ -36,6 +36,8 @@ export interface Inherited extends CommandFds {
   control: number
   /** Somebody is to ask how it is (health-monitor.ts). */
   health: boolean
+  /** Seconds that it may run; null: any time. */
+  timeout: number | null
 }
 
 // So long nothing must have come after the end of a command whose output somebody else still holds.
@@ -61,6 +63,8 @@ export async function superviseDetached(
   let monitor: HealthMonitor | null = null
   let told: number | null = null
   let end: GentleEnd | null = null
+  let deadline = Number.POSITIVE_INFINITY
+  let overdue: number | null = null
   const reap = () => {
     for (let child = waitAny(WNOHANG | __WALL); child; child = waitAny(WNOHANG | __WALL)) ended.set(child.pid, child)
   }
@@ -73,7 +77,7 @@ export async function superviseDetached(
     if (status && (idle || isOver(io))) {
       io.log.close()
       const { finish } = await import("./finish.ts")
-      const { exitCode, message, restartIn } = await finish(paths, id, inherited.lock, status, told)
+      const { exitCode, message, restartIn } = await finish(paths, id, inherited.lock, { status, told, overdue })
       await attachWaiting(io, lost)
       io.attached?.end(exitCode, message)
       if (restartIn !== null)
@@ -85,7 +89,8 @@ export async function superviseDetached(
       { fd: signalFd, events: POLLIN },
       { fd: control, events: POLLIN },
     ]
-    const next = [monitor?.wait() ?? null, end?.left() ?? null, tidy.wait()].reduce(sooner, wait)
+    const left = deadline === Number.POSITIVE_INFINITY ? null : Math.max(0, Math.ceil(deadline - performance.now()))
+    const next = [monitor?.wait() ?? null, end?.left() ?? null, left, tidy.wait()].reduce(sooner, wait)
     const [signalled, begun, ...events] = poll([...own, ...fds], status ? DRAIN : next)
     if (isFirst(io, events)) {
       // Before anything is copied, which who is attached before the start has to see.
@@ -105,12 +110,18 @@ export async function superviseDetached(
       const running = readRunning(paths, id)
       if (count !== 1) return abandon(running?.pid ?? 0)
       pid = running?.pid ?? 0
+      if (inherited.timeout !== null) deadline = performance.now() + inherited.timeout * 1000
       if (running && inherited.health)
         monitor = (await import("./health-monitor.ts")).monitorOf(paths, id, running.started)
     }
     if (status) continue
     if (told !== null && pid > 0) end ??= (await import("./told-to-end.ts")).endGently(paths, id, pid)
     if (end?.left() === 0) end.force()
+    if (performance.now() >= deadline) {
+      deadline = Number.POSITIVE_INFINITY
+      overdue = inherited.timeout
+      ;(await import("./told-to-end.ts")).endAtOnce(paths, id, pid)
+    }
     monitor?.advance(ended)
   }
 }

@@ -14,6 +14,13 @@ export interface GentleEnd {
   force(): void
 }
 
+/** Kills all of a container whose first process is `pid`, be it frozen. */
+export function endAtOnce(paths: Paths, id: string, pid: number): void {
+  const cgroup = readRunning(paths, id)?.cgroup
+  if (cgroup) openCgroup(cgroup).kill()
+  else kill(pid, SIGKILL)
+}
+
 /** Sends a container whose first process is `pid` its stop signal; one that cannot see it is not waited for. */
 export function endGently(paths: Paths, id: string, pid: number): GentleEnd {
   const { stopSignal = SIGKILL, stopSeconds = DEFAULT_STOP_SECONDS } = readHead(paths, id) ?? {}
@@ -28,8 +35,7 @@ export function endGently(paths: Paths, id: string, pid: number): GentleEnd {
     left: () => (isToBeKilled ? Math.max(0, Math.ceil(deadline - performance.now())) : null),
     force() {
       isToBeKilled = false
-      if (manager) manager.kill()
-      else kill(pid, SIGKILL)
+      endAtOnce(paths, id, pid)
     },
   }
 }

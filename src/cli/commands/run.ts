@@ -48,10 +48,16 @@ async function runParsed(words: readonly string[], argv: ParsedArgv, signalFd: n
   if (argv.booleans.get("trace")) (await import("../../launch/trace.ts")).traceThisProcess()
   const request = await obtainRequest(words, argv, paths, signalFd)
   const start = () => startRequest(request, paths, signalFd)
-  // Last, so that what is replaced goes on where the new one cannot be made.
-  if (argv.booleans.get("replace"))
-    return (await import("../../container/replace.ts")).replacing(paths, request.name, start)
-  return start()
+  try {
+    // Last, so that what is replaced goes on where the new one cannot be made.
+    if (argv.booleans.get("replace"))
+      return await (await import("../../container/replace.ts")).replacing(paths, request.name, start)
+    return await start()
+  } finally {
+    // What runs in the background keeps its image, and its supervisor removes it.
+    if (request.removedImage !== undefined)
+      await (await import("../left-image.ts")).removeLeftImage(paths, request.removedImage)
+  }
 }
 
 async function startRequest(request: ContainerRequest, paths: Paths, signalFd: number): Promise<number> {

@@ -3,7 +3,7 @@ import { superviseDetached } from "../../container/supervisor.ts"
 import { UsageError } from "../../errors.ts"
 import { pathsFor } from "../../paths.ts"
 
-/** `supervise ID NAME=NUMBER…`: the descriptors of Inherited, whether anybody may type, and the limits of the log. */
+/** `supervise ID NAME=NUMBER… [image=NAME]`: of Inherited, the limits of the log, and the image that is to go with it (--rmi). */
 export async function superviseCommand(words: readonly string[]): Promise<number> {
   const [id, ...pairs] = words
   const numbers = new Map(
@@ -18,7 +18,10 @@ export async function superviseCommand(words: readonly string[]): Promise<number
   const io = { out: given("out"), err: given("err"), terminal: given("terminal"), input: given("input") }
   const [maxSize, maxFiles] = [numbers.get("log-size"), numbers.get("log-files")]
   const limits = maxSize === undefined || maxFiles === undefined ? null : { maxSize, maxFiles }
-  const inherited = { lock, control, listener, ...io, typing: numbers.has("typing"), health: numbers.has("health") }
-  await superviseDetached(pathsFor(process.env.TOYBOX_ROOT), id, inherited, limits)
+  const settings = { typing: numbers.has("typing"), health: numbers.has("health"), timeout: given("timeout") }
+  const paths = pathsFor(process.env.TOYBOX_ROOT)
+  await superviseDetached(paths, id, { lock, control, listener, ...io, ...settings }, limits)
+  const image = pairs.find((pair) => pair.startsWith("image="))?.slice("image=".length)
+  if (image !== undefined) await (await import("../left-image.ts")).removeLeftImage(paths, image)
   return 0
 }

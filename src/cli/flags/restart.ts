@@ -22,6 +22,7 @@ export function restartPolicy({ strings, booleans }: ParsedArgv): { restart?: Re
   if (policy === undefined) return {}
   if (!booleans.get("detach"))
     throw new UsageError("--restart needs --detach: in the foreground the container ends with toybox")
-  if (booleans.get("rm")) throw new UsageError("--restart does not go with --rm, which removes what has ended")
+  const removal = ["rm", "rmi"].find((name) => booleans.get(name))
+  if (removal) throw new UsageError(`--restart does not go with --${removal}, which removes what has ended`)
   return { restart: policy }
 }

@@ -74,6 +74,7 @@ const DROPPED = new Set([
   "restart",
   "name",
   "rm",
+  "rmi",
   "detach",
   "cidfile",
   "result-fd",

@@ -10,12 +10,12 @@ import { notice } from "../../log.ts"
 import { readSpec } from "../../oci/read.ts"
 import type { Spec } from "../../oci/runtime.ts"
 import { lastCapability } from "../facts.ts"
+import { writePidFile } from "../pid-file.ts"
 import { bringUp, type CreateRequest } from "./bring-up.ts"
 import { destroy } from "./delete.ts"
 import { completeEnvironment } from "./environment.ts"
 import { cgroupRequest, checkRoot } from "./facts.ts"
 import { placeOfRoot } from "./host-mounts.ts"
-import { writePidFile } from "./pid-file.ts"
 import type { OciRecord } from "./record.ts"
 import {
   checkId,
