@@ -62,7 +62,7 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
   const { spec, detached, lower, below = [] } = record
   const { user, cwd, env, terminal, args } = spec.process
   const stored = readStored(paths, id, record.name)
-  const { entrypoint } = stored
+  const { entrypoint, attach = ["stdout", "stderr"] } = stored
   const directory = containerPath(paths, id)
   const layers = lower === undefined ? [] : [lower, ...below]
   const written = sized ? writtenBytes(paths, id) : 0
@@ -107,6 +107,9 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
     Config: {
       Hostname: spec.hostname ?? "",
       User: `${user.uid}:${user.gid}`,
+      AttachStdin: attach.includes("stdin"),
+      AttachStdout: attach.includes("stdout"),
+      AttachStderr: attach.includes("stderr"),
       Tty: terminal ?? false,
       OpenStdin: stored.interactive,
       Env: env,

@@ -1,7 +1,6 @@
 /** Images brought into the store, as a command line asks for it. */
 import { fileIdentity } from "../../ffi/file-identity.ts"
 import { ToyboxError } from "../errors.ts"
-import { parsePlatform } from "../image/platform.ts"
 import { loadSettings } from "../image/registry/settings.ts"
 import type { PullPolicy } from "../image/source.ts"
 import { hasAllBlobs } from "../image/store/blobs.ts"
@@ -10,6 +9,7 @@ import { type ImageOrigin, remoteImage } from "../image/store/remote.ts"
 import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import type { ParsedArgv } from "./argv.ts"
+import { isInsecure, platformOption } from "./flags/remote.ts"
 import { absolute, type ImageName } from "./image.ts"
 
 /** What a command line says of how images are had. */
@@ -19,11 +19,10 @@ export function pullOptions(
   signal: AbortSignal,
 ): Pick<PullOptions, "paths" | "platform" | "keepBlobs" | "quiet" | "signal" | "notice"> {
   const quiet = argv.booleans.get("quiet") ?? false
-  const platform = argv.strings.get("platform")
   return {
     ...{ paths, quiet, signal },
     keepBlobs: argv.booleans.get("keep-blobs") ?? false,
-    platform: platform === undefined ? null : parsePlatform(platform),
+    platform: platformOption(argv),
     notice: (text) => {
       if (!quiet) notice(text)
     },
@@ -44,7 +43,7 @@ async function withOrigin<T>(
         remoteImage(source.reference, {
           settings: loadSettings(paths.state),
           state: paths.state,
-          wishes: { insecure: argv.booleans.get("insecure"), ca: argv.lists.get("ca") },
+          wishes: { insecure: isInsecure(argv), ca: argv.lists.get("ca") },
           signal,
           ...(quiet ? {} : { notice }),
         }),

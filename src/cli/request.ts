@@ -42,7 +42,7 @@ const SHELLS = new Set(["sh", "ash", "bash", "dash", "zsh", "ksh", "fish", "csh"
 export function wantsTerminal(argv: ParsedArgv, args: readonly string[]): { terminal: boolean; interactive: boolean } {
   const terminal = argv.booleans.get("tty")
   const interactive = argv.booleans.get("interactive")
-  if (terminal !== undefined || interactive !== undefined)
+  if (terminal !== undefined || interactive !== undefined || argv.lists.has("attach"))
     return { terminal: terminal ?? false, interactive: interactive ?? false }
   if (argv.booleans.get("detach")) return { terminal: false, interactive: false }
   const [command = ""] = args
@@ -61,7 +61,7 @@ export function workingDirectory(text: string | undefined): string {
 
 /** Options that need nothing of flags/rare.ts. */
 const COMMON = new Set(
-  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name replace detach restart rm cidfile result-fd checksum pull ca platform insecure quiet explain trace help root debug".split(
+  "cpu cpus cpu-shares cpu-weight cpuset cpuset-mems mem memory-reservation swap memory-swap pids io-weight blkio-weight device-read-bps device-write-bps device-read-iops device-write-iops cgroup-parent user workdir entrypoint init tty interactive detach-keys read-only name replace detach restart rm cidfile result-fd checksum pull ca platform arch variant os insecure tls-verify quiet explain trace help root debug".split(
     " ",
   ),
 )
@@ -124,14 +124,6 @@ function timeoutOption({ strings }: ParsedArgv): { timeout?: number } {
   return Number(text) === 0 ? {} : { timeout: Number(text) }
 }
 
-function pidFile(path: string | undefined): { pidFile?: string } {
-  if (path === undefined) return {}
-  const pidFile = normalPath(path.startsWith("/") ? path : `${process.cwd()}/${path}`)
-  if (path === "" || !isDirectory(stat(pidFile.slice(0, pidFile.lastIndexOf("/")) || "/")))
-    throw new UsageError(`--pidfile: "${path}": there is no such directory`)
-  return { pidFile }
-}
-
 /** Where the id is to be written: told before anything is fetched or made, if it cannot be. */
 function idFile(path: string | undefined): string | undefined {
   if (path === undefined) return undefined
@@ -171,11 +163,12 @@ export function supervised(
 ): Detached | null {
   if (booleans.get("detach")) return wishes
   const detachable = terminal && interactive && detachKeys.length > 0 && isTerminal(0)
-  const alone = booleans.get("trace") ? "--trace" : typed.has("result-fd") ? "--result-fd" : null
-  const needed = wishes.health !== undefined ? "a health check" : wishes.timeout !== undefined ? "--timeout" : null
-  if (alone !== null && needed !== null)
-    throw new UsageError(`${alone} does not go with ${needed}, which needs a supervisor`)
-  return alone === null && (detachable || needed !== null) ? wishes : null
+  const alone = ["trace", "result-fd", "preserve-fds"].find((name) => typed.has(name) && booleans.get(name) !== false)
+  const goesOn = booleans.get("sig-proxy") === false ? "--sig-proxy=false" : null
+  const needed = wishes.health !== undefined ? "a health check" : wishes.timeout !== undefined ? "--timeout" : goesOn
+  if (alone !== undefined && needed !== null)
+    throw new UsageError(`--${alone} does not go with ${needed}, which needs a supervisor`)
+  return alone === undefined && (detachable || needed !== null) ? wishes : null
 }
 
 /** What needs this process. */
@@ -234,7 +227,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     mountinfo,
     requested,
     cidfile: idFile(strings.get("cidfile")),
-    ...pidFile(strings.get("pidfile")),
+    ...rare.others,
     wishes,
     detached: supervised(argv, { terminal, interactive }, detachKeys, wishes),
     foreground: !booleans.get("detach"),

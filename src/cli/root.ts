@@ -19,7 +19,17 @@ export interface RootChoice {
   fromStore: boolean
 }
 
-const NOT_FOR_DIRECTORIES = ["checksum", "pull", "ca", "platform", "insecure"] as const
+const NOT_FOR_DIRECTORIES = [
+  "checksum",
+  "pull",
+  "ca",
+  "platform",
+  "arch",
+  "variant",
+  "os",
+  "insecure",
+  "tls-verify",
+] as const
 
 async function archiveSource(argv: ParsedArgv, kind: "file" | "address", name: string): Promise<ArchiveSource> {
   const { strings, lists } = argv

@@ -37,7 +37,7 @@ export async function applyObtained(
   // What is on this disk costs little to be looked at, and is meant as it is now.
   const isElsewhere = image.source.kind === "registry" || image.source.kind === "stored"
   const policy = pullPolicy(argv.strings.get("pull"), isElsewhere ? "missing" : "newer")
-  const asked = argv.strings.has("platform")
+  const asked = ["platform", "arch", "variant", "os"].some((name) => argv.strings.has(name))
   // What is there and will do costs no look at how registries are spoken to.
   const there =
     asked || (policy !== "missing" && policy !== "never") ? null : openImage(paths, storedName(image, paths))

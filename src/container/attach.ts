@@ -32,6 +32,8 @@ export interface AttachOptions {
   /** Signals are passed on, where the container has no terminal. */
   sigProxy: boolean
   detachKeys: readonly number[]
+  /** The caller's descriptors that are left alone: what comes for them is not shown. */
+  hidden?: readonly number[]
   /** The container is this toybox's: it ends with it, unless one detaches, and signals are passed on in any case. */
   holds?: boolean
 }
@@ -72,6 +74,7 @@ function connect(paths: Paths, reference: string): { id: string; socket: number 
 interface Session {
   readonly socket: number
   readonly detachKeys: readonly number[]
+  readonly hidden: readonly number[]
   /** What is read of standard input, until that has ended. */
   input: boolean
   readonly inputEnd: boolean
@@ -161,8 +164,12 @@ function readInput(session: Session): void {
 }
 
 function show(session: Session): void {
-  const { shown } = session
+  const { shown, hidden } = session
   if (!shown) return
+  if (hidden.includes(shown.fd)) {
+    session.shown = null
+    return
+  }
   const size = callResult("write", shown.fd, shown.bytes, Math.min(shown.bytes.length, MOST_WRITTEN))
   if (size === EAGAIN) return
   if (size < 0) session.over = { code: 128 + SIGPIPE }
@@ -252,6 +259,7 @@ export function stayWith(
   const session: Session = {
     socket,
     detachKeys: options.detachKeys,
+    hidden: options.hidden ?? [],
     input: options.input,
     inputEnd: options.inputEnd,
     typed: null,

@@ -104,6 +104,7 @@ export async function explainRun(
     awaitsNetwork: request.networks.length > 0,
     mountedRoot: undefined,
     listenerFd: undefined,
+    passedFds: request.passedFds ?? [],
     madeMounts: undefined,
   })
   const isVolume = ({ source }: Mount) => source.startsWith(`${paths.volumes}/`)

@@ -96,6 +96,8 @@ export interface Held {
   mountedRoot: number | undefined
   /** Connected to the supervisor of a seccomp profile. */
   listenerFd: number | undefined
+  /** The caller's, that the command gets as they are. */
+  passedFds: readonly number[]
   /** See Facts.madeMounts. */
   madeMounts: ReadonlyMap<Mount, number> | undefined
 }
@@ -119,6 +121,7 @@ export function openingFacts(spec: Spec, held: Held): OpeningFacts {
     ...(held.listenerFd === undefined ? {} : { listenerFd: held.listenerFd }),
     ...(held.madeMounts === undefined ? {} : { madeMounts: held.madeMounts }),
     memfd: held.memfd,
+    passedFds: held.passedFds,
     goFd: held.goFd,
     stageOneFds,
   }

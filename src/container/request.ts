@@ -8,6 +8,7 @@ import type { PortWish } from "../network/ports.ts"
 import type { RunRequest } from "../spec/request.ts"
 import type { VolumeWish } from "../volume/volume.ts"
 import type { Detached } from "./log-limits.ts"
+import type { StreamName } from "./stdio.ts"
 
 export interface ContainerRequest {
   /** The root file system: what was typed, and the directory it means. */
@@ -45,6 +46,12 @@ export interface ContainerRequest {
   mountinfo: string
   requested: RequestedResources
   cidfile: string | undefined
+  /** Descriptors of the caller's that its command gets. */
+  passedFds?: readonly number[]
+  /** Which of the command's streams the caller has; not given: all. */
+  attach?: readonly StreamName[]
+  /** Signals that toybox gets are not passed on to it. */
+  ignoresSignals?: true
   /** Where the number of its first process is to be written at each start: an absolute path. */
   pidFile?: string
   /** The words after `run` that it was made by, and where they were typed; null where it was made otherwise. */

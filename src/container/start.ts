@@ -25,7 +25,8 @@ export async function start(
   spec: Spec,
   signalFd: number,
 ): Promise<{ ending: Ending; manager: CgroupManager }> {
-  const stdio = openStdio({ terminal: request.process.terminal, interactive: request.interactive })
+  const { attach, interactive } = request
+  const stdio = openStdio({ terminal: request.process.terminal, interactive, attach })
   const reports: Reports = { failures: [] }
   const { one, two, pid, reportFd, traceFd, manager } = await bringUp(request, paths, live, {
     root,
@@ -44,7 +45,13 @@ export async function start(
       stdio.socket === null
         ? null
         : // Who detaches leaves the container to a supervisor, which this one has not (attached.ts).
-          { socket: stdio.socket, input: true, detachKeys: [], detached: () => {} },
+          {
+            socket: stdio.socket,
+            input: attach?.includes("stdin") ?? true,
+            shown: attach?.includes("stdout") ?? true,
+            detachKeys: [],
+            detached: () => {},
+          },
     isInit: !request.init && isNew(spec, "pid"),
     isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",
     onExec: (actual) => {

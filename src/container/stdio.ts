@@ -38,19 +38,31 @@ export interface StdioRequest {
   terminal: boolean
   /** Standard input is passed on even if it is a terminal. */
   interactive: boolean
+  /** Which streams the caller has; not given: all. */
+  attach?: readonly StreamName[] | undefined
 }
+
+export type StreamName = "stdin" | "stdout" | "stderr"
 
 const EPIPE = 32
 
-/** What the caller has given as a descriptor. */
-const kindOf = (fd: number): "terminal" | "file" | "other" =>
-  isTerminal(fd) ? "terminal" : isFile(fd) ? "file" : "other"
+/** What the caller has given as a descriptor; "none" is for what is not the command's. */
+type Kind = "terminal" | "file" | "other" | "none"
+
+const kindOf = (fd: number): Kind => (isTerminal(fd) ? "terminal" : isFile(fd) ? "file" : "other")
 
 /** Connects a command without a terminal of its own. */
-function plain({ interactive }: StdioRequest): Stdio {
+function plain({ interactive, attach }: StdioRequest): Stdio {
+  const has = (name: StreamName) => attach?.includes(name) ?? true
   const childEnds: number[] = []
+  const nothing = (): number => {
+    const fd = call("openat", AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0)
+    childEnds.push(fd)
+    return fd
+  }
   const pumps: Pump[] = []
-  const output = (fd: number, kind: ReturnType<typeof kindOf>): number => {
+  const output = (fd: number, kind: Kind): number => {
+    if (kind === "none") return nothing()
     if (kind === "other") return fd
     const [from, to] = pipe()
     childEnds.push(to)
@@ -62,16 +74,13 @@ function plain({ interactive }: StdioRequest): Stdio {
     pumps.push(createPump({ from, to: fd, ended, toFile: kind === "file" }))
     return to
   }
-  const [inKind, outKind, errKind] = [kindOf(0), kindOf(1), kindOf(2)]
+  const kindIf = (name: StreamName, fd: number): Kind => (has(name) ? kindOf(fd) : "none")
+  const [inKind, outKind, errKind] = [kindIf("stdin", 0), kindIf("stdout", 1), kindIf("stderr", 2)]
   const view = inKind === "file" ? readOnlyView(0) : null
   const input = (): number => {
     if (inKind === "other") return 0
     if (view) return view.fd
-    if (inKind === "terminal" && !interactive) {
-      const nothing = call("openat", AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0)
-      childEnds.push(nothing)
-      return nothing
-    }
+    if (inKind === "none" || (inKind === "terminal" && !interactive)) return nothing()
     const [from, to] = pipe()
     childEnds.push(from)
     pumps.push(createPump({ from: 0, to, ended: () => close(to) }))
@@ -119,13 +128,15 @@ function watchInput(): { filter: (bytes: Uint8Array) => Uint8Array; end: () => U
 /** Connects the caller with the master of the command's terminal. */
 export function attachTerminal(
   master: number,
-  options: { input: boolean; detachKeys: readonly number[]; detached: () => void },
+  options: { input: boolean; shown?: boolean; detachKeys: readonly number[]; detached: () => void },
 ): Attached {
   const saved = options.input ? terminalSettings(0) : null
   let open = true
   // A write that waits for room would keep toybox from reading what the command writes, which then reads no more either.
   call("fcntl", master, F_SETFL, O_RDWR | O_NONBLOCK)
-  const pumps = [createPump({ from: master, to: 1, ended: (refused) => refused && hangUp() })]
+  // What nobody wants to see is read all the same.
+  const to = (options.shown ?? true) ? 1 : call("openat", AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0)
+  const pumps = [createPump({ from: master, to, ended: (refused) => refused && hangUp() })]
   if (options.input) {
     const keys = saved && options.detachKeys.length > 0 ? detachFilter(options.detachKeys, options.detached) : undefined
     const watch = watchInput()

@@ -21,6 +21,7 @@ export type StoredRequest = Pick<
   | "autoRemove"
   | "removedImage"
   | "pidFile"
+  | "attach"
   | "interactive"
   | "init"
   | "detachKeys"
@@ -36,13 +37,14 @@ export type StoredRequest = Pick<
 export function storedRequest(request: ContainerRequest): StoredRequest {
   const { image, lower, imageId, below, name, names, networks, ports, exposed, volumes, autoRemove } = request
   const { interactive, init, detachKeys, stopSignal, stopSeconds, cgroupParent, requested } = request
-  const { process, entrypoint, commandLine, removedImage, pidFile } = request
+  const { process, entrypoint, commandLine, removedImage, pidFile, attach } = request
   const what = {
     image,
     lower,
     ...(imageId ? { imageId } : {}),
     ...(removedImage === undefined ? {} : { removedImage }),
     ...(pidFile === undefined ? {} : { pidFile }),
+    ...(attach === undefined ? {} : { attach }),
     below,
     name,
     names,

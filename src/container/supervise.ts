@@ -40,7 +40,14 @@ export interface Supervised {
   /** With --trace, whose reports count otherwise. */
   traced: boolean
   pumps: Pump[]
-  terminal: { socket: number; input: boolean; detachKeys: readonly number[]; detached: () => void } | null
+  terminal: {
+    socket: number
+    input: boolean
+    /** What it writes is; so it is where this is not given. */
+    shown?: boolean
+    detachKeys: readonly number[]
+    detached: () => void
+  } | null
   /** The command is PID 1 of a namespace: the kernel keeps signals from it that it has no handler for. */
   isInit: boolean
   /** Whether a report is of an exec candidate that failed, after which others may have succeeded. */

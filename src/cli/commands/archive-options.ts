@@ -1,5 +1,5 @@
 import type { OptionDefinitions } from "../argv.ts"
-import { KEEP_BLOBS } from "../flags/image.ts"
+import { KEEP_BLOBS, TRUST_OPTIONS } from "../flags/image.ts"
 import { GLOBAL_OPTIONS } from "./run-options.ts"
 
 const HELP = { type: "boolean", description: "Show this text" } as const
@@ -20,7 +20,7 @@ export const SAVE_OPTIONS = {
 /** The options of `toybox push`. */
 export const PUSH_OPTIONS = {
   "all-tags": { type: "boolean", alias: "a", description: "All images that have the name, under whatever tag" },
-  insecure: { type: "boolean", description: "Do not look at the registry's certificate; plain http will do" },
+  ...TRUST_OPTIONS,
   ca: { type: "string", repeated: true, valueHint: "FILE", description: "Certificates (PEM) to trust the registry by" },
   quiet: { type: "boolean", alias: "q", description: "No progress and no notices; prints the digest alone" },
   json: { type: "boolean", description: "One JSON object: digest, layers, and how each came there" },

@@ -1,4 +1,5 @@
 import type { OptionDefinitions } from "../argv.ts"
+import { TRUST_OPTIONS } from "../flags/image.ts"
 import { GLOBAL_OPTIONS } from "./run-options.ts"
 
 /** The options of `toybox login`. */
@@ -13,7 +14,7 @@ export const LOGIN_OPTIONS = {
   "get-login": { type: "boolean", description: "Print the user name that is logged in" },
   "password-stdin": { type: "boolean", description: "Read the password from standard input" },
   ca: { type: "string", repeated: true, valueHint: "FILE", description: "Certificates (PEM) to trust the registry by" },
-  insecure: { type: "boolean", description: "Do not look at the registry's certificate; plain http will do" },
+  ...TRUST_OPTIONS,
   help: { type: "boolean", description: "Show this text" },
   ...GLOBAL_OPTIONS,
 } as const satisfies OptionDefinitions

@@ -9,6 +9,7 @@ import { loadSettings } from "../../image/registry/settings.ts"
 import { notice, print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { isInsecure } from "../flags/remote.ts"
 import { ask, passwordFromInput } from "../password.ts"
 import { LOGIN_OPTIONS, LOGOUT_OPTIONS } from "./login-options.ts"
 
@@ -55,7 +56,7 @@ export async function loginCommand(words: readonly string[]): Promise<number> {
   if (booleans.get("get-login")) return printLogin(state, host)
   if (given !== undefined) notice("a password on a command line is seen by everybody: --password-stdin takes it unseen")
   const endpoint = endpointsFor(host, loadSettings(state), {
-    insecure: booleans.get("insecure"),
+    insecure: isInsecure(argv),
     ca: argv.lists.get("ca"),
   }).find(({ mirror }) => !mirror)
   if (endpoint === undefined) throw new ToyboxError(`${host} is not reached in any way`)

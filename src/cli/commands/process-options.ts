@@ -34,6 +34,18 @@ export const PROCESS_OPTIONS = {
   init: { type: "boolean", description: "Put an init before the command, to reap and to pass signals on" },
   tty: { type: "boolean", alias: "t", description: "Give the command a terminal" },
   interactive: { type: "boolean", alias: "i", description: "Pass standard input on" },
+  attach: {
+    type: "string",
+    alias: "a",
+    repeated: true,
+    valueHint: "STREAM",
+    description: "Only stdin, stdout or stderr of the command is the caller's",
+  },
+  "sig-proxy": {
+    type: "boolean",
+    description: "Pass signals on; if not, it goes on without this toybox (default: true)",
+  },
+  "preserve-fds": { type: "string", valueHint: "N", description: "Pass N descriptors of the caller on, from 3" },
   "detach-keys": {
     type: "string",
     valueHint: "KEYS",

@@ -16,6 +16,7 @@ import { imageSource } from "../../image/transport.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { isInsecure } from "../flags/remote.ts"
 import { familiarName, findStored, isReference } from "../image.ts"
 import { untilEnded } from "../signals.ts"
 import { PUSH_OPTIONS } from "./archive-options.ts"
@@ -54,8 +55,9 @@ function taggedImages(paths: Paths, word: string): ImageRecord[] {
 async function pushOne(
   paths: Paths,
   { image, destination }: Pick<PushOptions, "image" | "destination">,
-  { booleans, lists }: ParsedArgv,
+  argv: ParsedArgv,
 ): Promise<void> {
+  const { booleans, lists } = argv
   if (openImage(paths, image.name) === null)
     throw new ToyboxError(`${familiarName(image)} is not whole`, { hint: "pull or load it again" })
   const quiet = booleans.get("quiet") ?? false
@@ -67,7 +69,7 @@ async function pushOne(
       ...{ paths, image, destination, progress, signal },
       settings: loadSettings(paths.state),
       state: paths.state,
-      wishes: { insecure: booleans.get("insecure"), ca: lists.get("ca") },
+      wishes: { insecure: isInsecure(argv), ca: lists.get("ca") },
       ...(quiet ? {} : { notice: (text: string) => progress.note(text) }),
     })
     const changed = changedDigest(pushed, image, destination)

@@ -1,7 +1,8 @@
 import type { OptionDefinitions } from "../argv.ts"
 import { GLOBAL_OPTIONS, RUN_OPTIONS } from "./run-options.ts"
 
-const { detach: _, "result-fd": __, explain: ___, trace: ____, ...made } = RUN_OPTIONS
+const { detach: _, "result-fd": __, explain: ___, trace: ____, "sig-proxy": _____, ...others } = RUN_OPTIONS
+const { "preserve-fds": ______, ...made } = others
 
 /** The options of `toybox create`: those of `run` but what is of one run. */
 export const CREATE_OPTIONS = made satisfies OptionDefinitions
@@ -14,6 +15,7 @@ export const START_OPTIONS = {
     type: "boolean",
     description: "After the machine was started: all containers whose --restart says so",
   },
+  "sig-proxy": { type: "boolean", description: "Pass signals on, without a terminal (default: true)" },
   "detach-keys": RUN_OPTIONS["detach-keys"],
   help: { type: "boolean", description: "Show this text" },
   ...GLOBAL_OPTIONS,

@@ -59,7 +59,7 @@ async function startAttached(paths: Paths, reference: string, argv: ParsedArgv):
   const options = {
     input: argv.booleans.get("interactive") ?? false,
     inputEnd: true,
-    sigProxy: true,
+    sigProxy: argv.booleans.get("sig-proxy") ?? true,
     detachKeys: parseDetachKeys(argv.strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS),
   }
   // As docker has it, one that runs already is attached to.

@@ -3,13 +3,22 @@ import { UsageError } from "../../errors.ts"
 import type { PullPolicy } from "../../image/source.ts"
 import type { OptionDefinitions } from "../argv.ts"
 
+/** How far a registry is trusted; `isInsecure` reads them. */
+export const TRUST_OPTIONS = {
+  insecure: { type: "boolean", description: "Do not look at the registry's certificate; plain http will do" },
+  "tls-verify": { type: "boolean", description: "Podman's word: --tls-verify=false is --insecure" },
+} as const satisfies OptionDefinitions
+
 export const IMAGE_OPTIONS = {
   platform: {
     type: "string",
     valueHint: "OS/ARCH[/VARIANT]",
     description: "Platform of the image (default: this one)",
   },
-  insecure: { type: "boolean", description: "Do not look at the registry's certificate; plain http will do" },
+  arch: { type: "string", valueHint: "ARCH", description: "Its architecture alone, as podman has it" },
+  variant: { type: "string", valueHint: "VARIANT", description: "Its variant alone" },
+  os: { type: "string", valueHint: "linux", description: "Its operating system alone" },
+  ...TRUST_OPTIONS,
 } as const satisfies OptionDefinitions
 
 /** Of the commands that bring images here. */

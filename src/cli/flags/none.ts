@@ -1,5 +1,6 @@
 /** What a run is without any of the options of rare.ts. */
 import { SIGTERM } from "../../../ffi/constants/signal.ts"
+import type { ContainerRequest } from "../../container/request.ts"
 import type { EndpointWish } from "../../network/default.ts"
 import { USUAL_PLACES, usualNetwork } from "../../network/default.ts"
 import type { NameOptions } from "../../network/names.ts"
@@ -18,6 +19,8 @@ export interface RareOptions {
   ports: PortWish | null
   exposed: readonly string[]
   volumes: readonly VolumeWish[]
+  /** What is given of these. */
+  others: Pick<ContainerRequest, "passedFds" | "attach" | "ignoresSignals" | "pidFile">
   process: Omit<RunRequest, "args" | "user" | "workdir" | "terminal" | "consoleSize" | "readonlyRoot" | "resources">
 }
 
@@ -29,6 +32,7 @@ export const noRareOptions = (limits: readonly Rlimit[]): RareOptions => ({
   ports: null,
   exposed: [],
   volumes: [],
+  others: {},
   process: {
     env: [],
     groupAdd: [],

@@ -26,6 +26,7 @@ import {
 } from "./process.ts"
 import { seccomp } from "./seccomp.ts"
 import { capabilities, deviceRules, devices, noNewPrivileges, sysctls } from "./security.ts"
+import { sessionOptions } from "./session.ts"
 
 function hostName(option: string, text: string | undefined): string | undefined {
   if (text === undefined) return undefined
@@ -117,6 +118,7 @@ export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rli
     ports: portWish(argv, { mode: mode.mode, hasNetwork: networks.length > 0 }),
     exposed: exposedPorts(argv),
     volumes,
+    others: sessionOptions(argv),
     process: {
       env: [...callerVariables(argv), ...environment(argv)],
       groupAdd: lists.get("group-add") ?? [],

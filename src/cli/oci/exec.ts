@@ -9,8 +9,8 @@ import { parseJson } from "../../oci/decode.ts"
 import { readProcess } from "../../oci/read.ts"
 import type { Capabilities, Process } from "../../oci/runtime.ts"
 import { type ParsedArgv, parseLeading } from "../argv.ts"
+import { listenedDescriptors } from "../flags/descriptors.ts"
 import type { OciContext } from "./context.ts"
-import { passedDescriptors } from "./create-request.ts"
 import { EXEC_OPTIONS } from "./options.ts"
 
 const MOST_ID = 2 ** 32 - 2
@@ -97,7 +97,7 @@ export async function execCommand(words: readonly string[], { root }: OciContext
   const cgroup = strings.get("cgroup")
   const file = strings.get("process")
   if (file === undefined && args.length === 0) throw new UsageError("exec needs a command, or --process")
-  const { fds, env } = passedDescriptors(strings.get("preserve-fds"))
+  const { fds, env } = listenedDescriptors(strings.get("preserve-fds"))
   const signalFd = takeSignals()
   return execInContainer(
     {

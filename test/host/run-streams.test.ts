@@ -1,0 +1,106 @@
+/** What of the caller a command has: --attach, --preserve-fds, and the signals that toybox gets, --sig-proxy. */
+import { afterEach, describe, expect, test } from "bun:test"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
+import { terminal, terminalUnavailable } from "../helpers/tty.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+const SCRIPT = "cat; echo out; echo err >&2"
+
+async function succeed(...words: string[]): Promise<string> {
+  const { exitCode, stdout, stderr } = await toybox(words)
+  if (exitCode !== 0) throw new Error(`${words.join(" ")}: exit ${exitCode}: ${stderr}`)
+  return stdout.trimEnd()
+}
+const inspect = async (name: string) => JSON.parse(await succeed("inspect", name))[0]
+
+/** A shell of the host's runs `toybox run` with some redirections. */
+function shell(redirections: string, ...words: string[]) {
+  const { stdout, stderr, exitCode } = Bun.spawnSync(
+    ["timeout", "20", "sh", "-c", `exec "$0" "$@" ${redirections}`, toyboxBinary(), ...ownRun(...words)],
+    { env: { ...process.env, TOYBOX_ROOT: stateRoot() } },
+  )
+  return { stdout: stdout.toString(), stderr: stderr.toString(), exitCode }
+}
+
+describe.skipIf(!isRoot)("streams and signals", () => {
+  afterEach(async () => {
+    await toybox(["rm", "--all", "--force"])
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test.each<[string[], string, string]>([
+    [[], "in\nout\n", "err\n"],
+    [["-a", "stdout"], "out\n", ""],
+    [["-a", "stderr"], "", "err\n"],
+    [["-a", "stdin", "--attach=STDOUT"], "in\nout\n", ""],
+    [["-i", "-a", "stdout", "-a", "stderr"], "in\nout\n", "err\n"],
+    // With a supervisor between the two.
+    [["-i", "-a", "stderr", "--timeout", "20"], "", "err\n"],
+  ])("--attach: %j", async (options, stdout, stderr) => {
+    const ended = await toybox(ownRun("--rm", ...options, "base", "sh", "-c", SCRIPT), { stdin: "in\n" })
+    expect(ended).toMatchObject({ exitCode: 0, stdout, stderr })
+  })
+
+  test("--attach is kept", async () => {
+    await succeed("create", ...ownRun("--name", "kept", "-a", "stderr", "base").slice(1))
+    const { Config } = await inspect("kept")
+    expect(Config).toMatchObject({ AttachStdin: false, AttachStdout: false, AttachStderr: true })
+  })
+
+  test.skipIf(terminalUnavailable() !== undefined)("a terminal can be typed at and not seen", async () => {
+    const run = [toyboxBinary(), ...ownRun("--rm", "-it", "-a", "stdin", "base", "sh")].join(" ")
+    const opened = await terminal({ cmd: ["bash", "-c", `${run}; echo "[code $?]"; exec sleep 60`] })
+    try {
+      opened.send("echo unseen-$((1+1)); exit 4\r")
+      expect(await opened.waitFor("[code 4]")).not.toContain("unseen-2")
+    } finally {
+      await opened.close()
+    }
+  })
+
+  test("--preserve-fds passes what is open from 3 on, and nothing else", () => {
+    const file = join(temporaryDirectory(), "given")
+    writeFileSync(file, "given\n")
+    const list = "cat <&3; ls /proc/self/fd"
+    const passed = shell(`3<${file} 4>/dev/null 5>/dev/null`, "--rm", "--preserve-fds", "2", "base", "sh", "-c", list)
+    // One of them is that of the directory.
+    expect(passed.stdout.trimEnd().split("\n")).toEqual(["given", "0", "1", "2", "3", "4", "5"])
+    const closed = shell("3<&- 4<&-", "--rm", "--preserve-fds", "1", "base", "true")
+    expect(closed).toMatchObject({ exitCode: 125, stderr: "toybox: --preserve-fds: descriptor 3 is not open\n" })
+  })
+
+  test("--sig-proxy=false: toybox ends by a signal, and the container goes on", async () => {
+    const script = "trap 'echo told; exit 9' TERM; echo begun; while :; do sleep 0.1; done"
+    const words = ["--name", "alone", "--sig-proxy=false", "base", "sh", "-c", script]
+    const left = await startToybox(ownRun(...words))
+    await left.waitFor("begun")
+    left.kill("SIGTERM")
+    expect(await left.wait()).toMatchObject({ exitCode: 143, stdout: "begun\n" })
+    expect((await inspect("alone")).State.Status).toBe("running")
+    await succeed("stop", "alone")
+    expect((await inspect("alone")).State.ExitCode).toBe(9)
+    const again = await startToybox(["start", "--attach", "--sig-proxy=false", "alone"])
+    await again.waitFor("begun")
+    again.kill("SIGINT")
+    expect(await again.wait()).toMatchObject({ exitCode: 130 })
+    expect((await inspect("alone")).State.Status).toBe("running")
+  })
+
+  test.each<[string[], string]>([
+    [["-a", "stdlog"], '-a: "stdlog" is no stream'],
+    [["-d", "-a", "stdout"], "-a and -d exclude each other"],
+    [["-d", "--preserve-fds", "1"], "--preserve-fds needs a container of the foreground"],
+    [["--preserve-fds", "x"], '--preserve-fds: "x" is not a number'],
+    [["--sig-proxy=false", "--trace"], "--trace does not go with --sig-proxy=false"],
+  ])("%j is told", async (words, message) => {
+    const told = await toybox(ownRun("--rm", ...words, "base", "true"))
+    expect(told).toMatchObject({ exitCode: 125, stderr: expect.stringContaining(message) })
+  })
+})
