@@ -8,6 +8,7 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   exec: async (words) => (await import("./commands/exec.ts")).execCommand(words),
   "check-health": async (words) => (await import("./commands/check-health.ts")).checkHealthCommand(words),
   "exec-detached": async (words) => (await import("./commands/exec.ts")).detachedExecCommand(words),
+  "exec-held": async (words) => (await import("./commands/exec.ts")).heldExecCommand(words),
   oci: async (words) => (await import("./oci/index.ts")).runOci(words),
   login: async (words) => (await import("./commands/login.ts")).loginCommand(words),
   logout: async (words) => (await import("./commands/login.ts")).logoutCommand(words),

@@ -1,6 +1,7 @@
 /** How listing commands show things. */
 import type { HealthStatus } from "../container/health.ts"
 import type { Summary } from "../container/list.ts"
+import { print } from "../log.ts"
 
 const DAY = 86_400
 
@@ -34,6 +35,11 @@ export function table(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join("\n")
+}
+
+/** Prints rows so; none is no line. */
+export function printTable(rows: readonly (readonly string[])[]): void {
+  if (rows.length > 0) print([table(rows)])
 }
 
 /** Text that comes from strangers: it must not speak to the terminal. */

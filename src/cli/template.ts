@@ -1,7 +1,7 @@
 /** `--format` as docker has it: Go's templates, "json", and before a template "table". */
 import { UsageError } from "../errors.ts"
 import { print } from "../log.ts"
-import { table } from "./table.ts"
+import { printTable } from "./table.ts"
 import { evaluate, type Look } from "./template/evaluate.ts"
 import { FUNCTIONS, HEADING_FUNCTIONS } from "./template/functions.ts"
 import { type Node, parse } from "./template/parse.ts"
@@ -65,14 +65,16 @@ const headings = ({ nodes }: Template, titles: Readonly<Record<string, string>>)
     field: (_, name, args) => args[0] ?? titles[name] ?? name.toUpperCase(),
   })
 
-/** Prints things, one a line or as a table with a title over each column. Throws UsageError. */
+/** Prints things, one a line or as a table, with a title over each column unless those are not wanted. Throws UsageError. */
 export function printFormatted(
   text: string,
   values: readonly object[],
   titles: Readonly<Record<string, string>>,
+  titled = true,
 ): void {
   const template = parseTemplate(text)
   const lines = values.map((value) => render(template, value))
-  if (template.isTable) print([table([headings(template, titles), ...lines].map((line) => line.split("\t")))])
+  const rows = template.isTable && titled ? [headings(template, titles), ...lines] : lines
+  if (template.isTable) printTable(rows.map((line) => line.split("\t")))
   else print(lines)
 }

@@ -29,6 +29,10 @@ export interface ExecOptions {
   privileged: boolean
   terminal: boolean
   interactive: boolean
+  /** Descriptors of the caller's that the command gets. */
+  passedFds: readonly number[]
+  /** What is typed to let go of its terminal, and what is done then; null: one cannot. */
+  letGo: { keys: readonly number[]; done: () => void } | null
   /** Called when the command has been executed; with it nothing is read or written. */
   detached: (() => void) | null
 }
@@ -101,11 +105,11 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
   const spec = { ...own, process: execProcess(own.process, options, rootFd, own.hostname ?? "") }
   const { seccomp } = spec.linux
   const filter = seccomp && !options.privileged ? await compileFilter(seccomp) : undefined
-  const { terminal, interactive, detached } = options
+  const { terminal, interactive, detached, letGo } = options
   const stdio = detached ? noStdio() : openStdio({ terminal, interactive })
   const { one, two, ...entering } = (() => {
     try {
-      return enter({ pid, startTime, cgroup, spec, stdio: stdio.facts, passedFds: [], seccomp: filter })
+      return enter({ pid, startTime, cgroup, spec, stdio: stdio.facts, passedFds: options.passedFds, seccomp: filter })
     } catch (error) {
       throw explainFailure(error)
     } finally {
@@ -123,8 +127,8 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
         : {
             socket: stdio.socket,
             input: interactive,
-            detachKeys: [],
-            detached: () => {},
+            detachKeys: letGo?.keys ?? [],
+            detached: letGo?.done ?? (() => {}),
           },
     isInit: false,
     isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",

@@ -130,18 +130,34 @@ export function attachTerminal(
   master: number,
   options: { input: boolean; shown?: boolean; detachKeys: readonly number[]; detached: () => void },
 ): Attached {
-  const saved = options.input ? terminalSettings(0) : null
+  let saved = options.input ? terminalSettings(0) : null
   let open = true
+  const restore = () => {
+    if (saved) setTerminalSettings(0, saved)
+    saved = null
+  }
   // A write that waits for room would keep toybox from reading what the command writes, which then reads no more either.
   call("fcntl", master, F_SETFL, O_RDWR | O_NONBLOCK)
   // What nobody wants to see is read all the same.
   const to = (options.shown ?? true) ? 1 : call("openat", AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0)
   const pumps = [createPump({ from: master, to, ended: (refused) => refused && hangUp() })]
   if (options.input) {
-    const keys = saved && options.detachKeys.length > 0 ? detachFilter(options.detachKeys, options.detached) : undefined
     const watch = watchInput()
     const ended = (refused: boolean) => !refused && writeTo(master, watch.end())
-    pumps.push(createPump({ from: 0, to: master, ended, filter: keys ?? watch.filter }))
+    const leave = () => {
+      typing.done = true
+      restore()
+      options.detached()
+    }
+    const keys = saved && options.detachKeys.length > 0 ? detachFilter(options.detachKeys, leave) : null
+    const typed = (bytes: Uint8Array) => {
+      const kept = keys ? keys(bytes) : watch.filter(bytes)
+      // What came before the keys is the command's.
+      if (typing.done) writeTo(master, kept)
+      return kept
+    }
+    const typing = createPump({ from: 0, to: master, ended, filter: typed })
+    pumps.push(typing)
   }
   // Nobody reads any more: a command that goes on writing must not wait for ever, and learns it as of any closed terminal.
   const hangUp = () => {
@@ -159,8 +175,6 @@ export function attachTerminal(
   return {
     pumps,
     resize,
-    restore: () => {
-      if (saved) setTerminalSettings(0, saved)
-    },
+    restore,
   }
 }

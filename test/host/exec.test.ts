@@ -5,6 +5,7 @@ import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 import { type RunningToybox, startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
+import { terminal, terminalUnavailable } from "../helpers/tty.ts"
 
 cleanUpAfterAll()
 
@@ -46,6 +47,42 @@ describe.skipIf(!isRoot)("exec", () => {
     expect(failed.stderr).toContain("no-such-command: command not found")
     expect((await exec("-d", "-t", "web", "sh")).stderr).toContain("--tty does not go with --detach")
   })
+
+  test("--preserve-fds passes descriptors on", () => {
+    const words = ["exec", "--preserve-fds", "1", "web", "cat", "/proc/self/fd/3"]
+    const command = ["timeout", "20", "sh", "-c", 'exec "$0" "$@" 3</proc/version', toyboxBinary(), ...words]
+    const { stdout } = Bun.spawnSync(command, { env: { ...process.env, TOYBOX_ROOT: stateRoot() } })
+    expect(stdout.toString()).toContain("Linux version")
+  })
+
+  test.skipIf(terminalUnavailable() !== undefined)(
+    "--detach-keys let go of a command, which goes on",
+    async () => {
+      const script =
+        "stty -a | grep -o -- '-icanon' || echo cooked; echo ready; read x; echo got $x; sleep 1; touch /tmp/on; exit 5"
+      const run = (keys: string) =>
+        `${toyboxBinary()} exec -it --detach-keys=${keys} web sh -c '${script}'; echo "[code $?]"; stty -a | grep -o icanon; exec sleep 60`
+      const first = await terminal({ cmd: ["bash", "-c", run("ctrl-x,y")] })
+      const second = await terminal({ cmd: ["bash", "-c", run("ctrl-x,y")] })
+      try {
+        await first.waitFor("ready")
+        first.send("\x18z\r")
+        await first.waitFor("[code 5]")
+        expect((await exec("web", "rm", "/tmp/on")).exitCode).toBe(0)
+        await second.waitFor("ready")
+        second.send("a\r\x18y")
+        expect(await second.waitFor("[code 0]")).toContain("detached from the command, which goes on")
+        await second.waitFor("icanon")
+        for (const end = performance.now() + 15_000; performance.now() < end; await Bun.sleep(20))
+          if ((await exec("web", "test", "-e", "/tmp/on")).exitCode === 0) break
+        expect((await exec("web", "test", "-e", "/tmp/on")).exitCode).toBe(0)
+      } finally {
+        await Promise.all([first.close(), second.close()])
+      }
+      expect((await exec("-it", "--detach-keys", "xx", "web", "true")).stderr).toContain("--detach-keys")
+    },
+    60_000,
+  )
 
   test("has the container's namespaces, cgroup, capabilities, filter, environment and directory", async () => {
     const script =

@@ -8,6 +8,8 @@ export const EXEC_OPTIONS = {
   tty: RUN_OPTIONS.tty,
   env: RUN_OPTIONS.env,
   "env-file": RUN_OPTIONS["env-file"],
+  "detach-keys": { type: "string", valueHint: "KEYS", description: "Keys that let go of its terminal (default: none)" },
+  "preserve-fds": RUN_OPTIONS["preserve-fds"],
   user: RUN_OPTIONS.user,
   workdir: RUN_OPTIONS.workdir,
   privileged: { type: "boolean", description: "All capabilities that toybox has, and no filter" },

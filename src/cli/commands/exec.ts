@@ -1,12 +1,16 @@
 /** toybox exec. */
+import { constants } from "node:os"
 import { call } from "../../../ffi/call.ts"
 import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
-import { open, writeAll } from "../../../ffi/fs.ts"
+import { close, open, writeAll } from "../../../ffi/fs.ts"
+import { parseDetachKeys } from "../../container/detach-keys.ts"
 import { exec } from "../../container/exec.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { UsageError } from "../../errors.ts"
+import { notice, print } from "../../log.ts"
 import { pathsFor, requireAccess } from "../../paths.ts"
 import { parseLeading } from "../argv.ts"
+import { preservedDescriptors } from "../flags/descriptors.ts"
 import { environment } from "../flags/process.ts"
 import { workingDirectory } from "../request.ts"
 import { EXEC_OPTIONS } from "./exec-options.ts"
@@ -42,10 +46,53 @@ export async function detachedExecCommand(words: readonly string[]): Promise<num
   })
 }
 
+/** What toybox is called as by itself for a command whose terminal one can let go of. */
+const HELD_EXEC = "exec-held"
+// Bun.spawn numbers them by their place.
+const TOLD_FD = 3
+
+/**
+ * Has a toybox of its own be at the terminal, which stays until the command ends, also when it is let go of: then it says so,
+ * and this one returns 0.
+ */
+async function execHeld(words: readonly string[]): Promise<number> {
+  const child = Bun.spawn({
+    cmd: ["/proc/self/exe", HELD_EXEC, ...words],
+    argv0: "toybox",
+    stdio: ["inherit", "inherit", "inherit", "pipe"],
+  })
+  for (const signal of ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"] as const)
+    process.on(signal, () => child.kill(signal))
+  const { done } = await Bun.file(child.stdio[TOLD_FD] ?? -1)
+    .stream()
+    .getReader()
+    .read()
+  if (!done) return 0
+  await child.exited
+  return child.exitCode ?? 128 + constants.signals[(child.signalCode ?? "SIGKILL") as NodeJS.Signals]
+}
+
+/** In that toybox. */
+export const heldExecCommand = (words: readonly string[]): Promise<number> =>
+  run(words, null, () => {
+    // The cursor is where the command's last line ends.
+    print([""])
+    notice("detached from the command, which goes on")
+    const nothing = open("/dev/null", O_RDWR)
+    for (const fd of [0, 1, 2]) call("dup2", nothing, fd)
+    call("setsid")
+    writeAll(TOLD_FD, Uint8Array.of(1))
+    close(TOLD_FD)
+  })
+
 /** Runs the command; returns its exit code. */
 export const execCommand = (words: readonly string[]): Promise<number> => run(words, null)
 
-async function run(words: readonly string[], detached: (() => void) | null): Promise<number> {
+async function run(
+  words: readonly string[],
+  detached: (() => void) | null,
+  letGo: (() => void) | null = null,
+): Promise<number> {
   const argv = parseLeading(words, EXEC_OPTIONS)
   const { booleans, strings, rest } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("exec")
@@ -55,10 +102,19 @@ async function run(words: readonly string[], detached: (() => void) | null): Pro
   if (args.length === 0) throw new UsageError("exec needs a command to run in the container")
   if (booleans.get("detach")) {
     const unfit = (["tty", "interactive"] as const).find((name) => booleans.get(name))
+    if (strings.has("preserve-fds"))
+      throw new UsageError("exec --preserve-fds does not go with --detach", { hint: "they are of this toybox" })
     if (unfit)
       throw new UsageError(`exec --${unfit} does not go with --detach`, { hint: "nobody could attach to it later" })
     if (!detached) return execDetached(words)
   }
+  const keys = parseDetachKeys(strings.get("detach-keys") ?? "")
+  if (keys.length > 0 && booleans.get("tty") && !letGo) {
+    if (strings.has("preserve-fds"))
+      throw new UsageError("--preserve-fds does not go with --detach-keys and a terminal")
+    return execHeld(words)
+  }
+  const passedFds = preservedDescriptors(strings.get("preserve-fds"))
   const workdir = strings.get("workdir")
   const signalFd = takeSignals()
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
@@ -74,6 +130,8 @@ async function run(words: readonly string[], detached: (() => void) | null): Pro
       privileged: booleans.get("privileged") ?? false,
       terminal: booleans.get("tty") ?? false,
       interactive: booleans.get("interactive") ?? false,
+      passedFds,
+      letGo: letGo && { keys, done: letGo },
       detached,
     },
     signalFd,

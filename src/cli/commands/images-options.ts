@@ -36,6 +36,8 @@ export const IMAGES_OPTIONS = {
     valueHint: "TEMPLATE",
     description: "Docker's columns: '{{.Repository}}:{{.Tag}}', 'table {{.ID}}\\t{{.Size}}', json",
   },
+  noheading: { type: "boolean", alias: "n", description: "No titles over the columns" },
+  sort: { type: "string", valueHint: "KEY", description: "By created, id, repository, size or tag" },
   digests: { type: "boolean", description: "Also the digests that registries know them by" },
   json: { type: "boolean", description: "One JSON object a line" },
   help: HELP,

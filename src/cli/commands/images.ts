@@ -12,13 +12,22 @@ import { each } from "../each.ts"
 import { familiarName, findStored } from "../image.ts"
 import { chosenImages } from "../image-filter.ts"
 import { imageUsers } from "../image-users.ts"
-import { ago, shown, table } from "../table.ts"
+import { type SortKeys, sorted } from "../sort.ts"
+import { ago, printTable, shown } from "../table.ts"
 import { IMAGES_OPTIONS, RMI_OPTIONS } from "./images-options.ts"
 
 function statePaths({ strings }: ParsedArgv) {
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   return paths
+}
+
+const SORTS: SortKeys<ImageRecord> = {
+  created: { of: ({ created, pulled }) => created ?? pulled, newest: true },
+  id: { of: ({ id }) => id },
+  repository: { of: familiarName },
+  size: { of: ({ size }) => size },
+  tag: { of: (image) => familiarName(image).replace(/^.*[:/]/, "") },
 }
 
 export async function imagesCommand(words: readonly string[]): Promise<number> {
@@ -28,7 +37,9 @@ export async function imagesCommand(words: readonly string[]): Promise<number> {
   if (rest.length > 1) throw new UsageError(`images takes one name or none, but got "${rest[1]}", too`)
   const paths = statePaths(argv)
   const filters = [...(lists.get("filter") ?? []), ...rest.map((name) => `reference=${name}`)]
-  const images = filters.length === 0 ? listImages(paths) : chosenImages(paths, filters)
+  const chosen = filters.length === 0 ? listImages(paths) : chosenImages(paths, filters)
+  const images = sorted(chosen, strings.get("sort"), SORTS)
+  const titled = !booleans.get("noheading")
   const full = booleans.get("no-trunc") ?? false
   const id = (image: ImageRecord) => (full ? image.id : image.id.slice(7, 19))
   if (booleans.get("json")) print(images.map((image) => JSON.stringify(image)))
@@ -36,7 +47,7 @@ export async function imagesCommand(words: readonly string[]): Promise<number> {
   else if ((strings.get("format") ?? "table") !== "table") {
     const { printFormatted } = await import("../template.ts")
     const fields = images.map((image) => imageFields(image, full))
-    printFormatted(strings.get("format") ?? "", fields, IMAGE_TITLES)
+    printFormatted(strings.get("format") ?? "", fields, IMAGE_TITLES, titled)
   } else {
     const digests = booleans.get("digests") ?? false
     const rows = images.map((image) => [
@@ -49,7 +60,7 @@ export async function imagesCommand(words: readonly string[]): Promise<number> {
       image.platform,
     ])
     const head = ["IMAGE", ...(digests ? ["DIGEST"] : []), "ID", "CREATED", "SIZE", "PLATFORM"]
-    print([table([head, ...rows])])
+    printTable([...(titled ? [head] : []), ...rows])
   }
   return 0
 }

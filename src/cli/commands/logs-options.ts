@@ -5,6 +5,7 @@ import { GLOBAL_OPTIONS } from "./run-options.ts"
 export const LOGS_OPTIONS = {
   follow: { type: "boolean", alias: "f", description: "Go on until the container ends" },
   timestamps: { type: "boolean", alias: "t", description: "Show times" },
+  details: { type: "boolean", description: "Also what --log-opt has asked for with it: there is nothing of the kind" },
   since: { type: "string", valueHint: "TIME|10m", description: "From this time on, or from so long ago" },
   until: { type: "string", valueHint: "TIME|10m", description: "Up to this time, or to so long ago" },
   tail: { type: "string", alias: "n", valueHint: "N|all", description: "The last lines only" },

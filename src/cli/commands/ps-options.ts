@@ -21,6 +21,13 @@ export const PS_OPTIONS = {
     valueHint: "TEMPLATE",
     description: "Docker's columns: '{{.ID}} {{.Names}}', 'table {{.Names}}\\t{{.Status}}', json",
   },
+  noheading: { type: "boolean", description: "No titles over the columns" },
+  sort: {
+    type: "string",
+    valueHint: "KEY",
+    description: "By command, created (the default), id, image, names, runningfor, size or status",
+  },
+  watch: { type: "string", alias: "w", valueHint: "SECONDS", description: "Look again each time so long has passed" },
   "no-trunc": { type: "boolean", description: "Full ids and commands" },
   json: { type: "boolean", description: "One JSON object a line" },
   help: { type: "boolean", description: "Show this text" },
