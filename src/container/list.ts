@@ -72,6 +72,13 @@ export function listContainers(paths: Paths, all: boolean, paused = true): Summa
   return summaries.filter((summary) => all || isUp(summary)).sort((a, b) => (a.created < b.created ? 1 : -1))
 }
 
+/** The id of the container that was made last; null where there is none. */
+export function latestContainer(paths: Paths): string | null {
+  recoverAll(paths)
+  const heads = allIds(paths).flatMap((id) => readHead(paths, id) ?? [])
+  return heads.toSorted((a, b) => (a.created < b.created ? 1 : -1))[0]?.id ?? null
+}
+
 /** Ids of the containers, running or kept, by the ids of the images that they were made of. */
 export function containersByImage(paths: Paths): Map<string, string[]> {
   const users = new Map<string, string[]>()

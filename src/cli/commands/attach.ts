@@ -5,13 +5,17 @@ import { takeSignals } from "../../container/supervise.ts"
 import { UsageError } from "../../errors.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
+import { withLatest } from "../chosen.ts"
 import { ATTACH_OPTIONS } from "./attach-options.ts"
 
 /** Returns the container's exit code, or 0 when the keys for detaching are typed. */
 export async function attachCommand(words: readonly string[]): Promise<number> {
-  const { booleans, strings, rest } = parseArgv(words, ATTACH_OPTIONS)
+  const argv = parseArgv(words, ATTACH_OPTIONS)
+  const { booleans, strings } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("attach")
-  const [container, superfluous] = rest
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  ensurePaths(paths)
+  const [container, superfluous] = withLatest(paths, argv).rest
   if (container === undefined || superfluous !== undefined)
     throw new UsageError("attach needs one container's name or id", { hint: "toybox ps lists them" })
   const options = {
@@ -20,7 +24,5 @@ export async function attachCommand(words: readonly string[]): Promise<number> {
     sigProxy: booleans.get("sig-proxy") ?? true,
     detachKeys: parseDetachKeys(strings.get("detach-keys") ?? DEFAULT_DETACH_KEYS),
   }
-  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
-  ensurePaths(paths)
   return attach(paths, container, options, takeSignals())
 }

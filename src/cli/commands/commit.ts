@@ -1,4 +1,5 @@
 /** toybox commit. */
+import { isDirectory, replaceFile, stat } from "../../../ffi/fs.ts"
 import { commitContainer } from "../../copy/commit.ts"
 import { needsRoot, UsageError } from "../../errors.ts"
 import { startProgress } from "../../image/progress.ts"
@@ -20,7 +21,15 @@ export async function commitCommand(words: readonly string[]): Promise<number> {
       hint: "toybox commit CONTAINER [NAME[:TAG]]",
     })
   if (process.geteuid?.() !== 0) throw needsRoot("toybox commit")
+  if (booleans.get("squash"))
+    throw new UsageError("commit --squash: the layers below the container's stay as they are, for others to share", {
+      hint: `toybox export ${container} | toybox import - NAME makes an image of one layer`,
+    })
   const changes = lists.get("change") ?? []
+  const idFile = strings.get("iidfile")
+  const directory = idFile?.includes("/") ? idFile.slice(0, idFile.lastIndexOf("/")) || "/" : "."
+  if (idFile === "" || (idFile !== undefined && !isDirectory(stat(directory))))
+    throw new UsageError(`--iidfile: "${idFile}": there is no such directory`)
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   const name = reference === undefined ? null : newName(paths, reference)
@@ -39,6 +48,7 @@ export async function commitCommand(words: readonly string[]): Promise<number> {
       signal: untilEnded("commit"),
     })
     progress.done(`${container}: committed`)
+    if (idFile !== undefined) replaceFile(idFile, record.id, 0o644)
     print([record.id])
     return 0
   } catch (error) {

@@ -23,6 +23,14 @@ export async function diffCommand(words: readonly string[]): Promise<number> {
   const record = readRecord(paths, resolveId(paths, reference))
   if (record === null) throw new ToyboxError(`container ${reference} is being made or removed`)
   const changes = changesOf(paths, record)
+  const format = strings.get("format")
+  if (format !== undefined && format !== "json") throw new UsageError(`--format: "${format}" is not known (use json)`)
+  if (format === "json") {
+    const of = (wanted: string) => changes.filter(({ kind }) => kind === wanted).map(({ path }) => text(path))
+    const groups = Object.entries({ changed: of("C"), added: of("A"), deleted: of("D") })
+    print([JSON.stringify(Object.fromEntries(groups.filter(([, found]) => found.length > 0)))])
+    return 0
+  }
   const json = booleans.get("json") ?? false
   print(
     changes.map(({ kind, path }) =>

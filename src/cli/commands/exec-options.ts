@@ -1,9 +1,11 @@
 import type { OptionDefinitions } from "../argv.ts"
+import { LATEST } from "./choice-options.ts"
 import { GLOBAL_OPTIONS, RUN_OPTIONS } from "./run-options.ts"
 
 /** The options of `toybox exec`. */
 export const EXEC_OPTIONS = {
   detach: { type: "boolean", alias: "d", description: "Leave it running in the background" },
+  ...LATEST,
   interactive: RUN_OPTIONS.interactive,
   tty: RUN_OPTIONS.tty,
   env: RUN_OPTIONS.env,

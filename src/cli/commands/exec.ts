@@ -94,8 +94,10 @@ async function run(
   letGo: (() => void) | null = null,
 ): Promise<number> {
   const argv = parseLeading(words, EXEC_OPTIONS)
-  const { booleans, strings, rest } = argv
+  const { booleans, strings } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("exec")
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  const { rest } = booleans.get("latest") ? (await import("../chosen.ts")).withLatest(paths, argv) : argv
   const [container, ...args] = rest
   if (container === undefined)
     throw new UsageError("exec needs a container's name or id", { hint: "toybox ps lists them" })
@@ -117,7 +119,6 @@ async function run(
   const passedFds = preservedDescriptors(strings.get("preserve-fds"))
   const workdir = strings.get("workdir")
   const signalFd = takeSignals()
-  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   requireAccess(paths)
   return exec(
     paths,

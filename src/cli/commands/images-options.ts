@@ -47,6 +47,7 @@ export const IMAGES_OPTIONS = {
 /** The options of `toybox rmi`. */
 export const RMI_OPTIONS = {
   force: { type: "boolean", alias: "f", description: "Also while containers stand on it" },
+  ignore: { type: "boolean", alias: "i", description: "One that is not there is no error" },
   all: { type: "boolean", alias: "a", description: "Every image that no container stands on" },
   help: HELP,
   ...GLOBAL_OPTIONS,

@@ -3,7 +3,7 @@ import { recoverAll } from "../../container/recover.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { formatBytes } from "../../image/progress.ts"
 import { type ImageRecord, isNameless, listImages } from "../../image/store/records.ts"
-import { collect, findImage, removeImage } from "../../image/store/remove.ts"
+import { collect, findImage, isNoSuchImage, removeImage } from "../../image/store/remove.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
@@ -92,10 +92,18 @@ export async function rmiCommand(words: readonly string[]): Promise<number> {
         .map(({ name }) => name)
     : rest
   const force = booleans.get("force") ?? false
+  const found = (word: string) => {
+    try {
+      return meantByRmi(paths, word, force)
+    } catch (error) {
+      if (!booleans.get("ignore") || !isNoSuchImage(error)) throw error
+      return []
+    }
+  }
   const exitCode = await each(chosen, async (word) => {
-    const images = all ? [findImage(listImages(paths), word, word)] : meantByRmi(paths, word, force)
+    const images = all ? [findImage(listImages(paths), word, word)] : found(word)
     for (const image of images) await removeImage(paths, image, users, force)
-    print([word])
+    if (images.length > 0) print([word])
   })
   await collect(paths, users)
   return exitCode

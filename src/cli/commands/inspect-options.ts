@@ -1,4 +1,5 @@
 import type { OptionDefinitions } from "../argv.ts"
+import { LATEST } from "./choice-options.ts"
 import { GLOBAL_OPTIONS } from "./run-options.ts"
 
 const HELP = { help: { type: "boolean", description: "Show this text" }, ...GLOBAL_OPTIONS } as const
@@ -12,6 +13,7 @@ export const INSPECT_OPTIONS = {
     valueHint: "TEMPLATE",
     description: "Some fields only: '{{.State.Pid}}', '{{json .Config.Env}}'",
   },
+  ...LATEST,
   size: { type: "boolean", alias: "s", description: "Also what a container takes on the disk" },
   ...HELP,
 } as const satisfies OptionDefinitions

@@ -2,10 +2,12 @@
 import { recoverAll } from "../../container/recover.ts"
 import { NoSuchContainer, resolveId } from "../../container/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
+import { isNoSuchImage } from "../../image/store/remove.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { findVolume, volumeNamed } from "../../volume/volume.ts"
 import { parseArgv } from "../argv.ts"
+import { withLatest } from "../chosen.ts"
 import { each } from "../each.ts"
 import { inspectContainer } from "../inspect-container.ts"
 import { inspectImage } from "../inspect-image.ts"
@@ -25,7 +27,7 @@ function inspectOne(paths: Paths, word: string, type: string | undefined, sized:
   try {
     return inspectImage(paths, word)
   } catch (error) {
-    if (!(error instanceof ToyboxError && error.message.startsWith("no such image"))) throw error
+    if (!isNoSuchImage(error)) throw error
     const volume = findVolume(paths, word)
     if (volume) return dockerVolume(paths, volume)
     throw new ToyboxError(`no such container, image or volume: ${word}`, {
@@ -35,15 +37,17 @@ function inspectOne(paths: Paths, word: string, type: string | undefined, sized:
 }
 
 export async function inspectCommand(words: readonly string[]): Promise<number> {
-  const { booleans, strings, rest } = parseArgv(words, INSPECT_OPTIONS)
+  const argv = parseArgv(words, INSPECT_OPTIONS)
+  const { booleans, strings } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("inspect")
   const type = strings.get("type")
   if (type !== undefined && !TYPES.includes(type))
     throw new UsageError(`--type: "${type}" is none of ${TYPES.join(", ")}`)
-  if (rest.length === 0) throw new UsageError("inspect needs a container or an image")
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   recoverAll(paths)
+  const { rest } = withLatest(paths, argv)
+  if (rest.length === 0) throw new UsageError("inspect needs a container or an image")
   const found: object[] = []
   const exitCode = await each(rest, (word) => {
     found.push(inspectOne(paths, word, type, booleans.get("size") ?? false))

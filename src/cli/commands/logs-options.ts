@@ -1,9 +1,11 @@
 import type { OptionDefinitions } from "../argv.ts"
+import { LATEST } from "./choice-options.ts"
 import { GLOBAL_OPTIONS } from "./run-options.ts"
 
 /** The options of `toybox logs`: docker's. */
 export const LOGS_OPTIONS = {
   follow: { type: "boolean", alias: "f", description: "Go on until the container ends" },
+  ...LATEST,
   timestamps: { type: "boolean", alias: "t", description: "Show times" },
   details: { type: "boolean", description: "Also what --log-opt has asked for with it: there is nothing of the kind" },
   since: { type: "string", valueHint: "TIME|10m", description: "From this time on, or from so long ago" },

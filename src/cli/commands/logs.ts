@@ -5,6 +5,7 @@ import { showLogs } from "../../container/logs.ts"
 import { UsageError } from "../../errors.ts"
 import { pathsFor, requireAccess } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
+import { withLatest } from "../chosen.ts"
 import { logTime } from "../time.ts"
 import { LOGS_OPTIONS } from "./logs-options.ts"
 
@@ -15,9 +16,12 @@ function tailLines(text: string | undefined): number | null {
 }
 
 export async function logsCommand(words: readonly string[]): Promise<number> {
-  const { booleans, strings, rest } = parseArgv(words, LOGS_OPTIONS)
+  const argv = parseArgv(words, LOGS_OPTIONS)
+  const { booleans, strings } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("logs")
-  const [container, superfluous] = rest
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  requireAccess(paths)
+  const [container, superfluous] = withLatest(paths, argv).rest
   if (container === undefined || superfluous !== undefined)
     throw new UsageError("logs needs one container's name or id", { hint: "toybox ps -a lists them" })
   const now = Date.now()
@@ -29,8 +33,6 @@ export async function logsCommand(words: readonly string[]): Promise<number> {
     tail: tailLines(strings.get("tail")),
   }
   try {
-    const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
-    requireAccess(paths)
     showLogs(paths, container, options)
   } catch (error) {
     // Who reads has seen enough: it ends as any program does then, but for the signal, which Bun ignores.

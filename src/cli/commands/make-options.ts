@@ -29,6 +29,8 @@ export const IMPORT_OPTIONS = {
 export const COMMIT_OPTIONS = {
   author: { type: "string", alias: "a", valueHint: "TEXT", description: "Who made it" },
   ...CHANGE,
+  iidfile: { type: "string", valueHint: "FILE", description: "Write the image's id to FILE" },
+  squash: { type: "boolean", description: "Not supported: refused; export and import make one layer of all" },
   pause: {
     type: "boolean",
     alias: "p",

@@ -7,6 +7,7 @@ import { parseExposed, rangeLength } from "../../network/ports.ts"
 import { formatBinding, portBindings } from "../../network/show-ports.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
+import { withLatest } from "../chosen.ts"
 import { PORT_OPTIONS } from "./observe-options.ts"
 
 /** `80` or `80/udp` as bindings have it. */
@@ -17,15 +18,16 @@ function portOf(text: string): string {
 }
 
 export async function portCommand(words: readonly string[]): Promise<number> {
-  const { booleans, strings, rest } = parseArgv(words, PORT_OPTIONS)
+  const argv = parseArgv(words, PORT_OPTIONS)
+  const { booleans, strings } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("port")
-  const [reference, text, ...more] = rest
+  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
+  ensurePaths(paths)
+  const [reference, text, ...more] = withLatest(paths, argv).rest
   if (reference === undefined)
     throw new UsageError("port needs a container", { hint: "toybox ps lists those that run" })
   if (more.length > 0) throw new UsageError(`port takes a container and one port, but got "${more[0]}" too`)
   const wanted = text === undefined ? null : portOf(text)
-  const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
-  ensurePaths(paths)
   recover(paths)
   // One that does not run has none, which is no error.
   const running = readRunning(paths, resolveId(paths, reference))

@@ -1,4 +1,5 @@
 import type { OptionDefinitions } from "../argv.ts"
+import { FILTER, LATEST } from "./choice-options.ts"
 import { GLOBAL_OPTIONS, RUN_OPTIONS } from "./run-options.ts"
 
 const { detach: _, "result-fd": __, explain: ___, trace: ____, "sig-proxy": _____, ...others } = RUN_OPTIONS
@@ -11,6 +12,9 @@ export const CREATE_OPTIONS = made satisfies OptionDefinitions
 export const START_OPTIONS = {
   attach: { type: "boolean", alias: "a", description: "Stay with it: output, signals and exit code" },
   interactive: { type: "boolean", alias: "i", description: "Stay with it, and pass standard input on" },
+  all: { type: "boolean", description: "All that do not run" },
+  ...LATEST,
+  ...FILTER,
   boot: {
     type: "boolean",
     description: "After the machine was started: all containers whose --restart says so",

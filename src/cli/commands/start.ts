@@ -4,7 +4,7 @@ import { readAsked } from "../../container/asked.ts"
 import { attach, connectTo, stayWith } from "../../container/attach.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../../container/detach-keys.ts"
 import { recordEvents } from "../../container/events.ts"
-import { listContainers } from "../../container/list.ts"
+import { isUp, listContainers } from "../../container/list.ts"
 import { renameContainer } from "../../container/rename.ts"
 import { replacing } from "../../container/replace.ts"
 import { startsAtBoot } from "../../container/restart-policy.ts"
@@ -18,6 +18,7 @@ import { needsRoot, ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type OptionDefinitions, type ParsedArgv, parseArgv, parseLeading } from "../argv.ts"
+import { chosenContainers } from "../chosen.ts"
 import { each, eachAtOnce, eachContainer } from "../each.ts"
 import { obtainRequest } from "./run.ts"
 import { CREATE_OPTIONS, START_OPTIONS } from "./start-options.ts"
@@ -73,21 +74,24 @@ export async function startCommand(words: readonly string[]): Promise<number> {
   needRoot("start")
   ensurePaths(paths)
   if (argv.booleans.get("boot")) return startAtBoot(paths, argv)
-  const [container, ...others] = argv.rest
+  const chosen = await chosenContainers("start", paths, argv, (summary) => !isUp(summary))
+  if (chosen === null) return 0
+  const [container, ...others] = chosen
   if (argv.booleans.get("attach") || argv.booleans.get("interactive")) {
     if (container === undefined || others.length > 0)
       throw new UsageError("start --attach needs one container's name or id")
     return startAttached(paths, container, argv)
   }
-  return eachContainer("start", argv.rest, async (reference) => {
+  return eachContainer("start", chosen, async (reference) => {
     await startContainer(paths, reference)
     return reference
   })
 }
 
 /** Those that their policy starts with the machine; one that fails does not keep the others. */
-function startAtBoot(paths: Paths, { rest, booleans }: ParsedArgv): Promise<number> {
-  if (rest.length > 0 || booleans.get("attach") || booleans.get("interactive"))
+function startAtBoot(paths: Paths, { rest, typed }: ParsedArgv): Promise<number> {
+  const other = [...typed.keys()].find((name) => !["boot", "root", "debug"].includes(name))
+  if (rest.length > 0 || other !== undefined)
     throw new UsageError("start --boot takes no containers and no other options")
   return each(
     listContainers(paths, true)
@@ -137,7 +141,9 @@ export async function restartCommand(words: readonly string[]): Promise<number> 
   needRoot("restart")
   ensurePaths(paths)
   const wish = stopWish(argv)
-  return eachAtOnce("restart", argv.rest, (reference) => restart(paths, reference, wish))
+  const chosen = await chosenContainers("restart", paths, argv, () => true)
+  if (chosen === null) return 0
+  return eachAtOnce("restart", chosen, (reference) => restart(paths, reference, wish))
 }
 
 export async function renameCommand(words: readonly string[]): Promise<number> {

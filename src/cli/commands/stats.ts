@@ -15,6 +15,7 @@ import { UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
+import { withLatest } from "../chosen.ts"
 import { binarySize, decimalSize } from "../sizes.ts"
 import { table } from "../table.ts"
 import { parseTemplate, printFormatted } from "../template.ts"
@@ -123,12 +124,14 @@ function seconds(text: string): number {
 }
 
 export async function statsCommand(words: readonly string[]): Promise<number> {
-  const { booleans, strings, rest } = parseArgv(words, STATS_OPTIONS)
+  const argv = parseArgv(words, STATS_OPTIONS)
+  const { booleans, strings } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("stats")
   const pause = seconds(strings.get("interval") ?? "1") * 1000
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   recover(paths)
+  const { rest } = withLatest(paths, argv)
   const chosen = rest.map((reference) => findRunning(paths, reference).id)
   const all = booleans.get("all") ?? false
   const full = booleans.get("no-trunc") ?? false

@@ -1,4 +1,5 @@
 import type { OptionDefinitions } from "../argv.ts"
+import { ALL, CIDFILE, FILTER, LATEST } from "./choice-options.ts"
 import { GLOBAL_OPTIONS } from "./run-options.ts"
 
 const HELP = { help: { type: "boolean", description: "Show this text" }, ...GLOBAL_OPTIONS } as const
@@ -16,16 +17,31 @@ const HOW = {
 /** The options of `toybox stop`: docker's. */
 export const STOP_OPTIONS = {
   ...HOW,
+  ...ALL,
+  ...LATEST,
+  ...FILTER,
+  ...CIDFILE,
+  ignore: { type: "boolean", alias: "i", description: "One that is not there is no error" },
   boot: { type: "boolean", description: "As the machine goes down: those that start --boot is to start again" },
   ...HELP,
 } as const satisfies OptionDefinitions
 
 /** Those of `toybox restart`. */
-export const RESTART_OPTIONS = { ...HOW, ...HELP } as const satisfies OptionDefinitions
+export const RESTART_OPTIONS = {
+  ...HOW,
+  ...ALL,
+  ...LATEST,
+  ...FILTER,
+  ...CIDFILE,
+  ...HELP,
+} as const satisfies OptionDefinitions
 
 /** Those of `toybox kill`. */
 export const KILL_OPTIONS = {
   signal: { type: "string", alias: "s", valueHint: "SIGNAL", description: "Signal to send (default: KILL)" },
+  ...ALL,
+  ...LATEST,
+  ...CIDFILE,
   ...HELP,
 } as const satisfies OptionDefinitions
 
@@ -36,8 +52,18 @@ export const WAIT_OPTIONS = {
     valueHint: "WHAT",
     description: "not-running (the default), next-exit, removed, running or healthy",
   },
+  interval: {
+    type: "string",
+    alias: "i",
+    valueHint: "250ms",
+    description: "Accepted for the sake of scripts: it is told at once",
+  },
+  ...LATEST,
   ...HELP,
 } as const satisfies OptionDefinitions
 
-/** Those of `toybox pause` and `unpause`, and of others without any of their own. */
+/** Those of `toybox pause` and `unpause`. */
+export const PAUSE_OPTIONS = { ...ALL, ...LATEST, ...FILTER, ...CIDFILE, ...HELP } as const satisfies OptionDefinitions
+
+/** Those of commands without any of their own. */
 export const PLAIN_OPTIONS = HELP satisfies OptionDefinitions

@@ -1,5 +1,7 @@
 /** toybox stop, kill, wait, pause and unpause. */
 import { SIGKILL } from "../../../ffi/constants/signal.ts"
+import { isUp } from "../../container/list.ts"
+import { NoSuchContainer } from "../../container/state.ts"
 import {
   beginStop,
   type Killed,
@@ -13,9 +15,11 @@ import { UsageError } from "../../errors.ts"
 import { notice } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
+import { chosenContainers, withLatest } from "../chosen.ts"
+import { parseDuration } from "../duration.ts"
 import { eachAtOnce, eachContainer } from "../each.ts"
 import { seconds, signalNumber } from "../flags/process.ts"
-import { KILL_OPTIONS, PLAIN_OPTIONS, STOP_OPTIONS, WAIT_OPTIONS } from "./stop-options.ts"
+import { KILL_OPTIONS, PAUSE_OPTIONS, STOP_OPTIONS, WAIT_OPTIONS } from "./stop-options.ts"
 
 const help = async (command: string): Promise<number> => (await import("../usage.ts")).printUsage(command)
 
@@ -46,14 +50,24 @@ export async function stopCommand(words: readonly string[]): Promise<number> {
   if (argv.booleans.get("help")) return help("stop")
   const paths = placesOf(argv)
   if (argv.booleans.get("boot")) {
-    const other = ["time", "signal"].find((name) => argv.typed.has(name))
+    const other = [...argv.typed.keys()].find((name) => !["boot", "root", "debug"].includes(name))
     if (argv.rest.length > 0 || other) throw new UsageError("stop --boot takes no containers and no other options")
     stopWithMachine(paths)
     return 0
   }
   const wish = stopWish(argv)
-  return eachAtOnce("stop", argv.rest, (reference) => {
-    const end = beginStop(paths, reference, wish)
+  const chosen = await chosenContainers("stop", paths, argv, isUp)
+  if (chosen === null) return 0
+  const begin = (reference: string) => {
+    try {
+      return beginStop(paths, reference, wish)
+    } catch (error) {
+      if (!argv.booleans.get("ignore") || !(error instanceof NoSuchContainer)) throw error
+      return () => null
+    }
+  }
+  return eachAtOnce("stop", chosen, (reference) => {
+    const end = begin(reference)
     return () => {
       announceStop(reference, end())
       return reference
@@ -67,7 +81,9 @@ export async function killCommand(words: readonly string[]): Promise<number> {
   const paths = placesOf(argv)
   const text = argv.strings.get("signal")
   const signal = text === undefined ? SIGKILL : signalNumber("--signal", text)
-  return eachContainer("kill", argv.rest, (reference) => {
+  const chosen = await chosenContainers("kill", paths, argv, isUp)
+  if (chosen === null) return 0
+  return eachContainer("kill", chosen, (reference) => {
     killContainer(paths, reference, signal)
     return reference
   })
@@ -81,15 +97,27 @@ export async function waitCommand(words: readonly string[]): Promise<number> {
   const condition = CONDITIONS.find((name) => name === text)
   if (condition === undefined)
     throw new UsageError(`--condition: "${text}" is not known (use ${CONDITIONS.join(", ")})`)
-  return eachContainer("wait", argv.rest, (reference) => String(awaitContainer(paths, reference, condition)))
+  const interval = argv.strings.get("interval")
+  if (interval !== undefined && parseDuration(interval) === null && !/^\d+$/.test(interval))
+    throw new UsageError(`--interval: "${interval}" is no time (use 250ms or 1s)`)
+  return eachContainer("wait", withLatest(paths, argv).rest, (reference) =>
+    String(awaitContainer(paths, reference, condition)),
+  )
 }
 
 export async function pauseCommand(words: readonly string[], paused: boolean): Promise<number> {
   const command = paused ? "pause" : "unpause"
-  const argv = parseArgv(words, PLAIN_OPTIONS)
+  const argv = parseArgv(words, PAUSE_OPTIONS)
   if (argv.booleans.get("help")) return help(command)
   const paths = placesOf(argv)
-  return eachContainer(command, argv.rest, (reference) => {
+  const chosen = await chosenContainers(
+    command,
+    paths,
+    argv,
+    ({ status }) => status === (paused ? "running" : "paused"),
+  )
+  if (chosen === null) return 0
+  return eachContainer(command, chosen, (reference) => {
     setPaused(paths, reference, paused)
     return reference
   })

@@ -6,17 +6,19 @@ import { UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseLeading } from "../argv.ts"
+import { withLatest } from "../chosen.ts"
 import { shown, table } from "../table.ts"
 import { TOP_OPTIONS } from "./observe-options.ts"
 
 export async function topCommand(words: readonly string[]): Promise<number> {
-  const { booleans, strings, rest } = parseLeading(words, TOP_OPTIONS)
+  const argv = parseLeading(words, TOP_OPTIONS)
+  const { booleans, strings } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("top")
-  const [reference, ...options] = rest
-  if (reference === undefined) throw new UsageError("top needs a container", { hint: "toybox ps lists those that run" })
-  const columns = columnsOf(options)
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
+  const [reference, ...options] = withLatest(paths, argv).rest
+  if (reference === undefined) throw new UsageError("top needs a container", { hint: "toybox ps lists those that run" })
+  const columns = columnsOf(options)
   const { running } = findRunning(paths, reference)
   const pids = running.cgroup === null ? [running.pid] : openCgroup(running.cgroup).pids()
   const rows = processRows(readProcesses(pids.sort((a, b) => a - b)), columns)

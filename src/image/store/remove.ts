@@ -49,6 +49,12 @@ export const collect = (paths: Paths, users: Users): Promise<string[]> =>
     return removed
   })
 
+const NO_SUCH_IMAGE = "no such image"
+
+/** Whether it was told that there is no image of a name. */
+export const isNoSuchImage = (error: unknown): boolean =>
+  error instanceof ToyboxError && error.message.startsWith(NO_SUCH_IMAGE)
+
 /**
  * The image that somebody means by a whole name, by a digest of a registry (`reference`), or by an id or its beginning.
  * Throws where there is none, or more than one.
@@ -63,7 +69,7 @@ export function findImage(
   if (named) return named
   const found = imagesById(images, word)
   const [only] = found
-  if (only === undefined) throw new ToyboxError(`no such image: ${word}`, { hint: "toybox images lists them" })
+  if (only === undefined) throw new ToyboxError(`${NO_SUCH_IMAGE}: ${word}`, { hint: "toybox images lists them" })
   if (new Set(found.map(({ id }) => id)).size > 1)
     throw new ToyboxError(`"${word}" is the beginning of several images' ids: give more of it`)
   return only
