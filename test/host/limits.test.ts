@@ -78,12 +78,22 @@ describe.skipIf(!isV1)("limits on cgroup v1", () => {
     expect(await values(["--cpu-quota", "20000", "--cpu-period", "50000"], cfs)).toEqual(["20000", "50000"])
     expect(await values(["--cpu-period", "50000"], cfs)).toEqual(["-1", "50000"])
     expect(await values(["--memory-swappiness", "7"], ["memory.swappiness"])).toEqual(["7"])
+    const usual = await values([], ["memory.swappiness"])
+    expect(await values(["--memory-swappiness", "-1"], ["memory.swappiness"])).toEqual(usual)
     const [oom] = await values(["--oom-kill-disable", "-m", "64M"], ["memory.oom_control"])
     expect(oom).toContain("oom_kill_disable 1")
     const warned = await run("--oom-kill-disable", "base", "true")
     expect(warned).toMatchObject({ exitCode: 0, stderr: expect.stringContaining("--oom-kill-disable without --mem") })
     const both = await run("--cpus", "1", "--cpu-quota", "20000", "base", "true")
     expect(both).toMatchObject({ exitCode: 125, stderr: expect.stringContaining("exclude each other") })
+  })
+
+  // Of a kernel with CONFIG_RT_GROUP_SCHED; a parent of its own would have no such time to give.
+  const hasRealtime = isV1 && hierarchies().some((path) => existsSync(join(path, "cpu.rt_runtime_us")))
+  test.skipIf(!hasRealtime)("of realtime", async () => {
+    const files = ["period", "runtime"].map((name) => `/sys/fs/cgroup/cpu/cpu.rt_${name}_us`)
+    const options = ["--cpu-rt-period", "500000", "--cpu-rt-runtime", "1000"]
+    expect((await toybox(["run", "--rm", ...options, "base", "cat", ...files])).stdout).toBe("500000\n1000\n")
   })
 
   test("of devices by their numbers", async () => {

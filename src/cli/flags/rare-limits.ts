@@ -20,6 +20,8 @@ function flagsIn(argv: ParsedArgv): RareFlags {
   const found: { [K in (typeof SINGLE)[number][1]]?: Flag } = {}
   for (const [name, key] of SINGLE) {
     const text = strings.get(name)
+    // Docker's word for what is the kernel's own.
+    if (name === "memory-swappiness" && text === "-1") continue
     if (text !== undefined) found[key] = flagOf(argv, name, text)
   }
   const amount = typed.get("cpu") ?? typed.get("cpus")

@@ -43,6 +43,14 @@ describe("the words of a service", () => {
     expect(serviceWords(kept({ words: [] }))).toEqual([])
   })
 
+  test("leave out what is of one run only", () => {
+    const own = "--rmi -a stdout --sig-proxy=false --replace --quiet"
+    const lasting = "--umask=27 --timeout=5 --no-hosts --tz=local --oom-kill-disable --annotation=a=b"
+    expect(serviceWords(kept({ words: `${own} ${lasting} base`.split(" ") })).toSorted()).toEqual(
+      [...lasting.split(" "), "base"].toSorted(),
+    )
+  })
+
   test("have the variables that it has of its caller", () => {
     const process = { ...REQUEST, env: ["HTTP_PROXY=http://p", "A=1"] }
     expect(serviceWords(kept({ words: ["--http-proxy", "-e", "A=1", "base"], process }))).toEqual([
