@@ -150,8 +150,9 @@ export function resolveIdentity(
     ...(request.terminal ? ([["TERM", "xterm"]] as const) : []),
     ["HOME", home],
   ])
-  if (request.unsetEnv === "all") env.clear()
-  else for (const name of request.unsetEnv ?? []) env.delete(name)
+  const { unsetEnv = [] } = request
+  // As podman has it: what tells who and where the command is stays, unless it is named.
+  for (const name of unsetEnv === "all" ? ["PATH", "TERM"] : unsetEnv) env.delete(name)
   for (const entry of request.env) env.set(entry.slice(0, entry.indexOf("=")), entry.slice(entry.indexOf("=") + 1))
   return { user: { uid, gid, additionalGids }, env: [...env].map(([name, value]) => `${name}=${value}`) }
 }

@@ -28,7 +28,7 @@ export type SeccompRequest = "default" | "builtin" | { profile: Profile; kernel:
 export interface RunRequest {
   args: string[]
   env: readonly string[]
-  /** What is left out of the variables that toybox adds: names, or all. */
+  /** What is left out of the variables that toybox adds: names, or all but HOSTNAME and HOME. */
   unsetEnv?: readonly string[] | "all"
   /** As given; looked up in the container's own files. */
   user: string

@@ -58,7 +58,9 @@ describe.skipIf(!isRoot)("options of run", () => {
     expect(await image("--env-host", "-e", "GREETING=given", "--unsetenv", "MORE")).toBe("given caller http://p")
     expect(await image("--env-host", "--unsetenv", "ONLY_HERE")).toBe("image http://p image")
     expect(await image("--env-host", "--unsetenv-all", "-e", "MORE=given")).toBe("given")
-    expect(variables(await run("--unsetenv-all", "-e", "A=1", "base", "env"))).toEqual(["A=1"])
+    expect(
+      variables(await run("--unsetenv-all", "-e", "A=1", "-h", "box", "-u", "1234", "base", "env")).sort(),
+    ).toEqual(["A=1", "HOME=/", "HOSTNAME=box"])
     expect(variables(await run("--unsetenv", "HOME", "--unsetenv=HOSTNAME", "base", "env"))).toEqual([
       expect.stringMatching(/^PATH=/),
     ])

@@ -67,6 +67,17 @@ describe.skipIf(!isRoot)("toybox update", () => {
     expect(await hostConfig("micro")).toMatchObject({ CpuQuota: 30000, CpuPeriod: 60000 })
     await succeed("restart", "-t", "0", "micro")
     expect(await now()).toEqual(["30000", "60000"])
+    const swappiness = () => limit("micro", "memory.swappiness", "")
+    if (isV1) {
+      await succeed("update", "--memory-swappiness", "9", "micro")
+      expect(await swappiness()).toBe("9")
+      await succeed("restart", "-t", "0", "micro")
+      expect(await swappiness()).toBe("9")
+    } else
+      expect(await toybox(["update", "--memory-swappiness", "9", "micro"])).toMatchObject({
+        exitCode: 125,
+        stderr: expect.stringContaining("--memory-swappiness: cgroup v2, which this machine has"),
+      })
     await succeed("update", "--cpus", "1.5", "micro")
     expect(await now()).toEqual(["150000", "100000"])
   })

@@ -13,7 +13,7 @@ export const PROCESS_OPTIONS = {
     valueHint: "NAME",
     description: "Leave out a variable of the image's or of toybox's own",
   },
-  "unsetenv-all": { type: "boolean", description: "Leave out all of these" },
+  "unsetenv-all": { type: "boolean", description: "Leave out all of these but HOSTNAME and HOME" },
   user: { type: "string", alias: "u", valueHint: "USER[:GROUP]", description: "Name or id to run as" },
   "group-add": { type: "string", repeated: true, valueHint: "GROUP", description: "Further supplementary group" },
   workdir: { type: "string", alias: "w", valueHint: "DIR", description: "Working directory" },

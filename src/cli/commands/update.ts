@@ -63,13 +63,14 @@ function changeOf(argv: ParsedArgv, { resources, options }: RequestedResources, 
     swap !== undefined
   )
     strings.set("swap", swap < 0 ? "-1" : String(swap - limit))
-  const asked = withRareLimits(argv, resourceOptions({ ...argv, strings }, version), version, resources)
+  const asked = resourceOptions({ ...argv, strings }, version)
   const { pids, ...rest } = asked.resources
-  return mergeRequested(lifted, {
+  const usual = mergeRequested(lifted, {
     ...asked,
     resources: { ...rest, ...(strings.has("pids") ? { pids } : {}) },
     defaults: asked.defaults.filter((field) => field === "memory.swap" && asked.resources.memory !== undefined),
   })
+  return withRareLimits(argv, usual, version, resources)
 }
 
 export async function updateCommand(words: readonly string[]): Promise<number> {

@@ -166,7 +166,7 @@ describe("resolveIdentity", () => {
     const root = rootOf(() => undefined)
     const env = (unsetEnv: readonly string[] | "all") =>
       resolveIdentity(root, { ...request, env: ["A=1", "HOME=/h"], unsetEnv }).env
-    expect(env("all")).toEqual(["A=1", "HOME=/h"])
+    expect(env("all")).toEqual(["HOSTNAME=box", "HOME=/h", "A=1"])
     expect(env(["PATH", "A", "HOME"])).toEqual(["HOSTNAME=box", "A=1", "HOME=/h"])
   })
 
