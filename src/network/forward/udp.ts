@@ -12,14 +12,15 @@ import {
   SOCK_NONBLOCK,
   SOL_SOCKET,
 } from "../../../ffi/constants/socket.ts"
+import { answerDatagram, type Datagram, receiveDatagram, tellDestinations } from "../../../ffi/datagrams.ts"
 import { encodeSockaddr } from "../../../ffi/inet.ts"
 import type { Loop } from "./loop.ts"
 
 interface Flow {
   readonly fd: number
   readonly listener: number
-  /** The client: struct sockaddr_in or sockaddr_in6. */
-  readonly client: Uint8Array
+  /** Its first: answers go where it came from, and leave by the address that it came to. */
+  readonly asked: Pick<Datagram, "from" | "to">
   /** performance.now() of the last datagram. */
   used: number
   /** The container has answered. */
@@ -35,7 +36,6 @@ const MOST_FLOWS = 4096
 const AT_ONCE = 64
 const MOST_BYTES = 65_536
 const RECEIVE_BUFFER = 1 << 20
-const SOCKADDR = 28
 
 /** Forwards what comes to bound sockets. */
 export function forwardUdp(loop: Loop): {
@@ -45,10 +45,8 @@ export function forwardUdp(loop: Loop): {
   expire(): boolean
 } {
   const flows = new Map<string, Flow>()
-  const data = takeScratch(MOST_BYTES)
-  const address = takeScratch(40)
-  // struct sockaddr, and behind it its length.
-  const lengthAt = address.address + 32
+  const data = { ...takeScratch(MOST_BYTES), size: MOST_BYTES }
+  const address = takeScratch(32)
 
   const end = (key: string, flow: Flow) => {
     loop.remove(flow.fd)
@@ -66,7 +64,7 @@ export function forwardUdp(loop: Loop): {
       }
       flow.used = performance.now()
       flow.answered = true
-      callResult("sendto", flow.listener, data.address, count, MSG_DONTWAIT, flow.client, flow.client.length)
+      answerDatagram(flow.listener, data, count, flow.asked)
     }
   }
 
@@ -75,7 +73,7 @@ export function forwardUdp(loop: Loop): {
     if (key !== undefined && flow) end(key, flow)
   }
 
-  const open = (key: string, listener: number, client: Uint8Array, target: Target) => {
+  const open = (key: string, listener: number, asked: Flow["asked"], target: Target) => {
     const to = target()
     if (to === null) return null
     const { ip, port } = to
@@ -84,7 +82,7 @@ export function forwardUdp(loop: Loop): {
     const fd = callResult("socket", family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
     if (fd < 0) return null
     callResult("connect", fd, address.address, encodeSockaddr(address.bytes, ip, port))
-    const flow: Flow = { fd, listener, client, used: 0, answered: false }
+    const flow: Flow = { fd, listener, asked, used: 0, answered: false }
     flows.set(key, flow)
     loop.add(fd, EPOLLIN, () => answer(key, flow))
     return flow
@@ -92,12 +90,11 @@ export function forwardUdp(loop: Loop): {
 
   const receive = (listener: number, target: Target) => {
     for (let i = 0; i < AT_ONCE; i++) {
-      new DataView(address.bytes.buffer, address.bytes.byteOffset, address.bytes.length).setUint32(32, SOCKADDR, true)
-      const count = callResult("recvfrom", listener, data.address, MOST_BYTES, MSG_DONTWAIT, address.address, lengthAt)
-      if (count < 0) return
-      const client = address.bytes.slice(0, address.u32(32))
-      const key = `${listener} ${client.toHex()}`
-      const flow = flows.get(key) ?? open(key, listener, client, target)
+      const datagram = receiveDatagram(listener, data)
+      if (datagram === null) return
+      const { count, from, to } = datagram
+      const key = `${listener} ${from.toHex()} ${to.toHex()}`
+      const flow = flows.get(key) ?? open(key, listener, { from, to }, target)
       if (flow === null) continue
       flow.used = performance.now()
       callResult("send", flow.fd, data.address, count, MSG_DONTWAIT)
@@ -108,6 +105,7 @@ export function forwardUdp(loop: Loop): {
     listen(fd, target) {
       // Claimed with none, so that nothing waited there for nobody.
       call("setsockopt", fd, SOL_SOCKET, SO_RCVBUF, struct([4, RECEIVE_BUFFER]), 4)
+      tellDestinations(fd)
       loop.add(fd, EPOLLIN, () => receive(fd, target))
     },
     expire() {
