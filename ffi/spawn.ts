@@ -2,6 +2,12 @@
 import { call, callResult, scratch } from "./call.ts"
 import { strings } from "./calls.ts"
 import { F_SETFD, FD_CLOEXEC } from "./constants/fcntl.ts"
+import { listDir } from "./fs.ts"
+
+/** Keeps what this process has inherited from its own children: all but standard input, output and error. */
+export function closeOnExec(): void {
+  for (const fd of listDir("/proc/self/fd")) if (Number(fd) > 2) callResult("fcntl", Number(fd), F_SETFD, FD_CLOEXEC)
+}
 
 /**
  * Starts this executable with other words; its pid, or 0 where there is no memory, or no process, for it. `fds` stay open in

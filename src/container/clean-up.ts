@@ -6,7 +6,6 @@ import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { Live } from "./bring-up.ts"
 import { forget } from "./discard.ts"
-import { endProcess } from "./end-process.ts"
 import { keepResult, leaveEnded } from "./entry.ts"
 import { recordEvents } from "./events.ts"
 import { tellNeighbours } from "./neighbours.ts"
@@ -48,13 +47,13 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
     attempt(() => manager.remove())
   }
   const networks = (live.record.networks && now?.networks) ?? []
-  const { ports = [], forwarder } = live.record
-  // It holds the ports, too.
-  if (forwarder) attempt(() => endProcess(forwarder))
+  const { ports = [] } = live.record
   if (ports.length > 0) {
+    const { endForwarder } = await import("./forwarder.ts")
     const { closePorts, unforwardPorts, unpublishPorts } = await import("../network/published.ts")
+    attempt(() => endForwarder(paths, live.id))
     attempt(() => unpublishPorts(live.id, ports, networks))
-    if (forwarder) attempt(() => unforwardPorts(ports))
+    attempt(() => unforwardPorts(live.record))
     attempt(() => closePorts(ports))
   }
   const unshare = async () => {

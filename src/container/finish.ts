@@ -82,7 +82,7 @@ export async function finish(
   const milliseconds = head && result && told === null ? restartIn(paths, head, record, exitCode) : null
   await cleanUp(paths, live, result, milliseconds !== null)
   if (milliseconds !== null) {
-    const { cgroup: _, networks: __, executed: ___, ports: ____, forwarder: _____, ...kept } = record
+    const { cgroup: _, networks: __, executed: ___, ports: ____, forwarded: _____, ...kept } = record
     updateRunning(live.lock, { ...kept, pid: 0, startTime: "", cgroup: null, restarting: true, backOff: milliseconds })
   }
   return { exitCode, message: description.message ?? "", restartIn: milliseconds }

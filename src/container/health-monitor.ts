@@ -1,9 +1,6 @@
 /** When a container's health is asked for. Its supervisor starts a toybox for each probe, and is told no more than its end. */
-import { callResult } from "../../ffi/call.ts"
-import { F_SETFD, FD_CLOEXEC } from "../../ffi/constants/fcntl.ts"
-import { listDir } from "../../ffi/fs.ts"
 import type { WaitStatus } from "../../ffi/signal.ts"
-import { spawnSelf } from "../../ffi/spawn.ts"
+import { closeOnExec, spawnSelf } from "../../ffi/spawn.ts"
 import { environmentOf, type Paths } from "../paths.ts"
 import { type HealthCheck, untilProbe } from "./health.ts"
 import { readHead } from "./state.ts"
@@ -19,11 +16,6 @@ export interface HealthMonitor {
   wait(): number | null
   /** Starts a probe when it is time for one, and looks for its end among the children that have ended. */
   advance(ended: Map<number, WaitStatus>): void
-}
-
-/** What a supervisor has inherited is for no child of its own. */
-function closeOnExec(): void {
-  for (const fd of listDir("/proc/self/fd")) if (Number(fd) > 2) callResult("fcntl", Number(fd), F_SETFD, FD_CLOEXEC)
 }
 
 /** Watches a container that has just been started; `started` names that start. */

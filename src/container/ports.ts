@@ -3,12 +3,19 @@ import { tryReadText } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
 import { type Bridge, toldPath } from "../network/bridge.ts"
-import { claimPorts } from "../network/claims.ts"
+import { claimPorts, listenTo } from "../network/claims.ts"
 import type { Endpoint, Place } from "../network/endpoint.ts"
-import { arePublished, closeToInternal, describePublish, hasNfTables, publish } from "../network/firewall/index.ts"
+import { arePublished, describePublish, hasNfTables, type Published, publish } from "../network/firewall/index.ts"
 import { formatIp, parseIp } from "../network/ip.ts"
 import { findNetwork } from "../network/network.ts"
-import { type HeldPort, type PortMapping, type PortWish, type Protocol, publishAll } from "../network/ports.ts"
+import {
+  type HeldPort,
+  type PortMapping,
+  type PortWish,
+  type Protocol,
+  publishAll,
+  servedPorts,
+} from "../network/ports.ts"
 import { closePorts, publishedPorts, reachedAt } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { type FileLock, writeAtOnce } from "../state-file.ts"
@@ -68,28 +75,41 @@ const others = (paths: Paths) => ({
   nameOf: (id: string) => readHead(paths, id)?.name ?? id.slice(0, 12),
 })
 
-/** What the kernel leads to containers that run: as each has been given it. */
-const ledPorts = (paths: Paths) =>
+/** What the kernel has of ports of containers that run: as each has been given it. */
+const publishedOnes = (paths: Paths): Published[] =>
   runningIds(paths).flatMap((id) => {
-    const { ports = [], networks = [], forwarder } = readRunning(paths, id) ?? {}
-    const endpoint = publishingEndpoint(paths, networks)
-    const led = endpoint ? shareOut(ports, endpoint, forwarder?.all ?? false).led : []
-    return led.length > 0 && endpoint ? [{ id, ports: publishedPorts(led), addresses: reachedAt(endpoint) }] : []
+    const record = readRunning(paths, id)
+    const endpoint = publishingEndpoint(paths, record?.networks ?? [])
+    if (!record?.ports || !endpoint) return []
+    const led = record.forwarded ? [] : ledTo(endpoint, record.ports)
+    return [publication(id, led, endpoint, servedPorts(record))]
   })
+
+const publication = (
+  id: string,
+  led: readonly HeldPort[],
+  endpoint: Endpoint,
+  served: readonly HeldPort[],
+): Published => ({
+  id,
+  ports: publishedPorts(led),
+  addresses: reachedAt(endpoint),
+  served: publishedPorts(served),
+})
 
 /**
  * Leads the ports of all that run to them again, or of one: somebody has removed that, or the network that they were led to is left.
  * Throws ToyboxError.
  */
 export function publishAgain(paths: Paths, only?: string): void {
-  for (const { id, ports, addresses } of ledPorts(paths))
-    if ((only ?? id) === id && !arePublished(id, ports, addresses)) publish(id, ports, addresses, others(paths))
+  for (const published of hasNfTables() ? publishedOnes(paths) : [])
+    if ((only ?? published.id) === published.id && !arePublished(published)) publish(published, others(paths))
 }
 
 /** The names of containers whose ports are not led to them any more. */
 export const unledContainers = (paths: Paths): string[] =>
-  ledPorts(paths)
-    .filter(({ id, ports, addresses }) => !arePublished(id, ports, addresses))
+  publishedOnes(paths)
+    .filter((published) => !arePublished(published))
     .map(({ id }) => others(paths).nameOf(id))
 
 /**
@@ -108,10 +128,11 @@ export async function explainPorts(
   closePorts(ports)
   const { endpoint, bridge } = publishingPlace(places)
   const obstacle = await obstacleOf(bridge)
-  const { led, forwarded } = shareOut(ports, endpoint, obstacle !== null)
+  const led = obstacle === null ? ledTo(endpoint, ports) : []
+  const forwarded = ports.filter((port) => !led.includes(port))
   const why = obstacle ?? "the kernel leads nothing from there to the container"
   return [
-    ...describePublish(id, publishedPorts(led), reachedAt(endpoint)),
+    ...describePublish(publication(id, led, endpoint, servedPorts({ ports, forwarded: obstacle !== null }))),
     ...(forwarded.length > 0 ? [`# ${why}: a process of toybox's serves`] : []),
     ...forwarded.map(({ protocol, address, host, container }) => {
       const from = `${address === null ? "" : address.includes(":") ? `[${address}]:` : `${address}:`}${host}`
@@ -130,12 +151,11 @@ function publishingPlace(places: readonly Place[]): Place {
   return place
 }
 
-/** Which ports the kernel leads to a container, and which a process serves: also those of a family that it has no address of. */
-function shareOut(ports: readonly HeldPort[], { ip6 }: Pick<Endpoint, "ip6">, isObstructed: boolean) {
-  const isForwarded = ({ address }: HeldPort) =>
-    isObstructed || address === LOOPBACK6 || (ip6 === undefined && address !== null && address.includes(":"))
-  return { forwarded: ports.filter(isForwarded), led: ports.filter((port) => !isForwarded(port)) }
-}
+/** Which ports the kernel leads to a container: not those of a family that it has no address of. */
+const ledTo = ({ ip6 }: Pick<Endpoint, "ip6">, ports: readonly HeldPort[]): HeldPort[] =>
+  ports.filter(
+    ({ address }) => address === null || !address.includes(":") || (ip6 !== undefined && address !== LOOPBACK6),
+  )
 
 /** Where ports of a container that runs are led to; undefined where its networks are all internal. */
 const publishingEndpoint = (paths: Paths, networks: readonly Endpoint[]): Endpoint | undefined =>
@@ -147,20 +167,34 @@ export function publishingAddress(paths: Paths, id: string): Uint8Array | null {
   return endpoint ? parseIp(endpoint.ip) : null
 }
 
-/** Leads claimed ports to a container that is connected: by the kernel, or where that is of no use, by a process. Throws ToyboxError. */
+/**
+ * Leads claimed ports to a container that is connected: by the kernel, or where that is of no use, by a process, from when
+ * somebody comes (doors.ts). Throws ToyboxError.
+ */
 export async function publishForContainer({ quiet }: ContainerRequest, paths: Paths, live: Live): Promise<void> {
   const { id, record, places, lock } = live
+  const { ports = [] } = record
   const place = publishingPlace(places)
   const obstacle = await obstacleOf(place.bridge)
-  const { led, forwarded } = shareOut(record.ports ?? [], place.endpoint, obstacle !== null)
-  if (led.length > 0) publish(id, publishedPorts(led), reachedAt(place.endpoint), others(paths))
-  if (forwarded.length === 0) return
-  if (obstacle !== null && !quiet) notice(`${obstacle}: published ports go through a process of toybox's own`)
-  const { startForwarder } = await import("./forwarder.ts")
-  const forwarder = startForwarder(paths, id, record.started, forwarded)
-  record.forwarder = { ...forwarder, all: led.length === 0 }
-  closeToInternal(publishedPorts(forwarded))
-  updateRunning(lock, record)
+  if (obstacle !== null) {
+    checkServed(ports)
+    if (!quiet) notice(`${obstacle}: published ports go through a process of toybox's own`)
+    record.forwarded = true
+    updateRunning(lock, record)
+  }
+  const led = obstacle === null ? ledTo(place.endpoint, ports) : []
+  const served = servedPorts(record)
+  if (hasNfTables()) publish(publication(id, led, place.endpoint, served), others(paths))
+  listenTo(served)
+}
+
+function checkServed(ports: readonly HeldPort[]): void {
+  const other = ports.find(({ fd }) => fd === null)
+  if (other)
+    throw new ToyboxError(
+      `-p: port ${other.host}/${other.protocol} cannot be published: only the kernel could lead it to the container`,
+      { hint: "toybox doctor tells what it lacks" },
+    )
 }
 
 // What comes from there is not led elsewhere by any kernel.

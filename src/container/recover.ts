@@ -10,9 +10,9 @@ import type { Paths } from "../paths.ts"
 import { bootId, readJson } from "../state-file.ts"
 import { attachPath } from "./attach-protocol.ts"
 import { discard, emptyTrash, forget } from "./discard.ts"
-import { endProcess } from "./end-process.ts"
 import { enterRunning, keepResult, leaveEnded } from "./entry.ts"
 import { recordEvents } from "./events.ts"
+import { endForwarder } from "./forwarder.ts"
 import { unguardPlaces } from "./guard-places.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { unshareNetwork } from "./share-network.ts"
@@ -62,9 +62,11 @@ function recoverOne(paths: Paths, id: string): void {
     manager.kill()
     manager.remove()
   }
-  endProcess(record?.forwarder)
-  if (record?.ports) unpublishPorts(id, record.ports, record.networks ?? [])
-  if (record?.ports && record.forwarder) unforwardPorts(record.ports)
+  if (record?.ports) {
+    endForwarder(paths, id)
+    unpublishPorts(id, record.ports, record.networks ?? [])
+    unforwardPorts(record)
+  }
   if (record?.networks) {
     unshareNetwork(paths, id, record.networks)
     if (record.networks.some(({ guarded }) => guarded)) unguardPlaces(record.networks)

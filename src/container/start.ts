@@ -34,8 +34,10 @@ export async function start(
     stdio,
     reports,
   })
+  const doors = request.ports ? (await import("./doors.ts")).watchDoors(paths, live.id, live.record) : null
   const ending = supervise({
     pid,
+    doors,
     signalFd,
     reportFd,
     reports,

@@ -18,6 +18,7 @@ import { poll } from "../../ffi/poll.ts"
 import { kill, openSignals, readSignals, type WaitStatus, waitChild } from "../../ffi/signal.ts"
 import { receiveFd } from "../../ffi/tty.ts"
 import { type Reports, readReports } from "../launch/index.ts"
+import type { Doors } from "./doors.ts"
 import { advance, type Pump, wanted } from "./pump.ts"
 import { type Attached, attachTerminal } from "./stdio.ts"
 
@@ -40,6 +41,8 @@ export interface Supervised {
   /** With --trace, whose reports count otherwise. */
   traced: boolean
   pumps: Pump[]
+  /** Those of its published ports that a process serves when somebody comes. */
+  doors?: Doors | null
   terminal: {
     socket: number
     input: boolean
@@ -96,6 +99,7 @@ export function supervise(options: Supervised): Ending {
   let passedOn: number | undefined
   let attached: Attached | null = null
   let socket = options.terminal?.socket ?? -1
+  let doors = options.doors ?? null
 
   const forward = (signal: number) => {
     // What has been waited for is nobody's number, or another's, while the rest of its output is copied.
@@ -144,12 +148,14 @@ export function supervise(options: Supervised): Ending {
         { fd: signalFd, events: POLLIN },
         { fd: reporting ? reportFd : -1, events: POLLIN },
         { fd: socket, events: POLLIN },
+        { fd: executed ? (doors?.fd ?? -1) : -1, events: POLLIN },
         ...live.map(wanted),
       ]
       const wait = status === null ? null : Math.max(0, drainUntil - Date.now())
-      const [signalled = 0, reported = 0, sent = 0, ...moved] = poll(sources, wait)
+      const [signalled = 0, reported = 0, sent = 0, knocked = 0, ...moved] = poll(sources, wait)
       if (reported) onReport()
       if (sent) onMaster()
+      if (knocked && status === null && doors?.open()) doors = null
       for (let i = 0; i < live.length; i++) advance(live[i] as Pump, moved[i] ?? 0)
       if (signalled) onSignals()
       if (status !== null) {

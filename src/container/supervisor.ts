@@ -21,6 +21,7 @@ import {
   openCommandIo,
   wantedBy,
 } from "./command-io.ts"
+import type { Doors } from "./doors.ts"
 import type { HealthMonitor } from "./health-monitor.ts"
 import type { LogLimits } from "./log-limits.ts"
 import { noLog, openLog } from "./log-writer.ts"
@@ -59,6 +60,7 @@ export async function superviseDetached(
   const tidy = createTidy(io.log.rest)
   const ended = new Map<number, WaitStatus>()
   let control = inherited.control
+  let doors: Doors | null = null
   let pid = 0
   let monitor: HealthMonitor | null = null
   let told: number | null = null
@@ -88,10 +90,11 @@ export async function superviseDetached(
     const own = [
       { fd: signalFd, events: POLLIN },
       { fd: control, events: POLLIN },
+      { fd: doors?.fd ?? -1, events: POLLIN },
     ]
     const left = deadline === Number.POSITIVE_INFINITY ? null : Math.max(0, Math.ceil(deadline - performance.now()))
     const next = [monitor?.wait() ?? null, end?.left() ?? null, left, tidy.wait()].reduce(sooner, wait)
-    const [signalled, begun, ...events] = poll([...own, ...fds], status ? DRAIN : next)
+    const [signalled, begun, knocked, ...events] = poll([...own, ...fds], status ? DRAIN : next)
     if (isFirst(io, events)) {
       // Before anything is copied, which who is attached before the start has to see.
       await attachFirst(io, lost)
@@ -111,10 +114,12 @@ export async function superviseDetached(
       if (count !== 1) return abandon(running?.pid ?? 0)
       pid = running?.pid ?? 0
       if (inherited.timeout !== null) deadline = performance.now() + inherited.timeout * 1000
+      if (running?.ports) doors = (await import("./doors.ts")).watchDoors(paths, id, running)
       if (running && inherited.health)
         monitor = (await import("./health-monitor.ts")).monitorOf(paths, id, running.started)
     }
     if (status) continue
+    if (knocked && doors?.open()) doors = null
     if (told !== null && pid > 0) end ??= (await import("./told-to-end.ts")).endGently(paths, id, pid)
     if (end?.left() === 0) end.force()
     if (performance.now() >= deadline) {

@@ -1,6 +1,6 @@
 /**
- * Ports of the host that are a container's: each is bound by a socket that nobody listens on, so that others get EADDRINUSE as
- * from any service. They go with the process that holds them. bind(2), ip(7), ipv6(7).
+ * Ports of the host that are a container's: each is bound by a socket, so that others get EADDRINUSE as from any service. They go
+ * with the process that holds them. bind(2), ip(7), ipv6(7).
  */
 import { call, callResult, failure, takeScratch } from "../../ffi/call.ts"
 import { struct } from "../../ffi/calls.ts"
@@ -9,6 +9,7 @@ import {
   AF_INET6,
   IPPROTO_IPV6,
   IPV6_V6ONLY,
+  MSG_DONTWAIT,
   SO_RCVBUF,
   SO_REUSEADDR,
   SOCK_CLOEXEC,
@@ -23,7 +24,7 @@ import { ToyboxError } from "../errors.ts"
 import type { PublishedPort } from "./firewall/elements.ts"
 import { parseIp } from "./ip.ts"
 import { portHolder } from "./port-holder.ts"
-import { type PortMapping, type Protocol, rangeLength } from "./ports.ts"
+import { type HeldPort, type PortMapping, type Protocol, rangeLength } from "./ports.ts"
 
 /** Ports as they are published, and the sockets that hold them: fds, close-on-exec. */
 export interface Claims {
@@ -170,5 +171,25 @@ export function claimPorts(
         cause: error,
       })
     throw error
+  }
+}
+
+const BACKLOG = 4096
+const MOST_EARLY = 64
+
+/**
+ * Has those that come to claimed ports wait from now on for who serves them. Datagrams that have come already did so before
+ * anything was published.
+ */
+export function listenTo(ports: readonly HeldPort[]): void {
+  for (const { protocol, fd } of ports) {
+    if (fd === null) continue
+    if (protocol === "udp") {
+      for (let i = 0; i < MOST_EARLY && callResult("recv", fd, address.address, 1, MSG_DONTWAIT) >= 0; i++);
+      continue
+    }
+    // Connections that have ended keep nobody from the port then: each inherits it. Who listens does, even so.
+    call("setsockopt", fd, SOL_SOCKET, SO_REUSEADDR, number(1), 4)
+    call("listen", fd, BACKLOG)
   }
 }

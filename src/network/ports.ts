@@ -50,6 +50,19 @@ export interface HeldPort {
   fd: number | null
 }
 
+/**
+ * Those of a container's ports that somebody may come to whom the kernel leads nowhere: of all, where it leads nobody
+ * (`forwarded`), else by IPv6: from ::1, for which Linux has no route_localnet, and to a container that has no address of it.
+ */
+export const servedPorts = ({
+  ports = [],
+  forwarded = false,
+}: {
+  ports?: readonly HeldPort[]
+  forwarded?: boolean
+}): HeldPort[] =>
+  ports.filter(({ address, fd }) => fd !== null && (forwarded || address === null || address.includes(":")))
+
 const FORMS =
   "[IP:][HOST:]CONTAINER[/tcp|udp|sctp], e.g. 8080:80, 127.0.0.1:8080:80, 53:53/udp, [::1]:8000-8009:8000-8009"
 const MOST = 65535

@@ -4,7 +4,7 @@ import type { Endpoint } from "./endpoint.ts"
 import type { ContainerAddresses, PublishedPort } from "./firewall/elements.ts"
 import { openToInternal, unpublish } from "./firewall/index.ts"
 import { parseIp } from "./ip.ts"
-import type { HeldPort } from "./ports.ts"
+import { type HeldPort, servedPorts } from "./ports.ts"
 
 /** What a running container is given of networks. */
 export interface Connected {
@@ -12,12 +12,8 @@ export interface Connected {
   networks?: readonly Endpoint[]
   /** What is published of it. */
   ports?: readonly HeldPort[]
-  /** The process that carries on what comes to them, where the kernel does not (forward/). */
-  forwarder?: {
-    pid: number
-    startTime: string /** Of every port, not only those that no kernel leads. */
-    all: boolean
-  }
+  /** The kernel leads none of them: a process carries on what comes to them (forward/). */
+  forwarded?: boolean
 }
 
 export const publishedPorts = (ports: readonly HeldPort[]): PublishedPort[] =>
@@ -38,9 +34,10 @@ export function unpublishPorts(id: string, ports: readonly HeldPort[], endpoints
   for (const endpoint of endpoints) unpublish(id, publishedPorts(ports), reachedAt(endpoint))
 }
 
-/** Ends what is done about ports that a process of toybox's has served. */
-export function unforwardPorts(ports: readonly HeldPort[]): void {
-  openToInternal(publishedPorts(ports))
+/** Ends what is done about ports that a process of toybox's serves, or would have served. */
+export function unforwardPorts(connected: Connected): void {
+  const served = servedPorts(connected)
+  if (served.length > 0) openToInternal(publishedPorts(served))
 }
 
 /** Lets go of what this process holds for a container that it supervises. */

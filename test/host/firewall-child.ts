@@ -18,7 +18,7 @@ for (const { kind, network, id, ports, addresses, table } of steps)
       if (error) throw error
     } else if (kind === "ensure") firewall.ensureNetworks([network])
     else if (kind === "remove") firewall.removeNetwork(network)
-    else if (kind === "publish") firewall.publish(id, ports, addresses, others)
+    else if (kind === "publish") firewall.publish({ id, ports, addresses, served: [] }, others)
     else if (kind === "unpublish") firewall.unpublish(id, ports, addresses)
     else firewall.unpublishDead(others.runs)
   } catch (error) {

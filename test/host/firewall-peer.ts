@@ -33,7 +33,8 @@ if (mode === "serve") {
     socket.on("error", () => done(""))
   } else {
     const socket = createSocket(address.includes(":") ? "udp6" : "udp4")
-    socket.on("message", (data) => done(data.toString()))
+    // What comes from elsewhere is no answer, as to a socket that is connected.
+    socket.on("message", (data, from) => plain(from.address) === plain(address) && done(data.toString()))
     // A datagram may be lost.
     const send = () => socket.send("who am I", Number(port), address, (error) => error && done(""))
     // From one port of its own, so that it is one flow whoever answers.

@@ -91,7 +91,10 @@ describe("the table", () => {
     const done = await carryOut(ours, [...steps, { kind: "publish", id: "c1", ports, addresses }])
     expect(done).toEqual([])
     await theirs.run(["nft", "-f", "-"], describeTable({ family: "inet", name: "toybox" }))
-    for (const line of [...networks.flatMap(describeNetwork), ...describePublish("c1", ports, addresses)])
+    for (const line of [
+      ...networks.flatMap(describeNetwork),
+      ...describePublish({ id: "c1", ports, addresses, served: [] }),
+    ])
       await theirs.run(["sh", "-c", line])
     const sorted = (list: unknown[]) =>
       JSON.parse(JSON.stringify(list), (key, value) =>

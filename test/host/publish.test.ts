@@ -230,13 +230,13 @@ test.each([
 test("beside a firewall that lets a network's ports through the kernel leads them, also where it drops by a rule", async () => {
   await sh(host, "iptables -A FORWARD -j REJECT")
   await serve("behind", "-p", "8115:80")
-  expect(await forwarders()).toHaveLength(1)
   expect(await ask(outside, "tcp", "172.17.5.1", 8115)).toBe("behind")
+  expect(await forwarders()).toHaveLength(1)
   await run("rm", "-f", "behind")
   await sh(host, "iptables -I FORWARD -i tb-+ -j ACCEPT; iptables -I FORWARD -o tb-+ -j ACCEPT")
   await serve("before", "-p", "8115:80")
-  expect(await forwarders()).toEqual([])
   expect(await ask(outside, "tcp", "172.17.5.1", 8115)).toBe("before")
+  expect(await forwarders()).toEqual([])
   await run("rm", "-f", "before")
   await sh(host, "iptables -F FORWARD")
 }, 120_000)
@@ -244,6 +244,8 @@ test("beside a firewall that lets a network's ports through the kernel leads the
 test("the process ends with its container, also when toybox is killed; and the port is free", async () => {
   await besideDrops("iptables -P FORWARD DROP", "iptables -P FORWARD ACCEPT", async () => {
     await serve("killed", "-p", "8112:80")
+    expect(await ask(outside, "tcp", "172.17.5.1", 8112)).toBe("killed")
+    expect(await forwarders()).toHaveLength(1)
     const { supervisor } = JSON.parse(
       await sh(host, `cat ${stateRoot()}/run/running/$(basename ${stateRoot()}/containers/*)`),
     )
@@ -291,13 +293,89 @@ test("a port of an IPv6 address leads to a container that has none", async () =>
   await run("network", "rm", "four")
 }, 120_000)
 
-test("a port of ::1 goes through a process, too, and only that", async () => {
-  await serve("six", "-p", "[::1]:8113:80", "-p", "8114:80")
-  expect(await ask(host, "tcp", "::1", 8113)).toBe("six")
-  expect(await ask(outside, "tcp", "172.17.5.1", 8114)).toBe("six")
+test("from ::1 a port is reached, too: by a process, there from when somebody comes", async () => {
+  await run("network", "create", "--internal", "shut")
+  await run("network", "create", "--ipv6=false", "four")
+  const gateways = JSON.parse(await run("network", "inspect", "shut"))[0].IPAM.Config.map(
+    ({ Gateway }: { Gateway: string }) => Gateway,
+  )
+  for (const network of ["bridge", "four"]) {
+    await serve("six", `--net=${network}`, "-p", "[::1]:8113:81", "-p", "8114:80", "-p", "127.0.0.1:8116:80")
+    expect(await ask(outside, "tcp", "172.17.5.1", 8114)).toBe("six")
+    expect(await ask(host, "tcp", "127.0.0.1", 8114)).toBe("six")
+    expect(await ask(host, "tcp", "127.0.0.1", 8116)).toBe("six")
+    expect(await forwarders()).toEqual([])
+    expect(await ask(host, "tcp", "::1", 8114)).toBe("six")
+    expect(await ask(host, "tcp", "::1", 8113)).toBe("six-81")
+    expect(await ask(host, "tcp", "::1", 8116)).toBe("")
+    expect(await ask(outside, "tcp", "fd00:99::1", 8114)).toBe("six")
+    expect(await ask(outside, "tcp", "fd00:99::1", 8113, BRIEFLY)).toBe("")
+    expect(await forwarders()).toHaveLength(1)
+    for (const gateway of gateways) {
+      const nc = `nc -w 2 ${gateway} 8114 || echo none`
+      expect(await run("run", "--rm", "--net=shut", "base", "sh", "-c", nc)).toBe("none\n")
+    }
+    await run("rm", "-f", "six")
+    expect(await forwarders()).toEqual([])
+    expect(await elements()).toBe("0\n")
+    expect(await sh(host, "nft list set inet toybox forwarded")).not.toContain("elements")
+  }
+  await run("network", "rm", "shut", "four")
+}, 120_000)
+
+test("a container of the foreground is reached from ::1, too, and leaves nothing", async () => {
+  const server = "nc -ll -p 80 -e echo near"
+  const words = machine.toybox("run", "--rm", "--name=near", "-p", "8117:80", "base", "sh", "-c", server)
+  const near = Bun.spawn(host.within(...words), { stdin: "ignore", stdout: "ignore" })
+  let said = ""
+  for (const end = Date.now() + 30_000; said === "" && Date.now() < end; await Bun.sleep(50))
+    said = await ask(host, "tcp", "::1", 8117)
+  expect(said).toBe("near")
   expect(await forwarders()).toHaveLength(1)
-  await run("rm", "-f", "six")
-  expect(await elements()).toBe("0\n")
+  await run("stop", "-t", "0", "near")
+  await near.exited
+  expect(await forwarders()).toEqual([])
+  await serve("next", "-p", "8117:80")
+  expect(await ask(host, "tcp", "::1", 8117)).toBe("next")
+  await run("rm", "-f", "next")
+}, 120_000)
+
+test("datagrams come from ::1, too; an answer leaves by the address that was asked", async () => {
+  await sh(host, "ip address add 172.17.5.9/24 dev out; ip address add fd00:99::9/64 dev out nodad")
+  const served = async (ports: readonly string[], action: () => Promise<void>) => {
+    await run("run", "-d", "--name", "dns", ...ports, "base", "sleep", "1000")
+    const { Pid } = JSON.parse(await run("inspect", "dns"))[0].State
+    const dns = Bun.spawn(["nsenter", "--net", "--target", String(Pid), ...PEER, "serve", "53", "dns"], {
+      stdin: "ignore",
+      stdout: "ignore",
+    })
+    await action()
+    dns.kill("SIGKILL")
+    await dns.exited
+    await run("rm", "-f", "dns")
+  }
+  const everywhere = [
+    [outside, "172.17.5.1"],
+    [outside, "172.17.5.9"],
+    [outside, "fd00:99::1"],
+    [outside, "fd00:99::9"],
+    [host, "127.0.0.1"],
+    [host, "127.0.0.3"],
+    [host, "172.17.5.9"],
+    [host, "::1"],
+  ] as const
+  const asked = async () => {
+    for (const [where, address] of everywhere)
+      expect({ address, said: await ask(where, "udp", address, 5355) }).toEqual({ address, said: "dns" })
+  }
+  await served(["-p", "5355:53/udp"], asked)
+  await besideDrops("iptables -P FORWARD DROP", "iptables -P FORWARD ACCEPT", async () => {
+    await served(["-p", "5355:53/udp"], asked)
+    await served(["-p", "172.17.5.9:5356:53/udp"], async () => {
+      expect(await ask(outside, "udp", "172.17.5.9", 5356)).toBe("dns")
+    })
+  })
+  await sh(host, "ip address del 172.17.5.9/24 dev out; ip address del fd00:99::9/64 dev out")
 }, 120_000)
 
 test("a network's first container tells what keeps containers from the outside", async () => {

@@ -23,9 +23,6 @@ export function forwardCommand([id = "", started, ...words]: readonly string[]):
     if (now > known.until) known = { ip: publishingAddress(paths, id), until: now + REMEMBERED }
     return known.ip
   }
-  return forward(target, ports, () => {
-    const running = readRunning(paths, id)
-    if (running === null || running.started !== started) return 0
-    return running.pid > 0 ? running.pid : null
-  })
+  const running = readRunning(paths, id)
+  return forward(target, ports, running !== null && running.started === started ? running.pid : 0)
 }

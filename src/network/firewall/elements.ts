@@ -129,15 +129,13 @@ export function portEntries(id: string, ports: readonly PublishedPort[], { ip, i
 }
 
 /** The elements of published ports that a process serves. */
-export const forwardedEntries = (ports: readonly PublishedPort[]): Entries => [
-  {
-    set: "forwarded",
-    elements: ports.map(({ protocol, host }) => ({
-      key: Uint8Array.of(...protocolBytes(protocol), ...port(host)),
-      text: `${protocol} . ${host}`,
-    })),
-  },
-]
+export function forwardedEntries(ports: readonly PublishedPort[]): Entries {
+  const elements = ports.map(({ protocol, host }) => ({
+    key: Uint8Array.of(...protocolBytes(protocol), ...port(host)),
+    text: `${protocol} . ${host}`,
+  }))
+  return elements.length === 0 ? [] : [{ set: "forwarded", elements }]
+}
 
 /** Where an element of a port leads datagrams to; null of one that is none of UDP. */
 export function udpTarget({ key, data }: Element): { port: number; address: Uint8Array } | null {

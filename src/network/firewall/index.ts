@@ -35,6 +35,20 @@ import {
 export type { ContainerAddresses, FirewallNetwork, PublishedPort } from "./elements.ts"
 export { hasNfTables, hasTables } from "./table.ts"
 
+/** What is published of a container. */
+export interface Published {
+  /** The container's. */
+  id: string
+  /** Those that the kernel leads to it, */
+  ports: readonly PublishedPort[]
+  /** where it is reached. */
+  addresses: ContainerAddresses
+  /** Those that a process serves. */
+  served: readonly PublishedPort[]
+}
+
+const ledEntries = ({ id, ports, addresses }: Published): Entries => portEntries(id, ports, addresses)
+
 const PORT_SETS = ["ports4", "ports6", "bound4", "bound6"] as const satisfies readonly SetName[]
 const ATTEMPTS = 50
 
@@ -158,22 +172,22 @@ function conflicts(
 
 /**
  * Publishes ports of a container that is on a network of ensureNetworks: all of them, or none. Ports that a container has
- * which does not run any more are taken from it. Throws ToyboxError where one is another's: `nameOf` gives what people call it.
+ * which does not run any more are taken from it. Networks that are --internal are kept from those that a process serves, too.
+ * Throws ToyboxError where one is another's: `nameOf` gives what people call it.
  */
 export function publish(
-  id: string,
-  ports: readonly PublishedPort[],
-  addresses: ContainerAddresses,
+  published: Published,
   { runs, nameOf }: { runs: (id: string) => boolean; nameOf: (id: string) => string },
 ): void {
-  const entries = portEntries(id, ports, addresses)
+  const { id } = published
+  const entries = ledEntries(published)
   withSocket((socket) => {
     for (let attempt = 0; ; attempt++) {
       const tables = ensureTables(socket)
-      const [error] = sendBatch(
-        socket,
-        messagesFor(tables, entries, (table, set, elements) => addElements(table, set, elements, true)),
-      )
+      const [error] = sendBatch(socket, [
+        ...messagesFor(tables, entries, (table, set, elements) => addElements(table, set, elements, true)),
+        ...messagesFor(tables, forwardedEntries(published.served), (...one) => addElements(...one)),
+      ])
       if (error === undefined) return forgetUdp(socket, udpTargets(entries))
       if (!["EEXIST", "ENOENT"].includes(error.errno) || attempt >= ATTEMPTS) throw error
       const others = conflicts({ socket, tables }, entries)
@@ -188,8 +202,8 @@ export function publish(
 }
 
 /** Whether what publish did is still there. */
-export const arePublished = (id: string, ports: readonly PublishedPort[], addresses: ContainerAddresses): boolean =>
-  areThere(portEntries(id, ports, addresses))
+export const arePublished = (published: Published): boolean =>
+  areThere([...ledEntries(published), ...forwardedEntries(published.served)])
 
 function portTaken({ text }: Element, holder: string): ToyboxError {
   const [, protocol = "", port = ""] = /(tcp|udp|sctp) \. (\d+)/.exec(text) ?? []
@@ -203,17 +217,7 @@ export function unpublish(id: string, ports: readonly PublishedPort[], addresses
   withTables((firewall) => removePorts(firewall, portEntries(id, ports, addresses)))
 }
 
-/** Keeps networks that are --internal from published ports that a process serves. */
-export const closeToInternal = (ports: readonly PublishedPort[]): void =>
-  withTables(({ socket, tables }) => {
-    const [error] = sendBatch(
-      socket,
-      messagesFor(tables, forwardedEntries(ports), (...one) => addElements(...one)),
-    )
-    if (error) throw error
-  })
-
-/** Takes back what closeToInternal did. Where nothing is there it does nothing. */
+/** Takes back what publish did about ports that are served. Where nothing is there it does nothing. */
 export const openToInternal = (ports: readonly PublishedPort[]): void =>
   withTables((firewall) => removeEntries(firewall, forwardedEntries(ports)))
 
@@ -253,5 +257,5 @@ export const isKnown = (network: FirewallNetwork): boolean => areThere(networkEn
 export const describeNetwork = (network: FirewallNetwork): string[] => describe(networkEntries(network))
 
 /** The lines of nft(8) that do what publish does. */
-export const describePublish = (id: string, ports: readonly PublishedPort[], addresses: ContainerAddresses): string[] =>
-  describe(portEntries(id, ports, addresses))
+export const describePublish = (published: Published): string[] =>
+  describe([...ledEntries(published), ...forwardedEntries(published.served)])

@@ -21,15 +21,17 @@ export interface ForwardedPort {
 const LOOK_EVERY = 200
 
 /**
- * Carries everything that comes to the ports on to `ip` (null: nowhere, just now), until the process ends that `pid` gives; it is asked now and then until
- * it does (null: not yet; 0: there will be none). Never returns.
+ * Carries everything that comes to the ports on to `ip` (null: nowhere, just now), until the process `pid` ends. Never returns.
  */
-export function forward(ip: () => Uint8Array | null, ports: readonly ForwardedPort[], pid: () => number | null): never {
+export function forward(ip: () => Uint8Array | null, ports: readonly ForwardedPort[], pid: number): never {
   // Nobody waits for what this process might say, and no signal of a terminal is meant for it.
   const nothing = open("/dev/null", O_RDWR)
   for (const fd of [0, 1, 2]) call("dup2", nothing, fd)
   callResult("setsid")
+  const pidFd = callResult("pidfd_open", pid, 0)
+  if (pidFd < 0) process.exit(0)
   const loop = createLoop()
+  loop.add(pidFd, EPOLLIN, () => process.exit(0))
   const [tcp, udp] = [forwardTcp(loop), forwardUdp(loop)]
   for (const { protocol, fd, port } of ports) {
     const target = () => {
@@ -39,18 +41,8 @@ export function forward(ip: () => Uint8Array | null, ports: readonly ForwardedPo
     if (protocol === "tcp") tcp.listen(fd, target)
     else udp.listen(fd, target)
   }
-  let watched = false
-  const watch = () => {
-    const found = pid()
-    if (found === null) return
-    const pidFd = found === 0 ? -1 : callResult("pidfd_open", found, 0)
-    if (pidFd < 0) process.exit(0)
-    loop.add(pidFd, EPOLLIN, () => process.exit(0))
-    watched = true
-  }
   return loop.run(() => {
-    if (!watched) watch()
     const busy = tcp.retry()
-    return udp.expire() || busy || !watched
+    return udp.expire() || busy
   }, LOOK_EVERY)
 }

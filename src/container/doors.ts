@@ -1,0 +1,34 @@
+/** Published ports that the kernel leads nobody through: a process serves them from when somebody comes, and none before. */
+import { EPOLLET, EPOLLIN } from "../../ffi/constants/epoll.ts"
+import { createEpoll, epollAdd, epollWait } from "../../ffi/epoll.ts"
+import { close } from "../../ffi/fs.ts"
+import { closeOnExec } from "../../ffi/spawn.ts"
+import { servedPorts } from "../network/ports.ts"
+import type { Paths } from "../paths.ts"
+import { startForwarder } from "./forwarder.ts"
+import type { RunningRecord } from "./state.ts"
+
+export interface Doors {
+  /** Can be read from when somebody has come. */
+  readonly fd: number
+  /** Has a process serve them. False where it cannot be started: it is tried again when somebody else comes. */
+  open(): boolean
+}
+
+/** Those of a container that is about to run, by the process that holds its ports; null where it has none. */
+export function watchDoors(paths: Paths, id: string, record: RunningRecord): Doors | null {
+  const ports = servedPorts(record)
+  if (ports.length === 0) return null
+  const epoll = createEpoll()
+  for (const { fd } of ports) if (fd !== null) epollAdd(epoll, fd, EPOLLIN | EPOLLET)
+  return {
+    fd: epoll,
+    open() {
+      epollWait(epoll, 0)
+      closeOnExec()
+      if (!startForwarder(paths, id, record.started, ports)) return false
+      close(epoll)
+      return true
+    },
+  }
+}
