@@ -349,10 +349,13 @@ test("datagrams come from ::1, too; an answer leaves by the address that was ask
       stdin: "ignore",
       stdout: "ignore",
     })
-    await action()
-    dns.kill("SIGKILL")
-    await dns.exited
-    await run("rm", "-f", "dns")
+    try {
+      await action()
+    } finally {
+      dns.kill("SIGKILL")
+      await dns.exited
+      await run("rm", "-f", "dns")
+    }
   }
   const everywhere = [
     [outside, "172.17.5.1"],
