@@ -2,8 +2,8 @@
 import { call, callResult, scratch } from "../../ffi/call.ts"
 import { O_CLOEXEC, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { CLONE_NEWNET } from "../../ffi/constants/sched.ts"
-import { isErrno } from "../../ffi/errno.ts"
-import { close, open } from "../../ffi/fs.ts"
+import { isErrno, SyscallError } from "../../ffi/errno.ts"
+import { close, open, writeText } from "../../ffi/fs.ts"
 import { type NetlinkSocket, request } from "../../ffi/netlink/socket.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
@@ -162,20 +162,33 @@ export function newLinkName(): string {
 /** The six bytes of the address of a link. */
 export const macBytes = (text: string) => Uint8Array.from(text.split(":"), (byte) => Number.parseInt(byte, 16))
 
-/** What connects a process to a bridge, out here. */
-export function outsideSteps({ endpoint, bridge, hairpin }: Place, pid: number): LinkStep[] {
+/** A pair of links, one end of which is a process's, and the other, which is down, on the bridge. */
+function pairStep({ endpoint, bridge }: Place, pid: number): LinkStep {
   const { link, mac, interface: name } = endpoint
   const { network, index, mtu } = bridge
-  return [
-    {
-      kind: "veth",
-      name: link,
-      mtu,
-      bridge: { name: network.bridge, index },
-      peer: { name, mac: macBytes(mac), pid },
-    },
-    { kind: "port", name: link, isolated: network.isolated, hairpin },
-  ]
+  const peer = { name, mac: macBytes(mac), pid }
+  return { kind: "veth", name: link, mtu, bridge: { name: network.bridge, index }, peer }
+}
+
+const portStep = ({ endpoint, bridge, hairpin }: Place): LinkStep => ({
+  kind: "port",
+  name: endpoint.link,
+  isolated: bridge.network.isolated,
+  hairpin,
+})
+
+const withoutOwnIpv6 = ({ link }: Endpoint) => `/proc/sys/net/ipv6/conf/${link}/disable_ipv6`
+
+/**
+ * A port of a bridge needs no addresses. It would have one of IPv6, and routes: through all of them the kernel goes whenever a
+ * link comes or goes. Where it cannot be set it is as it always was.
+ */
+function refuseIpv6({ endpoint }: Place): void {
+  try {
+    writeText(withoutOwnIpv6(endpoint), "1")
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error
+  }
 }
 
 /** What is done in the container: addresses, and where it `leads` out, the default routes. */
@@ -209,7 +222,9 @@ export const leadingOut = (places: readonly Place[]): Endpoint | undefined =>
 export function describeEndpoint(place: Place, leads: boolean): string[] {
   const inside = insideSteps(place.endpoint, 0, leads)
   return [
-    ...outsideSteps(place, 0).map((step) => describeLink(step).replace("netns 0", "netns $PID")),
+    describeLink(pairStep(place, 0)).replace("netns 0", "netns $PID"),
+    `echo 1 >${withoutOwnIpv6(place.endpoint)}`,
+    describeLink(portStep(place)),
     ...inside.map((step) => `nsenter -t $PID -n ${describeLink(step)}`),
   ]
 }
@@ -242,7 +257,9 @@ export function connect(
   socket: NetlinkSocket,
 ): void {
   try {
-    request(socket, ...places.flatMap((place) => outsideSteps(place, pid)).map(linkMessage))
+    request(socket, ...places.map((place) => linkMessage(pairStep(place, pid))))
+    for (const place of places) refuseIpv6(place)
+    request(socket, ...places.map((place) => linkMessage(portStep(place))))
   } catch (error) {
     if (!isErrno(error, "EOPNOTSUPP")) throw error
     throw new NoBridges("the kernel has no veth links (CONFIG_VETH)", { hint: "use --net none or --net host" })

@@ -42,20 +42,41 @@ export function takeAddress(directory: string, address: Uint8Array, id: string):
   return symlink(id, path) || readLink(path) === id
 }
 
+/** So many that others take at the same moment are passed over. */
+const MOST_PASSED = 256
+
 /**
- * Takes a free address; null where none is left. The lowest, as long as none has been given back: so many are taken, so far it
- * is, and the first look finds it.
+ * Takes a free address; null where none is left. The lowest, as long as none has been given back: where the taken ones end is
+ * found by halves, for to list them costs the more the more there are.
  */
-export function takeFreeAddress(
-  directory: string,
-  { subnet, first, last, reserved }: Pool,
-  id: string,
-): Uint8Array | null {
+export function takeFreeAddress(directory: string, pool: Pool, id: string): Uint8Array | null {
+  const { subnet, first, last, reserved } = pool
+  const size = last - first + 1
+  const addressOf = (position: number) => addressAt(subnet, first + position)
+  const isTaken = (position: number) =>
+    reserved.has(first + position) || readLink(`${directory}/${formatIp(addressOf(position))}`) !== null
+  let [taken, free] = [-1, 0]
+  while (free < size && isTaken(free)) [taken, free] = [free, 2 * free + 1]
+  free = Math.min(free, size)
+  while (free - taken > 1) {
+    const middle = (taken + free) >> 1
+    if (isTaken(middle)) taken = middle
+    else free = middle
+  }
+  for (let position = free; position < size && position - free < MOST_PASSED; position++) {
+    const address = addressOf(position)
+    if (!reserved.has(first + position) && symlink(id, `${directory}/${formatIp(address)}`)) return address
+  }
+  return takeAnyAddress(directory, pool, id)
+}
+
+/** The same by a list of those that are taken: there are few left. */
+function takeAnyAddress(directory: string, { subnet, first, last, reserved }: Pool, id: string): Uint8Array | null {
   const isFour = subnet.ip.length === 4
   const taken = new Set(listDir(directory).filter((name) => name.includes(":") !== isFour))
   const size = last - first + 1
   for (let i = 0; i < size; i++) {
-    const offset = first + ((taken.size + i) % size)
+    const offset = first + i
     if (reserved.has(offset)) continue
     const address = addressAt(subnet, offset)
     const name = formatIp(address)

@@ -28,7 +28,7 @@ export type LinkStep =
       bridge: { name: string; index: number }
       peer: { name: string; mac: Uint8Array; pid: number }
     }
-  /** A port that can change nothing about its bridge; `isolated` ports do not reach one another: bridge(8). */
+  /** A port, up from here on, that can change nothing about its bridge; `isolated` ports do not reach one another: bridge(8). */
   | { kind: "port"; name: string; isolated: boolean; hairpin: boolean }
   | { kind: "up"; name: string }
   | { kind: "address"; link: { name: string; index: number }; address: Cidr }
@@ -49,18 +49,18 @@ export function broadcastOf({ ip, prefix }: Cidr): Uint8Array {
 export function describeLink(step: LinkStep): string {
   switch (step.kind) {
     case "bridge":
-      return `ip link add ${step.name} address ${formatMac(step.mac)} up type bridge`
+      return `ip link add ${step.name} address ${formatMac(step.mac)} up type bridge mcast_snooping 0`
     case "veth": {
       const { name, mac, pid } = step.peer
       const peer = `peer name ${name} mtu ${step.mtu} address ${formatMac(mac)} netns ${pid}`
-      return `ip link add ${step.name} mtu ${step.mtu} master ${step.bridge.name} up type veth ${peer}`
+      return `ip link add ${step.name} mtu ${step.mtu} master ${step.bridge.name} type veth ${peer}`
     }
     case "mtu":
       return `ip link set ${step.name} mtu ${step.mtu}`
     case "alias":
       return `ip link set ${step.name} alias "${step.alias}"`
     case "port":
-      return `ip link set ${step.name} type bridge_slave isolated ${step.isolated ? "on" : "off"} hairpin ${step.hairpin ? "on" : "off"} guard on root_block on`
+      return `ip link set ${step.name} up type bridge_slave isolated ${step.isolated ? "on" : "off"} hairpin ${step.hairpin ? "on" : "off"} guard on root_block on`
     case "up":
       return `ip link set ${step.name} up`
     case "address": {
@@ -127,7 +127,12 @@ const linkInfo = (kind: string, ...data: Attribute[]) =>
 function body(step: LinkStep): Body {
   switch (step.kind) {
     case "bridge":
-      return makes(UP, [text(rt.IFLA_IFNAME, step.name), bytes(rt.IFLA_ADDRESS, step.mac), linkInfo("bridge")])
+      return makes(UP, [
+        text(rt.IFLA_IFNAME, step.name),
+        bytes(rt.IFLA_ADDRESS, step.mac),
+        // Nobody asks the containers what they listen to, and so everything would go to all of them anyway; but each would have timers.
+        linkInfo("bridge", nested(rt.IFLA_INFO_DATA, [u8(rt.IFLA_BR_MCAST_SNOOPING, 0)])),
+      ])
     case "veth": {
       const { name, mac, pid } = step.peer
       const peer = encodeAttributes([
@@ -136,7 +141,7 @@ function body(step: LinkStep): Body {
         bytes(rt.IFLA_ADDRESS, mac),
         u32(rt.IFLA_NET_NS_PID, pid),
       ])
-      return makes(UP, [
+      return makes(ifinfomsg(0, 0), [
         text(rt.IFLA_IFNAME, step.name),
         u32(rt.IFLA_MTU, step.mtu),
         u32(rt.IFLA_MASTER, step.bridge.index),
@@ -158,7 +163,7 @@ function body(step: LinkStep): Body {
         u8(rt.IFLA_BRPORT_PROTECT, 1),
       ])
       const info = nested(rt.IFLA_LINKINFO, [text(rt.IFLA_INFO_SLAVE_KIND, "bridge"), data])
-      return changes(ifinfomsg(0, 0), [text(rt.IFLA_IFNAME, step.name), info])
+      return changes(UP, [text(rt.IFLA_IFNAME, step.name), info])
     }
     case "up":
       return changes(UP, [text(rt.IFLA_IFNAME, step.name)])

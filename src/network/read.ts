@@ -31,6 +31,7 @@ export interface Link {
 
 const IFINFOMSG = 16
 const RTMSG = 12
+const IFADDRMSG = 8
 
 function string(attributes: readonly Attribute[], type: number): string | null {
   const data = find(attributes, type)
@@ -83,24 +84,31 @@ export const linkNamed = (socket: NetlinkSocket, name: string): Link | null => g
 export const allLinks = (socket: NetlinkSocket): Link[] =>
   dump(socket, { ...getLinkMessage({ index: 0 }), what: "ip link show" }).map(decodeLink)
 
-/** Asks how an address is reached. */
+/** Asks how an address of IPv4 is reached: by themselves those can only be listed. */
 function getRoute(ip: Uint8Array): Message {
   const header = new Uint8Array(RTMSG)
-  header[0] = ip.length === 4 ? AF_INET : AF_INET6
+  header[0] = AF_INET
   header[1] = ip.length * 8
   const what = `ip route get ${formatIp(ip)}`
   return { type: rt.RTM_GETROUTE, flags: NLM_F_REQUEST, header, attributes: [bytes(rt.RTA_DST, ip)], what }
 }
 
-/**
- * A link by its name, where each of these addresses is one of this machine's; else null. It costs one question to the kernel:
- * addresses by themselves can only be listed.
- */
+/** Asks for an address of IPv6: a route to it would have the kernel look at every link of the machine for where to come from. */
+function getAddress(ip: Uint8Array): Message {
+  const header = new Uint8Array(IFADDRMSG)
+  header[0] = AF_INET6
+  const what = `ip address show to ${formatIp(ip)}`
+  return { type: rt.RTM_GETADDR, flags: NLM_F_REQUEST, header, attributes: [bytes(rt.IFA_LOCAL, ip)], what }
+}
+
+const isOfOurs = ({ type, payload }: Received) => type === rt.RTM_NEWADDR || payload[7] === rt.RTN_LOCAL
+
+/** A link by its name, where each of these addresses is one of this machine's; else null. It costs one question to the kernel. */
 export function linkWithAddresses(socket: NetlinkSocket, name: string, addresses: readonly Uint8Array[]): Link | null {
   try {
-    const [link, ...ways] = request(socket, getLinkMessage({ name }), ...addresses.map(getRoute))
-    const areLocal = ways.length === addresses.length && ways.every(({ payload }) => payload[7] === rt.RTN_LOCAL)
-    return link && areLocal ? decodeLink(link) : null
+    const questions = addresses.map((ip) => (ip.length === 4 ? getRoute(ip) : getAddress(ip)))
+    const [link, ...answers] = request(socket, getLinkMessage({ name }), ...questions)
+    return link && answers.length === addresses.length && answers.every(isOfOurs) ? decodeLink(link) : null
   } catch (error) {
     if (error instanceof NetlinkError) return null
     throw error

@@ -135,7 +135,7 @@ describe("links, addresses and routes", () => {
       { kind: "delete", name: "nonesuch" },
       { kind: "up", name: "averyveryverylongname" },
     ])
-    expect(errors[0]).toContain("(ip link add tbx0 address 02:01:02:03:04:05 up type bridge): EEXIST")
+    expect(errors[0]).toContain("(ip link add tbx0 address 02:01:02:03:04:05 up type bridge mcast_snooping 0): EEXIST")
     expect(errors[1]).toContain("(ip address add 10.88.3.1/22 dev tbx0 broadcast +): EEXIST")
     expect(errors[2]).toContain("(ip link delete nonesuch): ENODEV")
     expect(errors[3]).toMatch(/\(ip link set averyveryverylongname up\): E\w+ \(.*attribute 3\)/)

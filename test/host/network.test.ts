@@ -135,13 +135,16 @@ test("--explain shows the lines of ip and nft for what is not there yet, and mak
     sh(host, "ip -o link show type bridge | cut -d: -f2; nft list ruleset; cat /proc/sys/net/ipv4/ip_forward")
   const before = await state()
   const text = await run("run", "--explain", "--rm", "base", "true")
-  expect(text).not.toContain("type bridge\n")
+  expect(text).not.toContain("type bridge ")
   expect(text).not.toContain("nft add element")
-  expect(text).toMatch(/ip link add veth\w+ mtu 1450 master tb-\w+ up type veth peer name eth0 .* netns \$PID/)
+  expect(text).toMatch(/ip link add veth\w+ mtu 1450 master tb-\w+ type veth peer name eth0 .* netns \$PID/)
+  expect(text).toMatch(
+    /echo 1 >\/proc\/sys\/net\/ipv6\/conf\/veth\w+\/disable_ipv6\nip link set veth\w+ up type bridge_slave/,
+  )
   expect(text).toContain("nsenter -t $PID -n ip route add default via 172.18.0.1 dev eth0")
   const fresh = await run("run", "--explain", "--rm", "--net=fresh", "--cap-add=NET_RAW", "base", "true")
   expect(fresh).toMatch(
-    /ip link add tb-\w+ address [0-9a-f:]+ up type bridge\necho 0 >\/proc\/sys\/net\/ipv6\/conf\/tb-\w+\/accept_ra/,
+    /ip link add tb-\w+ address [0-9a-f:]+ up type bridge mcast_snooping 0\necho 0 >\/proc\/sys\/net\/ipv6\/conf\/tb-\w+\/accept_ra/,
   )
   expect(fresh).toContain("nft add element inet toybox masquerade4 '{ 10.64.0.0/24 }'")
   expect(fresh).toMatch(/nft add element bridge toybox senders4 '\{ "veth\w+" \. 02:42:0a:40:00:02 \. 10\.64\.0\.2 \}'/)

@@ -69,6 +69,24 @@ describe("leases", () => {
     expect(take()).toBe("10.9.8.4")
   })
 
+  test("of many, next comes the one behind them; every gap is found in the end, and nothing twice", () => {
+    const directory = temporaryDirectory()
+    const pool = leases.wholePool(cidr("10.9.8.0/23"), [ip("10.9.8.1"), ip("10.9.8.77")])
+    const had = Array.from({ length: 508 }, () => shown(leases.takeFreeAddress(directory, pool, "a")))
+    expect(had.slice(73, 77)).toEqual(["10.9.8.75", "10.9.8.76", "10.9.8.78", "10.9.8.79"])
+    expect(new Set(had).size).toBe(508)
+    expect(had.at(-1)).toBe("10.9.9.254")
+    for (const seed of [1, 2, 3]) {
+      const r: Random = random(seed)
+      const given = new Set(Array.from({ length: 200 }, () => r.pick(had) ?? ""))
+      for (const one of given) leases.releaseAddress(directory, ip(one), "a")
+      expect(leases.takeFreeAddress(directory, { ...pool, first: 600 }, "a")).toBeNull()
+      const again = Array.from(given, () => shown(leases.takeFreeAddress(directory, pool, "a")))
+      expect(new Set(again)).toEqual(given)
+      expect(leases.takeFreeAddress(directory, pool, "a")).toBeNull()
+    }
+  })
+
   test("one that is asked for is had once, IPv6 too", () => {
     const directory = temporaryDirectory()
     for (const address of ["10.9.8.7", "fd00::7"]) {
