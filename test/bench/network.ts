@@ -22,6 +22,7 @@ for _ in range(int(sys.argv[1])): s.sendall(part)
 s.shutdown(socket.SHUT_WR); s.recv(1)`
 const SINK = `import socket
 l = socket.create_server(("", 5001)); part = bytearray(1 << 20)
+print("ready", flush=True)
 while True:
   s = l.accept()[0]
   while s.recv_into(part): pass
@@ -49,6 +50,15 @@ function podman(workspace: string, root: string, network: string): Contender {
   return { name: `podman ${network}`, cmd, settle: 250 }
 }
 
+/** A state directory whose `run`, as /run is, is in memory. */
+function makeState(workspace: string): string {
+  const state = join(workspace, "network-state")
+  mkdirSync(join(state, "run"), { recursive: true, mode: 0o700 })
+  const mounted = Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "mode=0700", "tmpfs", join(state, "run")])
+  if (mounted.exitCode !== 0) throw new Error(`no tmpfs: ${mounted.stderr}`)
+  return state
+}
+
 const timeOf = async (action: () => Promise<unknown>): Promise<number> => {
   const start = performance.now()
   await action()
@@ -74,9 +84,9 @@ async function throughput(state: string, root: string, host: Namespace): Promise
     await sh(hand, "ip address add 10.251.0.2/24 dev eth0; ip link set eth0 up; ip route add default via 10.251.0.1")
     const sink = Bun.spawn(outside.within("python3", "-c", SINK), {
       stdin: "ignore",
-      stdout: "ignore",
       stderr: "ignore",
     })
+    await sink.stdout.getReader().read()
     const env = { PATH: process.env.PATH ?? "", TOYBOX_ROOT: state }
     const toybox = (...words: string[]) => Bun.$`${host.within(toyboxBinary(), ...words)}`.env(env).quiet()
     await toybox("run", "-d", "--name", "sender", "--net", "bridge", root, "/bin/sleep", "10000")
@@ -105,7 +115,7 @@ async function throughput(state: string, root: string, host: Namespace): Promise
 /** Prints the figures; true where a target was missed. */
 export async function network(workspace: string, method: { rounds: number; settle: Settle }): Promise<boolean> {
   const root = makeBenchRoot(join(workspace, "network-root"))
-  const state = join(workspace, "network-state")
+  const state = makeState(workspace)
   const host = await makeNamespace()
   const lines: string[] = []
   let over = false

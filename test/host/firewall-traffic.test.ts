@@ -175,7 +175,7 @@ test("a container that takes an address of another network is heard by nobody", 
 
 test("a connection asks for no more than its way carries", async () => {
   await sh("host", "ip link set up0 mtu 1300")
-  const clamped = spaces.host.run(["nft", "list", "chain", "inet", "toybox", "forward"])
+  const clamped = spaces.host.run(["nft", "list", "chain", "inet", "toybox", "clamp"])
   expect(await clamped).toContain("maxseg size set rt mtu")
   const script = `nft add table inet seen; nft add chain inet seen c '{ type filter hook postrouting priority 200; }'
     nft add rule inet seen c tcp flags syn tcp option maxseg size 1260 counter`

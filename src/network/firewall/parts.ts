@@ -128,15 +128,22 @@ const flags = (text: string, key: number, bits: number): Part => ({
 export const known = flags("ct state established,related", nf.NFT_CT_STATE, ESTABLISHED_OR_RELATED)
 export const published = flags("ct status dnat", nf.NFT_CT_STATUS, nf.IPS_DST_NAT)
 
-/** A new TCP connection asks for segments no larger than what its way carries, whatever becomes of ICMP. */
-export const clampMss: Part = {
-  text: "tcp flags syn / syn,rst tcp option maxseg size set rt mtu",
+/** The first packet of a TCP connection, or the first that answers. */
+export const tcpSyn: Part = {
+  text: "tcp flags syn / syn,rst",
   expressions: [
     ex.meta(nf.NFT_META_L4PROTO, ONE),
     ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(IPPROTO_TCP)),
     ex.payload(TRANSPORT, TCP_FLAGS.offset, 1, ONE),
     ex.mask(ONE, Uint8Array.of(TCP_FLAGS.synOrRst)),
     ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(TCP_FLAGS.syn)),
+  ],
+}
+
+/** Segments are asked for that are no larger than what the way carries, whatever becomes of ICMP. */
+export const clampMss: Part = {
+  text: "tcp option maxseg size set rt mtu",
+  expressions: [
     ex.route(nf.NFT_RT_TCPMSS, ONE),
     ex.hton16(ONE),
     ex.writeTcpOption(MSS.option, MSS.offset, MSS.size, ONE),

@@ -28,6 +28,7 @@ import {
   published,
   sourceIn,
   spoofed,
+  tcpSyn,
   UNSPECIFIED,
 } from "./parts.ts"
 import { type ChainShape, newChain, newRule, newSet, newTable, type SetShape, type Table } from "./requests.ts"
@@ -40,7 +41,7 @@ interface Chain extends ChainShape {
 }
 
 /** Says that the table is ours and of this shape: another number for another shape. */
-export const MARK = "toybox-2"
+export const MARK = "toybox-3"
 
 const CHAINS: readonly Chain[] = [
   { name: MARK, rules: [] },
@@ -48,11 +49,13 @@ const CHAINS: readonly Chain[] = [
     name: "raw",
     hook: filter(nf.NF_INET_PRE_ROUTING, -300),
     rules: [
+      // Each packet passes here: it is looked up once where it comes from.
+      [link("iifname", "bridges", true), accept],
       // route_localnet, which lets the host itself reach published ports by 127.0.0.1, would let containers reach its loopback.
-      [link("iifname", "bridges"), loopback4("daddr"), drop],
+      [loopback4("daddr"), drop],
       // Neighbour discovery before there is an address.
-      [link("iifname", "bridges"), address6("saddr", "::", UNSPECIFIED), accept],
-      [link("iifname", "bridges"), spoofed, drop],
+      [address6("saddr", "::", UNSPECIFIED), accept],
+      [spoofed, drop],
     ],
   },
   {
@@ -77,11 +80,17 @@ const CHAINS: readonly Chain[] = [
     rules: [[address6("daddr", "::1", LOOPBACK6), back], [jump("publish")]],
   },
   {
-    name: "forward",
-    hook: filter(nf.NF_INET_FORWARD, 0),
+    name: "clamp",
     rules: [
       [link("iifname", "bridges"), clampMss],
       [link("oifname", "bridges"), clampMss],
+    ],
+  },
+  {
+    name: "forward",
+    hook: filter(nf.NF_INET_FORWARD, 0),
+    rules: [
+      [tcpSyn, jump("clamp")],
       [known, accept],
       [bothLinks("within"), accept],
       [link("iifname", "internal"), drop],
