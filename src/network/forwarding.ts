@@ -5,8 +5,9 @@ import { ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import { readJson, writeAtOnce } from "../state-file.ts"
+import { NetworkGone } from "./bridge.ts"
 import { withNetworksLocked } from "./lock.ts"
-import type { Network } from "./network.ts"
+import { findNetwork, type Network } from "./network.ts"
 import { advertisedLinks, allLinks } from "./read.ts"
 
 const FORWARD4 = "/proc/sys/net/ipv4/ip_forward"
@@ -38,10 +39,12 @@ const wantedSysctls = (missing: readonly string[], socket: NetlinkSocket) => [
   ...missing.map((path) => [path, "1"] as const),
 ]
 
-/** Makes sure that the machine forwards what a network sends. Throws ToyboxError. */
+/** Makes sure that the machine forwards what a network sends. Throws ToyboxError, NetworkGone. */
 export function ensureForwarding(paths: Paths, network: Network, socket: NetlinkSocket, quiet: boolean): void {
   if (missingSysctls(network).length === 0) return
   withNetworksLocked(paths, () => {
+    // Else nobody would put back what is changed for it.
+    if (findNetwork(paths, network.name)?.id !== network.id) throw new NetworkGone(network)
     const missing = missingSysctls(network)
     const wanted = wantedSysctls(missing, socket)
     const changed = readJson<Sysctls>(sysctlsPath(paths)) ?? {}
