@@ -10,6 +10,7 @@ import { enterRunning } from "./entry.ts"
 import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
 import {
+  hasName,
   isAlive,
   leaveRunning,
   NoSuchContainer,
@@ -48,10 +49,11 @@ function end(paths: Paths, id: string): void {
 /** Makes way for a container of that name, be there one that runs, one that does not, or none. Throws UsageError without a name. */
 export function removeNamed(paths: Paths, name: string | undefined): void {
   if (name === undefined) throw new UsageError("--replace needs --name, which tells what is replaced")
-  // Not whatever an id begins with.
-  if (readLink(`${paths.names}/${name}`) === null) return
+  // Not whatever an id begins with: a killed rename leaves a name that is nobody's.
+  const id = readLink(`${paths.names}/${name}`)
+  if (id === null || !hasName(paths, id, name)) return
   try {
-    removeContainer(paths, name, true)
+    removeContainer(paths, id, true)
   } catch (error) {
     if (!(error instanceof NoSuchContainer)) throw error
   }

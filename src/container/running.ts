@@ -10,14 +10,24 @@ export interface RunningContainer {
   record: ContainerRecord
 }
 
-/** Puts in order what killed runs have left, and looks. Throws ToyboxError where it does not run. */
+const PATIENCE = 10_000
+const LOOK_EVERY = 5
+
+/**
+ * Puts in order what killed runs have left, and looks. One that is just being started is waited for: before its command is
+ * executed its process has the machine's root, or namespaces, and who joined it would be there. Throws ToyboxError where it does
+ * not run.
+ */
 export function findRunning(paths: Paths, reference: string): RunningContainer {
   recover(paths)
   const id = resolveId(paths, reference)
-  const running = readRunning(paths, id)
-  const record = readRecord(paths, id)
-  if (!running || !record || !isAlive(running)) {
-    throw new ToyboxError(`container ${reference} is not running`, { hint: "toybox ps lists those that run" })
+  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(LOOK_EVERY)) {
+    const running = readRunning(paths, id)
+    const record = readRecord(paths, id)
+    if (!running || !record || !isAlive(running))
+      throw new ToyboxError(`container ${reference} is not running`, { hint: "toybox ps lists those that run" })
+    if (running.executed !== undefined) return { id, running, record }
+    if (Date.now() > deadline)
+      throw new ToyboxError(`container ${reference} is still being started`, { hint: "try again later" })
   }
-  return { id, running, record }
 }

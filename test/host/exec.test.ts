@@ -1,9 +1,11 @@
 /** toybox exec: another command in a container of toybox run. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { rmSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
-import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { type RunningToybox, startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
 import { terminal, terminalUnavailable } from "../helpers/tty.ts"
 
@@ -125,6 +127,33 @@ describe.skipIf(!isRoot)("exec", () => {
     })
     expect(stdout.toString()).toContain("/dev/pts/0\r\nterminal\r\n")
   })
+
+  test("into one that is just being started waits, and is never on the machine's root; nor is who shares its namespaces", async () => {
+    const outside = temporaryDirectory("outside")
+    writeFileSync(join(outside, "mark"), "")
+    const mark = `/dev/shm/toybox-test-${process.pid}`
+    writeFileSync(mark, "")
+    // Many mounts take their time.
+    const mounts = Array.from({ length: 300 }, (_, i) => ["--tmpfs", `/m/${i}`]).flat()
+    const look = `[ -e ${outside}/mark ] || [ -e ${mark} ] && echo machine; echo looked`
+    try {
+      for (let round = 0; round < 4; round++) {
+        const starting = toybox(ownRun("-d", "--name", "slow", ...mounts, "base", "sleep", "100"))
+        const seen: string[] = []
+        for (let done = false; !done; ) {
+          const joined = [["exec", "slow"], ownRun("--rm", "--ipc", "container:slow", "base")]
+          const all = await Promise.all(joined.map((words) => toybox([...words, "sh", "-c", look])))
+          seen.push(...all.map(({ stdout }) => stdout))
+          done = all.every(({ stdout }) => stdout === "looked\n")
+        }
+        expect((await starting).exitCode).toBe(0)
+        expect(seen.filter((text) => text.includes("machine"))).toEqual([])
+        await toybox(["rm", "-f", "slow"])
+      }
+    } finally {
+      rmSync(mark)
+    }
+  }, 60_000)
 
   test("is refused where nothing runs, in one clear error", async () => {
     expect(await exec("nobody", "true")).toMatchObject({

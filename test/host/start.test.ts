@@ -1,6 +1,6 @@
 /** create, start, restart, rename and run --replace: docker's meaning, at any moment and for several at once. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { readFileSync, rmSync, writeFileSync } from "node:fs"
+import { readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { pathsFor } from "../../src/paths.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
@@ -142,6 +142,15 @@ describe.skipIf(!isRoot)("containers that are started when they are there", () =
     )
     for (const { exitCode, stderr } of all) expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: "" })
     expect((await ok("ps", "-a", "--format", "{{.Names}} {{.State}}")).trim()).toBe("turn running")
+  })
+
+  test("run --replace removes none but who has the name, and not whose id begins with it", async () => {
+    const id = (await ok(...ownRun("-d", "base", "sleep", "1000"))).trim()
+    // As a killed rename leaves it.
+    symlinkSync("0".repeat(64), join(stateRoot(), "names", id.slice(0, 6)))
+    const other = (await ok(...ownRun("-d", "--replace", "--name", id.slice(0, 6), "base", "sleep", "1000"))).trim()
+    expect((await ok("ps", "-q", "--no-trunc")).trim().split("\n").sort()).toEqual([id, other].sort())
+    await ok("rm", "-f", id, other)
   })
 
   test("start --attach of one that runs stays with it", async () => {

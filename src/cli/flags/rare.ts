@@ -1,8 +1,8 @@
 /** The options that most runs do without: read, and their modules loaded, only where one of them is given. */
 import { SIGTERM } from "../../../ffi/constants/signal.ts"
-import { isAlive, readRecord, readRunning, resolveId } from "../../container/state.ts"
+import { findRunning } from "../../container/running.ts"
 import { timeZoneFile } from "../../container/time-zone.ts"
-import { ToyboxError, UsageError } from "../../errors.ts"
+import { UsageError } from "../../errors.ts"
 import { nameOptions } from "../../network/names.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
 import type { Paths } from "../../paths.ts"
@@ -46,16 +46,17 @@ function oomScore(text: string | undefined): { oomScoreAdj?: number } {
 }
 
 function runningContainer(paths: Paths, reference: string): RunningContainer {
-  const id = resolveId(paths, reference)
-  const running = readRunning(paths, id)
-  if (!running || !isAlive(running)) throw new ToyboxError(`container ${reference} is not running`)
-  const spec = readRecord(paths, id)?.spec
+  const {
+    id,
+    running,
+    record: { spec },
+  } = findRunning(paths, reference)
   // Any of them tells: the image's may have stayed in the place of one.
-  const own = spec?.mounts.find(
+  const own = spec.mounts.find(
     ({ destination, source }) =>
       /^\/etc\/(hosts|hostname|resolv\.conf)$/.test(destination) && source.startsWith(`${paths.containers}/`),
   )
-  return { pid: running.pid, id, hostname: spec?.hostname, files: own?.source.slice(0, own.source.lastIndexOf("/")) }
+  return { pid: running.pid, id, hostname: spec.hostname, files: own?.source.slice(0, own.source.lastIndexOf("/")) }
 }
 
 /** --label-file: docker's, as --env-file, but that nothing comes from the caller. */
