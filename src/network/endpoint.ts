@@ -11,7 +11,7 @@ import { type Bridge, NetworkGone, NoBridges, withRoutes } from "./bridge.ts"
 import type { EndpointWish } from "./default.ts"
 import { formatIp, parseIp } from "./ip.ts"
 import { type Containers, type Pool, releaseDead, takeAddress, takeFreeAddress, wholePool } from "./leases.ts"
-import { type Cidr, describeLink, formatMac, type LinkStep, linkMessage } from "./links.ts"
+import { type Cidr, describeLink, formatCidr, formatMac, type LinkStep, linkMessage } from "./links.ts"
 import { addressOf, cidrOf, leasesOf, type Network } from "./network.ts"
 import { linkNamed } from "./read.ts"
 import { offsetIn } from "./subnets.ts"
@@ -65,7 +65,7 @@ function takeAsked(
   const offset = ip === null ? null : offsetIn(pool.subnet, ip)
   if (ip === null || offset === null || offset < pool.first || offset > pool.last || pool.reserved.has(offset))
     throw new ToyboxError(`${option}: ${text} is no free address of the network`, {
-      hint: "toybox network inspect shows its subnets and its gateway",
+      hint: `it is of ${formatCidr(pool.subnet)}; toybox network inspect shows its gateway`,
     })
   if (takeAddress(directory, ip, id)) return ip
   releaseDead(directory, others.runs)

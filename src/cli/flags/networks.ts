@@ -97,7 +97,9 @@ export function placesIn(argv: ParsedArgv, names: readonly string[], aliasOption
   if (given !== undefined && names.length === 0)
     throw new UsageError(`--${given} needs a network: it does not go with --net none, host or container:ID`)
   if (given !== undefined && given !== aliasOption && names.length > 1)
-    throw new UsageError(`--${given} goes with one network, and there are ${names.length}: ${names.join(", ")}`)
+    throw new UsageError(`--${given} goes with one network, and there are ${names.length}: ${names.join(", ")}`, {
+      hint: `--net name=${names[0]},${given}=…`,
+    })
   const named = names.filter((name) => name !== DEFAULT_NETWORK)
   const wishes = names.map((network) => ({ network, ...own, aliases: named.includes(network) ? aliases : [] }))
   if (named.length === 0) checkNames(`--${aliasOption}`, [{ network: DEFAULT_NETWORK, ...own, aliases }])
