@@ -1,6 +1,7 @@
 /** Networks of toybox: how they are made, so that they are in nobody's way. */
 import { callResult, scratch } from "../../ffi/call.ts"
 import { tryReadText } from "../../ffi/fs.ts"
+import type { NetlinkSocket } from "../../ffi/netlink/socket.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { LEAST_MTU6, withRoutes } from "./bridge.ts"
@@ -19,7 +20,7 @@ import {
   parseCidr,
   subnetsOf,
 } from "./network.ts"
-import { linkNamed, routes } from "./read.ts"
+import { linkNamed, ownAddresses, type Route, routes } from "./read.ts"
 import { addressAt, candidates, freeSubnet, isInTheWay, lastOffset, offsetIn, overlap } from "./subnets.ts"
 
 /** What `network create` may be asked for. */
@@ -28,6 +29,7 @@ export type NetworkWish = Partial<Omit<Network, "name" | "id" | "created" | "sub
   ipv6?: boolean | string
 }
 
+const RESOLVERS = ["/etc/resolv.conf", "/run/systemd/resolve/resolv.conf"]
 const RESERVED = ["none", "host", "default", "private"]
 
 function randomBytes(size: number): Uint8Array {
@@ -49,11 +51,36 @@ interface Taken {
   by: string
 }
 
-/** What is taken: by routes of this machine, and by networks whose link need not be there. */
+/** The servers of a resolv.conf(5). */
+const nameServers = (text: string): Uint8Array[] =>
+  text.split("\n").flatMap((line) => parseIp(/^nameserver\s+(\S+)/.exec(line)?.[1] ?? "") ?? [])
+
+/** Single addresses that this machine lives by, whatever routes lead to them. */
+function neededAddresses(socket: NetlinkSocket, known: readonly Route[]): Taken[] {
+  const taken = (what: string, addresses: readonly Uint8Array[]) =>
+    addresses.map((ip) => ({ to: { ip, prefix: ip.length * 8 }, by: `${what} ${formatIp(ip)}` }))
+  const resolvers = RESOLVERS.flatMap((path) => nameServers(tryReadText(path) ?? ""))
+  return [
+    ...taken("this machine's own address", ownAddresses(socket)),
+    ...taken(
+      "the router",
+      known.flatMap(({ via }) => via ?? []),
+    ),
+    ...taken("the name server", resolvers),
+  ]
+}
+
+/** What is taken: by routes of this machine, by addresses that it needs, and by networks whose link need not be there. */
 function takenSubnets(paths: Paths, except: string): { routes: readonly Taken[]; networks: readonly Taken[] } {
   const others = listNetworks(paths).filter(({ name }) => name !== except)
   return {
-    routes: withRoutes(routes).map(({ to }) => ({ to, by: `the route to ${formatCidr(to)} of this machine` })),
+    routes: withRoutes((socket) => {
+      const known = routes(socket)
+      return [
+        ...known.map(({ to }) => ({ to, by: `the route to ${formatCidr(to)} of this machine` })),
+        ...neededAddresses(socket, known),
+      ]
+    }),
     networks: others.flatMap((network) => subnetsOf(network).map((to) => ({ to, by: `the network ${network.name}` }))),
   }
 }

@@ -124,6 +124,8 @@ export interface Route {
   mtu: number | null
   /** A router has told of it: RFC 4861. */
   advertised: boolean
+  /** The router that it leads to; null of one that leads to a link. */
+  via: Uint8Array | null
 }
 
 /** Where nothing was ever set up there is not even a table. */
@@ -169,11 +171,26 @@ export function routes(socket: NetlinkSocket): Route[] {
           link: link === undefined ? null : readU32(link),
           mtu: metric(attributes, rt.RTAX_MTU),
           advertised: message.payload[5] === rt.RTPROT_RA,
+          via: find(attributes, rt.RTA_GATEWAY)?.slice() ?? null,
         },
       ]
     })
   })
 }
+
+/** This machine's own addresses. */
+export const ownAddresses = (socket: NetlinkSocket): Uint8Array[] =>
+  dump(socket, {
+    type: rt.RTM_GETADDR,
+    flags: 0,
+    header: new Uint8Array(IFADDRMSG),
+    attributes: [],
+    what: "ip address show",
+  }).flatMap((message) => {
+    const attributes = attributesOf(message, IFADDRMSG)
+    // IFA_ADDRESS is the other end's where there is one.
+    return (find(attributes, rt.IFA_LOCAL) ?? find(attributes, rt.IFA_ADDRESS))?.slice() ?? []
+  })
 
 /** The names of the links whose routes routers have told of. */
 export const advertisedLinks = (socket: NetlinkSocket): string[] =>

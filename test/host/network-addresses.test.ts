@@ -1,7 +1,9 @@
 /** Which addresses networks have, and which of them containers get. */
 import { afterAll, beforeAll, expect, test } from "bun:test"
+import { writeFileSync } from "node:fs"
+import { join } from "node:path"
 import { type Machine, makeMachine } from "../helpers/machine.ts"
-import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 
 let machine: Machine
 const run = (...words: string[]) => machine.run(...words)
@@ -74,6 +76,23 @@ test("beside a tunnel that takes everything there are networks; one that is aske
   await machine.sh(
     "for to in 0.0.0.0/1 128.0.0.0/1 10.0.0.0/8 172.16.0.0/12 192.168.0.0/16; do ip route del $to dev out; done",
   )
+}, 60_000)
+
+test("no network has an address that this machine lives by: its own, a router's, a name server's", async () => {
+  expect((await create("--subnet=172.17.5.0/30", "bad")).stderr).toContain("this machine's own address 172.17.5.1")
+  await machine.sh("ip route add 10.70.0.0/16 dev out; ip route add 10.71.0.0/16 via 10.70.0.9")
+  expect((await create("--subnet=10.70.0.0/24", "bad")).stderr).toContain("overlaps the router 10.70.0.9")
+  await machine.sh("ip route del 10.71.0.0/16 via 10.70.0.9; ip route del 10.70.0.0/16 dev out")
+  const resolver = join(temporaryDirectory("resolver"), "resolv.conf")
+  writeFileSync(resolver, "search example\nnameserver 172.18.0.53\nnameserver 10.72.0.53\n")
+  const beside = (...words: string[]) =>
+    machine.sh(
+      `unshare -m --propagation private sh -c 'mount --bind ${resolver} /etc/resolv.conf; exec "$@"' - ${machine.toybox("network", "create", ...words).join(" ")} 2>&1 || true`,
+    )
+  await beside("free")
+  expect(await subnetOf("free")).toBe("172.19.0.0/16")
+  expect(await beside("--subnet=10.72.0.0/24", "bad")).toContain("overlaps the name server 10.72.0.53")
+  await run("network", "rm", "free")
 }, 60_000)
 
 test("the default network gets other addresses where a route takes its own, and stays what it was made", async () => {

@@ -123,6 +123,18 @@ test("many at once have an address each, and those killed give theirs back", asy
   expect(leases()).toEqual([])
 }, 90_000)
 
+test("an address that several ask for at once is one container's", async () => {
+  await run("network", "create", "--subnet=10.66.0.0/24", "one")
+  const words = toybox("run", "--rm", "--net=one", "--ip=10.66.0.7", "base", "sleep", "1").join(" ")
+  const several = Array.from({ length: 4 }, () => `(${words} 2>&1; echo "exit $?") &`).join("\n")
+  for (let i = 0; i < 3; i++) {
+    const told = await sh(host, `${several}\nwait`)
+    expect(told.match(/exit 0/g)).toHaveLength(1)
+    expect(told.match(/--ip: 10\.66\.0\.7 is in use by another container/g)).toHaveLength(3)
+  }
+  await run("network", "rm", "one")
+}, 60_000)
+
 test("a namespace that is there can be had by its path", async () => {
   expect(
     await run("run", "--rm", `--net=ns:/proc/${outside.pid}/ns/net`, "base", "ip", "-o", "-4", "address"),
