@@ -2,17 +2,19 @@
 import { EPOLLET, EPOLLIN } from "../../ffi/constants/epoll.ts"
 import { createEpoll, epollAdd, epollWait } from "../../ffi/epoll.ts"
 import { close } from "../../ffi/fs.ts"
-import { closeOnExec } from "../../ffi/spawn.ts"
 import { servedPorts } from "../network/ports.ts"
 import type { Paths } from "../paths.ts"
-import { startForwarder } from "./forwarder.ts"
+import type { startForwarder } from "./forwarder.ts"
 import type { RunningRecord } from "./state.ts"
 
 export interface Doors {
   /** Can be read from when somebody has come. */
   readonly fd: number
-  /** Has a process serve them. False where it cannot be started: it is tried again when somebody else comes. */
-  open(): boolean
+  /**
+   * Has a process serve them, which forwarder.ts starts: who supervises has not loaded that. False where it cannot be started: it
+   * is tried again when somebody else comes.
+   */
+  open(start: typeof startForwarder): boolean
 }
 
 /** Those of a container that is about to run, by the process that holds its ports; null where it has none. */
@@ -23,10 +25,9 @@ export function watchDoors(paths: Paths, id: string, record: RunningRecord): Doo
   for (const { fd } of ports) if (fd !== null) epollAdd(epoll, fd, EPOLLIN | EPOLLET)
   return {
     fd: epoll,
-    open() {
+    open(start) {
       epollWait(epoll, 0)
-      closeOnExec()
-      if (!startForwarder(paths, id, record.started, ports)) return false
+      if (!start(paths, id, record.started, ports)) return false
       close(epoll)
       return true
     },

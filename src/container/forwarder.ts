@@ -1,6 +1,6 @@
 /** The process that carries on what comes to published ports, where the kernel does not: there from when somebody comes. */
 import { unlink } from "../../ffi/fs.ts"
-import { spawnSelf } from "../../ffi/spawn.ts"
+import { closeOnExec, spawnSelf } from "../../ffi/spawn.ts"
 import type { HeldPort } from "../network/ports.ts"
 import { environmentOf, type Paths } from "../paths.ts"
 import { readJson, writeAtOnce } from "../state-file.ts"
@@ -20,6 +20,7 @@ const forwarderPath = (paths: Paths, id: string) => `${paths.networkRun}/${id}.f
 export function startForwarder(paths: Paths, id: string, started: string, ports: readonly HeldPort[]): boolean {
   const words = ports.map(({ protocol, fd, container }) => `${protocol}:${fd}:${container}`)
   const fds = ports.flatMap(({ fd }) => fd ?? [])
+  closeOnExec()
   const pid = spawnSelf(["toybox", FORWARD, id, started, ...words], environmentOf(paths), fds)
   if (pid === 0) return false
   const named = JSON.stringify({ pid, startTime: startTime(pid) ?? "" })

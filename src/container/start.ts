@@ -13,6 +13,13 @@ import { updateRunning } from "./state.ts"
 import { openStdio } from "./stdio.ts"
 import { type Ending, supervise } from "./supervise.ts"
 
+/** Those of a container in the foreground: what opens them is there beforehand. */
+async function watchedDoors(paths: Paths, { id, record }: Live) {
+  const doors = (await import("./doors.ts")).watchDoors(paths, id, record)
+  const { startForwarder } = await import("./forwarder.ts")
+  return doors ? { fd: doors.fd, open: () => doors.open(startForwarder) } : null
+}
+
 /**
  * Launches the command and stays with it until it has ended. Where overlayfs is refused it is started once more, on a copy of
  * the root. Throws where the command was never run.
@@ -34,7 +41,7 @@ export async function start(
     stdio,
     reports,
   })
-  const doors = request.ports ? (await import("./doors.ts")).watchDoors(paths, live.id, live.record) : null
+  const doors = request.ports ? await watchedDoors(paths, live) : null
   const ending = supervise({
     pid,
     doors,

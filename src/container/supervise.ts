@@ -42,7 +42,7 @@ export interface Supervised {
   traced: boolean
   pumps: Pump[]
   /** Those of its published ports that a process serves when somebody comes. */
-  doors?: Doors | null
+  doors?: (Pick<Doors, "fd"> & { open(): boolean }) | null
   terminal: {
     socket: number
     input: boolean
@@ -99,7 +99,7 @@ export function supervise(options: Supervised): Ending {
   let passedOn: number | undefined
   let attached: Attached | null = null
   let socket = options.terminal?.socket ?? -1
-  let doors = options.doors ?? null
+  let { doors } = options
 
   const forward = (signal: number) => {
     // What has been waited for is nobody's number, or another's, while the rest of its output is copied.

@@ -21,7 +21,7 @@ import {
   openCommandIo,
   wantedBy,
 } from "./command-io.ts"
-import type { Doors } from "./doors.ts"
+import { type Doors, watchDoors } from "./doors.ts"
 import type { HealthMonitor } from "./health-monitor.ts"
 import type { LogLimits } from "./log-limits.ts"
 import { noLog, openLog } from "./log-writer.ts"
@@ -114,12 +114,12 @@ export async function superviseDetached(
       if (count !== 1) return abandon(running?.pid ?? 0)
       pid = running?.pid ?? 0
       if (inherited.timeout !== null) deadline = performance.now() + inherited.timeout * 1000
-      if (running?.ports) doors = (await import("./doors.ts")).watchDoors(paths, id, running)
+      if (running?.ports) doors = watchDoors(paths, id, running)
       if (running && inherited.health)
         monitor = (await import("./health-monitor.ts")).monitorOf(paths, id, running.started)
     }
     if (status) continue
-    if (knocked && doors?.open()) doors = null
+    if (knocked && doors?.open((await import("./forwarder.ts")).startForwarder)) doors = null
     if (told !== null && pid > 0) end ??= (await import("./told-to-end.ts")).endGently(paths, id, pid)
     if (end?.left() === 0) end.force()
     if (performance.now() >= deadline) {
