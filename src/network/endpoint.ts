@@ -1,19 +1,14 @@
-/** A container's places in networks: its addresses, and the links that lead to it. */
-import { call, callResult, scratch } from "../../ffi/call.ts"
-import { O_CLOEXEC, O_RDONLY } from "../../ffi/constants/fcntl.ts"
-import { CLONE_NEWNET } from "../../ffi/constants/sched.ts"
-import { isErrno, SyscallError } from "../../ffi/errno.ts"
-import { close, open, writeText } from "../../ffi/fs.ts"
-import { type NetlinkSocket, request } from "../../ffi/netlink/socket.ts"
+/** A container's places in networks: its addresses. */
+import { callResult, scratch } from "../../ffi/call.ts"
+import { isErrno } from "../../ffi/errno.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
-import { type Bridge, NetworkGone, NoBridges, withRoutes } from "./bridge.ts"
+import { type Bridge, NetworkGone } from "./bridge.ts"
 import type { EndpointWish } from "./default.ts"
 import { formatIp, parseIp } from "./ip.ts"
 import { type Containers, type Pool, releaseDead, takeAddress, takeFreeAddress, wholePool } from "./leases.ts"
-import { type Cidr, describeLink, formatCidr, formatMac, type LinkStep, linkMessage } from "./links.ts"
+import { type Cidr, formatCidr, formatMac } from "./links.ts"
 import { addressOf, cidrOf, leasesOf, type Network } from "./network.ts"
-import { linkNamed } from "./read.ts"
 import { offsetIn } from "./subnets.ts"
 
 /** A container's place in one network, as its record keeps it. Addresses are text, without prefix. */
@@ -162,135 +157,6 @@ export function newLinkName(): string {
 /** The six bytes of the address of a link. */
 export const macBytes = (text: string) => Uint8Array.from(text.split(":"), (byte) => Number.parseInt(byte, 16))
 
-/** A pair of links, one end of which is a process's, and the other, which is down, on the bridge. */
-function pairStep({ endpoint, bridge }: Place, pid: number): LinkStep {
-  const { link, mac, interface: name } = endpoint
-  const { network, index, mtu } = bridge
-  const peer = { name, mac: macBytes(mac), pid }
-  return { kind: "veth", name: link, mtu, bridge: { name: network.bridge, index }, peer }
-}
-
-const portStep = ({ endpoint, bridge, hairpin }: Place): LinkStep => ({
-  kind: "port",
-  name: endpoint.link,
-  isolated: bridge.network.isolated,
-  hairpin,
-})
-
-const withoutOwnIpv6 = ({ link }: Endpoint) => `/proc/sys/net/ipv6/conf/${link}/disable_ipv6`
-
-/**
- * A port of a bridge needs no addresses. It would have one of IPv6, and routes: through all of them the kernel goes whenever a
- * link comes or goes. Where it cannot be set it is as it always was.
- */
-function refuseIpv6({ endpoint }: Place): void {
-  try {
-    writeText(withoutOwnIpv6(endpoint), "1")
-  } catch (error) {
-    if (!(error instanceof SyscallError)) throw error
-  }
-}
-
-/** What is done in the container: addresses, and where it `leads` out, the default routes. */
-export function insideSteps(endpoint: Endpoint, index: number, leads: boolean): LinkStep[] {
-  const link = { name: endpoint.interface, index }
-  const { ip, prefix, ip6, prefix6 } = endpoint
-  const address = (text: string, length: number): LinkStep => ({
-    kind: "address",
-    link,
-    address: { ip: addressOf(text), prefix: length },
-  })
-  return [
-    { kind: "up", name: endpoint.interface },
-    address(ip, prefix),
-    ...(ip6 !== undefined && prefix6 !== undefined ? [address(ip6, prefix6)] : []),
-    ...(leads ? waysOut(endpoint, index) : []),
-  ]
-}
-
-function waysOut({ interface: name, gateway, gateway6 }: Endpoint, index: number): LinkStep[] {
-  return [gateway, gateway6].flatMap((text): LinkStep[] =>
-    text === undefined ? [] : [{ kind: "default-route", link: { name, index }, gateway: addressOf(text) }],
-  )
-}
-
 /** Which of the places of a container leads out: the first that is not internal. */
 export const leadingOut = (places: readonly Place[]): Endpoint | undefined =>
   places.find(({ bridge }) => !bridge.network.internal)?.endpoint
-
-/** The lines of ip(8) that connect a container. */
-export function describeEndpoint(place: Place, leads: boolean): string[] {
-  const inside = insideSteps(place.endpoint, 0, leads)
-  return [
-    describeLink(pairStep(place, 0)).replace("netns 0", "netns $PID"),
-    `echo 1 >${withoutOwnIpv6(place.endpoint)}`,
-    describeLink(portStep(place)),
-    ...inside.map((step) => `nsenter -t $PID -n ${describeLink(step)}`),
-  ]
-}
-
-/** Carries out something with an rtnetlink(7) socket of a process's network namespace, which this thread enters meanwhile. */
-function inNetworkOf<T>(pid: number, use: (socket: NetlinkSocket) => T): T {
-  const own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC)
-  const theirs = open(`/proc/${pid}/ns/net`, O_RDONLY | O_CLOEXEC)
-  try {
-    call("setns", theirs, CLONE_NEWNET)
-    try {
-      return withRoutes(use)
-    } finally {
-      call("setns", own, CLONE_NEWNET)
-    }
-  } finally {
-    close(own)
-    close(theirs)
-  }
-}
-
-/**
- * Connects a process, which has a network namespace of its own, to networks, of which one may lead out. Throws SyscallError,
- * NoBridges.
- */
-export function connect(
-  pid: number,
-  places: readonly Place[],
-  leading: Endpoint | undefined,
-  socket: NetlinkSocket,
-): void {
-  try {
-    request(socket, ...places.map((place) => linkMessage(pairStep(place, pid))))
-    for (const place of places) refuseIpv6(place)
-    request(socket, ...places.map((place) => linkMessage(portStep(place))))
-  } catch (error) {
-    if (!isErrno(error, "EOPNOTSUPP")) throw error
-    throw new NoBridges("the kernel has no veth links (CONFIG_VETH)", { hint: "use --net none or --net host" })
-  }
-  inNetworkOf(pid, (inside) => {
-    const steps = places.flatMap(({ endpoint }) =>
-      insideSteps(endpoint, linkNamed(inside, endpoint.interface)?.index ?? 0, endpoint === leading),
-    )
-    request(inside, ...steps.map(linkMessage))
-  })
-}
-
-/** Removes those that are still there, with their other ends. */
-export function deleteLinks(endpoints: readonly Endpoint[], socket: NetlinkSocket): void {
-  for (const { link } of endpoints)
-    if (link !== "" && linkNamed(socket, link)) request(socket, linkMessage({ kind: "delete", name: link }))
-}
-
-/** Takes a process out of a network; `next` leads out from then on, where what did has gone. Throws SyscallError. */
-export function disconnect(pid: number, endpoint: Endpoint, next: Endpoint | undefined, socket: NetlinkSocket): void {
-  deleteLinks([endpoint], socket)
-  if (!next) return
-  inNetworkOf(pid, (inside) => {
-    const steps = waysOut(next, linkNamed(inside, next.interface)?.index ?? 0)
-    for (const step of steps) {
-      try {
-        request(inside, linkMessage(step))
-      } catch (error) {
-        // It is the one that leads out already.
-        if (!isErrno(error, "EEXIST")) throw error
-      }
-    }
-  })
-}

@@ -32,6 +32,21 @@ test("settings of links are made when the links are there, every time", async ()
   await run("rm", "-f", "kept")
 }, 60_000)
 
+test("a link asks nobody for routers or for its own address, and its end out here has none", async () => {
+  const show = "cat /proc/sys/net/ipv6/conf/eth0/accept_ra; ip -o -6 address show dev eth0"
+  const told = await run("run", "--rm", "base", "sh", "-c", show)
+  expect(told).toMatch(/^0\n/)
+  expect(told).toContain("inet6 fe80::")
+  expect(told).not.toContain("tentative")
+  expect(await run("run", "--rm", "--sysctl=net.ipv6.conf.eth0.accept_ra=2", "base", "sh", "-c", show)).toMatch(/^2\n/)
+  await run("run", "-d", "--name=kept", "base", "sleep", "1000")
+  expect(await machine.sh("ip -br link | grep -c '^veth'")).toBe("1\n")
+  expect(await machine.sh("ip -o -6 address show; ip -6 route show table all")).not.toContain("veth")
+  const [bridge] = await machine.json("-d link show type bridge")
+  expect(bridge.linkinfo.info_data.mcast_snooping).toBe(0)
+  await run("rm", "-f", "kept")
+}, 60_000)
+
 test("a container that has IPv6 switched off has no address of it, in no file and no listing", async () => {
   await run("network", "create", "second")
   const off = ["--sysctl", "net.ipv6.conf.all.disable_ipv6=1"]
