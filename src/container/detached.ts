@@ -1,6 +1,6 @@
 /** A container without the caller's terminal: started here, and left to a supervisor of its own (supervisor.ts). */
 import { call } from "../../ffi/call.ts"
-import { AT_FDCWD, F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts"
+import { F_SETFL, O_NONBLOCK, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts"
 import { SOCK_SEQPACKET } from "../../ffi/constants/socket.ts"
 import { __WALL } from "../../ffi/constants/wait.ts"
 import { close, mkdir, unlink } from "../../ffi/fs.ts"
@@ -49,9 +49,7 @@ function openPipes({ process, interactive }: ContainerRequest): {
   const [err, errEnd] = pipe()
   for (const fd of [out, err]) call("fcntl", fd, F_SETFL, O_RDONLY | O_NONBLOCK)
   if (!interactive) {
-    const nothing = call("openat", AT_FDCWD, "/dev/null", O_RDONLY | O_CLOEXEC, 0)
-    const ends = [nothing, outEnd, errEnd] as const
-    return { stdio: { facts: ends, childEnds: [...ends] }, fds: { out, err }, typing: false }
+    return { stdio: { facts: [null, outEnd, errEnd], childEnds: [outEnd, errEnd] }, fds: { out, err }, typing: false }
   }
   const [inEnd, input] = pipe()
   call("fcntl", input, F_SETFL, O_WRONLY | O_NONBLOCK)

@@ -1,7 +1,7 @@
 /** Another command in a container that runs. */
 import { callResult } from "../../ffi/call.ts"
-import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDWR } from "../../ffi/constants/fcntl.ts"
-import { close, open } from "../../ffi/fs.ts"
+import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
+import { close } from "../../ffi/fs.ts"
 import { windowSize } from "../../ffi/tty.ts"
 import { ToyboxError } from "../errors.ts"
 import { explainFailure } from "../launch/report.ts"
@@ -38,10 +38,7 @@ export interface ExecOptions {
 }
 
 /** Nothing to read, and nobody who reads. */
-function noStdio(): Stdio {
-  const nothing = open("/dev/null", O_RDWR)
-  return { facts: [nothing, nothing, nothing], childEnds: [nothing], pumps: [], socket: null }
-}
+const NO_STDIO: Stdio = { facts: [null, null, null], childEnds: [], pumps: [], socket: null }
 
 /** The five sets of the command: the container's, which a user other than root has as a bound only. */
 function capabilitiesOf(own: Capabilities, options: ExecOptions, uid: number): Capabilities {
@@ -106,7 +103,7 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
   const { seccomp } = spec.linux
   const filter = seccomp && !options.privileged ? await compileFilter(seccomp) : undefined
   const { terminal, interactive, detached, letGo } = options
-  const stdio = detached ? noStdio() : openStdio({ terminal, interactive })
+  const stdio = detached ? NO_STDIO : openStdio({ terminal, interactive })
   const { one, two, ...entering } = (() => {
     try {
       return enter({ pid, startTime, cgroup, spec, stdio: stdio.facts, passedFds: options.passedFds, seccomp: filter })

@@ -1,23 +1,16 @@
 /**
- * How the command's 0, 1 and 2 are connected. Pipes, sockets and devices of the caller are passed on as they are; a terminal of
- * the caller never is (CVE-2017-5226: TIOCSTI), nor a file (caller-files.ts), but is copied to and from.
+ * How the command's 0, 1 and 2 are connected. Pipes and sockets of the caller are passed on as they are; a terminal of the caller
+ * never is (CVE-2017-5226: TIOCSTI), nor what has a place in its file system (caller-files.ts), but is copied to and from.
  */
 import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, F_SETFL, O_CLOEXEC, O_NONBLOCK, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { errnoName } from "../../ffi/errno.ts"
 import { close } from "../../ffi/fs.ts"
 import { pipe, socketPair } from "../../ffi/pipe.ts"
-import {
-  isTerminal,
-  rawSettings,
-  setTerminalSettings,
-  setWindowSize,
-  terminalSettings,
-  windowSize,
-} from "../../ffi/tty.ts"
+import { rawSettings, setTerminalSettings, setWindowSize, terminalSettings, windowSize } from "../../ffi/tty.ts"
 import { notice } from "../log.ts"
 import type { Facts } from "../plan/facts.ts"
-import { isFile, isSameFile, readOnlyView } from "./caller-files.ts"
+import { type CallerKind, callerKind, isSameFile, readOnlyView } from "./caller-files.ts"
 import { detachFilter } from "./detach-keys.ts"
 import { createPump, type Pump, writeTo } from "./pump.ts"
 
@@ -46,23 +39,13 @@ export type StreamName = "stdin" | "stdout" | "stderr"
 
 const EPIPE = 32
 
-/** What the caller has given as a descriptor; "none" is for what is not the command's. */
-type Kind = "terminal" | "file" | "other" | "none"
-
-const kindOf = (fd: number): Kind => (isTerminal(fd) ? "terminal" : isFile(fd) ? "file" : "other")
-
 /** Connects a command without a terminal of its own. */
 function plain({ interactive, attach }: StdioRequest): Stdio {
   const has = (name: StreamName) => attach?.includes(name) ?? true
   const childEnds: number[] = []
-  const nothing = (): number => {
-    const fd = call("openat", AT_FDCWD, "/dev/null", O_RDWR | O_CLOEXEC, 0)
-    childEnds.push(fd)
-    return fd
-  }
   const pumps: Pump[] = []
-  const output = (fd: number, kind: Kind): number => {
-    if (kind === "none") return nothing()
+  const output = (fd: number, kind: CallerKind): number | null => {
+    if (kind === "null") return null
     if (kind === "other") return fd
     const [from, to] = pipe()
     childEnds.push(to)
@@ -74,13 +57,13 @@ function plain({ interactive, attach }: StdioRequest): Stdio {
     pumps.push(createPump({ from, to: fd, ended, toFile: kind === "file" }))
     return to
   }
-  const kindIf = (name: StreamName, fd: number): Kind => (has(name) ? kindOf(fd) : "none")
+  const kindIf = (name: StreamName, fd: number): CallerKind => (has(name) ? callerKind(fd) : "null")
   const [inKind, outKind, errKind] = [kindIf("stdin", 0), kindIf("stdout", 1), kindIf("stderr", 2)]
   const view = inKind === "file" ? readOnlyView(0) : null
-  const input = (): number => {
+  const input = (): number | null => {
     if (inKind === "other") return 0
     if (view) return view.fd
-    if (inKind === "none" || (inKind === "terminal" && !interactive)) return nothing()
+    if (inKind === "null" || (inKind === "terminal" && !interactive)) return null
     const [from, to] = pipe()
     childEnds.push(from)
     pumps.push(createPump({ from: 0, to, ended: () => close(to) }))

@@ -104,6 +104,11 @@ export function stepError(steps: readonly Step[], calls: readonly Call[], index:
   if (step?.kind === "device" && call.name === "load") {
     return new ToyboxError(`cannot ${sentence(step)}: there is another file, or device, of this name`)
   }
+  if (step?.kind === "null-device" && call.name === "load") {
+    return new ToyboxError("the container's /dev/null is another file, or device", {
+      hint: "leave it out of its devices and mounts: every container has one",
+    })
+  }
   const cause = new SyscallError(call.name, errno, formatArguments(call))
   // mount_setattr(2), since Linux 5.12, is the youngest call that every container needs.
   if (cause.errno === "ENOSYS" && step?.kind !== "exec") {

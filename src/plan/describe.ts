@@ -195,6 +195,7 @@ export function shellLines(step: Step, { root }: Context): string[] {
       ]
     case "oom-score":
       return [`echo ${step.value} > /proc/self/oom_score_adj`]
+    case "null-device":
     case "stdio":
     case "await-go":
     case "sync":

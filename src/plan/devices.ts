@@ -23,6 +23,10 @@ const node = (device: Device, existing: boolean): Step => ({
   ...(existing ? { existing } : {}),
 })
 
+/** Whether the container's /dev is a directory of the host. */
+export const hasHostsDev = ({ mounts }: Spec): boolean =>
+  mounts.findLast(({ destination }) => destination === "/dev")?.type === "bind"
+
 /** mknod(2) of a device is refused in a user namespace: the host's own is bound. */
 const hostNode = ({ path }: Device): Step => ({
   kind: "bind",
@@ -43,7 +47,7 @@ export function deviceSteps(spec: Spec): Step[] {
   for (const { destination, type } of spec.mounts) types[destination] = type
   const isOwn = types["/dev"] === "tmpfs"
   const given: Step[] = isOwn && types["/dev/pts"] === "devpts" ? [] : [{ kind: "given-dev" }]
-  const isHosts = types["/dev"] === "bind"
+  const isHosts = hasHostsDev(spec)
   const inUserNamespace = spec.linux.namespaces.some(({ type }) => type === "user")
   const made = new Set<string>()
   const devices = spec.linux.devices

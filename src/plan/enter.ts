@@ -4,6 +4,7 @@ import type { Facts } from "./facts.ts"
 import { keptBySealed } from "./facts.ts"
 import { sealedSteps } from "./identity.ts"
 import { affinitySteps } from "./process.ts"
+import { givenFds, standardSteps } from "./stdio.ts"
 import type { Step } from "./steps.ts"
 
 /** What the plan needs to know of the container that is entered. */
@@ -23,7 +24,7 @@ export interface EnterFacts extends Facts {
 export function enteringSteps(spec: Spec, facts: EnterFacts): Step[] {
   const kept = [...keptBySealed(facts), ...(facts.passedFds ?? [])]
   const { stdio } = facts
-  const own = "socketFd" in stdio ? [] : stdio
+  const own = "socketFd" in stdio ? [] : givenFds(stdio)
   return [
     { kind: "clone", namespaces: [], ...(facts.cgroup.fd === undefined ? {} : { cgroupFd: facts.cgroup.fd }) },
     { kind: "close-other-fds", keep: [...kept, ...own, facts.memfd, facts.goFd] },
@@ -33,7 +34,8 @@ export function enteringSteps(spec: Spec, facts: EnterFacts): Step[] {
     ...(spec.process.oomScoreAdj === undefined
       ? []
       : [{ kind: "oom-score", value: spec.process.oomScoreAdj } satisfies Step]),
-    ...("socketFd" in stdio ? [] : [{ kind: "stdio", fds: stdio } satisfies Step]),
+    // What the container has made of its /dev is not looked at.
+    ...("socketFd" in stdio ? [] : standardSteps(stdio, false)),
     // In the cgroup, whose processors these must be some of.
     ...affinitySteps(spec.process, "final"),
     ...spec.process.rlimits.map((limit): Step => ({ kind: "rlimit", ...limit })),

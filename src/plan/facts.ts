@@ -1,6 +1,6 @@
 /** What a plan needs to know of the host, resolved beforehand so that planning itself does no I/O. */
 import type { Mount, NamespaceType } from "../oci/runtime.ts"
-import type { Step } from "./steps.ts"
+import type { StandardFds, Step } from "./steps.ts"
 
 /** A cgroup file system as the container sees it. */
 export interface CgroupMount {
@@ -35,8 +35,8 @@ export interface OpeningFacts {
   }
   /** Namespace files held open, by path. */
   namespaceFds: ReadonlyMap<string, number>
-  /** Descriptors for 0, 1, 2; or the socket over which the terminal's master is handed back. */
-  stdio: readonly [number, number, number] | { socketFd: number }
+  /** For 0, 1 and 2; or the socket over which the terminal's master is handed back. */
+  stdio: StandardFds | { socketFd: number }
   /** That socket is open before there is a program. */
   listenerFd?: number
   /** Whether the container dies with toybox. */

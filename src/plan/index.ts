@@ -2,11 +2,12 @@
 import { MS_PRIVATE, MS_REC, MS_SLAVE } from "../../ffi/constants/mount.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Spec } from "../oci/runtime.ts"
-import { deviceSteps } from "./devices.ts"
+import { deviceSteps, hasHostsDev } from "./devices.ts"
 import { type Facts, keptBySealed, MOMENT_HOOKS, MOMENT_NETWORK, type OpeningFacts } from "./facts.ts"
 import { parseMountOptions, propagationFlag } from "./mount-options.ts"
 import { hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
 import { cloneStep, hasOwn, isNew, joinSteps, unshareSteps, userNamespaceSteps } from "./namespaces.ts"
+import { givenFds, standardSteps } from "./stdio.ts"
 import type { Step } from "./steps.ts"
 
 const OF_LINKS = ["net.ipv4.conf.", "net.ipv6.conf.", "net.ipv4.neigh.", "net.ipv6.neigh."]
@@ -63,7 +64,8 @@ const leaveHost = (spec: Spec, facts: Facts): Step[] => [
 
 function stdioSteps(spec: Spec, facts: Facts): Step[] {
   const { stdio } = facts
-  if (!("socketFd" in stdio)) return [{ kind: "stdio", fds: stdio }]
+  // In a /dev of the host's there may be none, and the host's is not to be the command's.
+  if (!("socketFd" in stdio)) return standardSteps(stdio, hasOwn(spec, "user") || !hasHostsDev(spec))
   const { height, width } = spec.process.consoleSize ?? { height: 0, width: 0 }
   return [{ kind: "console", height, width, socketFd: stdio.socketFd }]
 }
@@ -75,7 +77,7 @@ const passedOn = (facts: OpeningFacts) => [...keptBySealed(facts), ...(facts.pas
  * the others, makes the cgroup, and lays out the rest.
  */
 export function openingSteps(spec: Spec, facts: OpeningFacts): Step[] {
-  const ownStdio = "socketFd" in facts.stdio ? [facts.stdio.socketFd] : facts.stdio
+  const ownStdio = "socketFd" in facts.stdio ? [facts.stdio.socketFd] : givenFds(facts.stdio)
   return [
     cloneStep(spec, facts),
     { kind: "close-other-fds", keep: [...passedOn(facts), ...ownStdio, facts.memfd, facts.goFd, ...facts.stageOneFds] },

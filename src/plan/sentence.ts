@@ -78,6 +78,8 @@ export function sentence(step: Step): string {
       return "leave the host's root"
     case "oom-score":
       return `set oom_score_adj to ${step.value}`
+    case "null-device":
+      return step.own ? "open the container's /dev/null" : "make a null device"
     case "stdio":
       return "pass standard input and output on"
     case "seal":

@@ -23,6 +23,9 @@ export interface CloneHelper {
   timeOffsets?: string
 }
 
+/** Descriptors for 0, 1 and 2; null stands for the null device. */
+export type StandardFds = readonly [number | null, number | null, number | null]
+
 export type Step =
   // The host, before.
   /** With an owner, exactly this mode, whatever the umask. */
@@ -119,7 +122,9 @@ export type Step =
   | { kind: "enter-root"; fd?: number }
   | { kind: "rlimit"; type: string; soft: number; hard: number }
   | { kind: "oom-score"; value: number }
-  | { kind: "stdio"; fds: readonly [number, number, number] }
+  /** The one that the container has in /dev (`own`), or a new one, opened for the next step. */
+  | { kind: "null-device"; own: boolean }
+  | { kind: "stdio"; fds: StandardFds }
   | { kind: "await-go"; fd: number; what: string }
   /** Tells the parent that this moment has come, and waits for its word. */
   | { kind: "sync"; moment: number; reportFd: number; fd: number }

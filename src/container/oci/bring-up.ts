@@ -28,6 +28,7 @@ import { type Facts, MOMENT_HOOKS, MOMENT_MAPS, MOMENT_READY } from "../../plan/
 import { sealedSteps } from "../../plan/identity.ts"
 import { furtherSteps, openingSteps } from "../../plan/index.ts"
 import { hasOwn } from "../../plan/namespaces.ts"
+import { ownStandardFds } from "../caller-files.ts"
 import { releaseFacts } from "../prepare.ts"
 import { startTime } from "../state.ts"
 import { launchFailure } from "./command-error.ts"
@@ -67,7 +68,7 @@ function makeFifo(path: string, flags: number, hold: (fd: number) => number): [n
   return [reader, hold(open(path, flags))]
 }
 
-/** The command's standard descriptors: the caller's as they are, or a terminal of its own. */
+/** The command's standard descriptors: the caller's, or a terminal of its own. */
 function openStdio({ process }: Spec, socket: string | number | undefined): Facts["stdio"] {
   if (process.terminal && socket === undefined) {
     throw new ToyboxError("cannot allocate a terminal without a console socket", {
@@ -77,7 +78,7 @@ function openStdio({ process }: Spec, socket: string | number | undefined): Fact
   if (!process.terminal && socket !== undefined) {
     throw new ToyboxError("a console socket is of no use without a terminal", { hint: "set process.terminal to true" })
   }
-  if (socket === undefined) return [0, 1, 2]
+  if (socket === undefined) return ownStandardFds()
   return { socketFd: typeof socket === "number" ? socket : connectSocket(socket) }
 }
 

@@ -12,6 +12,8 @@ import { type Reports, readReports } from "../../launch/index.ts"
 import { explainFailure } from "../../launch/report.ts"
 import { notice } from "../../log.ts"
 import type { Process, Spec } from "../../oci/runtime.ts"
+import type { Facts } from "../../plan/facts.ts"
+import { ownStandardFds } from "../caller-files.ts"
 import { type Entering, enter } from "../enter.ts"
 import { writePidFile } from "../pid-file.ts"
 import { supervise } from "../supervise.ts"
@@ -56,7 +58,7 @@ function target(request: ExecRequest): { record: OciRecord; spec: Spec } {
 }
 
 interface Connected {
-  stdio: readonly [number, number, number] | { socketFd: number }
+  stdio: Facts["stdio"]
   /** Where the terminal's master comes, if it is for this process. */
   socket: number | null
 }
@@ -65,7 +67,7 @@ function connect(request: ExecRequest, { process }: Spec): Connected {
   if (!process.terminal) {
     if (request.consoleSocket !== undefined)
       throw new UsageError("--console-socket is of no use without a terminal", { hint: "use --tty" })
-    return { stdio: [0, 1, 2], socket: null }
+    return { stdio: ownStandardFds(), socket: null }
   }
   if (request.consoleSocket !== undefined)
     return { stdio: { socketFd: connectSocket(request.consoleSocket) }, socket: null }

@@ -18,6 +18,7 @@ import * as hidden from "./hidden.ts"
 import { init } from "./init.ts"
 import * as lifecycle from "./lifecycle.ts"
 import * as mounts from "./mounts.ts"
+import { nullDevice } from "./null-device.ts"
 import * as process from "./process.ts"
 import * as root from "./root.ts"
 import { seccomp, sessionKeyring } from "./seccomp.ts"
@@ -129,6 +130,8 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return process.rlimit(step)
     case "oom-score":
       return process.write({ path: "/proc/self/oom_score_adj", value: String(step.value) })
+    case "null-device":
+      return nullDevice(step)
     case "stdio":
       return process.stdio(step)
     case "await-go":

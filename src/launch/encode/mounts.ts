@@ -3,6 +3,7 @@
 import { type Arg, at, type Call, out, type Slot, slot } from "../../../ffi/calls.ts"
 import { EEXIST, EINVAL, ELOOP, ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
 import {
+  AT_EMPTY_PATH,
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
   F_DUPFD_CLOEXEC,
@@ -36,7 +37,7 @@ import { copyMount, FS, MOUNT, moveToTarget, newMount, openInRoot, openTarget, s
 
 /** The container's own procfs, devpts and device tmpfs, kept by fd: writes go there and nowhere else. */
 const PROC = slot("proc")
-const DEV = slot("dev")
+export const DEV = slot("dev")
 const PTS = slot("devpts")
 const CGROUP = slot("cgroup")
 const FILE = slot("file")
@@ -158,7 +159,7 @@ export function bind(step: StepOf<"bind">): Call[] {
 }
 
 // Linux's dev_t as mknod(2) takes it: makedev(3).
-const makedev = (major: number, minor: number) =>
+export const makedev = (major: number, minor: number) =>
   (minor & 0xff) + (major & 0xfff) * 256 + Math.floor(minor / 256) * 2 ** 20
 
 /** The directory that a device node or link goes to: /dev itself is known by fd. */
@@ -172,12 +173,17 @@ function openParent(path: string): { calls: Call[]; directory: Slot } {
 const STX_MODE = 28
 const STX_RDEV = 128
 
-/** What has the name already must be the very device: statx(2). */
-function checkDevice(directory: Slot, name: string, type: number, { major, minor }: StepOf<"device">): Call[] {
+/** What has the name already, or is open (no name), must be the very device: statx(2). */
+export function checkDevice(
+  directory: Slot,
+  name: string,
+  type: number,
+  { major, minor }: Pick<StepOf<"device">, "major" | "minor">,
+): Call[] {
   const found = out("device", 256)
   const numbers = type === S_IFIFO ? [] : [major, minor]
   return [
-    { name: "statx", args: [directory, name, AT_SYMLINK_NOFOLLOW, STATX_BASIC_STATS, found] },
+    { name: "statx", args: [directory, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC_STATS, found] },
     { name: "load", args: [at(found, STX_MODE), S_IFMT], fails: { mask: S_IFMT, unless: type } },
     ...numbers.map(
       (number, i): Call => ({

@@ -45,6 +45,7 @@ import {
 } from "../../../ffi/structs.ts"
 import type { NamespaceType } from "../../oci/runtime.ts"
 import type { StepOf } from "../../plan/steps.ts"
+import { NULL } from "./null-device.ts"
 
 const FILE = slot("file")
 const SOCKET = slot("socket")
@@ -176,7 +177,7 @@ export function stdio(step: StepOf<"stdio">): Call[] {
   // one of the three closed, Bun has put /dev/null there, and close-on-exec.
   return step.fds.map(
     (fd, target): Call =>
-      fd === target ? { name: "fcntl", args: [fd, F_SETFD, 0] } : { name: "dup2", args: [fd, target] },
+      fd === target ? { name: "fcntl", args: [fd, F_SETFD, 0] } : { name: "dup2", args: [fd ?? NULL, target] },
   )
 }
 

@@ -45,6 +45,25 @@ describe("the plan of create", () => {
   })
 })
 
+describe("a null device", () => {
+  const stdio = [null, 1, null] as const
+  const own = (steps: readonly Step[]) => steps.flatMap((step) => (step.kind === "null-device" ? [step.own] : []))
+
+  test("is the container's own, or a new one where nobody knows what that is", () => {
+    const spec = specOf({})
+    expect(own(childSteps(spec, factsFor(spec, { stdio })))).toEqual([true])
+    expect(own(childSteps(spec, factsFor(spec)))).toEqual([])
+    const dev = { destination: "/dev", type: "bind", source: "/dev", options: [] }
+    const given = {
+      ...spec,
+      mounts: [...spec.mounts.filter(({ destination }) => !destination.startsWith("/dev")), dev],
+    }
+    expect(own(childSteps(given, factsFor(given, { stdio })))).toEqual([false])
+    const facts: EnterFacts = { ...factsFor(spec, { stdio }), pidFd: 40, namespaces: ["mount"] }
+    expect(own(enteringSteps(spec, facts))).toEqual([false])
+  })
+})
+
 describe("the plan of exec", () => {
   const facts = (noNewPrivileges: boolean): [ReturnType<typeof specOf>, EnterFacts] => {
     const spec = specOf({ noNewPrivileges })
