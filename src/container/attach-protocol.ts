@@ -6,8 +6,9 @@
  *                    <- HELLO flags
  *     INPUT bytes    ->
  *     END            -> of the input, where the container has no terminal
- *     HOLD           -> the container is to end with this connection, and waits for all that it writes to be taken
- *     RELEASE        -> it is not, any more
+ *     WHOLE          -> the container waits for all that it writes to be taken
+ *     HOLD           -> so it does, and is to end with this connection
+ *     RELEASE        -> neither, any more
  *     SIZE rows columns (u16 each) ->
  *                    <- STDOUT bytes | STDERR bytes
  *                    <- SKIPPED count (u32): so much was written while nobody read here; the log has it
@@ -25,6 +26,7 @@ export const FULL = 0x66
 export const INPUT = 0x69
 export const END = 0x7a
 export const SIZE = 0x77
+export const WHOLE = 0x57
 export const HOLD = 0x6b
 export const RELEASE = 0x72
 

@@ -3,8 +3,9 @@
  * that is attached does not take it, as a slow terminal does; who takes nothing for longer goes without, and is told.
  */
 import { callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
+import { struct } from "../../ffi/calls.ts"
 import { POLLERR, POLLHUP, POLLIN, POLLOUT } from "../../ffi/constants/poll.ts"
-import { SOCK_CLOEXEC, SOCK_NONBLOCK } from "../../ffi/constants/socket.ts"
+import { SO_SNDBUFFORCE, SOCK_CLOEXEC, SOCK_NONBLOCK, SOL_SOCKET } from "../../ffi/constants/socket.ts"
 import { close } from "../../ffi/fs.ts"
 import { type PollFd, poll } from "../../ffi/poll.ts"
 import { setWindowSize } from "../../ffi/tty.ts"
@@ -23,6 +24,7 @@ import {
   STDERR,
   STDOUT,
   TAKES_INPUT,
+  WHOLE,
 } from "./attach-protocol.ts"
 import type { Stream } from "./log-writer.ts"
 
@@ -30,6 +32,8 @@ import type { Stream } from "./log-writer.ts"
 const PATIENCE = 2000
 /** With the supervisor's own they fit one poll. */
 const MOST_CLIENTS = 8
+/** Bytes that a socket may keep of what is said last; they take room only when they are there. */
+const LAST_ROOM = 2 ** 26
 const EAGAIN = -11
 
 /** The container's terminal, or the write end of its standard input; null where there is none, or none any more. */
@@ -50,7 +54,9 @@ interface Client {
   skipped: number | null
   /** It has told the size of its terminal. */
   sized: boolean
-  /** It is the container's foreground, which goes without nothing, and without which the container does not go on. */
+  /** It is the container's foreground, which goes without nothing, */
+  whole: boolean
+  /** and maybe without which the container does not go on. */
   holds: boolean
 }
 
@@ -119,15 +125,18 @@ function send(server: Server, client: Client, message: Uint8Array): void {
 
 /** Who has taken nothing for too long goes without what is pending, and keeps nobody waiting. */
 function leaveBehind(client: Client): void {
-  if (client.holds || client.pending.length === 0 || performance.now() - client.since < PATIENCE) return
-  client.skipped = client.pending.reduce((sum, { length }) => sum + length - 1, 0)
-  client.pending = []
+  const { whole, pending, since, skipped } = client
+  if (whole || pending.length === 0 || performance.now() - since < PATIENCE) return
+  // But for how the container ended.
+  client.pending = pending.filter(([kind]) => kind === EXIT)
+  const dropped = pending.filter(([kind]) => kind !== EXIT)
+  client.skipped = dropped.reduce((sum, { length }) => sum + length - 1, skipped ?? 0)
 }
 
 function accept(server: Server, listener: number): void {
   const fd = callResult("accept4", listener, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK)
   if (fd < 0) return
-  const client: Client = { fd, pending: [], since: 0, skipped: null, sized: false, holds: false }
+  const client: Client = { fd, pending: [], since: 0, skipped: null, sized: false, whole: false, holds: false }
   const { terminal, typing } = server.target
   if (server.clients.length < MOST_CLIENTS) {
     server.clients.push(client)
@@ -155,7 +164,7 @@ function held(server: Server): number | null {
   for (const client of server.clients) leaveBehind(client)
   const waiting = server.clients.filter(({ pending }) => pending.length > 0)
   if (waiting.length === 0) return null
-  const first = Math.min(...waiting.map(({ since, holds }) => (holds ? performance.now() : since)))
+  const first = Math.min(...waiting.map(({ since, whole }) => (whole ? performance.now() : since)))
   return Math.max(1, Math.ceil(first + PATIENCE - performance.now()))
 }
 
@@ -199,7 +208,8 @@ function receive(server: Server, client: Client): void {
     const { buffer, byteOffset } = scratch.bytes
     const view = new DataView(buffer, byteOffset)
     resize(server, client, view.getUint16(1, true), view.getUint16(3, true))
-  } else if (size === 1 && (kind === HOLD || kind === RELEASE)) {
+  } else if (size === 1 && (kind === WHOLE || kind === HOLD || kind === RELEASE)) {
+    client.whole = kind !== RELEASE
     client.holds = kind === HOLD
   } else if (kind === INPUT && size > 1 && server.target.typing) {
     server.typed = scratch.bytes.slice(1, size)
@@ -222,11 +232,23 @@ function advance(server: Server, [room = 0, ...events]: readonly number[]): void
   server.clients.splice(0, Infinity, ...server.clients.filter(isThere))
 }
 
+/** Who is behind finds what it has missed, and how the container ended, whenever it goes on reading. */
+function leaveLastWords(server: Server, client: Client): void {
+  callResult("setsockopt", client.fd, SOL_SOCKET, SO_SNDBUFFORCE, struct([4, LAST_ROOM]), 4)
+  flush(server, client)
+  drop(server, client)
+}
+
 function end(server: Server, exitCode: number, text: string): void {
   const { clients } = server
   const message = Uint8Array.of(EXIT, exitCode, ...new TextEncoder().encode(text))
   for (const client of clients) send(server, client, message)
-  for (let wait = held(server); wait !== null; wait = held(server)) advance(server, poll(wanted(server), wait))
+  const wait = () => {
+    for (const client of clients) leaveBehind(client)
+    for (const client of clients.filter(isBehind)) leaveLastWords(server, client)
+    return held(server)
+  }
+  for (let left = wait(); left !== null; left = wait()) advance(server, poll(wanted(server), left))
   for (const client of clients) drop(server, client)
 }
 

@@ -22,7 +22,7 @@ import { findRunning } from "./running.ts"
 import { readHead, readRecord, readResult, readRunning } from "./state.ts"
 import { killContainer, signalProcess } from "./stop.ts"
 import { unhandled, unheard } from "./supervise.ts"
-import { awaitContainer } from "./wait.ts"
+import { awaitEnd } from "./wait.ts"
 
 export interface AttachOptions {
   /** Standard input is passed on. */
@@ -34,7 +34,9 @@ export interface AttachOptions {
   detachKeys: readonly number[]
   /** The caller's descriptors that are left alone: what comes for them is not shown. */
   hidden?: readonly number[]
-  /** The container is this toybox's: it ends with it, unless one detaches, and signals are passed on in any case. */
+  /** The container waits for all that it writes to be taken. */
+  whole?: boolean
+  /** It is this toybox's, too: it ends with it, unless one detaches, and signals are passed on in any case. */
   holds?: boolean
 }
 
@@ -90,6 +92,8 @@ interface Session {
   /** Why it is over: an exit code, or null where that is to be looked up; what there is to say of it. */
   over: { code: number | null; text?: string; detached?: true } | null
 }
+
+const BEGINNING = { typed: null, shown: null, saved: null, terminal: null, filter: null, over: null }
 
 /** Sends a message; the rest of the input waits until it is taken. */
 function send(session: Session, message: Uint8Array): void {
@@ -216,9 +220,9 @@ function step(session: Session, signalFd: number, pass: ((signal: number) => voi
   if (moved && !shown) receive(session)
 }
 
-/** How a container ended whose supervisor has said nothing: it was killed, and the container with it. */
+/** How a container ended whose supervisor has said nothing: as when it was killed, and the container with it. */
 function lookUp(paths: Paths, reference: string, id: string): number {
-  const exitCode = awaitContainer(paths, id, "not-running")
+  const exitCode = awaitEnd(paths, id, reference)
   const error = readResult(paths, id)?.error
   if (error !== undefined) notice(`container ${reference}: ${error}`)
   return exitCode
@@ -256,21 +260,10 @@ export function stayWith(
   const tell = (action: "attach" | "detach") => {
     if (head) recordEvents(paths, head, [action])
   }
-  const session: Session = {
-    socket,
-    detachKeys: options.detachKeys,
-    hidden: options.hidden ?? [],
-    input: options.input,
-    inputEnd: options.inputEnd,
-    typed: null,
-    shown: null,
-    saved: null,
-    terminal: null,
-    filter: null,
-    over: null,
-  }
-  if (options.holds) sendAtLast(session, Uint8Array.of(protocol.HOLD))
-  else tell("attach")
+  const { detachKeys, hidden = [], input, inputEnd } = options
+  const session: Session = { socket, detachKeys, hidden, input, inputEnd, ...BEGINNING }
+  if (options.whole) sendAtLast(session, Uint8Array.of(options.holds ? protocol.HOLD : protocol.WHOLE))
+  if (!options.holds) tell("attach")
   let insisted = 0
   let escalated: number | null = null
   const pass = (signal: number) => {

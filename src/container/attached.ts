@@ -23,6 +23,14 @@ export async function runAttached(request: ContainerRequest, paths: Paths, signa
     (attach?.includes("stdout") ?? true) ? [] : [1],
     (attach?.includes("stderr") ?? true) ? [] : [2],
   ].flat()
-  const options = { input, inputEnd: true, sigProxy: !ignoresSignals, detachKeys, hidden, holds: !ignoresSignals }
+  const options = {
+    input,
+    inputEnd: true,
+    sigProxy: !ignoresSignals,
+    detachKeys,
+    hidden,
+    whole: true,
+    holds: !ignoresSignals,
+  }
   return stayWith(paths, live.record.name, { id: live.id, socket }, options, signalFd)
 }

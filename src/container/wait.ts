@@ -54,15 +54,18 @@ function exitCodeOf(paths: Paths, id: string, reference: string): number {
   throw new ToyboxError(`container ${reference} is removed, and its exit code with it`)
 }
 
+/** Waits until a container does not run, whatever its policy makes of that; its exit code, be it removed by then. Throws ToyboxError. */
+export function awaitEnd(paths: Paths, id: string, reference: string): number {
+  recover(paths)
+  waitEnd(paths, id, null, readRunning(paths, id)?.started)
+  return exitCodeOf(paths, id, reference)
+}
+
 /** Waits until a container is as `condition` says; returns its exit code, 0 where it runs. Throws ToyboxError. */
 export function awaitContainer(paths: Paths, reference: string, condition: Condition): number {
   recover(paths)
   const id = resolveId(paths, reference)
-  if (condition === "not-running") {
-    // The end of this run, whatever its policy makes of it.
-    waitEnd(paths, id, null, readRunning(paths, id)?.started)
-    return exitCodeOf(paths, id, reference)
-  }
+  if (condition === "not-running") return awaitEnd(paths, id, reference)
   const places = [paths.running, paths.containers, containerPath(paths, id)]
   const isGone = () => !exists(containerPath(paths, id)) && readRunning(paths, id) === null
   if (condition === "running") {

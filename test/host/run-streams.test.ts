@@ -20,14 +20,17 @@ async function succeed(...words: string[]): Promise<string> {
 }
 const inspect = async (name: string) => JSON.parse(await succeed("inspect", name))[0]
 
-/** A shell of the host's runs `toybox run` with some redirections. */
-function shell(redirections: string, ...words: string[]) {
+/** A shell of the host's runs a line, in which "$0" "$@" is `toybox run`. */
+function line(text: string, ...words: string[]) {
   const { stdout, stderr, exitCode } = Bun.spawnSync(
-    ["timeout", "20", "sh", "-c", `exec "$0" "$@" ${redirections}`, toyboxBinary(), ...ownRun(...words)],
+    ["timeout", "20", "sh", "-c", text, toyboxBinary(), ...ownRun(...words)],
     { env: { ...process.env, TOYBOX_ROOT: stateRoot() } },
   )
   return { stdout: stdout.toString(), stderr: stderr.toString(), exitCode }
 }
+
+/** The same with some redirections. */
+const shell = (redirections: string, ...words: string[]) => line(`exec "$0" "$@" ${redirections}`, ...words)
 
 describe.skipIf(!isRoot)("streams and signals", () => {
   afterEach(async () => {
@@ -92,6 +95,35 @@ describe.skipIf(!isRoot)("streams and signals", () => {
     expect(await again.wait()).toMatchObject({ exitCode: 130 })
     expect((await inspect("alone")).State.Status).toBe("running")
   })
+
+  test("--sig-proxy=false: who reads late gets all of it, and the exit code of what is removed", () => {
+    const script = "i=0; while [ $i -lt 60000 ]; do echo line $i; i=$((i+1)); done; exit 7"
+    const words = ["--rm", "--sig-proxy=false", "base", "sh", "-c", script]
+    const { stdout, stderr } = line('{ "$0" "$@"; echo [$?] >&2; } | { sleep 4; wc -l; }', ...words)
+    expect([stdout.trim(), stderr]).toEqual(["60000", "[7]\n"])
+  })
+
+  test("start -a and attach tell the exit code though nobody read for long", async () => {
+    const script = "until [ -e /go ]; do echo tick; sleep 0.1; done; head -c 3000000 /dev/zero | tr '\\0' x; exit 7"
+    await succeed("create", "--rm", "--name", "late", ...ownRun().slice(1), "base", "sh", "-c", script)
+    const started = await startToybox(["start", "-a", "late"], { timeoutSeconds: 40 })
+    await started.waitFor("tick")
+    const attached = await startToybox(["attach", "late"], { timeoutSeconds: 40 })
+    await attached.waitFor("tick")
+    const ended = toybox(["wait", "--condition", "removed", "late"], { timeoutSeconds: 40 })
+    started.kill("SIGSTOP")
+    attached.kill("SIGSTOP")
+    await succeed("exec", "late", "touch", "/go")
+    expect((await ended).stdout).toBe("7\n")
+    // The supervisor waits for nobody who does not read.
+    expect(await ownLeftovers({ ignore: /start -a|attach late/ })).toEqual([])
+    for (const one of [started, attached]) {
+      one.kill("SIGCONT")
+      const { stdout, stderr, exitCode } = await one.wait()
+      const missed = Number(/\[(\d+) bytes came/.exec(stderr)?.[1] ?? 0)
+      expect([stdout.replaceAll(/[^x]/g, "").length + missed, exitCode]).toEqual([3_000_000, 7])
+    }
+  }, 40_000)
 
   test.each<[string[], string]>([
     [["-a", "stdlog"], '-a: "stdlog" is no stream'],
