@@ -47,13 +47,16 @@ const DRAIN = 100
 const sooner = (one: number | null, other: number | null) =>
   one === null || other === null ? (one ?? other) : Math.min(one, other)
 
-/** Stays until the container has ended and all of it is cleaned up. Without limits nothing is kept of its output. */
+/**
+ * Stays until the container has ended and all of it is cleaned up; false where its start has failed. Without limits nothing is kept
+ * of its output.
+ */
 export async function superviseDetached(
   paths: Paths,
   id: string,
   inherited: Inherited,
   limits: LogLimits | null,
-): Promise<void> {
+): Promise<boolean> {
   const signalFd = openSignals(TAKEN)
   const log = limits ? openLog({ directory: containerPath(paths, id), limits }) : noLog()
   const io = openCommandIo(log, inherited)
@@ -84,7 +87,7 @@ export async function superviseDetached(
       io.attached?.end(exitCode, message)
       if (restartIn !== null)
         await (await import("./restart.ts")).restartLater(paths, id, inherited.lock, restartIn, signalFd)
-      return
+      return true
     }
     const { fds, wait } = wantedBy(io)
     const own = [
@@ -111,7 +114,11 @@ export async function superviseDetached(
       close(control)
       control = -1
       const running = readRunning(paths, id)
-      if (count !== 1) return abandon(running?.pid ?? 0)
+      if (count !== 1) {
+        // Who tried it cleans up; or was killed, and the next toybox does.
+        if (running && running.pid > 0) kill(running.pid, SIGKILL)
+        return false
+      }
       pid = running?.pid ?? 0
       if (inherited.timeout !== null) deadline = performance.now() + inherited.timeout * 1000
       if (running?.ports) doors = watchDoors(paths, id, running)
@@ -129,9 +136,4 @@ export async function superviseDetached(
     }
     monitor?.advance(ended)
   }
-}
-
-/** The start has failed, and who tried it cleans up; or was killed, and the next toybox does. */
-function abandon(pid: number): void {
-  if (pid > 0) kill(pid, SIGKILL)
 }

@@ -110,4 +110,20 @@ describe.skipIf(!isRoot)("--rmi", () => {
     await succeed("start", "later")
     await until(async () => !(await images()).includes("passing"))
   })
+
+  test("where no container could be made, the image stays; a command that is not there is one's end", async () => {
+    await succeed(...ownRun("--name", "busy", "base", "true"))
+    await succeed("commit", "--change", 'CMD ["true"]', "busy", "staying")
+    for (const mode of [[], ["-d"], ["--sig-proxy=false"]])
+      for (const wrong of [
+        ["--name", "busy"],
+        ["--sysctl", "net.nothing=1"],
+      ]) {
+        const failed = await toybox(ownRun(...mode, "--rmi", ...wrong, "staying"))
+        expect({ mode, wrong, ...failed }).toMatchObject({ exitCode: 125 })
+        expect(await images()).toContain("staying")
+      }
+    expect(await toybox(ownRun("--rmi", "staying", "nothing"))).toMatchObject({ exitCode: 127 })
+    expect(await images()).not.toContain("staying")
+  })
 })

@@ -48,16 +48,15 @@ async function runParsed(words: readonly string[], argv: ParsedArgv, signalFd: n
   if (argv.booleans.get("trace")) (await import("../../launch/trace.ts")).traceThisProcess()
   const request = await obtainRequest(words, argv, paths, signalFd)
   const start = () => startRequest(request, paths, signalFd)
-  try {
+  const begin = async () =>
     // Last, so that what is replaced goes on where the new one cannot be made.
-    if (argv.booleans.get("replace"))
-      return await (await import("../../container/replace.ts")).replacing(paths, request.name, start)
-    return await start()
-  } finally {
-    // What runs in the background keeps its image, and its supervisor removes it.
-    if (request.removedImage !== undefined)
-      await (await import("../left-image.ts")).removeLeftImage(paths, request.removedImage)
-  }
+    argv.booleans.get("replace")
+      ? (await import("../../container/replace.ts")).replacing(paths, request.name, start)
+      : start()
+  const { removedImage } = request
+  return removedImage === undefined
+    ? begin()
+    : (await import("../left-image.ts")).withoutImage(paths, removedImage, begin)
 }
 
 async function startRequest(request: ContainerRequest, paths: Paths, signalFd: number): Promise<number> {

@@ -20,8 +20,8 @@ export async function superviseCommand(words: readonly string[]): Promise<number
   const limits = maxSize === undefined || maxFiles === undefined ? null : { maxSize, maxFiles }
   const settings = { typing: numbers.has("typing"), health: numbers.has("health"), timeout: given("timeout") }
   const paths = pathsFor(process.env.TOYBOX_ROOT)
-  await superviseDetached(paths, id, { lock, control, listener, ...io, ...settings }, limits)
+  const begun = await superviseDetached(paths, id, { lock, control, listener, ...io, ...settings }, limits)
   const image = pairs.find((pair) => pair.startsWith("image="))?.slice("image=".length)
-  if (image !== undefined) await (await import("../left-image.ts")).removeLeftImage(paths, image)
+  if (begun && image !== undefined) await (await import("../left-image.ts")).removeLeftImage(paths, image)
   return 0
 }
