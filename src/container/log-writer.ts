@@ -6,10 +6,10 @@
  * Hundreds of megabytes a second may come: lines are found and copied by the engine's own loops, in memory that the
  * garbage collector does not have, and each byte is copied once.
  */
-import { call, callResult, failure } from "../../ffi/call.ts"
-import { O_APPEND, O_CREAT, O_NOFOLLOW, O_WRONLY } from "../../ffi/constants/fcntl.ts"
+import { callResult } from "../../ffi/call.ts"
+import { AT_FDCWD, O_APPEND, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY } from "../../ffi/constants/fcntl.ts"
 import { MADV_DONTNEED } from "../../ffi/constants/mman.ts"
-import { close, open, rename, stat, unlink } from "../../ffi/fs.ts"
+import { close, open, stat } from "../../ffi/fs.ts"
 import { mapMemory } from "../../ffi/libc.ts"
 import { type LogFiles, logPath } from "./log-files.ts"
 import { timestamp } from "./timestamp.ts"
@@ -20,9 +20,8 @@ const NEWLINE = 10
 const PARTIAL = 0x50
 const INPUT = 256 * 1024
 const OUTPUT = 512 * 1024
+const ENOENT = -2
 const EINTR = -4
-const ENOSPC = -28
-const EDQUOT = -122
 /** `2026-01-02T03:04:05.123456789Z stdout F ` */
 const HEADER = 40
 const HEADER_ROOM = 64
@@ -47,27 +46,45 @@ export interface LogWriter {
 /** The open file, and when it is the next one's turn. */
 function logFile({ directory, limits }: LogFiles) {
   const path = logPath(directory, 0)
-  const openIt = () => open(path, O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW, 0o600)
-  let fd = openIt()
+  const flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC
+  let fd = open(path, flags, 0o600)
   let size = stat(path)?.size ?? 0
-  const rotate = () => {
-    close(fd)
-    unlink(logPath(directory, limits.maxFiles - 1))
-    for (let n = limits.maxFiles - 2; n >= 0; n--) {
-      if (stat(logPath(directory, n))) rename(logPath(directory, n), logPath(directory, n + 1))
+  /** False where there is no new file to be had, with all as it was: a disk may have no room for one more. */
+  const rotate = (): boolean => {
+    const fresh = `${path}.new`
+    const next = callResult("openat", AT_FDCWD, fresh, flags | O_TRUNC, 0o600)
+    if (next < 0) return false
+    const move = (from: string, to: string) => {
+      const result = callResult("renameat", AT_FDCWD, from, AT_FDCWD, to)
+      return result >= 0 || result === ENOENT
     }
-    fd = openIt()
+    let moved = true
+    for (let n = limits.maxFiles - 2; n >= 0 && moved; n--)
+      moved = move(logPath(directory, n), logPath(directory, n + 1))
+    if (!moved || !move(fresh, path)) {
+      close(next)
+      callResult("unlinkat", AT_FDCWD, fresh, 0)
+      return false
+    }
+    close(fd)
+    fd = next
     size = 0
+    return true
   }
   return {
-    /** Whole entries, which stay in one file. What a full disk has no room for is lost: the container goes on. */
+    /**
+     * Whole entries, which stay in one file. What a disk that is full or fails does not take is lost: the container goes on, and
+     * its log when there is room again.
+     */
     write(address: number, length: number) {
-      if (size > 0 && size + length > limits.maxSize) rotate()
+      if (size > 0 && size + length > limits.maxSize && !rotate()) return
       for (let done = 0; done < length; ) {
         const count = callResult("write", fd, address + done, length - done)
         if (count === EINTR) continue
-        if (count === ENOSPC || count === EDQUOT) return call("ftruncate", fd, size)
-        if (count < 0) throw failure("write", count, path)
+        if (count < 0) {
+          callResult("ftruncate", fd, size)
+          return
+        }
         done += count
       }
       size += length
