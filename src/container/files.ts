@@ -43,7 +43,8 @@ export function resolvConf(host: string, systemd: string | null, hostNetwork: bo
 
 const serversOf = (text: string) => text.split("\n").flatMap((line) => serverOf(line) ?? [])
 
-function hosts(names: string, addresses: readonly string[]): string {
+/** A hosts(5) file of a container with these names and addresses. */
+export function hosts(names: string, addresses: readonly string[]): string {
   const own = (addresses.length > 0 ? addresses : ["127.0.0.1"]).map((address) => `${address}\t${names}\n`).join("")
   return `127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\nfe00::\tip6-localnet\nff00::\tip6-mcastprefix\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n${own}`
 }

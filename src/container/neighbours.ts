@@ -2,16 +2,20 @@
  * Containers of a network that somebody has made know one another by name and alias: through their hosts(5) files, which are
  * kept up to date in place, because the containers have them mounted.
  */
-import { callResult } from "../../ffi/call.ts"
-import { O_WRONLY } from "../../ffi/constants/fcntl.ts"
-import { close, open, tryReadText, writeAll } from "../../ffi/fs.ts"
+import { call, callResult, failure } from "../../ffi/call.ts"
+import { AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_NONBLOCK, O_RDWR, SEEK_SET } from "../../ffi/constants/fcntl.ts"
+import { close, readAll, writeAll } from "../../ffi/fs.ts"
 import { DEFAULT_NETWORK } from "../network/default.ts"
 import type { Endpoint } from "../network/endpoint.ts"
 import { withNetworksLocked } from "../network/lock.ts"
 import type { Paths } from "../paths.ts"
-import { containerPath, type RunningRecord, readHead, readRunning, runningIds } from "./state.ts"
+import { hosts } from "./files.ts"
+import { containerPath, type RunningRecord, readHead, readRecord, readRunning, runningIds } from "./state.ts"
 
 const MARK = "# Neighbours in networks, kept up to date by toybox. Lines below this one do not last.\n"
+
+const ENOENT = -2
+const ENOTDIR = -20
 
 const NONE: ReadonlySet<string> = new Set()
 
@@ -27,7 +31,7 @@ const named = (record: RunningRecord | null): readonly Endpoint[] =>
 /** A container's own addresses that have come since its start, by the name that the others have there. */
 function ownLines({ id, record }: Member, own: string): string[] {
   const names = new Map(own.split("\n").map((line) => [line.split("\t")[0], line.split("\t")[1]]))
-  const addresses = (record.networks ?? []).flatMap(({ ip, ip6 }) => (ip6 === undefined ? [ip] : [ip, ip6]))
+  const addresses = addressesOf(record)
   const name = addresses.map((address) => names.get(address)).find(Boolean) ?? id.slice(0, 12)
   return addresses.filter((address) => !names.has(address)).map((address) => `${address}\t${name}\n`)
 }
@@ -46,11 +50,40 @@ function linesFor({ record }: Member, members: readonly Member[]): string[] {
   )
 }
 
+// A container may write to the file what it likes; who has that many hosts would keep them elsewhere.
+const MOST_BYTES = 1 << 20
+
+const addressesOf = ({ networks = [] }: RunningRecord) =>
+  networks.flatMap(({ ip, ip6 }) => (ip6 === undefined ? [ip] : [ip, ip6]))
+
+/** What is in the file; what toybox gave the container, by its name, where it has made it too large. */
+function textOf(fd: number, paths: Paths, { id, record }: Member): string {
+  const bytes = readAll(fd, MOST_BYTES + 1)
+  if (bytes.length <= MOST_BYTES) return new TextDecoder().decode(bytes)
+  return hosts(readRecord(paths, id)?.spec.hostname ?? id.slice(0, 12), addressesOf(record))
+}
+
 /** `gone`: addresses that the container itself does not have any more. */
-function rewrite(path: string, member: Member, neighbours: readonly string[], gone: ReadonlySet<string>): void {
-  const text = tryReadText(path)
+function rewrite(paths: Paths, member: Member, neighbours: readonly string[], gone: ReadonlySet<string>): void {
+  const path = `${containerPath(paths, member.id)}/hosts`
+  const fd = callResult("openat", AT_FDCWD, path, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0)
   // Just being made, or removed.
-  if (text === null) return
+  if (fd === ENOENT || fd === ENOTDIR) return
+  if (fd < 0) throw failure("open", fd, path)
+  try {
+    rewriteOpen(fd, textOf(fd, paths, member), member, neighbours, gone)
+  } finally {
+    close(fd)
+  }
+}
+
+function rewriteOpen(
+  fd: number,
+  text: string,
+  member: Member,
+  neighbours: readonly string[],
+  gone: ReadonlySet<string>,
+): void {
   const mark = text.indexOf(MARK)
   const own = (mark < 0 ? text : text.slice(0, mark))
     .split("\n")
@@ -61,14 +94,10 @@ function rewrite(path: string, member: Member, neighbours: readonly string[], go
   const wanted = `${own}${own === "" || own.endsWith("\n") || lines === "" ? "" : "\n"}${lines}`
   if (wanted === text) return
   const bytes = new TextEncoder().encode(wanted)
-  const fd = open(path, O_WRONLY)
-  try {
-    writeAll(fd, bytes)
-    // Last, so that a reader meanwhile finds lines that were true a moment ago.
-    callResult("ftruncate", fd, bytes.length)
-  } finally {
-    close(fd)
-  }
+  call("lseek", fd, 0, SEEK_SET)
+  writeAll(fd, bytes)
+  // Last, so that a reader meanwhile finds lines that were true a moment ago.
+  callResult("ftruncate", fd, bytes.length)
 }
 
 /**
@@ -88,11 +117,6 @@ export function tellNeighbours(paths: Paths, endpoints: readonly Endpoint[], lef
     })
     for (const member of members)
       if (member.id === left || named(member.record).some(({ networkId }) => changed.has(networkId)))
-        rewrite(
-          `${containerPath(paths, member.id)}/hosts`,
-          member,
-          linesFor(member, members),
-          member.id === left ? gone : NONE,
-        )
+        rewrite(paths, member, linesFor(member, members), member.id === left ? gone : NONE)
   })
 }

@@ -64,6 +64,30 @@ test("a container that has IPv6 switched off has no address of it, in no file an
 
 const hosts = (name: string) => run("exec", name, "cat", "/etc/hosts")
 
+test("what a container writes to its hosts file is not read without a limit", async () => {
+  await run("network", "create", "--subnet=10.63.0.0/24", "filled")
+  await run("run", "-d", "--name=fills", "--net=filled", "--hostname=vault", "base", "sleep", "1000")
+  await run("run", "-d", "--name=adds", "--net=filled", "base", "sleep", "1000")
+  await run("exec", "fills", "sh", "-c", "echo > /etc/hosts; truncate -s 300M /etc/hosts")
+  await run(
+    "exec",
+    "adds",
+    "sh",
+    "-c",
+    "echo 10.9.9.9 mine >> /tmp/h; cat /etc/hosts >> /tmp/h; cat /tmp/h > /etc/hosts",
+  )
+  const started = performance.now()
+  await run("run", "-d", "--name=later", "--net=filled", "base", "sleep", "1000")
+  expect(performance.now() - started).toBeLessThan(3000)
+  expect(Number(await run("exec", "fills", "stat", "-c", "%s", "/etc/hosts"))).toBeLessThan(1000)
+  expect(await hosts("fills")).toMatch(
+    /^127\.0\.0\.1\tlocalhost\n(.*\n)*10\.63\.0\.2\tvault\n(.*\n)*10\.63\.0\.4\tlater /,
+  )
+  expect(await hosts("adds")).toMatch(/^10\.9\.9\.9 mine\n(.*\n)*10\.63\.0\.4\tlater /)
+  await run("rm", "-f", "fills", "adds", "later")
+  await run("network", "rm", "filled")
+}, 60_000)
+
 test("who shares a network shares its names; when its container ends, its addresses are free for others", async () => {
   await run("network", "create", "--subnet=10.62.0.0/24", "shared")
   await run("run", "-d", "--name=db", "--net=shared", "--hostname=vault", "base", "sleep", "1000")
