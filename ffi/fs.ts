@@ -137,7 +137,8 @@ export function writeFile(path: string, content: string | Uint8Array, mode = 0o6
 
 /** Replaces a file so that a reader, or a kill at any instant, sees the old or the new content. */
 export function replaceFile(path: string, content: string, mode = 0o600): void {
-  const temporary = `${path}.new`
+  // Two may write the same at once.
+  const temporary = `${path}.${process.pid}.new`
   try {
     writeFile(temporary, content, mode)
     rename(temporary, path)

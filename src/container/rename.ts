@@ -1,6 +1,8 @@
 /** Another name for a container. */
+import { close } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
+import { lockChanges } from "./change-lock.ts"
 import { recordEvents } from "./events.ts"
 import { changeName } from "./name.ts"
 import { tellNeighbours } from "./neighbours.ts"
@@ -15,13 +17,15 @@ export function renameContainer(paths: Paths, reference: string, name: string): 
   recover(paths)
   const id = resolveId(paths, reference)
   for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
+    const changes = lockChanges(paths, id)
     const head = readHead(paths, id)
-    if (head === null) throw new NoSuchContainer(reference)
+    if (changes === null || head === null) throw new NoSuchContainer(reference)
     const running = readRunning(paths, id)
     // The record of one whose command runs is written by nobody else; any other is kept from being started or removed.
     const isUp = running !== null && isAlive(running) && running.executed !== undefined
     const lock = isUp ? null : enterAgain(paths, head)?.lock
     if (lock === undefined) {
+      close(changes)
       if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
       recover(paths)
       continue
@@ -34,6 +38,7 @@ export function renameContainer(paths: Paths, reference: string, name: string): 
       }
     } finally {
       if (lock) leaveRunning(lock)
+      close(changes)
     }
     return
   }

@@ -3,6 +3,7 @@ import { O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { close, open } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
+import { lockChanges } from "./change-lock.ts"
 import { enterAgain } from "./new-container.ts"
 import { recover } from "./recover.ts"
 import {
@@ -44,7 +45,24 @@ export function changeRunning(paths: Paths, id: string, record: RunningRecord): 
   }
 }
 
-/** Does the one or the other, with nobody starting or removing it meanwhile. Throws ToyboxError. */
+// The record of one whose command runs is written by nobody else.
+const isUp = (running: RunningRecord): boolean => isAlive(running) && running.executed !== undefined
+
+/** Does `last` when `action` has done, which may be a promise. */
+function finishing<T>(action: () => T, last: () => void): T {
+  let result: T
+  try {
+    result = action()
+  } catch (error) {
+    last()
+    throw error
+  }
+  if (result instanceof Promise) return result.finally(last) as T
+  last()
+  return result
+}
+
+/** Does the one or the other, with nobody starting, changing or removing it meanwhile. Throws ToyboxError. */
 export function withContainer<T>(
   paths: Paths,
   reference: string,
@@ -53,20 +71,18 @@ export function withContainer<T>(
   for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
     recover(paths)
     const id = resolveId(paths, reference)
+    const changes = lockChanges(paths, id)
     const head = readRecord(paths, id)
     const running = readRunning(paths, id)
-    // The record of one whose command runs is written by nobody else.
-    if (running && isAlive(running) && running.executed !== undefined) return up(id, running)
-    // Its supervisor sleeps, and reads what is written down before it starts it again.
-    if (head && running?.restarting) return down(id)
-    const lock = head && !running ? enterAgain(paths, head)?.lock : undefined
-    if (lock) {
-      try {
-        return down(id)
-      } finally {
-        leaveRunning(lock)
-      }
+    const entered = head && !running ? enterAgain(paths, head)?.lock : undefined
+    const release = () => {
+      if (entered) leaveRunning(entered)
+      if (changes !== null) close(changes)
     }
+    if (running && isUp(running)) return finishing(() => up(id, running), release)
+    // Its supervisor sleeps, and reads what is written down before it starts it again.
+    if (entered || (head && running?.restarting)) return finishing(() => down(id), release)
+    release()
     if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
   }
 }
