@@ -9,7 +9,7 @@ import type { LinuxResources } from "../oci/resources.ts"
 import type { Paths } from "../paths.ts"
 import { recordEvents } from "./events.ts"
 import type { RestartPolicy } from "./restart-policy.ts"
-import { type ContainerRecord, type RunningRecord, readHead, readRecord, resolveId } from "./state.ts"
+import { type ContainerHead, type ContainerRecord, type RunningRecord, readHead, resolveId } from "./state.ts"
 import { readStored, type StoredRequest } from "./stored-request.ts"
 import { changeRunning, changeStored, withContainer } from "./with-container.ts"
 
@@ -37,22 +37,25 @@ function only(all: LinuxResources, like: LinuxResources): LinuxResources {
   return Object.fromEntries(picked)
 }
 
+/** Throws where a container cannot have that policy. */
+function checkPolicy({ name, autoRemove, detached }: ContainerHead, restart: RestartPolicy | null | undefined): void {
+  if (!restart) return
+  if (!detached) throw new ToyboxError(`--restart: container ${name} runs in the foreground, and ends with its toybox`)
+  if (autoRemove)
+    throw new ToyboxError(`--restart: container ${name} is removed when it ends (--rm), and so never started again`)
+}
+
 function keep(
   paths: Paths,
   id: string,
   change: RequestedResources | null,
   restart: RestartPolicy | null | undefined,
 ): void {
-  const detachedOf = ({ name, autoRemove, detached }: ContainerRecord) => {
-    if (restart === undefined || !detached) {
-      if (restart)
-        throw new ToyboxError(`--restart: container ${name} runs in the foreground, and ends with its toybox`)
-      return detached ? { detached } : {}
-    }
-    if (restart && autoRemove)
-      throw new ToyboxError(`--restart: container ${name} is removed when it ends (--rm), and so never started again`)
-    const { restart: _, ...rest } = detached
-    return { detached: { ...rest, ...(restart ? { restart } : {}) } }
+  const detachedOf = ({ detached }: ContainerRecord) => {
+    if (!detached) return {}
+    const { restart: before, ...rest } = detached
+    const policy = restart === undefined ? before : restart
+    return { detached: { ...rest, ...(policy ? { restart: policy } : {}) } }
   }
   changeStored(paths, id, (record, stored): [ContainerRecord, StoredRequest] => {
     const policy = detachedOf(record)
@@ -99,8 +102,10 @@ export function updateContainer(paths: Paths, reference: string, { limits, resta
     if (head) recordEvents(paths, head, ["update"])
   }
   const current = (id: string) => {
-    const record = readRecord(paths, id)
-    return readStored(paths, id, record?.name ?? reference).requested
+    const head = readHead(paths, id)
+    // First: nothing is changed where not all can be.
+    if (head) checkPolicy(head, restart)
+    return readStored(paths, id, head?.name ?? reference).requested
   }
   resolveId(paths, reference)
   withContainer(paths, reference, {

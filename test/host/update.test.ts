@@ -125,8 +125,10 @@ describe.skipIf(!isRoot)("toybox update", () => {
     await succeed("update", "--cpuset", "0", "before")
     const allowed = await succeed("exec", "before", "grep", "Cpus_allowed_list", "/proc/1/status")
     expect(allowed).toMatch(/:\s+0$/)
-    const restart = await toybox(["update", "--restart", "always", "before"])
+    const limited = await pids("before")
+    const restart = await toybox(["update", "--pids", "55", "--restart", "always", "before"])
     expect(restart).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("runs in the foreground") })
+    expect(await pids("before")).toBe(limited)
     running.kill("SIGTERM")
     await running.wait()
     // afterEach looks for what is left of the cgroups.
