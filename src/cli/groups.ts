@@ -1,5 +1,8 @@
 /** Docker's management commands: other words for commands that there are. */
 import { UsageError } from "../errors.ts"
+import { type OptionDefinitions, parseLeading } from "./argv.ts"
+import { GLOBAL_OPTIONS } from "./commands/run-options.ts"
+import { table } from "./table.ts"
 
 type Group = Readonly<Record<string, readonly string[]>>
 
@@ -30,13 +33,36 @@ const GROUPS: Readonly<Record<string, Group>> = {
   system: same("df events info prune"),
 }
 
-/** The words of the command that is meant; null where `name` is no such group. Throws UsageError. */
-export function spelledOut(name: string, [word, ...rest]: readonly string[]): string[] | null {
-  const group = Object.hasOwn(GROUPS, name) ? GROUPS[name] : undefined
+const BEFORE = {
+  ...GLOBAL_OPTIONS,
+  help: { type: "boolean", alias: "h", description: "Show the commands" },
+} as const satisfies OptionDefinitions
+
+const groupOf = (name: string): Group | undefined => (Object.hasOwn(GROUPS, name) ? GROUPS[name] : undefined)
+
+const namesOf = (group: Group): string[] => Object.keys(group).sort()
+
+export const GROUP_NAMES: readonly string[] = Object.keys(GROUPS)
+
+/** What there is in a group, each with the command that it is; null where `name` is no group. */
+export function groupUsage(name: string): string | null {
+  const group = groupOf(name)
   if (group === undefined) return null
+  const rows = namesOf(group).map((word) => [`  ${word}`, ["toybox", ...(group[word] ?? [])].join(" ")])
+  return `USAGE toybox ${name} COMMAND\n\nCOMMANDS, each with what it is the same as\n\n${table(rows)}\n`
+}
+
+/** The words of the command that is meant; null where `name` is no such group. Throws UsageError. */
+export function spelledOut(name: string, words: readonly string[]): string[] | null {
+  const group = groupOf(name)
+  if (group === undefined) return null
+  const { booleans, rest: named } = parseLeading(words, BEFORE)
+  if (booleans.get("help")) return ["help", name]
+  const [word, ...rest] = named
   const meant = word !== undefined && Object.hasOwn(group, word) ? group[word] : undefined
-  if (meant !== undefined) return [...meant, ...rest]
-  const hint = Object.keys(group).sort().join(", ")
+  const options = words.slice(0, words.length - named.length).filter((one) => one !== "--")
+  if (meant !== undefined) return [...options, ...meant, ...rest]
+  const hint = namesOf(group).join(", ")
   throw new UsageError(word === undefined ? `${name} needs a command` : `"${word}" is not a command of ${name}`, {
     hint,
   })

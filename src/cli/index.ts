@@ -70,15 +70,15 @@ export async function runOther(words: readonly string[]): Promise<number> {
   if (booleans.get("version")) return COMMANDS.version?.([]) ?? 0
   if (name === undefined || name === "help" || booleans.get("help"))
     return (await import("./usage.ts")).printUsage(name === "help" ? own[0] : name)
-  const rest = [...words.slice(0, words.length - named.length).filter((word) => word !== "--"), ...own]
+  const before = words.slice(0, words.length - named.length).filter((word) => word !== "--")
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!command) {
-    const meant = (await import("./groups.ts")).spelledOut(name, rest)
-    if (meant !== null) return runOther(meant)
+    const meant = (await import("./groups.ts")).spelledOut(name, own)
+    if (meant !== null) return runOther([...before, ...meant])
     const like = closest(name, Object.keys(COMMANDS))
     throw new UsageError(`"${name}" is not a command of toybox`, {
       hint: like ? `did you mean toybox ${like}?` : "toybox --help lists them",
     })
   }
-  return command(rest)
+  return command([...before, ...own])
 }

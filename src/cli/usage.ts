@@ -29,6 +29,7 @@ import { KILL_OPTIONS, PLAIN_OPTIONS, RESTART_OPTIONS, STOP_OPTIONS, WAIT_OPTION
 import { UPDATE_OPTIONS } from "./commands/update-options.ts"
 import { VOLUME_OPTIONS } from "./commands/volume-options.ts"
 import { EXAMPLES } from "./examples.ts"
+import { GROUP_NAMES, groupUsage } from "./groups.ts"
 import { shownCommand } from "./shown-command.ts"
 
 export const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): ArgsDef => ({
@@ -275,13 +276,23 @@ export const MAIN = defineCommand({
 
 export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS)
 
-/** Prints the usage of a command, or of toybox. */
+/** Prints the usage of a command, of a group of them, or of toybox. */
 export async function printUsage(name?: string): Promise<number> {
+  const group = name === undefined ? null : groupUsage(name)
+  if (group !== null) {
+    print([group])
+    return 0
+  }
   const command = name === undefined ? undefined : COMMANDS[name]
   const text = command && name ? await renderUsage(shownCommand(name, command), MAIN) : await renderUsage(MAIN)
   // citty colours for terminals that are none, too.
   const plain = process.stdout.isTTY ? text : Bun.stripANSI(text)
   const examples = name === undefined ? [] : (EXAMPLES[name] ?? [])
-  print([plain, ...(examples.length > 0 ? ["EXAMPLES", "", ...examples.map((line) => `  ${line}`), ""] : [])])
+  const others = `  ${GROUP_NAMES.join(", ")}   Docker's words for these, each with its --help`
+  print([
+    plain,
+    ...(command ? [] : ["", "GROUPS", "", others, ""]),
+    ...(examples.length > 0 ? ["EXAMPLES", "", ...examples.map((line) => `  ${line}`), ""] : []),
+  ])
   return 0
 }

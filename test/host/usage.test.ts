@@ -86,6 +86,29 @@ test.skipIf(!isRoot)("docker's management commands are other words for the same"
   expect((await toybox(["image"])).stderr).toContain("image needs a command")
 })
 
+test.skipIf(!isRoot)(
+  "a group of docker's has its --help, and takes options of every command before its words",
+  async () => {
+    for (const words of [
+      ["image", "--help"],
+      ["help", "image"],
+      ["--help", "image"],
+    ]) {
+      const { stdout, stderr, exitCode } = await toybox(words)
+      expect({ stderr, exitCode }).toEqual({ stderr: "", exitCode: 0 })
+      expect(stdout).toMatch(/^ +ls +toybox images$/m)
+      expect(stdout).toMatch(/^ +prune +toybox prune --only images$/m)
+    }
+    expect((await toybox(["--help"])).stdout).toMatch(/^ +image, container, system /m)
+    const root = join(temporaryDirectory("before"), "state")
+    const named = await toybox(["--root", root, "container", "create", "--quiet", "base", "true"])
+    expect(named).toMatchObject({ stderr: "", exitCode: 0 })
+    expect((await toybox(["container", "--root", root, "ls", "-aq", "--no-trunc"])).stdout).toBe(named.stdout)
+    expect(await toybox([`--root=${root}`, "image", "ls", "-q"])).toMatchObject({ stderr: "", exitCode: 0 })
+    expect(await toybox(["--root", root, "system", "prune", "--force"])).toMatchObject({ stderr: "", exitCode: 0 })
+  },
+)
+
 test.skipIf(!isRoot)("the state directory may be named before the command", async () => {
   const root = join(temporaryDirectory("before"), "state")
   const named = await toybox(["--root", root, "create", "--quiet", "base", "true"])
