@@ -125,7 +125,7 @@ export async function explainRun(
     form === "calls"
       ? callLines(
           [
-            encodeSteps(whole.host, { report: REPORT_FD, free: 0 }),
+            encodeSteps(whole.host, { report: REPORT_FD, free: [0, 1, 2] }),
             encodeChild(whole.child, REPORT_FD),
             encodeSealed(whole.sealed, REPORT_FD, [REPORT_FD]),
           ],

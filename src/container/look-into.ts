@@ -35,9 +35,6 @@ export interface LookedInto {
 const PATIENCE = 10_000
 const LOOK_EVERY = 20
 
-// Above what toybox opens by itself.
-const FREE_FDS = 64
-
 /** Before it enters its own a process still has the root of the toybox that started it, which must not be taken for it. */
 function isOwnRoot(rootFd: number): boolean {
   const [theirs, ours] = [stat("", AT_EMPTY_PATH, rootFd), stat("/")]
@@ -74,15 +71,13 @@ async function mountedLayers(directory: string, { lower, below = [] }: Container
   const layers = below.length > 0 ? { below, links: lowerNames(below.length + 1) } : null
   const steps = overlaySteps(lower, layout, false, exists(layout.upper) ? null : stat(lower), layers)
   try {
-    return inDirectory(layers ? imageLinks([lower, ...below]) : directory, () => mountRoot(steps, FREE_FDS))
+    return inDirectory(layers ? imageLinks([lower, ...below]) : directory, () => mountRoot(steps))
   } catch (error) {
     // Where overlayfs is refused now it was then, and the upper directory is the whole root.
     if (error instanceof ListFailure && below.length === 0 && error.calls[error.index]?.name.startsWith("fs"))
       return copy()
     const { explainFailure } = await import("../launch/report.ts")
     throw explainFailure(error)
-  } finally {
-    for (const taken of [0, 1, 2]) close(FREE_FDS + taken)
   }
 }
 

@@ -1,5 +1,5 @@
 /** The root file system of a container: made by its own process, looked into by toybox beforehand. */
-import { call, callResult } from "../../ffi/call.ts"
+import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { errnoName } from "../../ffi/errno.ts"
 import { exists, stat } from "../../ffi/fs.ts"
@@ -19,9 +19,6 @@ export interface Root {
   steps: Step[]
 }
 
-// Above what toybox opens by itself.
-const FREE_FDS = 64
-
 /** Mode and owner that the upper directory gets: those of the image's root. One that is there keeps what the container made of it. */
 const ownerOf = (lower: string, { upper }: OverlayLayout) => (exists(upper) ? null : stat(lower))
 
@@ -35,14 +32,11 @@ async function layeredRoot(request: ContainerRequest, directory: string): Promis
   const steps = overlaySteps(lower, layout, autoRemove, ownerOf(lower, layout), layers)
   let fd: number
   try {
-    fd = inDirectory(links, () => mountRoot(steps, FREE_FDS))
+    fd = inDirectory(links, () => mountRoot(steps))
   } catch (error) {
     const refusal = error instanceof ListFailure ? refusalOf(error, error) : null
     if (refusal === null) throw error
     return copiedRoot(request, directory, refusal)
-  } finally {
-    // Not all are there when it fails.
-    for (const taken of [0, 1, 2]) callResult("close", FREE_FDS + taken)
   }
   return { fd, steps: [] }
 }

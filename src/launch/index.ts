@@ -1,6 +1,7 @@
 /** A plan → a process. */
-import { type Region, reserveRegion, stageOne, walkHere } from "../../ffi/call.ts"
+import { call, type Region, reserveRegion, stageOne, walkHere } from "../../ffi/call.ts"
 import { type Call, PROCESS } from "../../ffi/calls.ts"
+import { F_DUPFD_CLOEXEC } from "../../ffi/constants/fcntl.ts"
 import { close, read } from "../../ffi/fs.ts"
 import { keepHeapFromChildren } from "../../ffi/heap.ts"
 import type { Program, Trace } from "../../ffi/layout.ts"
@@ -12,7 +13,7 @@ import type { Step } from "../plan/steps.ts"
 import { encodeChild, encodeFurther, encodeSealed, encodeSteps } from "./encode/index.ts"
 import { MOMENT_REPORT } from "./encode/lifecycle.ts"
 import { PID_REPORT } from "./encode/process.ts"
-import { ROOT } from "./encode/root.ts"
+import { OVERLAY_DIRECTORIES, ROOT } from "./encode/root.ts"
 import type { Supervisor } from "./encode/supervisor.ts"
 
 /** A list stopped; report.ts makes the words, which are loaded only then. */
@@ -33,12 +34,23 @@ export class ListFailure extends Error {
 
 const trace = (fd: number | undefined): Trace | undefined => (fd === undefined ? undefined : { fd })
 
-/** Mounts the root in this process, detached; returns its fd. From `free` on up three descriptors may be taken. */
-export function mountRoot(steps: readonly Step[], free: number): number {
-  const calls = encodeSteps(steps, { report: -1, free })
-  const { program, index } = walkHere(calls, "anew")
-  if (index < calls.length) throw new ListFailure(steps, calls, index, program.errno(index))
-  return program.value(ROOT)
+// Below, the list opens files of its own.
+const FIRST_FREE = 64
+
+/** Mounts the root in this process, detached; returns its fd. Throws SyscallError and ListFailure. */
+export function mountRoot(steps: readonly Step[]): number {
+  // Numbers that nothing has, of what is open already: the list puts its own there.
+  const free: number[] = []
+  const reserve = () => free.push(call("fcntl", 2, F_DUPFD_CLOEXEC, FIRST_FREE))
+  try {
+    if (steps.some(({ kind }) => kind === "overlay")) for (const _ of OVERLAY_DIRECTORIES) reserve()
+    const calls = encodeSteps(steps, { report: -1, free })
+    const { program, index } = walkHere(calls, "anew")
+    if (index < calls.length) throw new ListFailure(steps, calls, index, program.errno(index))
+    return program.value(ROOT)
+  } finally {
+    for (const fd of free) close(fd)
+  }
 }
 
 /** A list of steps with its calls; kept to name the step and the call of a failure. */

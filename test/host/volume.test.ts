@@ -1,6 +1,6 @@
 /** Named and nameless volumes: what is in them, whose they are, and when they go. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { tarOf } from "../helpers/oci-layout.ts"
@@ -244,6 +244,25 @@ describe.skipIf(!isRoot)("toybox volume", () => {
       )
       await succeed("load", "-i", file)
     }
+
+    test("however many there are, all are held while the container is mounted", async () => {
+      const layers = ["one", "two"].map((name) => tarOf(makeRoot({ files: { [`srv/${name}`]: name } })))
+      const file = join(temporaryDirectory("image"), "image.tar")
+      writeFileSync(file, dockerArchive([{ layers, tags: ["layered:latest"] }]))
+      await succeed("load", "-i", file)
+      const words = Array.from({ length: 80 }, (_, i) => ["-v", `v${i}:/data/${i}`]).flat()
+      const running = await startToybox(
+        ownRun("--rm", ...words, "layered", "sh", "-c", "cat /srv/one /srv/two; read end"),
+      )
+      await running.waitFor("onetwo")
+      const fds = `/proc/${running.pid}/fd`
+      const held = readdirSync(fds).filter((fd) =>
+        readlinkSync(join(fds, fd)).startsWith(join(stateRoot(), "volumes/")),
+      )
+      running.stdin.write("\n")
+      expect(await running.wait()).toMatchObject({ exitCode: 0, stderr: "" })
+      expect(held).toHaveLength(80)
+    }, 20_000)
 
     test("what it has there is copied at first use", async () => {
       await load("filled", {}, {})

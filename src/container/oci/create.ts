@@ -145,7 +145,7 @@ export async function createContainer(request: CreateRequest): Promise<Created> 
   try {
     const cgroups = detectCgroups()
     const manager = request.noCgroup ? null : enterCgroup(root, record, cgroups, spec)
-    rootFd = mountRoot([{ kind: "bind-root", path: spec.root.path }], 0)
+    rootFd = mountRoot([{ kind: "bind-root", path: spec.root.path }])
     spec.process.env = completeEnvironment(spec.process, rootFd)
     await bringUp({ request, spec, record, cgroups, manager, rootFd })
     record.complete = true

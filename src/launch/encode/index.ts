@@ -27,8 +27,8 @@ import { type Supervisor, supervised } from "./supervisor.ts"
 /** Descriptors that the lists name. */
 interface Descriptors {
   report: number
-  /** From here on up, numbers that are free in the child. */
-  free: number
+  /** Numbers that are free, as many as an overlay has directories. */
+  free: readonly number[]
 }
 
 const FILE = slot("file")
@@ -220,7 +220,10 @@ export function encodeChild(steps: readonly Step[], report: number, supervisor?:
   let free = ROOM
   for (const step of steps)
     if (step.kind === "close-other-fds") for (const fd of [report, ...step.keep]) if (fd + ROOM > free) free = fd + ROOM
-  const rest = [process.blockSignals(), ...encodeSteps(steps, { report, free })]
+  const rest = [
+    process.blockSignals(),
+    ...encodeSteps(steps, { report, free: root.OVERLAY_DIRECTORIES.map((_, i) => free + i) }),
+  ]
   if (further !== undefined) rest.push({ name: "walk", args: [further], fails: "never", step: steps.length - 1 })
   const [first] = steps
   if (first?.kind !== "clone") throw new Error("a child's plan begins with its clone")
@@ -232,7 +235,7 @@ export function encodeChild(steps: readonly Step[], report: number, supervisor?:
 
 /** What a child goes on with: steps that are counted from `first`. None of them names a free descriptor. */
 export const encodeFurther = (steps: readonly Step[], report: number, first: number): Call[] =>
-  encodeSteps(steps, { report, free: ROOM }, first)
+  encodeSteps(steps, { report, free: [] }, first)
 
 /** The list of stage two. Of the descriptors that it keeps the command gets those `passed`. */
 export function encodeSealed(
@@ -241,5 +244,5 @@ export function encodeSealed(
   keep: readonly number[],
   passed: readonly number[] = [],
 ): Call[] {
-  return [...process.enterSealed(keep, passed), ...encodeSteps(steps, { report, free: ROOM })]
+  return [...process.enterSealed(keep, passed), ...encodeSteps(steps, { report, free: [] })]
 }

@@ -155,23 +155,20 @@ export const setAttributes = (mount: Arg, set: number, clear: number, recursive:
   ],
 })
 
+export const OVERLAY_DIRECTORIES = ["lowerdir", "upperdir", "workdir"] as const
+
 /**
- * The overlay, detached, as ROOT. Its directories are named by fd (numbers from `free` on): fsconfig takes at most 255 bytes,
- * and so a colon or comma in a path needs no escape.
+ * The overlay, detached, as ROOT. Its directories are named by fd (the numbers `free`): fsconfig takes at most 255 bytes, and so
+ * a colon or comma in a path needs no escape.
  */
-export function overlay(step: StepOf<"overlay">, free: number): Call[] {
-  const directories = [
-    ["lowerdir", step.lower] as const,
-    ["upperdir", step.upper] as const,
-    ["workdir", step.work] as const,
-  ]
-  const opens = directories.flatMap(([, path], i): Call[] => [
+export function overlay(step: StepOf<"overlay">, free: readonly number[]): Call[] {
+  const opens = [step.lower, step.upper, step.work].flatMap((path, i): Call[] => [
     { name: "openat", args: [AT_FDCWD, path, O_PATH | O_DIRECTORY | O_CLOEXEC, 0], into: TARGET },
-    { name: "dup3", args: [TARGET, free + i, O_CLOEXEC] },
+    { name: "dup3", args: [TARGET, free[i] ?? -1, O_CLOEXEC] },
     { name: "close", args: [TARGET] },
   ])
-  const data = directories.map(
-    ([key], i) => [key, i === 0 && step.links ? step.links : `/proc/self/fd/${free + i}`] as const,
+  const data = OVERLAY_DIRECTORIES.map(
+    (key, i) => [key, i === 0 && step.links ? step.links : `/proc/self/fd/${free[i]}`] as const,
   )
   const options = step.options.map((option): [string, string | null] => {
     const [key = option, value = null] = option.split("=", 2)

@@ -190,7 +190,7 @@ describe("namespaces", () => {
 
 test("a root that cannot be pivoted away from: moved first, then all else detached, then chroot", () => {
   const steps: Step[] = [{ kind: "move-root", detach: ["/var/lib", "/proc"] }]
-  const calls = encodeSteps(steps, { report: -1, free: 0 }).map(({ name, args }) =>
+  const calls = encodeSteps(steps, { report: -1, free: [] }).map(({ name, args }) =>
     name === "umount2" ? `umount2 ${args[0]}` : name,
   )
   // The state directory may be below a mount that is detached: the new root must have left it by then.

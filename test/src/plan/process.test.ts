@@ -16,7 +16,7 @@ test("each moment has its own processors, or none", () => {
   const mask = new Uint8Array(16)
   mask[0] = 1
   mask[8] = 2
-  expect(encodeSteps([step], { report: -1, free: 0 })).toEqual([
+  expect(encodeSteps([step], { report: -1, free: [] })).toEqual([
     { name: "sched_setaffinity", args: [0, 16, mask], step: 0 },
   ])
 })
