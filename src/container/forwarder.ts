@@ -14,18 +14,18 @@ const FORWARD = "forward"
 const forwarderPath = (paths: Paths, id: string) => `${paths.networkRun}/${id}.forwarder`
 
 /**
- * Starts it for claimed ports of a container that is listened to; it ends with the container's process. False where there is no
- * memory, or no process, for it.
+ * Starts it for claimed ports of a container that is listened to; it ends with the container's process. Its pid, or 0 where there
+ * is no memory, or no process, for it.
  */
-export function startForwarder(paths: Paths, id: string, started: string, ports: readonly HeldPort[]): boolean {
+export function startForwarder(paths: Paths, id: string, started: string, ports: readonly HeldPort[]): number {
   const words = ports.map(({ protocol, fd, container }) => `${protocol}:${fd}:${container}`)
   const fds = ports.flatMap(({ fd }) => fd ?? [])
   closeOnExec()
   const pid = spawnSelf(["toybox", FORWARD, id, started, ...words], environmentOf(paths), fds)
-  if (pid === 0) return false
+  if (pid === 0) return 0
   const named = JSON.stringify({ pid, startTime: startTime(pid) ?? "" })
   writeAtOnce(forwarderPath(paths, id), new TextEncoder().encode(named))
-  return true
+  return pid
 }
 
 /** Ends that of a container, which holds its ports, too; where there is none it does nothing. */

@@ -4,7 +4,8 @@ import { openCgroup } from "../cgroup/manager.ts"
 import type { FinalUsage } from "../cgroup/stats.ts"
 import { errorChain } from "../errors.ts"
 import { notice } from "../log.ts"
-import { leavePlaces } from "../network/leases.ts"
+import { leavePlaces, releaseAll } from "../network/leases.ts"
+import { leasesOf, listNetworks } from "../network/network.ts"
 import { unforwardPorts, unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { bootId, readJson } from "../state-file.ts"
@@ -72,6 +73,8 @@ function recoverOne(paths: Paths, id: string): void {
     if (record.networks.some(({ guarded }) => guarded)) unguardPlaces(record.networks)
     leavePlaces(paths.networkRun, id, record.networks)
   }
+  // It may have been killed before it was written down which addresses it had taken.
+  if (!record?.pid) for (const network of listNetworks(paths)) releaseAll(leasesOf(paths, network), id)
   // It may have been killed before it was written down who supervises.
   unlink(attachPath(paths, id))
   const head = readHead(paths, id)

@@ -17,7 +17,7 @@ import { type Ending, supervise } from "./supervise.ts"
 async function watchedDoors(paths: Paths, { id, record }: Live) {
   const doors = (await import("./doors.ts")).watchDoors(paths, id, record)
   const { startForwarder } = await import("./forwarder.ts")
-  return doors ? { fd: doors.fd, open: () => doors.open(startForwarder) } : null
+  return doors && { doors, start: startForwarder }
 }
 
 /**
@@ -41,10 +41,10 @@ export async function start(
     stdio,
     reports,
   })
-  const doors = request.ports ? await watchedDoors(paths, live) : null
+  const published = request.ports ? await watchedDoors(paths, live) : null
   const ending = supervise({
     pid,
-    doors,
+    published,
     signalFd,
     reportFd,
     reports,

@@ -42,7 +42,7 @@ export interface Supervised {
   traced: boolean
   pumps: Pump[]
   /** Those of its published ports that a process serves when somebody comes. */
-  doors?: (Pick<Doors, "fd"> & { open(): boolean }) | null
+  published?: { doors: Doors; start: Parameters<Doors["open"]>[0] } | null
   terminal: {
     socket: number
     input: boolean
@@ -99,7 +99,7 @@ export function supervise(options: Supervised): Ending {
   let passedOn: number | undefined
   let attached: Attached | null = null
   let socket = options.terminal?.socket ?? -1
-  let { doors } = options
+  const { doors, start } = options.published ?? {}
 
   const forward = (signal: number) => {
     // What has been waited for is nobody's number, or another's, while the rest of its output is copied.
@@ -122,6 +122,7 @@ export function supervise(options: Supervised): Ending {
     }
     // One SIGCHLD may stand for several; a helper's end is no news.
     if (options.pid !== pid) waitChild(options.pid, WNOHANG | __WALL)
+    if (doors?.serving && waitChild(doors.serving, WNOHANG)) doors.ended(doors.serving)
     status ??= waitChild(pid, WNOHANG | __WALL)
   }
   const onReport = () => {
@@ -155,7 +156,7 @@ export function supervise(options: Supervised): Ending {
       const [signalled = 0, reported = 0, sent = 0, knocked = 0, ...moved] = poll(sources, wait)
       if (reported) onReport()
       if (sent) onMaster()
-      if (knocked && status === null && doors?.open()) doors = null
+      if (knocked && start && status === null) doors?.open(start)
       for (let i = 0; i < live.length; i++) advance(live[i] as Pump, moved[i] ?? 0)
       if (signalled) onSignals()
       if (status !== null) {

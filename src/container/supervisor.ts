@@ -71,7 +71,10 @@ export async function superviseDetached(
   let deadline = Number.POSITIVE_INFINITY
   let overdue: number | null = null
   const reap = () => {
-    for (let child = waitAny(WNOHANG | __WALL); child; child = waitAny(WNOHANG | __WALL)) ended.set(child.pid, child)
+    for (let child = waitAny(WNOHANG | __WALL); child; child = waitAny(WNOHANG | __WALL)) {
+      ended.set(child.pid, child)
+      doors?.ended(child.pid)
+    }
   }
   const lost = () => {
     if (pid > 0 && !ended.has(pid)) kill(pid, SIGKILL)
@@ -126,7 +129,7 @@ export async function superviseDetached(
         monitor = (await import("./health-monitor.ts")).monitorOf(paths, id, running.started)
     }
     if (status) continue
-    if (knocked && doors?.open((await import("./forwarder.ts")).startForwarder)) doors = null
+    if (knocked) doors?.open((await import("./forwarder.ts")).startForwarder)
     if (told !== null && pid > 0) end ??= (await import("./told-to-end.ts")).endGently(paths, id, pid)
     if (end?.left() === 0) end.force()
     if (performance.now() >= deadline) {

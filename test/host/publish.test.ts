@@ -323,7 +323,7 @@ test("from ::1 a port is reached, too: by a process, there from when somebody co
   await run("network", "rm", "shut", "four")
 }, 120_000)
 
-test("a container of the foreground is reached from ::1, too, and leaves nothing", async () => {
+test("a container of the foreground is reached from ::1, too, also when the process was killed, and leaves nothing", async () => {
   const server = "nc -ll -p 80 -e echo near"
   const words = machine.toybox("run", "--rm", "--name=near", "-p", "8117:80", "base", "sh", "-c", server)
   const near = Bun.spawn(host.within(...words), { stdin: "ignore", stdout: "ignore" })
@@ -331,11 +331,18 @@ test("a container of the foreground is reached from ::1, too, and leaves nothing
   for (const end = Date.now() + 30_000; said === "" && Date.now() < end; await Bun.sleep(50))
     said = await ask(host, "tcp", "::1", 8117)
   expect(said).toBe("near")
-  expect(await forwarders()).toHaveLength(1)
+  const killed = await forwarders()
+  expect(killed).toHaveLength(1)
+  await sh(host, `kill -9 ${killed[0]}`)
+  for (const end = Date.now() + 10_000; (await forwarders()).length > 0 && Date.now() < end; ) await Bun.sleep(20)
+  expect(await ask(host, "tcp", "::1", 8117)).toBe("near")
   await run("stop", "-t", "0", "near")
   await near.exited
   expect(await forwarders()).toEqual([])
   await serve("next", "-p", "8117:80")
+  expect(await ask(host, "tcp", "::1", 8117)).toBe("next")
+  await sh(host, `kill -9 ${(await forwarders())[0]}`)
+  for (const end = Date.now() + 10_000; (await forwarders()).length > 0 && Date.now() < end; ) await Bun.sleep(20)
   expect(await ask(host, "tcp", "::1", 8117)).toBe("next")
   await run("rm", "-f", "next")
 }, 120_000)

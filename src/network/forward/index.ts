@@ -19,9 +19,20 @@ export interface ForwardedPort {
 }
 
 const LOOK_EVERY = 200
+const REST = 60_000
+
+/** How long nobody has been served, in milliseconds of some clock: what is left of `most` of them; 0 where it is time to go. */
+export function createRest(most: number, clock: () => number): (isServing: boolean) => number {
+  let since = clock()
+  return (isServing) => {
+    if (isServing) since = clock()
+    return Math.max(0, Math.ceil(since + most - clock()))
+  }
+}
 
 /**
- * Carries everything that comes to the ports on to `ip` (null: nowhere, just now), until the process `pid` ends. Never returns.
+ * Carries everything that comes to the ports on to `ip` (null: nowhere, just now), until the process `pid` ends, or nobody has come
+ * for a minute: who holds the ports, too, starts another when somebody does. Never returns.
  */
 export function forward(ip: () => Uint8Array | null, ports: readonly ForwardedPort[], pid: number): never {
   // Nobody waits for what this process might say, and no signal of a terminal is meant for it.
@@ -41,8 +52,12 @@ export function forward(ip: () => Uint8Array | null, ports: readonly ForwardedPo
     if (protocol === "tcp") tcp.listen(fd, target)
     else udp.listen(fd, target)
   }
+  const rest = createRest(REST, () => performance.now())
   return loop.run(() => {
-    const busy = tcp.retry()
-    return udp.expire() || busy
+    const short = tcp.retry()
+    const flows = udp.expire()
+    const left = rest(short || flows || tcp.count() > 0)
+    if (left === 0) process.exit(0)
+    return short || flows ? LOOK_EVERY : tcp.count() > 0 ? null : left
   }, LOOK_EVERY)
 }

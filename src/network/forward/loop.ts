@@ -10,8 +10,11 @@ export interface Loop {
   remove(fd: number): void
   /** Closes one that is not watched, after all that has happened by now is dealt with: its number stands for it until then. */
   close(fd: number): void
-  /** For ever; `tick` is called once, every so many milliseconds while it returns true, and when something has happened. */
-  run(tick: () => boolean, milliseconds: number): never
+  /**
+   * For ever; `tick` is called once, when something has happened, and after as many milliseconds as it returns (null: for ever),
+   * but not more often than `least` milliseconds apart while it returns some.
+   */
+  run(tick: () => number | null, least: number): never
 }
 
 export function createLoop(): Loop {
@@ -29,13 +32,13 @@ export function createLoop(): Loop {
       handlers.delete(fd)
     },
     close: (fd) => closing.push(fd),
-    run(tick, milliseconds) {
-      for (let ticking = tick(), last = Date.now(); ; ) {
-        for (const { fd, events } of epollWait(epoll, ticking ? milliseconds : null)) handlers.get(fd)?.(events)
+    run(tick, least) {
+      for (let wait = tick(), last = Date.now(); ; ) {
+        for (const { fd, events } of epollWait(epoll, wait)) handlers.get(fd)?.(events)
         for (const fd of closing) close(fd)
         closing = []
-        if (ticking && Date.now() - last < milliseconds) continue
-        ticking = tick()
+        if (wait !== null && Date.now() - last < least) continue
+        wait = tick()
         last = Date.now()
       }
     },

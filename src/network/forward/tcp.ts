@@ -71,11 +71,14 @@ function resetAndClose(fd: number): void {
 export function forwardTcp(loop: Loop): {
   /** `target`: where to, now; null: nowhere. */
   listen(fd: number, target: () => { ip: Uint8Array; port: number } | null): void
+  /** How many connections there are. */
+  count(): number
   /** Goes on accepting where it was short of something. True where it still is. */
   retry(): boolean
 } {
   const listeners = new Map<number, () => { ip: Uint8Array; port: number } | null>()
   let short = false
+  let connections = 0
 
   const pause = () => {
     if (short) return
@@ -90,6 +93,7 @@ export function forwardTcp(loop: Loop): {
 
   const end = (connection: Connection) => {
     connection.closed = true
+    connections--
     for (const side of [connection.client, connection.target]) {
       if (side.watched !== null) loop.remove(side.fd)
       if (side.pipe) closePipe(side.pipe)
@@ -196,6 +200,7 @@ export function forwardTcp(loop: Loop): {
     setOptions(socket)
     const [client, target] = [makeSide(fd), makeSide(socket)]
     const connection = { client, target, connected: false, broken: false, closed: false }
+    connections++
     for (const side of [client, target]) loop.add(side.fd, 0, (events) => goOn(connection, side, events))
     watch(connection, target, client)
   }
@@ -216,6 +221,7 @@ export function forwardTcp(loop: Loop): {
       listeners.set(fd, target)
       loop.add(fd, EPOLLIN, () => accept(fd, target))
     },
+    count: () => connections,
     retry() {
       resume()
       return short

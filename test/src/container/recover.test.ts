@@ -6,6 +6,8 @@ import { takeName } from "../../../src/container/name.ts"
 import { recover, recoverAll } from "../../../src/container/recover.ts"
 import { removeContainer } from "../../../src/container/remove.ts"
 import * as state from "../../../src/container/state.ts"
+import { takeAddress } from "../../../src/network/leases.ts"
+import { keepNetwork, leasesOf, type Network } from "../../../src/network/network.ts"
 import type { Paths } from "../../../src/paths.ts"
 import { bootId } from "../../../src/state-file.ts"
 import { cleanUpAfterAll } from "../../helpers/scratch.ts"
@@ -51,6 +53,19 @@ describe("recover", () => {
     expect(listContainers(paths, false)).toEqual([])
     expect(state.readResult(paths, before as string)).toMatchObject({ exitCode: 255, error: "the machine was stopped" })
     expect(state.readResult(paths, now as string)).toMatchObject({ exitCode: 137, error: "toybox itself was killed" })
+  })
+
+  test("addresses that it had taken, and not written down yet, are free again; others' stay", () => {
+    const paths = makeState()
+    const network = { name: "lan", id: "ab".repeat(32) } as Network
+    keepNetwork(paths, network)
+    mkdirSync(leasesOf(paths, network), { recursive: true })
+    const id = abandon(paths, { pid: 0, startTime: "" })
+    const taken = (last: number, holder: string) =>
+      takeAddress(leasesOf(paths, network), Uint8Array.of(10, 9, 8, last), holder)
+    expect([taken(2, id), taken(3, "cd".repeat(32))]).toEqual([true, true])
+    recover(paths)
+    expect(readdirSync(leasesOf(paths, network))).toEqual(["10.9.8.3"])
   })
 
   test("where others attach to it goes, too, though nobody had written down yet who supervises", () => {
