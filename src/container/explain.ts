@@ -16,6 +16,7 @@ import { shellLines } from "../plan/describe.ts"
 import { sealedSteps } from "../plan/identity.ts"
 import { childSteps } from "../plan/index.ts"
 import type { Step } from "../plan/steps.ts"
+import { ownStandardFds } from "./caller-files.ts"
 import { containerFiles, fileRequest, timeZoneMount } from "./files.ts"
 import { effectiveHostname, gatherFacts, identify, makeSpec, openingFacts } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
@@ -88,7 +89,7 @@ export async function explainRun(
   }
   const cgroup = planCgroup(request.cgroups, wish)
   const opening = openingFacts(spec, {
-    stdio: request.process.terminal ? { socketFd: 13 } : ([0, 1, 2] as const),
+    stdio: request.process.terminal ? { socketFd: 13 } : ownStandardFds(),
     reportFd: REPORT_FD,
     traceFd: undefined,
     memfd: MEMFD,

@@ -101,6 +101,11 @@ export function stepError(steps: readonly Step[], calls: readonly Call[], index:
   if (step?.kind === "chdir" && call.name === "load") {
     return new ToyboxError(`cannot enter the working directory ${step.path}: it is outside the container's root`)
   }
+  if ((step?.kind === "mount" || step?.kind === "bind") && call.name === "load") {
+    return new ToyboxError(`cannot ${sentence(step)}: links of the root lead from there to its /proc`, {
+      hint: "nothing can be mounted on /proc, which is the container's own, and its kernel's",
+    })
+  }
   if (step?.kind === "device" && call.name === "load") {
     return new ToyboxError(`cannot ${sentence(step)}: there is another file, or device, of this name`)
   }

@@ -237,3 +237,31 @@ describe.skipIf(!isRoot)("a root that is not writable or not the usual", () => {
     expect(statSync(root).mode & 0o7777).toBe(0o751)
   })
 })
+
+describe.skipIf(!isRoot)("what the root's own links lead to", () => {
+  test("/proc is not mounted over: CVE-2019-16884", async () => {
+    const links = { data: "/proc", deep: "proc/sys/kernel", back: "etc/../proc/1", "srv/run": "/proc/sys" }
+    const files = Object.fromEntries(Object.entries(links).map(([name, symlink]) => [`/${name}`, { symlink }]))
+    const image = makeRoot({ files: { ...files, "/away": { symlink: "/var" } } })
+    const dir = source()
+    for (const [name, options] of [
+      ["data", ["-v", `${dir}:/data`]],
+      ["data", ["-v", "named:/data"]],
+      ["data", ["--tmpfs", "/data"]],
+      ["deep", ["-v", `${dir}:/deep`]],
+      ["back/ns", ["-v", `${dir}:/back/ns`]],
+      ["srv/run", ["--mount", `type=tmpfs,destination=/srv/run`]],
+      ["data/cpuinfo", ["-v", `${dir}/file:/data/cpuinfo`]],
+    ] as const) {
+      const told = await sh("echo it ran", { image, run: [...options] })
+      expect(told).toMatchObject({ exitCode: 125, stdout: "" })
+      expect(told.stderr).toMatch(new RegExp(`on /${name}: links of the root lead from there to its /proc\\n`))
+    }
+    await toybox(["volume", "rm", "named"])
+    // Elsewhere they lead where they lead, also below what is mounted; a procfs that is not the container's own is nothing special.
+    const run = ["-v", `${dir}:/away/new`, "--tmpfs", "/var/new/below", "-v", `${dir}/file:/away/new/below/file`]
+    expect(await inside("cat /var/new/file /var/new/below/file", { image, run })).toBe("content\ncontent")
+    const given = ["-v", "/proc:/host", "-v", `${dir}/file:/host/uptime`, "-v", `${dir}/file:/proc/uptime`]
+    expect(await inside("cat /host/uptime /proc/uptime", { image, run: given })).toBe("content\ncontent")
+  })
+})

@@ -14,6 +14,7 @@ import {
 } from "../../../ffi/constants/fcntl.ts"
 import type { Step, StepOf } from "../../plan/steps.ts"
 import * as attributes from "./attributes.ts"
+import * as devices from "./devices.ts"
 import * as hidden from "./hidden.ts"
 import { init } from "./init.ts"
 import * as lifecycle from "./lifecycle.ts"
@@ -91,13 +92,13 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
     case "remount":
       return mounts.remount(step)
     case "device":
-      return mounts.device(step)
+      return devices.device(step)
     case "given-dev":
-      return mounts.givenDev()
+      return devices.givenDev()
     case "symlink":
-      return mounts.symlink(step)
+      return devices.symlink(step)
     case "touch":
-      return mounts.touch(step)
+      return devices.touch(step)
     case "console":
       return mounts.terminal(step)
     case "mask-source":

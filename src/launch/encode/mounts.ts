@@ -1,11 +1,9 @@
 /** What is mounted, made or hidden inside the root: steps → calls. */
 
 import { type Arg, at, type Call, out, type Slot, slot } from "../../../ffi/calls.ts"
-import { EEXIST, EINVAL, ELOOP, ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
+import { EEXIST, EINVAL } from "../../../ffi/constants/errno.ts"
 import {
-  AT_EMPTY_PATH,
   AT_FDCWD,
-  AT_SYMLINK_NOFOLLOW,
   F_DUPFD_CLOEXEC,
   O_CLOEXEC,
   O_CREAT,
@@ -30,22 +28,17 @@ import {
   FSPICK_EMPTY_PATH,
   MNT_DETACH,
 } from "../../../ffi/constants/mount.ts"
-import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, STATX_BASIC_STATS } from "../../../ffi/constants/stat.ts"
 import { CMSG_FD_OFFSET, CMSG_FD_SIZE, messageHeader, OPEN_HOW_SIZE, openHow, winsize } from "../../../ffi/structs.ts"
 import type { MountAttributes, StepOf } from "../../plan/steps.ts"
+import { DEV, nameOf, PTS, parentOf } from "./devices.ts"
+import { notInProc, PROC, rememberProc } from "./proc.ts"
 import { copyMount, FS, MOUNT, moveToTarget, newMount, openInRoot, openTarget, setAttributes, TARGET } from "./root.ts"
 
-/** The container's own procfs, devpts and device tmpfs, kept by fd: writes go there and nowhere else. */
-const PROC = slot("proc")
-export const DEV = slot("dev")
-const PTS = slot("devpts")
+/** The container's own, kept by fd as its procfs, devpts and device tmpfs are: writes go there and nowhere else. */
 const CGROUP = slot("cgroup")
 const FILE = slot("file")
 const MASTER = slot("console master")
 const SLAVE = slot("console")
-
-const parentOf = (path: string) => path.slice(0, path.lastIndexOf("/"))
-const nameOf = (path: string) => path.slice(path.lastIndexOf("/") + 1)
 
 function applyAttributes(
   mount: Arg,
@@ -113,7 +106,9 @@ export function mount(step: StepOf<"mount">): Call[] {
       ? newMount(step.type, step.source, step.data, attributes.set | attributes.recursiveSet, into)
       : mountByDetour(step, step.detour, into)),
     ...openMountTarget(target, step.type),
+    ...notInProc(target),
     moveToTarget(into),
+    ...(into === PROC ? rememberProc() : []),
     ...(attributes.propagation ? [setAttributes(into, 0, 0, true, attributes.propagation)] : []),
   ]
 }
@@ -154,81 +149,10 @@ export function bind(step: StepOf<"bind">): Call[] {
     ...(source === undefined ? copySource(step, from) : takenAgain(source, step.recursive, from)),
     ...applyAttributes(from, step.attributes),
     ...openTarget(step.target, step.directory ? "directory" : "file", { coverSymlink: step.coverSymlink }),
+    ...notInProc(step.target),
     moveToTarget(from),
+    ...(from === PROC ? rememberProc() : []),
   ]
-}
-
-// Linux's dev_t as mknod(2) takes it: makedev(3).
-export const makedev = (major: number, minor: number) =>
-  (minor & 0xff) + (major & 0xfff) * 256 + Math.floor(minor / 256) * 2 ** 20
-
-/** The directory that a device node or link goes to: /dev itself is known by fd. */
-function openParent(path: string): { calls: Call[]; directory: Slot } {
-  const parent = parentOf(path)
-  return parent === "/dev"
-    ? { calls: [], directory: DEV }
-    : { calls: openTarget(parent || "/", "directory"), directory: TARGET }
-}
-
-const STX_MODE = 28
-const STX_RDEV = 128
-
-/** What has the name already, or is open (no name), must be the very device: statx(2). */
-export function checkDevice(
-  directory: Slot,
-  name: string,
-  type: number,
-  { major, minor }: Pick<StepOf<"device">, "major" | "minor">,
-): Call[] {
-  const found = out("device", 256)
-  const numbers = type === S_IFIFO ? [] : [major, minor]
-  return [
-    { name: "statx", args: [directory, name, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, STATX_BASIC_STATS, found] },
-    { name: "load", args: [at(found, STX_MODE), S_IFMT], fails: { mask: S_IFMT, unless: type } },
-    ...numbers.map(
-      (number, i): Call => ({
-        name: "load",
-        args: [at(found, STX_RDEV + 4 * i), 0xffffffff],
-        fails: { mask: 0xffffffff, unless: number },
-      }),
-    ),
-  ]
-}
-
-export function device(step: StepOf<"device">): Call[] {
-  const type = { c: S_IFCHR, b: S_IFBLK, p: S_IFIFO }[step.type]
-  const name = nameOf(step.path)
-  const { calls, directory } = openParent(step.path)
-  const make: Call = { name: "mknodat", args: [directory, name, type | step.mode, makedev(step.major, step.minor)] }
-  if (step.existing) {
-    const check = checkDevice(directory, name, type, step)
-    const jump = { when: "not-equal", value: -1, skip: check.length } as const
-    calls.push({ ...make, tolerate: [EEXIST], jump }, ...check)
-  } else {
-    calls.push(make)
-  }
-  if (step.uid || step.gid) {
-    calls.push({ name: "fchownat", args: [directory, name, step.uid, step.gid, AT_SYMLINK_NOFOLLOW] })
-  }
-  return calls
-}
-
-export function symlink(step: StepOf<"symlink">): Call[] {
-  const { calls, directory } = openParent(step.path)
-  return [...calls, { name: "symlinkat", args: [step.target, directory, nameOf(step.path)], tolerate: [EEXIST] }]
-}
-
-/** What later steps need of a /dev that is not ours, with what is mounted in it; a terminal needs a devpts. */
-export const givenDev = (): Call[] => [
-  openInRoot("dev", O_PATH | O_DIRECTORY, DEV, RESOLVE_NO_SYMLINKS),
-  { ...openInRoot("dev/pts", O_PATH | O_DIRECTORY, PTS, RESOLVE_NO_SYMLINKS), tolerate: [ENOENT, ENOTDIR, ELOOP] },
-]
-
-/** An empty file, where nothing is yet. */
-export function touch(step: StepOf<"touch">): Call[] {
-  const { calls, directory } = openParent(step.path)
-  const flags = O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC
-  return [...calls, { name: "openat", args: [directory, nameOf(step.path), flags, 0o755], tolerate: [EEXIST] }]
 }
 
 export const mkdirInRoot = (step: StepOf<"mkdir-in-root">): Call[] => openTarget(step.path, "directory")

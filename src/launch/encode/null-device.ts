@@ -3,7 +3,7 @@ import { type Call, slot } from "../../../ffi/calls.ts"
 import { O_CLOEXEC, O_NOCTTY, O_NOFOLLOW, O_RDWR } from "../../../ffi/constants/fcntl.ts"
 import { S_IFCHR } from "../../../ffi/constants/stat.ts"
 import type { StepOf } from "../../plan/steps.ts"
-import { checkDevice, DEV, makedev } from "./mounts.ts"
+import { checkDevice, DEV, makedev } from "./devices.ts"
 import { MOUNT, newMount } from "./root.ts"
 
 /** Open between the two steps. */

@@ -60,17 +60,19 @@ function openAgain(path: string, flags: number, into: typeof TARGET, resolve: nu
 
 // Where the kernel's own file systems go no symlink is followed at all: CVE-2019-19921, CVE-2026-41579.
 const SYSTEM = new Set(["proc", "sys", "dev"])
-const resolveFor = ([first = ""]: readonly string[]) => (SYSTEM.has(first) ? RESOLVE_NO_SYMLINKS : 0)
 
 /** Splits an absolute, normal path: "/a/b" → ["a", "b"]. */
 const components = (path: string) => path.split("/").filter((name) => name !== "")
+
+/** Whether a place is in one of them by its name. */
+export const isSystemPath = (path: string): boolean => SYSTEM.has(components(path)[0] ?? "")
 
 export type TargetKind = "directory" | "file" | "any"
 
 /** Opens `path` inside the root as TARGET, making it (and what is above it) where it is missing. */
 export function openTarget(path: string, kind: TargetKind, options: { coverSymlink?: boolean } = {}): Call[] {
   const names = components(path)
-  const resolve = resolveFor(names)
+  const resolve = isSystemPath(path) ? RESOLVE_NO_SYMLINKS : 0
   const flags = O_PATH | (kind === "directory" ? O_DIRECTORY : 0) | (options.coverSymlink ? O_NOFOLLOW : 0)
   const make: Call[] = []
   let parent = ROOT
