@@ -11,6 +11,12 @@ const UNITS: Readonly<Record<string, number>> = {
 }
 const PART = /(\d{1,12}(?:\.\d{1,9})?)(ns|us|µs|ms|s|m|h)/g
 
+/** As parseDuration, of health checks: null, too, between 0 (the default) and 1ms, docker's least. */
+export function parseHealthTime(text: string): number | null {
+  const milliseconds = parseDuration(text)
+  return milliseconds !== null && milliseconds !== 0 && milliseconds < 1 ? null : milliseconds
+}
+
 /** Milliseconds; null where the text is no duration. "0" is one. */
 export function parseDuration(text: string): number | null {
   if (text === "0") return 0

@@ -2,7 +2,7 @@
 import { UsageError } from "../../errors.ts"
 import type { ContainerConfig, Healthcheck } from "../../image/config.ts"
 import { parseExposed } from "../../network/ports.ts"
-import { parseDuration } from "../duration.ts"
+import { parseHealthTime } from "../duration.ts"
 import { normalPath } from "./path.ts"
 import { signalNumber } from "./process.ts"
 
@@ -81,9 +81,10 @@ function healthcheck(text: string, whole: string): Healthcheck {
   for (let match = /^--([a-z-]+)=(\S+)\s+/.exec(rest); match; match = /^--([a-z-]+)=(\S+)\s+/.exec(rest)) {
     const [all, name = "", value = ""] = match
     const key = Object.hasOwn(TIMES, name) ? TIMES[name] : undefined
-    const milliseconds = parseDuration(value)
+    const milliseconds = key ? parseHealthTime(value) : null
     if (key && milliseconds !== null) found[key] = milliseconds * 1e6
     else if (name === "retries" && /^\d{1,6}$/.test(value)) found.Retries = Number(value)
+    else if (key) throw fault(whole, `--${name}=${value} is no duration of at least 1ms`)
     else throw fault(whole, `--${name}=${value} is not understood`)
     rest = rest.slice(all.length)
   }

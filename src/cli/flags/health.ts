@@ -3,7 +3,7 @@ import type { HealthCheck } from "../../container/health.ts"
 import { UsageError } from "../../errors.ts"
 import type { Healthcheck } from "../../image/config.ts"
 import type { ParsedArgv } from "../argv.ts"
-import { parseDuration } from "../duration.ts"
+import { parseHealthTime } from "../duration.ts"
 
 const DEFAULTS = { interval: 30_000, timeout: 30_000, startPeriod: 0, startInterval: 5000, retries: 3 }
 
@@ -16,6 +16,13 @@ const TIMES = [
 
 const NAMES = ["health-cmd", "health-retries", "no-healthcheck", ...TIMES.map(([option]) => option)]
 
+/** What an image may ask for at the least, in milliseconds: each look costs this machine processes. */
+const LEAST_OF_IMAGE = 100
+
+/** Nanoseconds of an image in milliseconds; 0 where it says nothing. */
+const timeOfImage = (key: (typeof TIMES)[number][1], nanoseconds = 0): number =>
+  nanoseconds === 0 || key === "startPeriod" ? nanoseconds / 1e6 : Math.max(LEAST_OF_IMAGE, nanoseconds / 1e6)
+
 /** What a Test of docker's runs; null for none. */
 function commandOf([kind, ...words]: readonly string[]): string[] | null {
   if (kind === "CMD" && words.length > 0) return words
@@ -23,8 +30,8 @@ function commandOf([kind, ...words]: readonly string[]): string[] | null {
 }
 
 function duration(option: string, text: string): number {
-  const milliseconds = parseDuration(text)
-  if (milliseconds === null || (milliseconds !== 0 && milliseconds < 1))
+  const milliseconds = parseHealthTime(text)
+  if (milliseconds === null)
     throw new UsageError(`--${option}: "${text}" is no duration of at least 1ms (use 30s, 500ms or 1m30s)`)
   return milliseconds
 }
@@ -47,7 +54,7 @@ export function healthCheck(argv: ParsedArgv, image: Healthcheck): HealthCheck |
   const check: HealthCheck = { command: command ?? [], ...DEFAULTS }
   for (const [option, key, theirs] of TIMES) {
     const text = strings.get(option)
-    const milliseconds = text === undefined ? (image[theirs] ?? 0) / 1e6 : duration(option, text)
+    const milliseconds = text === undefined ? timeOfImage(key, image[theirs]) : duration(option, text)
     if (milliseconds > 0) check[key] = milliseconds
   }
   const retries = strings.get("health-retries")

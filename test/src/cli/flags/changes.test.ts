@@ -63,6 +63,7 @@ describe("--change", () => {
     "STOPSIGNAL SIGNOTHING",
     "HEALTHCHECK sometimes",
     "HEALTHCHECK --interval=soon CMD x",
+    "HEALTHCHECK --interval=1us CMD x",
     "toString x",
   ])("refuses %j", (text) => {
     expect(() => change(text)).toThrow(`--change: "${text}`)

@@ -48,6 +48,14 @@ describe("health options", () => {
     expect(() => healthCheck(run("--health-cmd", "x", option, text), {})).toThrow(`${option}: "${text}"`)
   })
 
+  test("an image cannot have a machine look without a pause", () => {
+    const image = { Test: ["CMD", "x"], Interval: 1, Timeout: 99e6, StartPeriod: 1e6, StartInterval: 5e7 }
+    const least = { interval: 100, timeout: 100, startPeriod: 1, startInterval: 100 }
+    expect(healthCheck(run(), image)).toMatchObject(least)
+    // Who runs it may.
+    expect(healthCheck(run("--health-interval", "1ms"), image)).toMatchObject({ ...least, interval: 1 })
+  })
+
   test("bring a supervisor to the foreground, too", () => {
     expect(healthOption(run("--health-cmd", "x"), {}).health?.command).toEqual(["/bin/sh", "-c", "x"])
     expect(() => healthCheck(run("--health-cmd", "x", "--no-healthcheck"), {})).toThrow("does not go with")
