@@ -1,4 +1,5 @@
 // fcntl.h, linux/fcntl.h, linux/openat2.h, sys/file.h
+export const O_ACCMODE = 0o3
 export const O_RDONLY = 0
 export const O_WRONLY = 1
 export const O_RDWR = 2

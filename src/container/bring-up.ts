@@ -185,7 +185,7 @@ export async function bringUp(
     awaitsNetwork: live.places.length > 0,
     mountedRoot: root.steps.length === 0 ? root.fd : undefined,
     listenerFd,
-    passedFds: request.passedFds ?? [],
+    passedFds: request.passedFds?.fds ?? [],
     madeMounts,
   })
   const mountedRoot = root.steps.length === 0 ? root.fd : undefined

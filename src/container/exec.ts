@@ -14,6 +14,7 @@ import { recordEvents } from "./events.ts"
 import { ownCapabilities } from "./facts.ts"
 import { resolveIdentity } from "./identity.ts"
 import { launchError } from "./launch-error.ts"
+import type { PassedFds } from "./passed-fds.ts"
 import { findRunning } from "./running.ts"
 import { isAlive, newId } from "./state.ts"
 import { openStdio, type Stdio } from "./stdio.ts"
@@ -30,7 +31,7 @@ export interface ExecOptions {
   terminal: boolean
   interactive: boolean
   /** Descriptors of the caller's that the command gets. */
-  passedFds: readonly number[]
+  passedFds: PassedFds | null
   /** What is typed to let go of its terminal, and what is done then; null: one cannot. */
   letGo: { keys: readonly number[]; done: () => void } | null
   /** Called when the command has been executed; with it nothing is read or written. */
@@ -106,7 +107,15 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
   const stdio = detached ? NO_STDIO : openStdio({ terminal, interactive })
   const { one, two, ...entering } = (() => {
     try {
-      return enter({ pid, startTime, cgroup, spec, stdio: stdio.facts, passedFds: options.passedFds, seccomp: filter })
+      return enter({
+        pid,
+        startTime,
+        cgroup,
+        spec,
+        stdio: stdio.facts,
+        passedFds: options.passedFds?.fds ?? [],
+        seccomp: filter,
+      })
     } catch (error) {
       throw explainFailure(error)
     } finally {
@@ -136,6 +145,7 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
     notice,
   })
   stdio.ended?.()
+  options.passedFds?.ended()
   if (!ending.executed) throw launchError(one, two, ending.reports, rootFd)
   const signal = ending.escalated ?? ending.status.signal
   const exitCode = signal === undefined ? (ending.status.code ?? 0) : 128 + signal

@@ -105,7 +105,7 @@ export async function explainRun(
     awaitsNetwork: request.networks.length > 0,
     mountedRoot: undefined,
     listenerFd: undefined,
-    passedFds: request.passedFds ?? [],
+    passedFds: request.passedFds?.fds ?? [],
     madeMounts: undefined,
   })
   const isVolume = ({ source }: Mount) => source.startsWith(`${paths.volumes}/`)

@@ -8,6 +8,7 @@ import type { PortWish } from "../network/ports.ts"
 import type { RunRequest } from "../spec/request.ts"
 import type { VolumeWish } from "../volume/volume.ts"
 import type { Detached } from "./log-limits.ts"
+import type { PassedFds } from "./passed-fds.ts"
 import type { StreamName } from "./stdio.ts"
 
 export interface ContainerRequest {
@@ -47,7 +48,7 @@ export interface ContainerRequest {
   requested: RequestedResources
   cidfile: string | undefined
   /** Descriptors of the caller's that its command gets. */
-  passedFds?: readonly number[]
+  passedFds?: PassedFds
   /** Which of the command's streams the caller has; not given: all. */
   attach?: readonly StreamName[]
   /** Signals that toybox gets are not passed on to it. */

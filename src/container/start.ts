@@ -72,6 +72,7 @@ export async function start(
     notice,
   })
   stdio.ended?.()
+  request.passedFds?.ended()
   if (traceFd !== undefined) {
     const { printTrace } = await import("../launch/trace.ts")
     printTrace(traceFd, [

@@ -1,6 +1,6 @@
 /** What of the caller a command has: --attach, --preserve-fds, and the signals that toybox gets, --sig-proxy. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { writeFileSync } from "node:fs"
+import { readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
@@ -77,6 +77,34 @@ describe.skipIf(!isRoot)("streams and signals", () => {
     expect(passed.stdout.trimEnd().split("\n")).toEqual(["given", "0", "1", "2", "3", "4", "5"])
     const closed = shell("3<&- 4<&-", "--rm", "--preserve-fds", "1", "base", "true")
     expect(closed).toMatchObject({ exitCode: 125, stderr: "toybox: --preserve-fds: descriptor 3 is not open\n" })
+  })
+
+  test.each(["run", "exec"])("what %s --preserve-fds passes for reading is not written", async (how) => {
+    const dir = temporaryDirectory()
+    const file = join(dir, "given")
+    writeFileSync(file, "one\ntwo\n", { mode: 0o600 })
+    await succeed(...ownRun("-d", "--name", "target", "base", "sleep", "100"))
+    const script =
+      "cat /proc/self/fd/4 >&2; echo bad > /proc/self/fd/3; chmod 777 /proc/self/fd/3; echo good >&5; read a <&3; echo $a"
+    const words =
+      how === "exec" ? ["exec", "--preserve-fds", "3", "target"] : ownRun("--rm", "--preserve-fds", "3", "base")
+    const line = [toyboxBinary(), ...words, "sh", "-c", `'${script}'`].join(" ")
+    const opened = `exec 3<given 4<<<word 5>new; ${line} 2>told; echo $?; cat <&3`
+    const { stdout } = Bun.spawnSync(["timeout", "20", "bash", "-c", opened], {
+      cwd: dir,
+      env: { ...process.env, TOYBOX_ROOT: stateRoot() },
+    })
+    // Where the command has stopped reading, who comes after it goes on: dash reads a byte at a time, and so does ash.
+    expect(stdout.toString()).toBe("one\n0\ntwo\n")
+    expect(readFileSync(join(dir, "told"), "utf8")).toContain("word\n")
+    expect(readFileSync(join(dir, "new"), "utf8")).toBe("good\n")
+    expect([readFileSync(file, "utf8"), statSync(file).mode & 0o777]).toEqual(["one\ntwo\n", 0o600])
+    const refused = shell("3</", "--rm", "--preserve-fds", "1", "base", "true")
+    expect(refused).toMatchObject({
+      exitCode: 125,
+      stderr:
+        "toybox: --preserve-fds: descriptor 3 is a directory, which no container gets\ntoybox: hint: mount it (-v)\n",
+    })
   })
 
   test("--sig-proxy=false: toybox ends by a signal, and the container goes on", async () => {

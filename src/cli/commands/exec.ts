@@ -5,6 +5,7 @@ import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
 import { close, open, writeAll } from "../../../ffi/fs.ts"
 import { parseDetachKeys } from "../../container/detach-keys.ts"
 import { exec } from "../../container/exec.ts"
+import type { PassedFds } from "../../container/passed-fds.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { UsageError } from "../../errors.ts"
 import { notice, print } from "../../log.ts"
@@ -85,6 +86,12 @@ export const heldExecCommand = (words: readonly string[]): Promise<number> =>
     close(TOLD_FD)
   })
 
+/** As --preserve-fds names them. Throws UsageError. */
+async function passed(text: string): Promise<PassedFds> {
+  const fds = preservedDescriptors(text)
+  return (await import("../../container/passed-fds.ts")).guardPassed(fds)
+}
+
 /** Runs the command; returns its exit code. */
 export const execCommand = (words: readonly string[]): Promise<number> => run(words, null)
 
@@ -116,7 +123,8 @@ async function run(
       throw new UsageError("--preserve-fds does not go with --detach-keys and a terminal")
     return execHeld(words)
   }
-  const passedFds = preservedDescriptors(strings.get("preserve-fds"))
+  const preserved = strings.get("preserve-fds")
+  const passedFds = preserved === undefined ? null : await passed(preserved)
   const workdir = strings.get("workdir")
   const signalFd = takeSignals()
   requireAccess(paths)

@@ -1,5 +1,6 @@
 /** How the caller is connected with a container, and who else is told of it: --attach, --sig-proxy, --preserve-fds, --pidfile. */
 import { isDirectory, stat } from "../../../ffi/fs.ts"
+import { guardPassed, type PassedFds } from "../../container/passed-fds.ts"
 import type { StreamName } from "../../container/stdio.ts"
 import { UsageError } from "../../errors.ts"
 import type { ParsedArgv } from "../argv.ts"
@@ -32,12 +33,12 @@ function pidFile(path: string | undefined): { pidFile?: string } {
   return { pidFile }
 }
 
-function passedFds({ strings, booleans }: ParsedArgv): { passedFds?: readonly number[] } {
+function passedFds({ strings, booleans }: ParsedArgv): { passedFds?: PassedFds } {
   const text = strings.get("preserve-fds")
   if (text === undefined) return {}
   if (booleans.get("detach"))
     throw new UsageError("--preserve-fds needs a container of the foreground, which is given the descriptors at once")
-  return { passedFds: preservedDescriptors(text) }
+  return { passedFds: guardPassed(preservedDescriptors(text)) }
 }
 
 /** Reads them. Throws UsageError. */
