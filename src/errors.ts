@@ -13,6 +13,9 @@ export const EXIT_TOYBOX = 125
 export const EXIT_CANNOT_INVOKE = 126
 export const EXIT_NOT_FOUND = 127
 
+/** What goes on for ever ends so when nobody reads it: as any program does, but for the signal (SIGPIPE), which Bun ignores. */
+export const EXIT_UNREAD = 128 + 13
+
 /** A failure with an exit code of its own. */
 export class ToyboxError extends Error {
   override readonly name: string = "ToyboxError"

@@ -18,9 +18,9 @@ const PART = 4096
 
 /**
  * Lines on standard output, all of them written when it returns: process.stdout keeps what a pipe does not take at once,
- * and loses it at the exit.
+ * and loses it at the exit. False where the reader has seen enough, and is gone.
  */
-export function print(lines: readonly string[]): void {
+export function print(lines: readonly string[]): boolean {
   const bytes = new TextEncoder().encode(lines.map((line) => `${line}\n`).join(""))
   try {
     for (let position = 0; position < bytes.length; position += PART) {
@@ -28,9 +28,10 @@ export function print(lines: readonly string[]): void {
       poll([{ fd: 1, events: POLLOUT }], null)
       writeAll(1, bytes.subarray(position, position + PART))
     }
+    return true
   } catch (error) {
-    // The reader has seen enough.
     if (!isErrno(error, "EPIPE")) throw error
+    return false
   }
 }
 

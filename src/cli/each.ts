@@ -3,7 +3,7 @@ import { errorChain, errorHint, UsageError } from "../errors.ts"
 import { logger, print } from "../log.ts"
 
 /** Does something with each; one that fails is told, and does not keep the others. Returns the exit code. */
-export async function each(words: readonly string[], action: (word: string) => void | Promise<void>): Promise<number> {
+export async function each(words: readonly string[], action: (word: string) => unknown): Promise<number> {
   let failed = false
   for (const word of words) {
     try {

@@ -37,10 +37,8 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join("\n")
 }
 
-/** Prints rows so; none is no line. */
-export function printTable(rows: readonly (readonly string[])[]): void {
-  if (rows.length > 0) print([table(rows)])
-}
+/** Prints rows so; none is no line. False as of print. */
+export const printTable = (rows: readonly (readonly string[])[]): boolean => rows.length === 0 || print([table(rows)])
 
 /** Text that comes from strangers: it must not speak to the terminal. */
 export const shown = (text: string) => text.replace(/\p{Cc}/gu, "?")

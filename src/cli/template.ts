@@ -65,16 +65,18 @@ const headings = ({ nodes }: Template, titles: Readonly<Record<string, string>>)
     field: (_, name, args) => args[0] ?? titles[name] ?? name.toUpperCase(),
   })
 
-/** Prints things, one a line or as a table, with a title over each column unless those are not wanted. Throws UsageError. */
+/**
+ * Prints things, one a line or as a table, with a title over each column unless those are not wanted. False as of print. Throws
+ * UsageError.
+ */
 export function printFormatted(
   text: string,
   values: readonly object[],
   titles: Readonly<Record<string, string>>,
   titled = true,
-): void {
+): boolean {
   const template = parseTemplate(text)
   const lines = values.map((value) => render(template, value))
   const rows = template.isTable && titled ? [headings(template, titles), ...lines] : lines
-  if (template.isTable) printTable(rows.map((line) => line.split("\t")))
-  else print(lines)
+  return template.isTable ? printTable(rows.map((line) => line.split("\t"))) : print(lines)
 }

@@ -2,7 +2,7 @@
 import { call, callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
 import { F_SETFL, O_NONBLOCK, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { POLLIN, POLLOUT } from "../../ffi/constants/poll.ts"
-import { SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGPIPE, SIGQUIT, SIGTERM, SIGWINCH } from "../../ffi/constants/signal.ts"
+import { SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGWINCH } from "../../ffi/constants/signal.ts"
 import { SOCK_SEQPACKET } from "../../ffi/constants/socket.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import { close } from "../../ffi/fs.ts"
@@ -11,7 +11,7 @@ import { readSignals } from "../../ffi/signal.ts"
 import { rawSettings, setTerminalSettings, terminalSettings, windowSize } from "../../ffi/tty.ts"
 import { connectUnix } from "../../ffi/unix.ts"
 import { openCgroup } from "../cgroup/manager.ts"
-import { ToyboxError } from "../errors.ts"
+import { EXIT_UNREAD, ToyboxError } from "../errors.ts"
 import { notice, print } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import { isNew } from "../plan/namespaces.ts"
@@ -176,7 +176,7 @@ function show(session: Session): void {
   }
   const size = callResult("write", shown.fd, shown.bytes, Math.min(shown.bytes.length, MOST_WRITTEN))
   if (size === EAGAIN) return
-  if (size < 0) session.over = { code: 128 + SIGPIPE }
+  if (size < 0) session.over = { code: EXIT_UNREAD }
   const bytes = shown.bytes.subarray(size)
   session.shown = bytes.length > 0 ? { fd: shown.fd, bytes } : null
 }

@@ -2,7 +2,7 @@
 import { call, callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { IN_CLOEXEC, IN_CREATE, IN_MODIFY, IN_MOVED_TO, IN_NONBLOCK } from "../../ffi/constants/inotify.ts"
-import { POLLIN } from "../../ffi/constants/poll.ts"
+import { POLLERR, POLLIN } from "../../ffi/constants/poll.ts"
 import { close, read, stat, tryReadText } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
 import type { Paths } from "../paths.ts"
@@ -54,36 +54,43 @@ export function lastExitCode(paths: Paths, id: string): number | null {
 
 /**
  * Gives the events from `since` (null: those to come) to `until` (null: for ever); both as timestamp() has them, `until` in
- * milliseconds since 1970.
+ * milliseconds since 1970. Ends before that where nobody reads them any more: `give` returns false, or the pipe of the descriptor
+ * `output` is nobody's. It returns false then, too.
  */
 export function followEvents(
   paths: Paths,
   { since, until }: { since: string | null; until: number | null },
-  give: (event: ContainerEvent) => void,
-): void {
+  give: (event: ContainerEvent) => boolean,
+  output: number,
+): boolean {
   const last = until === null ? null : new Date(until).toISOString().replace("Z", "000000Z")
-  const show = (events: readonly ContainerEvent[]) => {
-    for (const event of events)
-      if ((since === null || event.time >= since) && (last === null || event.time <= last)) give(event)
-  }
+  const isMeant = ({ time }: ContainerEvent) => (since === null || time >= since) && (last === null || time <= last)
+  const show = (events: readonly ContainerEvent[]) => events.every((event) => !isMeant(event) || give(event))
   const changes = call("inotify_init1", IN_CLOEXEC | IN_NONBLOCK)
   call("inotify_add_watch", changes, paths.run, IN_MODIFY | IN_CREATE | IN_MOVED_TO)
   const before = since === null ? null : openEvents(eventsPath(paths, 1))
   let current = openEvents(eventsPath(paths, 0))
   const past = [...(before?.more() ?? []), ...(current?.more() ?? [])]
-  if (since !== null) show(past)
+  let isWanted = since === null || show(past)
   before?.close()
-  for (;;) {
+  while (isWanted) {
     const left = until === null ? null : until - Date.now()
     if (left !== null && left <= 0) break
-    poll([{ fd: changes, events: POLLIN }], left === null ? null : Math.min(Math.ceil(left), LONGEST))
+    const sources = [
+      { fd: changes, events: POLLIN },
+      // Its end is told whatever is asked for.
+      { fd: output, events: 0 },
+    ]
+    const [, unread = 0] = poll(sources, left === null ? null : Math.min(Math.ceil(left), LONGEST))
+    if (unread & POLLERR) isWanted = false
     callResult("read", changes, scratch.address, SCRATCH_SIZE)
-    show(current?.more() ?? [])
+    isWanted &&= show(current?.more() ?? [])
     if (current?.isStill()) continue
     // Rotated: what came last into the old one has been read.
     current?.close()
     current = openEvents(eventsPath(paths, 0))
-    show(current?.more() ?? [])
+    isWanted &&= show(current?.more() ?? [])
   }
   close(changes)
+  return isWanted
 }

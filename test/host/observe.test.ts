@@ -110,6 +110,21 @@ describe.skipIf(!isRoot)("a running container", () => {
     await toybox(["rm", "-f", "over", "behind"])
   })
 
+  test.each([
+    "stats --interval 0.1 --json observed",
+    "stats --interval 0.1 --format {{.Name}}",
+    "stats --interval 0.1",
+    "ps --watch 1",
+    "ps --watch 1 --format {{.Names}}",
+    "ps --watch 1 -q",
+    "events --since 1h --format '{{json .}}'",
+    "events --since 1h",
+  ])("%s ends when nobody reads it any more", async (words) => {
+    const script = `'${toyboxBinary()}' ${words} | head -n 1 >&2; echo $PIPESTATUS`
+    const { stdout, stderr } = await toybox(["-c", script], { binary: "/bin/bash" })
+    expect({ stdout, isShown: stderr.trim() !== "" }).toEqual({ stdout: "141\n", isShown: true })
+  })
+
   test("is watched on a terminal, with a history", async () => {
     const tty = await terminal({ cmd: [toyboxBinary(), "stats", "--interval", "0.2"], cols: 200 })
     await tty.waitFor(/observed.*[▁-█]{3}/, 20)

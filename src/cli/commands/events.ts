@@ -1,6 +1,7 @@
 /** toybox events. */
 import { followEvents } from "../../container/event-log.ts"
-import { UsageError } from "../../errors.ts"
+import type { ContainerEvent } from "../../container/events.ts"
+import { EXIT_UNREAD, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
@@ -26,9 +27,8 @@ export async function eventsCommand(words: readonly string[]): Promise<number> {
   }
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
-  followEvents(paths, times, (event) => {
-    if (!chosen(event)) return
-    print([json ? eventJson(event) : template ? render(template, eventFields(event)) : eventLine(event)])
-  })
-  return 0
+  const lineOf = (event: ContainerEvent) =>
+    json ? eventJson(event) : template ? render(template, eventFields(event)) : eventLine(event)
+  const isRead = followEvents(paths, times, (event) => !chosen(event) || print([lineOf(event)]), 1)
+  return isRead ? 0 : EXIT_UNREAD
 }

@@ -1,8 +1,7 @@
 /** toybox logs. */
-import { SIGPIPE } from "../../../ffi/constants/signal.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import { showLogs } from "../../container/logs.ts"
-import { UsageError } from "../../errors.ts"
+import { EXIT_UNREAD, UsageError } from "../../errors.ts"
 import { pathsFor, requireAccess } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { withLatest } from "../chosen.ts"
@@ -35,9 +34,8 @@ export async function logsCommand(words: readonly string[]): Promise<number> {
   try {
     showLogs(paths, container, options)
   } catch (error) {
-    // Who reads has seen enough: it ends as any program does then, but for the signal, which Bun ignores.
     if (!isErrno(error, "EPIPE")) throw error
-    return 128 + SIGPIPE
+    return EXIT_UNREAD
   }
   return 0
 }

@@ -1,7 +1,7 @@
 /** toybox ps. */
 import { listContainers, type Summary } from "../../container/list.ts"
 import { writtenBytes } from "../../container/observe/size.ts"
-import { UsageError } from "../../errors.ts"
+import { EXIT_UNREAD, UsageError } from "../../errors.ts"
 import { removeAbandonedBases } from "../../image/base.ts"
 import { removeAbandonedLayers } from "../../image/cache/layers.ts"
 import { formatBytes } from "../../image/progress.ts"
@@ -47,14 +47,18 @@ export async function psCommand(words: readonly string[]): Promise<number> {
   removeAbandonedBases(paths.bases)
   removeAbandonedLayers(paths)
   const watch = strings.get("watch")
-  if (watch === undefined) return list(paths, argv)
+  if (watch === undefined) {
+    await list(paths, argv)
+    return 0
+  }
   for (const pause = seconds(watch) * 1000; ; await Bun.sleep(pause)) {
     if (process.stdout.isTTY) print(["\x1b[2J\x1b[H"])
-    await list(paths, argv)
+    if (!(await list(paths, argv))) return EXIT_UNREAD
   }
 }
 
-async function list(paths: Paths, { booleans, lists, strings }: ParsedArgv): Promise<number> {
+/** Prints the list; false as of print. */
+async function list(paths: Paths, { booleans, lists, strings }: ParsedArgv): Promise<boolean> {
   const last = booleans.get("latest") ? 1 : numberOf(strings.get("last"))
   const filters = lists.get("filter") ?? []
   const isMeant = filters.length > 0 ? (await import("../filter.ts")).containerFilter(paths, filters) : () => true
@@ -79,8 +83,7 @@ async function list(paths: Paths, { booleans, lists, strings }: ParsedArgv): Pro
     const { mentions, parseTemplate, printFormatted } = await import("../template.ts")
     const options = { full, sizes: sizes || mentions(parseTemplate(format), "Size") }
     const fields = containers.map((summary) => containerFields(paths, summary, options))
-    printFormatted(format, fields, CONTAINER_TITLES, titled)
-    return 0
+    return printFormatted(format, fields, CONTAINER_TITLES, titled)
   } else {
     const rows = containers.map((summary) => [
       id(summary),
@@ -92,8 +95,7 @@ async function list(paths: Paths, { booleans, lists, strings }: ParsedArgv): Pro
       summary.name,
       ...(sizes ? [formatBytes(writtenBytes(paths, summary.id))] : []),
     ])
-    printTable([...(titled ? [[...HEAD, ...(sizes ? ["SIZE"] : [])]] : []), ...rows])
+    return printTable([...(titled ? [[...HEAD, ...(sizes ? ["SIZE"] : [])]] : []), ...rows])
   }
-  print(lines)
-  return 0
+  return print(lines)
 }

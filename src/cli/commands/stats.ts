@@ -11,7 +11,7 @@ import {
 import { recover } from "../../container/recover.ts"
 import { findRunning } from "../../container/running.ts"
 import { allIds, isAlive, readHead, readRunning, runningIds } from "../../container/state.ts"
-import { UsageError } from "../../errors.ts"
+import { EXIT_UNREAD, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
@@ -100,21 +100,16 @@ const TITLES = {
   NetIO: "NET I/O",
 }
 
-function show(watched: ReadonlyMap<string, Watched>, json: boolean, live: boolean, full: boolean): void {
-  if (json) {
-    print([...watched].map(([id, { name, usage }]) => JSON.stringify({ id, name, ...usage })))
-    return
-  }
+/** Prints the table, or the lines; false as of print. */
+function show(watched: ReadonlyMap<string, Watched>, json: boolean, live: boolean, full: boolean): boolean {
+  if (json) return print([...watched].map(([id, { name, usage }]) => JSON.stringify({ id, name, ...usage })))
   const head = [...HEAD, ...MORE, ...(live ? ["CPU HISTORY"] : [])]
   const text = table([head, ...[...watched].map(([id, one]) => [...rowOf(id, one, full), ...moreOf(one, live)])])
-  if (!live) {
-    print([text])
-    return
-  }
+  if (!live) return print([text])
   const width = process.stdout.columns ?? 80
   const lines = text.split("\n").map((line) => line.slice(0, width))
   // From the top left corner; what is left of the last table goes.
-  print([`\x1b[H${lines.map((line) => `${line}\x1b[K`).join("\n")}\x1b[J`])
+  return print([`\x1b[H${lines.map((line) => `${line}\x1b[K`).join("\n")}\x1b[J`])
 }
 
 function seconds(text: string): number {
@@ -147,12 +142,10 @@ export async function statsCommand(words: readonly string[]): Promise<number> {
   for (;;) {
     await Bun.sleep(pause)
     look(paths, ids(), watched, all)
-    if (format === undefined) show(watched, json, live, full)
-    else {
-      const fields = [...watched].map(([id, one]) => fieldsOf(id, one, full))
-      printFormatted(format, fields, TITLES)
-    }
+    const fields = () => [...watched].map(([id, one]) => fieldsOf(id, one, full))
+    const isRead = format === undefined ? show(watched, json, live, full) : printFormatted(format, fields(), TITLES)
     // Those that were asked for have all ended.
     if (once || (rest.length > 0 && watched.size === 0)) return 0
+    if (!isRead) return EXIT_UNREAD
   }
 }

@@ -1,7 +1,7 @@
 /** toybox oci events. */
 import { readContainerStats, readOomKills, statsEvent, UNLIMITED } from "../../container/oci/events.ts"
 import { isAlive, readRecord, statusOf } from "../../container/oci/state.ts"
-import { ToyboxError, UsageError } from "../../errors.ts"
+import { EXIT_UNREAD, ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { parseArgv } from "../argv.ts"
 import { parseDuration } from "../duration.ts"
@@ -32,12 +32,13 @@ export async function eventsCommand(words: readonly string[], { root }: OciConte
     return 0
   }
   let kills = readOomKills(record)
-  for (let next = Date.now() + pause; isAlive(record); await Bun.sleep(Math.min(OOM_PAUSE, pause))) {
+  let isRead = true
+  for (let next = Date.now() + pause; isRead && isAlive(record); await Bun.sleep(Math.min(OOM_PAUSE, pause))) {
     const now = readOomKills(record)
-    for (; kills < now; kills++) tell({ type: "oom", id: record.id })
+    for (; kills < now; kills++) isRead &&= tell({ type: "oom", id: record.id })
     if (Date.now() < next) continue
-    tell(statsEvent(record.id, readContainerStats(record)))
+    isRead &&= tell(statsEvent(record.id, readContainerStats(record)))
     next += pause
   }
-  return 0
+  return isRead ? 0 : EXIT_UNREAD
 }
