@@ -46,38 +46,15 @@ export function eventLine(event: ContainerEvent): string {
 
 const secondsOf = ({ time }: ContainerEvent) => Date.parse(`${time.slice(0, 19)}Z`) / 1000
 
-/** As docker's events --format can name them. */
+/** As docker's events --format can name them; as JSON its fields have docker's other names for some. */
 export function eventFields(event: ContainerEvent): object {
   const { id, image, time } = event
-  const status = actionOf(event)
-  return {
-    Status: status,
-    ID: id,
-    From: image,
-    Type: "container",
-    Action: status,
-    Actor: { ID: id, Attributes: attributesOf(event) },
-    Scope: "local",
-    Time: secondsOf(event),
-    TimeNano: BigInt(`${secondsOf(event)}${time.slice(20, 29)}`),
-  }
-}
-
-/** The fields of docker's event. */
-export function eventJson(event: ContainerEvent): string {
-  const { id, image, time } = event
-  const seconds = secondsOf(event)
-  const status = actionOf(event)
-  const actor = { ID: id, Attributes: attributesOf(event) }
-  const fields = JSON.stringify({
-    status,
-    id,
-    from: image,
-    Type: "container",
-    Action: status,
-    Actor: actor,
-    scope: "local",
-  })
-  // Nanoseconds are more than a double holds.
-  return `${fields.slice(0, -1)},"time":${seconds},"timeNano":${seconds}${time.slice(20, 29)}}`
+  const Action = actionOf(event)
+  const Time = secondsOf(event)
+  const both = { Type: "container", Action, Actor: { ID: id, Attributes: attributesOf(event) } }
+  // More than a double holds.
+  const nanoseconds = BigInt(`${Time}${time.slice(20, 29)}`)
+  const json = { status: Action, id, from: image, ...both, scope: "local", time: Time, timeNano: nanoseconds }
+  const fields = { Status: Action, ID: id, From: image, ...both, Scope: "local", Time, TimeNano: nanoseconds }
+  return Object.defineProperty(fields, "toJSON", { value: () => json })
 }

@@ -134,11 +134,16 @@ export const readSeccomp: Read<LinuxSeccomp> = (value, where) => ({
   ...syscalls(value, where),
 })
 
+/** JSON.stringify, with bigints as the numbers they are. */
+export function exactJson(value: unknown): string {
+  const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
+  return JSON.stringify(value, (_, part) => (typeof part === "bigint" ? rawJSON(String(part)) : part))
+}
+
 /** JSON.stringify of what holds a profile: its bigints are written as the numbers they are. */
 export function stringifyExact(value: unknown, seccomp: LinuxSeccomp | undefined): string {
   const isBig = ({ value, valueTwo }: SeccompArgument) => typeof value === "bigint" || typeof valueTwo === "bigint"
   // Asked beforehand, because a replacer is called for every part of the value.
   if (!seccomp?.syscalls?.some(({ args }) => args?.some(isBig))) return JSON.stringify(value)
-  const { rawJSON } = JSON as unknown as { rawJSON(text: string): unknown }
-  return JSON.stringify(value, (_, part) => (typeof part === "bigint" ? rawJSON(String(part)) : part))
+  return exactJson(value)
 }

@@ -126,6 +126,13 @@ describe.skipIf(!isRoot)("events", () => {
     expect(told).toEqual([...words.map((word) => `${word} busy container`), ""])
     const nanos = (await kept("--format", "{{.TimeNano}}")).stdout.split("\n")[0]
     expect(nanos).toMatch(/^\d{19}$/)
+    expect((await kept("--format", "{{json .TimeNano}}")).stdout.split("\n")[0]).toBe(nanos)
+    expect((await kept("--format", "{{if gt .TimeNano 5}}later{{end}}")).stdout).toStartWith("later\n")
+    const restarts = ["--filter", "event=restart"]
+    const whole = (await kept(...restarts, "--json")).stdout
+    expect(whole).toMatch(/^\{"status":"restart",.*"timeNano":\d{19}\}\n$/)
+    for (const format of ["json", "{{json .}}", "{{ json . }}"])
+      expect((await kept(...restarts, "--format", format)).stdout).toBe(whole)
     const lines = (await kept()).stdout
     expect(lines).toContain("odd=a [31mb")
     expect(lines).not.toContain("\x1b")

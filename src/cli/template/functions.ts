@@ -1,6 +1,7 @@
 /** What templates can call: Go's own functions, and docker's (cli/templates/templates.go). */
 import { UsageError } from "../../errors.ts"
-import { goFormat, goText, isThings } from "./print.ts"
+import { exactJson } from "../../oci/seccomp.ts"
+import { goFormat, goText, isNumeric, isThings } from "./print.ts"
 
 export type Functions = Readonly<Record<string, (...args: unknown[]) => unknown>>
 
@@ -50,14 +51,15 @@ export const isTrue = (value: unknown): boolean =>
   Array.isArray(value) ? value.length > 0 : isThings(value) ? Object.keys(value).length > 0 : Boolean(value)
 
 function compare(name: string, a: unknown, b: unknown): number {
-  const isFit = typeof a === typeof b && (typeof a === "number" || typeof a === "string")
+  const isFit = (isNumeric(a) && isNumeric(b)) || (typeof a === "string" && typeof b === "string")
   if (!isFit) throw fault(name, `cannot compare ${goText(a)} and ${goText(b)}`)
-  return a === b ? 0 : (a as string) < (b as string) ? -1 : 1
+  return a < b ? -1 : a > b ? 1 : 0
 }
 
 function equal(name: string, a: unknown, b: unknown): boolean {
   for (const one of [a, b]) if (typeof one === "object" && one !== null) throw fault(name, "compares no lists and maps")
-  return (a ?? null) === (b ?? null)
+  // biome-ignore lint/suspicious/noDoubleEquals: large and small ones are of two types
+  return isNumeric(a) && isNumeric(b) ? a == b : (a ?? null) === (b ?? null)
 }
 
 /** With a space between two of which neither is text: fmt.Sprint. */
@@ -70,7 +72,7 @@ const sprint = (...values: unknown[]): string =>
     .join("")
 
 export const FUNCTIONS: Functions = {
-  json: (value) => JSON.stringify(value ?? null),
+  json: (value) => exactJson(value ?? null),
   join(list, separator) {
     if (!Array.isArray(list)) throw fault("join", `takes a list, not ${goText(list)}`)
     return list.map(goText).join(text("join", separator))

@@ -8,6 +8,12 @@ export const entriesOf = (value: object): [string, unknown][] =>
 export const isThings = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
+/** Those that a double does not hold are bigints. */
+export const isNumeric = (value: unknown): value is number | bigint =>
+  typeof value === "number" || typeof value === "bigint"
+
+const isWhole = (value: unknown): value is number | bigint => typeof value === "bigint" || Number.isInteger(value)
+
 /** %v. */
 export function goText(value: unknown): string {
   if (value === null || value === undefined) return "<no value>"
@@ -22,7 +28,6 @@ export function goText(value: unknown): string {
 const VERB = /%(?<flags>[-+0# ]*)(?<width>\d+)?(?:\.(?<precision>\d+))?(?<verb>[a-zA-Z%])/gu
 
 function converted(verb: string, value: unknown, precision: string | undefined): string | null {
-  const isNumber = typeof value === "number"
   switch (verb) {
     case "v":
     case "s":
@@ -32,11 +37,11 @@ function converted(verb: string, value: unknown, precision: string | undefined):
     case "t":
       return typeof value === "boolean" ? String(value) : null
     case "d":
-      return isNumber && Number.isInteger(value) ? String(value) : null
+      return isWhole(value) ? String(value) : null
     case "x":
-      return isNumber && Number.isInteger(value) ? value.toString(16) : Buffer.from(goText(value)).toString("hex")
+      return isWhole(value) ? value.toString(16) : Buffer.from(goText(value)).toString("hex")
     case "f":
-      return isNumber ? value.toFixed(Number(precision ?? 6)) : null
+      return typeof value === "number" ? value.toFixed(Number(precision ?? 6)) : null
     default:
       return null
   }

@@ -7,7 +7,7 @@ export type Token =
   /** $name; the empty name is the whole. */
   | { kind: "variable"; name: string; spaced: boolean }
   | { kind: "word"; name: string; spaced: boolean }
-  | { kind: "constant"; value: string | number; spaced: boolean }
+  | { kind: "constant"; value: string | number | bigint; spaced: boolean }
   | { kind: "mark"; name: string; spaced: boolean }
 
 export type Piece = { text: string } | { action: readonly Token[]; source: string }
@@ -39,11 +39,17 @@ const unquote = (text: string): string =>
     hex === undefined ? (ESCAPES[one] ?? one) : String.fromCharCode(Number.parseInt(hex, 16)),
   )
 
+/** A bigint where a double does not hold it. */
+function numberOf(text: string): number | bigint {
+  const value = Number(text)
+  return Number.isInteger(value) && !Number.isSafeInteger(value) && !text.includes(".") ? BigInt(text) : value
+}
+
 function tokenOf(groups: Partial<Record<string, string>>, spaced: boolean): Token {
   const { quoted, raw, number, variable, field, word, mark = "" } = groups
   if (quoted !== undefined) return { kind: "constant", value: unquote(quoted), spaced }
   if (raw !== undefined) return { kind: "constant", value: raw, spaced }
-  if (number !== undefined) return { kind: "constant", value: Number(number), spaced }
+  if (number !== undefined) return { kind: "constant", value: numberOf(number), spaced }
   if (variable !== undefined) return { kind: "variable", name: variable, spaced }
   if (field !== undefined) return { kind: "field", name: field, spaced }
   if (word !== undefined) return { kind: "word", name: word, spaced }

@@ -7,6 +7,7 @@ const value = Object.defineProperty(
     Names: "web",
     N: 3,
     Zero: 0,
+    Big: 1732789123000000001n,
     Off: false,
     Empty: null,
     Health: undefined,
@@ -25,6 +26,7 @@ const value = Object.defineProperty(
   "Label",
   { value: (key: string) => `<${key}>` },
 )
+const JSON_TEXT = JSON.stringify({ ...value, Big: 0 }).replace('"Big":0', '"Big":1732789123000000001')
 const rendered = (text: string) => render(parseTemplate(text), value)
 
 describe("--format: fields and text", () => {
@@ -35,9 +37,17 @@ describe("--format: fields and text", () => {
     ["x{{.Off}}y", "xfalsey"],
     ["{{.Empty}}", "<no value>"],
     ["{{.State.Pid}}", "42"],
+    [
+      '{{.Big}} {{json .Big}} {{json . }} {{printf "%d %x" .Big .Big}}',
+      `1732789123000000001 1732789123000000001 ${JSON_TEXT} 1732789123000000001 180c1a86d3135e01`,
+    ],
+    [
+      "{{gt .Big 1732789123000000000}} {{lt .Big 5}} {{ge .Big .N}} {{eq .Big 1732789123000000001}} {{ne .Big .N}}",
+      "true false true true true",
+    ],
     ["{{json .State}} {{json .Names}}", '{"Status":"running","Pid":42} "web"'],
-    ["{{json .}}", JSON.stringify(value)],
-    ["json", JSON.stringify(value)],
+    ["{{json .}}", JSON_TEXT],
+    ["json", JSON_TEXT],
     ['{{.Label "com.example/x"}}', "<com.example/x>"],
     ["{ {{.N}} }", "{ 3 }"],
     ["{{.Args}}", "[sh -c exit 0]"],
