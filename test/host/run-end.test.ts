@@ -1,6 +1,6 @@
 /** Options of `run` that are about a container's end, and who may know of it: --timeout, --pidfile, --rmi. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { readFileSync } from "node:fs"
+import { lstatSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
@@ -82,6 +82,28 @@ describe.skipIf(!isRoot)("--pidfile", () => {
     const shared = ["--pid", "container:known", "--pidfile", front]
     await succeed(...ownRun("--rm", ...shared, "base", "true"))
     expect(readFileSync(front, "utf8")).toMatch(/^\d+$/)
+  })
+
+  test("and commit's --iidfile are written into what is no regular file, which stays", async () => {
+    const directory = temporaryDirectory()
+    const [device, target, link, dangling] = ["null", "target", "link", "dangling"].map((name) => join(directory, name))
+    if (!device || !target || !link || !dangling) throw new Error("no names")
+    Bun.spawnSync(["mknod", device, "c", "1", "3"])
+    writeFileSync(target, "longer than any number of a process")
+    symlinkSync("target", link)
+    symlinkSync("made", dangling)
+    for (const file of [device, link, dangling]) await succeed(...ownRun("--rm", "--pidfile", file, "base", "true"))
+    expect(readFileSync(target, "utf8")).toMatch(/^\d+$/)
+    expect(readFileSync(join(directory, "made"), "utf8")).toMatch(/^\d+$/)
+    await succeed(...ownRun("--name", "kept", "base", "true"))
+    await succeed("commit", "--iidfile", device, "kept")
+    const id = await succeed("commit", "--iidfile", link, "kept")
+    expect(readFileSync(target, "utf8")).toBe(id)
+    expect(lstatSync(device).isCharacterDevice()).toBe(true)
+    expect([link, dangling].map((path) => lstatSync(path).isSymbolicLink())).toEqual([true, true])
+    const again = await toybox(ownRun("--cidfile", device, "base", "true"))
+    expect(again).toMatchObject({ exitCode: 125, stderr: expect.stringContaining("exists already") })
+    expect(lstatSync(device).isCharacterDevice()).toBe(true)
   })
 })
 

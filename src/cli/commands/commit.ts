@@ -1,5 +1,6 @@
 /** toybox commit. */
-import { isDirectory, replaceFile, stat } from "../../../ffi/fs.ts"
+import { isDirectory, stat } from "../../../ffi/fs.ts"
+import { writeNamedFile } from "../../container/pid-file.ts"
 import { commitContainer } from "../../copy/commit.ts"
 import { needsRoot, UsageError } from "../../errors.ts"
 import { startProgress } from "../../image/progress.ts"
@@ -48,7 +49,7 @@ export async function commitCommand(words: readonly string[]): Promise<number> {
       signal: untilEnded("commit"),
     })
     progress.done(`${container}: committed`)
-    if (idFile !== undefined) replaceFile(idFile, record.id, 0o644)
+    if (idFile !== undefined) writeNamedFile(idFile, record.id)
     print([record.id])
     return 0
   } catch (error) {
