@@ -58,7 +58,7 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
   }
   const unshare = async () => {
     // Else they go with the last process.
-    if (networks.length === 0 || !exists(`${paths.networkRun}/${live.id}.shared`)) return
+    if (!exists(`${paths.networkRun}/${live.id}.shared`)) return
     const { unshareNetwork } = await import("./share-network.ts")
     attempt(() => unshareNetwork(paths, live.id, networks))
   }

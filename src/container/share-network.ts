@@ -30,7 +30,9 @@ export function shareNetwork(paths: Paths, id: string, mayForge: boolean): void 
 
 /** Removes the links of a container that has ended from a namespace that others are still in: its addresses are others' next. */
 export function unshareNetwork(paths: Paths, id: string, endpoints: readonly Endpoint[]): void {
-  withRoutes((socket) => deleteLinks(endpoints, socket))
-  unguardPlaces(endpoints)
+  if (endpoints.length > 0) {
+    withRoutes((socket) => deleteLinks(endpoints, socket))
+    unguardPlaces(endpoints)
+  }
   unlink(sharedPath(paths, id))
 }

@@ -1,10 +1,11 @@
 /** What a container has of its own, what it shares when asked to, and what of it the host never sees. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { readFileSync, readlinkSync } from "node:fs"
+import { readdirSync, readFileSync, readlinkSync } from "node:fs"
 import { hostname } from "node:os"
+import { join } from "node:path"
 import { inside, sh } from "../helpers/container.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
-import { type RunningToybox, startToybox, stateRoot } from "../helpers/toybox.ts"
+import { type RunningToybox, startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
@@ -193,6 +194,28 @@ describe.skipIf(!isRoot)("another container's", () => {
   ] as const)("%s container:first", async (option, kind) => {
     const found = shared(await namespaces(option, "container:first"), firstNamespaces())
     expect(found).toEqual(KINDS.filter((each) => each === kind || each === "user"))
+  })
+
+  test("the network of one without any leaves nothing when that ends", async () => {
+    const alone = await startToybox([
+      "run",
+      "--rm",
+      "--name",
+      "alone",
+      "--net",
+      "none",
+      "base",
+      "sh",
+      "-c",
+      "echo up; cat",
+    ])
+    await alone.waitFor("up")
+    expect(await toybox(["run", "--rm", "--net", "container:alone", "base", "true"])).toMatchObject({ exitCode: 0 })
+    const marks = () => readdirSync(join(stateRoot(), "run/networks")).filter((name) => name.endsWith(".shared"))
+    const before = marks().length
+    alone.stdin.end()
+    expect((await alone.wait()).exitCode).toBe(0)
+    expect(marks()).toHaveLength(before - 1)
   })
 
   test("POSIX shared memory goes with --ipc, and with nothing else", async () => {
