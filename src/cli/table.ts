@@ -37,6 +37,9 @@ export function table(rows: readonly (readonly string[])[]): string {
     .join("\n")
 }
 
+/** What --format of a listing asks for; undefined where that is the listing's own table, as with docker's bare "table". */
+export const listFormat = (text: string | undefined): string | undefined => (text === "table" ? undefined : text)
+
 /** Prints rows so; none is no line. False as of print. */
 export const printTable = (rows: readonly (readonly string[])[]): boolean => rows.length === 0 || print([table(rows)])
 

@@ -21,6 +21,17 @@ describe.skipIf(!isRoot)("lists", () => {
     expect(await ownLeftovers()).toEqual([])
   })
 
+  test("--format table is the table that there is without it", async () => {
+    await succeed(...ownRun("-d", "--name", "shown", "base", "sleep", "1000"))
+    await succeed("volume", "create", "data")
+    for (const words of [["ps", "-a"], ["df"], ["volume", "ls"], ["network", "ls"], ["images"]])
+      expect(await lines(...words, "--format", "table")).toEqual(await lines(...words))
+    const stats = ["stats", "--no-stream", "--interval", "0.1"]
+    const heads = await Promise.all([stats, [...stats, "--format", "table"]].map(async (words) => lines(...words)))
+    expect(heads[0]?.[0]?.split(/ {2,}/)).toEqual(heads[1]?.[0]?.split(/ {2,}/))
+    await succeed("volume", "rm", "data")
+  })
+
   test("ps --sort and --noheading", async () => {
     await succeed(...ownRun("--name", "zwei", "base", "sh", "-c", "head -c 5000 /dev/zero > /x"))
     await succeed(...ownRun("--name", "eins", "base", "true"))

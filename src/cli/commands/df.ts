@@ -7,7 +7,7 @@ import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { type DiskUsage, diskUsage, type UsageRow, usageRows } from "../disk-usage.ts"
 import { familiarName } from "../image.ts"
-import { ago, dockerStatus, shown, table } from "../table.ts"
+import { ago, dockerStatus, listFormat, shown, table } from "../table.ts"
 import { printFormatted } from "../template.ts"
 import { DF_OPTIONS } from "./prune-options.ts"
 
@@ -72,7 +72,7 @@ export async function dfCommand(words: readonly string[]): Promise<number> {
   const { booleans, strings, rest } = parseArgv(words, DF_OPTIONS)
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("df")
   if (rest.length > 0) throw new UsageError(`df takes no arguments, but got "${rest[0]}"`)
-  const format = strings.get("format")
+  const format = listFormat(strings.get("format"))
   const verbose = booleans.get("verbose") ?? false
   if (format !== undefined && verbose) throw new UsageError("df: --format is of the summary, and --verbose has none")
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)

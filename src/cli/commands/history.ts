@@ -7,7 +7,7 @@ import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { goTime } from "../docker-fields.ts"
 import { imageOf } from "../inspect-image.ts"
-import { ago, shown } from "../table.ts"
+import { ago, listFormat, shown } from "../table.ts"
 import { printFormatted } from "../template.ts"
 import { HISTORY_OPTIONS } from "./inspect-options.ts"
 
@@ -60,12 +60,12 @@ export async function historyCommand(words: readonly string[]): Promise<number> 
   const { id, steps } = stepsOf(paths, word)
   // The images on the way are nowhere: only the last one has an id.
   const idAt = (i: number) => (i > 0 ? MISSING : full ? id : id.slice(7, 19))
-  const format = strings.get("format") ?? "table"
+  const format = listFormat(strings.get("format")) ?? TABLE
   if (booleans.get("json")) print(steps.map((step) => JSON.stringify(step)))
   else if (booleans.get("quiet")) print(steps.map((_, i) => idAt(i)))
   else {
     const fields = steps.map((step, i) => fieldsOf(step, idAt(i), full, booleans.get("human") ?? true))
-    printFormatted(format === "table" ? TABLE : format, fields, TITLES)
+    printFormatted(format, fields, TITLES)
   }
   return 0
 }

@@ -13,7 +13,7 @@ import { familiarName, findStored } from "../image.ts"
 import { chosenImages } from "../image-filter.ts"
 import { imageUsers } from "../image-users.ts"
 import { type SortKeys, sorted } from "../sort.ts"
-import { ago, printTable, shown } from "../table.ts"
+import { ago, listFormat, printTable, shown } from "../table.ts"
 import { IMAGES_OPTIONS, RMI_OPTIONS } from "./images-options.ts"
 
 function statePaths({ strings }: ParsedArgv) {
@@ -41,13 +41,14 @@ export async function imagesCommand(words: readonly string[]): Promise<number> {
   const images = sorted(chosen, strings.get("sort"), SORTS)
   const titled = !booleans.get("noheading")
   const full = booleans.get("no-trunc") ?? false
+  const format = listFormat(strings.get("format"))
   const id = (image: ImageRecord) => (full ? image.id : image.id.slice(7, 19))
   if (booleans.get("json")) print(images.map((image) => JSON.stringify(image)))
   else if (booleans.get("quiet")) print([...new Set(images.map(id))])
-  else if ((strings.get("format") ?? "table") !== "table") {
+  else if (format !== undefined) {
     const { printFormatted } = await import("../template.ts")
     const fields = images.map((image) => imageFields(image, full))
-    printFormatted(strings.get("format") ?? "", fields, IMAGE_TITLES, titled)
+    printFormatted(format, fields, IMAGE_TITLES, titled)
   } else {
     const digests = booleans.get("digests") ?? false
     const rows = images.map((image) => [

@@ -22,6 +22,7 @@ import {
 } from "../network-fields.ts"
 import { networkWish } from "../network-wish.ts"
 import { pruneFilter } from "../prune-filter.ts"
+import { listFormat } from "../table.ts"
 import { printFormatted } from "../template.ts"
 import { NETWORK_OPTIONS } from "./network-options.ts"
 
@@ -62,7 +63,7 @@ function list(paths: Paths, { booleans, lists, strings, rest }: ParsedArgv): num
   if (booleans.get("json")) print(networks.filter((one) => "bridge" in one).map((network) => JSON.stringify(network)))
   else if (booleans.get("quiet")) print(networks.map(({ id }) => (full ? id : id.slice(0, 12))))
   else {
-    const format = strings.get("format") ?? "table {{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
+    const format = listFormat(strings.get("format")) ?? "table {{.ID}}\t{{.Name}}\t{{.Driver}}\t{{.Scope}}"
     const fields = networks.map((network) => networkFields(network, full))
     printFormatted(format, fields, { ID: "NETWORK ID", CreatedAt: "CREATED AT" })
   }

@@ -9,7 +9,7 @@ import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { type SortKeys, sorted } from "../sort.ts"
-import { ago, commandText, dockerStatus, printTable, shown } from "../table.ts"
+import { ago, commandText, dockerStatus, listFormat, printTable, shown } from "../table.ts"
 import { PS_OPTIONS } from "./ps-options.ts"
 
 const HEAD = ["CONTAINER ID", "IMAGE", "COMMAND", "CREATED", "STATUS", "PORTS", "NAMES"]
@@ -72,7 +72,7 @@ async function list(paths: Paths, { booleans, lists, strings }: ParsedArgv): Pro
   const full = booleans.get("no-trunc") ?? false
   const sizes = booleans.get("size") ?? false
   const id = (summary: Summary) => (full ? summary.id : summary.id.slice(0, 12))
-  const format = strings.get("format")
+  const format = listFormat(strings.get("format"))
   const lines: string[] = []
   if (booleans.get("json")) {
     const sized = (summary: Summary) => ({ ...summary, ...(sizes ? { size: writtenBytes(paths, summary.id) } : {}) })

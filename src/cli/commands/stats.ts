@@ -17,7 +17,7 @@ import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { withLatest } from "../chosen.ts"
 import { binarySize, decimalSize } from "../sizes.ts"
-import { table } from "../table.ts"
+import { listFormat, table } from "../table.ts"
 import { parseTemplate, printFormatted } from "../template.ts"
 import { STATS_OPTIONS } from "./observe-options.ts"
 
@@ -133,7 +133,7 @@ export async function statsCommand(words: readonly string[]): Promise<number> {
   const ids = () => (rest.length > 0 ? chosen : all ? allIds(paths) : runningIds(paths))
   const json = booleans.get("json") ?? false
   const once = booleans.get("no-stream") ?? false
-  const format = strings.get("format")
+  const format = listFormat(strings.get("format"))
   if (format !== undefined) parseTemplate(format)
   const live = !json && !once && format === undefined && process.stdout.isTTY
   const watched = new Map<string, Watched>()

@@ -15,6 +15,7 @@ import { each } from "../each.ts"
 import { labelsOf } from "../labels.ts"
 import { labelTest, listFilter, truth } from "../list-filter.ts"
 import { pruneFilter } from "../prune-filter.ts"
+import { listFormat } from "../table.ts"
 import { printFormatted } from "../template.ts"
 import { dockerVolume } from "../volume-fields.ts"
 import { VOLUME_OPTIONS } from "./volume-options.ts"
@@ -57,7 +58,7 @@ function list(paths: Paths, { booleans, lists, strings, rest }: ParsedArgv): num
   else if (booleans.get("quiet")) print(volumes.map(({ name }) => name))
   else {
     const fields = volumes.map((volume) => dockerVolume(paths, volume))
-    printFormatted(strings.get("format") ?? "table {{.Driver}}\t{{.Name}}", fields, { Name: "VOLUME NAME" })
+    printFormatted(listFormat(strings.get("format")) ?? "table {{.Driver}}\t{{.Name}}", fields, { Name: "VOLUME NAME" })
   }
   return 0
 }
