@@ -93,7 +93,7 @@ describe("files", () => {
     expect(statSync(path).mode & 0o777).toBe(0o644)
     expect(readdirSync(dir)).toEqual(["état"])
     // What a kill in the middle left behind is no hindrance.
-    writeFileSync(`${path}.new`, "half of something that was longer")
+    writeFileSync(`${path}.${process.pid}.new`, "half of something that was longer")
     fs.replaceFile(path, "three")
     expect([readFileSync(path, "utf8"), readdirSync(dir)]).toEqual(["three", ["état"]])
   })
