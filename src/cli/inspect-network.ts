@@ -4,7 +4,7 @@ import type { StoredRequest } from "../container/stored-request.ts"
 import { DEFAULT_NETWORK } from "../network/default.ts"
 import type { Endpoint } from "../network/endpoint.ts"
 import { type PortWish, rangeLength } from "../network/ports.ts"
-import { type PortBinding, portBindings } from "../network/show-ports.ts"
+import { type PortBinding, portBindings, speaksIpv6 } from "../network/show-ports.ts"
 import { endpointId } from "./network-fields.ts"
 
 interface Container {
@@ -45,8 +45,7 @@ export function networkSettings(container: Container, running: RunningRecord | n
   const { networks: endpoints = [], ports = [], pid = 0 } = running ?? {}
   const [first] = endpoints
   const { NetworkID: _id, Aliases: _names, ...front } = first ? placeSettings(container, first) : NOWHERE
-  const hasIpv6 = endpoints.some(({ ip6 }) => ip6 !== undefined)
-  const Ports = Object.groupBy(portBindings(ports, hasIpv6), ({ port }) => port)
+  const Ports = Object.groupBy(portBindings(ports, speaksIpv6()), ({ port }) => port)
   const places = endpoints.map((one) => [one.network, placeSettings(container, one)] as const)
   const wished = stored.networks.map(({ network, aliases }) => {
     const DNSNames = dnsNames(container, network, aliases)

@@ -1,6 +1,6 @@
 /** Containers as `ps` shows them. */
 import { openCgroup } from "../cgroup/manager.ts"
-import { portsColumn } from "../network/show-ports.ts"
+import { portsColumn, speaksIpv6 } from "../network/show-ports.ts"
 import type { Paths } from "../paths.ts"
 import type { UsesVolumes } from "../volume/volume.ts"
 import type { HealthStatus } from "./health.ts"
@@ -41,14 +41,13 @@ export function summaryOf(paths: Paths, id: string, paused = true): Summary | nu
   const base = { id, name, image, command, created, labels, ...(volumes ? { volumes } : {}) }
   const running = readRunning(paths, id)
   if (running) {
-    const { pid, started, restarting, restarts, removing, ports, networks = [] } = running
+    const { pid, started, restarting, restarts, removing, ports } = running
     if (removing) return null
     if (restarting || (pid === 0 && restarts)) {
       const { exitCode = 0, finished } = readResult(paths, id) ?? {}
       return { ...base, status: "restarting", started, exitCode, ...(finished ? { finished } : {}) }
     }
-    const hasIpv6 = networks.some(({ ip6 }) => ip6 !== undefined)
-    const published = ports ? { ports: portsColumn(ports, hasIpv6) } : {}
+    const published = ports ? { ports: portsColumn(ports, speaksIpv6()) } : {}
     const health = record.detached?.health ? { health: readHealth(paths, id)?.status ?? "starting" } : {}
     if (isAlive(running))
       return { ...base, status: paused ? lifeOf(running) : "running", pid, started, ...health, ...published }

@@ -1,4 +1,5 @@
-/** Published ports as docker shows them. Pure. */
+/** Published ports as docker shows them. */
+import { tryReadText } from "../../ffi/fs.ts"
 import { formatMapping, type HeldPort, type PortMapping } from "./ports.ts"
 
 /** A port of a container, and where on the machine it is reached. */
@@ -13,7 +14,15 @@ type Port = Omit<HeldPort, "fd"> & { address: string }
 
 const numeric = new Intl.Collator("en", { numeric: true }).compare
 
-/** One for each address: every address of the machine is 0.0.0.0, and :: where the container has IPv6. */
+let spoken: boolean | undefined
+
+/** Whether this machine has addresses of IPv6: then published ports are reached by them, whatever their containers have. */
+export function speaksIpv6(): boolean {
+  spoken ??= (tryReadText("/proc/net/if_inet6") ?? "") !== ""
+  return spoken
+}
+
+/** One for each address: every address of the machine is 0.0.0.0, and :: where it has IPv6. */
 function spread(ports: readonly HeldPort[], hasIpv6: boolean): Port[] {
   const any = hasIpv6 ? ["0.0.0.0", "::"] : ["0.0.0.0"]
   return ports

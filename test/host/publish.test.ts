@@ -304,6 +304,7 @@ test("from ::1 a port is reached, too: by a process, there from when somebody co
     expect(await ask(outside, "tcp", "172.17.5.1", 8114)).toBe("six")
     expect(await ask(host, "tcp", "127.0.0.1", 8114)).toBe("six")
     expect(await ask(host, "tcp", "127.0.0.1", 8116)).toBe("six")
+    expect(await run("port", "six", "80")).toBe("0.0.0.0:8114\n[::]:8114\n127.0.0.1:8116\n")
     expect(await forwarders()).toEqual([])
     expect(await ask(host, "tcp", "::1", 8114)).toBe("six")
     expect(await ask(host, "tcp", "::1", 8113)).toBe("six-81")

@@ -4,7 +4,7 @@ import { readRunning, resolveId } from "../../container/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { parseExposed, rangeLength } from "../../network/ports.ts"
-import { formatBinding, portBindings } from "../../network/show-ports.ts"
+import { formatBinding, portBindings, speaksIpv6 } from "../../network/show-ports.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
 import { withLatest } from "../chosen.ts"
@@ -31,8 +31,9 @@ export async function portCommand(words: readonly string[]): Promise<number> {
   recover(paths)
   // One that does not run has none, which is no error.
   const running = readRunning(paths, resolveId(paths, reference))
-  const hasIpv6 = running?.networks?.some(({ ip6 }) => ip6 !== undefined) ?? false
-  const bindings = portBindings(running?.ports ?? [], hasIpv6).filter(({ port }) => wanted === null || port === wanted)
+  const bindings = portBindings(running?.ports ?? [], speaksIpv6()).filter(
+    ({ port }) => wanted === null || port === wanted,
+  )
   if (wanted !== null && bindings.length === 0)
     throw new ToyboxError(`${wanted} of container ${reference} is not published`, {
       hint: `toybox port ${reference} shows what is`,
