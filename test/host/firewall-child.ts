@@ -19,8 +19,7 @@ for (const { kind, network, id, ports, addresses, table } of steps)
     } else if (kind === "ensure") firewall.ensureNetworks([network])
     else if (kind === "remove") firewall.removeNetwork(network)
     else if (kind === "publish") firewall.publish({ id, ports, addresses, served: [] }, others)
-    else if (kind === "unpublish") firewall.unpublish(id, ports, addresses)
-    else firewall.unpublishDead(others.runs)
+    else firewall.unpublish(id, ports, addresses)
   } catch (error) {
     errors.push(error instanceof Error ? error.message : String(error))
   }

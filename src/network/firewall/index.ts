@@ -49,7 +49,6 @@ export interface Published {
 
 const ledEntries = ({ id, ports, addresses }: Published): Entries => portEntries(id, ports, addresses)
 
-const PORT_SETS = ["ports4", "ports6", "bound4", "bound6"] as const satisfies readonly SetName[]
 const ATTEMPTS = 50
 
 const hex = (bytes: Uint8Array) => bytes.toHex()
@@ -220,22 +219,6 @@ export function unpublish(id: string, ports: readonly PublishedPort[], addresses
 /** Takes back what publish did about ports that are served. Where nothing is there it does nothing. */
 export const openToInternal = (ports: readonly PublishedPort[]): void =>
   withTables((firewall) => removeEntries(firewall, forwardedEntries(ports)))
-
-/** Takes published ports from all containers that do not run: a killed toybox could not give them back. */
-export function unpublishDead(runs: (id: string) => boolean): void {
-  withTables((firewall) => {
-    const dead = PORT_SETS.map((set) => ({
-      set,
-      elements: elementsOf(firewall, set).filter(isDead(runs)).map(asElement),
-    })).filter(({ elements }) => elements.length > 0)
-    removePorts(firewall, dead)
-  })
-}
-
-const isDead =
-  (runs: (id: string) => boolean) =>
-  ({ comment }: KnownElement) =>
-    comment !== null && !runs(comment)
 
 const asElement = ({ key, data, comment, end }: KnownElement): Element => ({
   key,
