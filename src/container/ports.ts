@@ -130,9 +130,13 @@ export async function explainPorts(
   const obstacle = await obstacleOf(bridge)
   const led = obstacle === null ? ledTo(endpoint, ports) : []
   const forwarded = ports.filter((port) => !led.includes(port))
+  const served = servedPorts({ ports, forwarded: obstacle !== null })
   const why = obstacle ?? "the kernel leads nothing from there to the container"
   return [
-    ...describePublish(publication(id, led, endpoint, servedPorts({ ports, forwarded: obstacle !== null }))),
+    ...describePublish(publication(id, led, endpoint, served)),
+    ...(led.some((port) => served.includes(port))
+      ? ["# what comes to them from ::1 a process of toybox's serves, when somebody comes"]
+      : []),
     ...(forwarded.length > 0 ? [`# ${why}: a process of toybox's serves`] : []),
     ...forwarded.map(({ protocol, address, host, container }) => {
       const from = `${address === null ? "" : address.includes(":") ? `[${address}]:` : `${address}:`}${host}`

@@ -186,6 +186,8 @@ test("--explain on a machine where nothing is yet has it all", async () => {
     expect(text).toMatch(/echo 1 >\/proc\/sys\/net\/ipv4\/conf\/tb-\w+\/route_localnet/)
     expect(text).toContain("nft -f - <<'EOF'\ntable inet toybox {")
     expect(text).toContain("nft add element inet toybox ports4")
+    expect(text).toContain("nft add element inet toybox forwarded '{ tcp . 8080 }'")
+    expect(text).toContain("# what comes to them from ::1 a process of toybox's serves, when somebody comes")
     expect(text).toContain("#   [::1]:8081/tcp, and carries it on to ")
     // What is shown is what nft takes.
     const table = /<<'EOF'\n([\s\S]*?)\nEOF\n/.exec(text)?.[1] ?? ""
