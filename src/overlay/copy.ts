@@ -1,7 +1,8 @@
-/** A full copy of a root, for where overlayfs is refused: every kind of file, owners, modes, times, xattrs, hard links, holes; layers as an overlay shows them. */
-import { call, callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
+/** A full copy of a tree, as of a root where overlayfs is refused: every kind of file, owners, modes, times, xattrs, hard links, holes; layers as an overlay shows them. */
+import { call, callResult, failure, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
 import { struct } from "../../ffi/calls.ts"
 import {
+  AT_EMPTY_PATH,
   AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
@@ -9,6 +10,7 @@ import {
   O_DIRECTORY,
   O_EXCL,
   O_NOFOLLOW,
+  O_PATH,
   O_RDONLY,
   O_WRONLY,
   SEEK_DATA,
@@ -18,20 +20,24 @@ import {
 import { OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "../../ffi/constants/mount.ts"
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close, listEntries, lstat, type Stat } from "../../ffi/fs.ts"
+import { close, listEntries, lstat, type Stat, stat } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError } from "../errors.ts"
-import { isOpaque, isOverlayAttribute, isWhiteoutAt } from "./whiteouts.ts"
+import { isOpaque, isOverlayAttribute, isWhiteout, pathIn } from "./whiteouts.ts"
 
 /** Names need not be UTF-8: bytes, with the closing NUL. */
 type Path = Uint8Array
 
+const ENOENT = -2
 const ENXIO = -6
+// linux/limits.h, with the closing NUL.
+const PATH_MAX = 4096
 const encoder = new TextEncoder()
 const decoder = new TextDecoder()
 const toPath = (text: string): Path => encoder.encode(`${text}\0`)
 
 function join(directory: Path, name: Path): Path {
+  if (directory.length === 1) return name
   const path = new Uint8Array(directory.length + name.length)
   path.set(directory)
   path[directory.length - 1] = 0x2f
@@ -39,17 +45,30 @@ function join(directory: Path, name: Path): Path {
   return path
 }
 
-function copyXattrs(from: Path, to: Path): void {
-  const size = callResult("llistxattr", from, scratch.address, SCRATCH_SIZE)
+/** A directory of the copy: open, and the path that hard links are made by. Nobody else has it yet. */
+interface Directory {
+  fd: number
+  path: Path
+}
+
+/** The path of what is open, of any kind. A link itself is not followed here: proc_pid_fd(5), open(2) "O_PATH". */
+const opened = (fd: number): Path => toPath(`/proc/self/fd/${fd}`)
+
+const place = ({ fd }: Directory, name: Path): Path => (fd === AT_FDCWD ? name : pathIn(fd, name))
+
+function copyXattrs(handle: number, to: Directory, name: Path): void {
+  const from = opened(handle)
+  const size = callResult("listxattr", from, scratch.address, SCRATCH_SIZE)
   if (size <= 0) return // None, or a file system without them.
-  const names = decoder.decode(scratch.bytes.subarray(0, size)).split("\0")
-  for (const name of names) {
+  const attributes = decoder.decode(scratch.bytes.subarray(0, size)).split("\0")
+  const path = place(to, name)
+  for (const attribute of attributes) {
     // What an overlay keeps for itself must not speak to the next one.
-    if (name === "" || isOverlayAttribute(name)) continue
-    const length = callResult("lgetxattr", from, name, scratch.address, SCRATCH_SIZE)
+    if (attribute === "" || isOverlayAttribute(attribute)) continue
+    const length = callResult("getxattr", from, attribute, scratch.address, SCRATCH_SIZE)
     if (length < 0) continue
     const value = scratch.bytes.slice(0, length)
-    callResult("lsetxattr", to, name, value, length, 0)
+    callResult("lsetxattr", path, attribute, value, length, 0)
   }
 }
 
@@ -71,10 +90,10 @@ function copyData(source: number, target: number, size: number): void {
   call("ftruncate", target, size)
 }
 
-function copyFile(from: Path, to: Path, size: number): void {
-  const source = call("openat", AT_FDCWD, from, O_RDONLY | O_NOFOLLOW | O_CLOEXEC, 0)
+function copyFile(handle: number, to: Directory, name: Path, size: number): void {
+  const source = call("openat", AT_FDCWD, opened(handle), O_RDONLY | O_CLOEXEC, 0)
   try {
-    const target = call("openat", AT_FDCWD, to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
+    const target = call("openat", to.fd, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
     try {
       copyData(source, target, size)
     } finally {
@@ -85,32 +104,23 @@ function copyFile(from: Path, to: Path, size: number): void {
   }
 }
 
-function copyLink(from: Path, to: Path): void {
-  const size = call("readlinkat", AT_FDCWD, from, scratch.address, SCRATCH_SIZE - 1)
+function copyLink(handle: number, to: Directory, name: Path): void {
+  const size = call("readlinkat", handle, "", scratch.address, SCRATCH_SIZE - 1)
   scratch.bytes[size] = 0
-  call("symlinkat", scratch.bytes.slice(0, size + 1), AT_FDCWD, to)
-}
-
-function entriesOf(path: Path): Path[] {
-  const fd = call("openat", AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
-  try {
-    return listEntries(fd).map(({ name }) => name)
-  } finally {
-    close(fd)
-  }
+  call("symlinkat", scratch.bytes.slice(0, size + 1), to.fd, name)
 }
 
 const makedev = ({ rdevMajor: major, rdevMinor: minor }: Stat) =>
   (minor & 0xff) + (major & 0xfff) * 256 + Math.floor(minor / 256) * 2 ** 20
 
-function setMetadata(from: Path, to: Path, stat: TimedStat): void {
-  call("fchownat", AT_FDCWD, to, stat.uid, stat.gid, AT_SYMLINK_NOFOLLOW)
+function setMetadata(handle: number, to: Directory, name: Path, stat: TimedStat): void {
+  call("fchownat", to.fd, name, stat.uid, stat.gid, AT_SYMLINK_NOFOLLOW)
   const isLink = (stat.mode & S_IFMT) === S_IFLNK
   // After the owner: chown(2) clears the setuid bit and file capabilities.
-  if (!isLink) call("fchmodat", AT_FDCWD, to, stat.mode & 0o7777, 0)
-  copyXattrs(from, to)
+  if (!isLink) call("fchmodat", to.fd, name, stat.mode & 0o7777, 0)
+  copyXattrs(handle, to, name)
   const time = [[8, stat.seconds] as const, [8, stat.nanoseconds] as const]
-  call("utimensat", AT_FDCWD, to, struct(...time, ...time), AT_SYMLINK_NOFOLLOW)
+  call("utimensat", to.fd, name, struct(...time, ...time), AT_SYMLINK_NOFOLLOW)
 }
 
 interface TimedStat extends Stat {
@@ -118,15 +128,16 @@ interface TimedStat extends Stat {
   nanoseconds: number
 }
 
-function statOf(path: Path): TimedStat | null {
-  const stat = lstat(path)
+function statOf(handle: number): TimedStat {
+  const found = stat("", AT_EMPTY_PATH, handle)
+  if (!found) throw new Error("statx of a descriptor has found nothing")
   // The memory still holds what the call has left: struct statx, stx_mtime; as a float it would lose the last digits.
-  return stat && { ...stat, seconds: scratch.word(112), nanoseconds: scratch.u32(120) }
+  return { ...found, seconds: scratch.word(112), nanoseconds: scratch.u32(120) }
 }
 
-function remove(path: Path, { mode }: Stat): void {
-  if ((mode & S_IFMT) === S_IFDIR) removeTree(path)
-  else call("unlinkat", AT_FDCWD, path, 0)
+function remove({ fd }: Directory, name: Path, { mode }: Stat): void {
+  if ((mode & S_IFMT) === S_IFDIR) removeTree(name, fd)
+  else call("unlinkat", fd, name, 0)
 }
 
 function removeXattrs(path: Path): void {
@@ -136,48 +147,85 @@ function removeXattrs(path: Path): void {
 }
 
 /** The directory that a copy goes to; true where it has files of the layers below. */
-function enterDirectory(from: Path, to: Path, there: Stat | null): boolean {
-  const merges = there !== null && (there.mode & S_IFMT) === S_IFDIR && !isOpaque(from)
+function enterDirectory(source: number, to: Directory, name: Path, there: Stat | null): boolean {
+  const merges = there !== null && (there.mode & S_IFMT) === S_IFDIR && !isOpaque(source)
   if (merges) {
     // An overlay shows those of the uppermost directory only.
-    removeXattrs(to)
+    removeXattrs(place(to, name))
     return true
   }
-  if (there) remove(to, there)
-  call("mkdirat", AT_FDCWD, to, 0o700)
+  if (there) remove(to, name, there)
+  call("mkdirat", to.fd, name, 0o700)
   return false
 }
 
-/** `seen`: where files with several names were copied to. `onLayers`: there may be something at `to`, of layers below. */
-function copyEntry(from: Path, to: Path, seen: Map<string, Path>, onLayers: boolean): void {
-  const stat = statOf(from)
-  if (!stat) return // Gone since it was listed.
-  const there = onLayers ? lstat(to) : null
-  if (isWhiteoutAt(from, stat)) {
-    if (there) remove(to, there)
-    return
+/** Where files with several names were copied to, by device and inode. */
+type Seen = Map<string, Path>
+
+function copyDirectory(handle: number, to: Directory, name: Path, there: Stat | null, seen: Seen): void {
+  const source = call("openat", handle, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
+  try {
+    const merges = enterDirectory(source, to, name, there)
+    const fd = call("openat", to.fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
+    try {
+      const directory = { fd, path: join(to.path, name) }
+      for (const entry of listEntries(source)) copyNamed(source, entry.name, directory, seen, merges)
+    } finally {
+      close(fd)
+    }
+  } finally {
+    close(source)
   }
+}
+
+/** True where what has several names is there under one already, and has got this one, too. */
+function linked(stat: Stat, { fd, path }: Directory, name: Path, seen: Seen): boolean {
+  if (stat.nlink < 2) return false
+  const key = `${stat.dev}/${stat.ino}`
+  const first = seen.get(key)
+  if (first !== undefined) {
+    call("linkat", AT_FDCWD, first, fd, name, 0)
+    return true
+  }
+  const own = join(path, name)
+  // One that is too deep to be named is copied for each of its names.
+  if (own.length <= PATH_MAX) seen.set(key, own)
+  return false
+}
+
+/** Copies what is open, which stays the same whatever becomes of its name. `onLayers`: there may be something of that name, of layers below. */
+function copyOpened(handle: number, stat: TimedStat, to: Directory, name: Path, seen: Seen, onLayers: boolean): void {
+  const there = onLayers ? lstat(name, to.fd) : null
   const kind = stat.mode & S_IFMT
   if (kind === S_IFDIR) {
-    const merges = enterDirectory(from, to, there)
-    for (const name of entriesOf(from)) copyEntry(join(from, name), join(to, name), seen, merges)
-    setMetadata(from, to, stat)
-    return
+    copyDirectory(handle, to, name, there, seen)
+  } else {
+    if (there) remove(to, name, there)
+    if (linked(stat, to, name, seen)) return
+    if (kind === S_IFREG) copyFile(handle, to, name, stat.size)
+    else if (kind === S_IFLNK) copyLink(handle, to, name)
+    else call("mknodat", to.fd, name, stat.mode, kind === S_IFBLK || kind === S_IFCHR ? makedev(stat) : 0)
   }
-  if (there) remove(to, there)
-  if (stat.nlink > 1) {
-    const key = `${stat.dev}/${stat.ino}`
-    const first = seen.get(key)
-    if (first !== undefined) {
-      call("linkat", AT_FDCWD, first, AT_FDCWD, to, 0)
-      return
+  setMetadata(handle, to, name, stat)
+}
+
+/** Somebody may be changing what is copied: each name is looked up once, in an open directory, and no link is followed. */
+function copyNamed(from: number, name: Path, to: Directory, seen: Seen, onLayers: boolean): void {
+  const handle = callResult("openat", from, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0)
+  // Gone since it was listed.
+  if (handle === ENOENT) return
+  if (handle < 0) throw failure("openat", handle, from, decoder.decode(name))
+  try {
+    const stat = statOf(handle)
+    if (isWhiteout(from, name, stat)) {
+      const there = onLayers ? lstat(name, to.fd) : null
+      if (there) remove(to, name, there)
+    } else {
+      copyOpened(handle, stat, to, name, seen, onLayers)
     }
-    seen.set(key, to)
+  } finally {
+    close(handle)
   }
-  if (kind === S_IFREG) copyFile(from, to, stat.size)
-  else if (kind === S_IFLNK) copyLink(from, to)
-  else call("mknodat", AT_FDCWD, to, stat.mode, kind === S_IFBLK || kind === S_IFCHR ? makedev(stat) : 0)
-  setMetadata(from, to, stat)
 }
 
 /** `path` as an overlay has it: what is mounted on directories of the root is no part of it. */
@@ -196,7 +244,7 @@ export function copyTree(from: string, to: string): void {
   let tree = -1
   try {
     tree = openAlone(from)
-    copyEntry(toPath(`/proc/self/fd/${tree}/.`), toPath(to), new Map(), true)
+    copyOpened(tree, statOf(tree), { fd: AT_FDCWD, path: toPath("") }, toPath(to), new Map(), true)
   } catch (error) {
     throw new ToyboxError(`cannot copy ${from} to ${to}`, { cause: error })
   } finally {

@@ -21,14 +21,8 @@ export const isOverlayAttribute = (name: string): boolean => /^((trusted|user)\.
 export const isWhiteoutStat = (stat: Stat | null): boolean =>
   stat !== null && (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0
 
-/** Whether what has this stat is a whiteout, of either form. `path`: bytes with a closing NUL. */
-export function isWhiteoutAt(path: Uint8Array, stat: Stat): boolean {
-  if (isWhiteoutStat(stat)) return true
-  if (stat.mode !== S_IFREG || stat.size !== 0) return false
-  return callResult("lgetxattr", path, OWN_WHITEOUT, scratch.address, SCRATCH_SIZE) > 0
-}
-
-function pathIn(dirFd: number, name: Uint8Array): Uint8Array {
+/** The path of a name (bytes with a closing NUL) in an open directory: for calls on attributes, which take no descriptor with it. */
+export function pathIn(dirFd: number, name: Uint8Array): Uint8Array {
   const directory = new TextEncoder().encode(`/proc/self/fd/${dirFd}/`)
   const path = new Uint8Array(directory.length + name.length)
   path.set(directory)
@@ -36,10 +30,11 @@ function pathIn(dirFd: number, name: Uint8Array): Uint8Array {
   return path
 }
 
-/** Whether there is a whiteout of this name (bytes with a closing NUL) in an open directory. */
-export function isWhiteout(dirFd: number, name: Uint8Array): boolean {
-  const stat = lstat(name, dirFd)
-  return stat !== null && isWhiteoutAt(pathIn(dirFd, name), stat)
+/** Whether there is a whiteout, of either form, of this name (bytes with a closing NUL) in an open directory. */
+export function isWhiteout(dirFd: number, name: Uint8Array, stat = lstat(name, dirFd)): boolean {
+  if (isWhiteoutStat(stat)) return true
+  if (stat?.mode !== S_IFREG || stat.size !== 0) return false
+  return callResult("lgetxattr", pathIn(dirFd, name), OWN_WHITEOUT, scratch.address, SCRATCH_SIZE) > 0
 }
 
 function makeMark(dirFd: number, name: Uint8Array): boolean {
