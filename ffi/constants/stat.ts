@@ -9,3 +9,4 @@ export const S_IFCHR = 0o020000
 export const S_IFIFO = 0o010000
 export const STATX_BASIC_STATS = 0x7ff
 export const STATX_MNT_ID = 0x1000 // since 5.8
+export const STATX_MNT_ID_UNIQUE = 0x4000 // since 6.8; before, the bit is passed over

@@ -1,6 +1,6 @@
 /** Bundles without a mount namespace of their own: the runtime's, or that of others. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { readlinkSync } from "node:fs"
+import { existsSync, readlinkSync } from "node:fs"
 import { join } from "node:path"
 import { bundleRoot, ociRuntime } from "../helpers/bundle.ts"
 import { hostMounts, parseMounts } from "../helpers/container.ts"
@@ -23,9 +23,10 @@ describe.skipIf(!isRoot)("a container in a mount namespace of others", () => {
     ...["pid", "network", "ipc", "uts"].map((type) => ({ type })),
     ...(path === undefined ? [] : [{ type: "mount", path }]),
   ]
-  const bundle = (id: string, args: string[], path?: string, config = {}) =>
+  const bundle = (id: string, args: string[], path?: string, config: Record<string, unknown> = {}) =>
     oci.bundle(id, { args, linux: { namespaces: namespaces(path), maskedPaths: [], readonlyPaths: [] }, config })
-  const below = (mounts: { path: string }[]) => mounts.filter(({ path }) => path.startsWith(bundleRoot()))
+  const below = <Mount extends { path: string }>(mounts: Mount[]) =>
+    mounts.filter(({ path }) => path.startsWith(bundleRoot()))
 
   test("sees its root as the root, is entered there, and its mounts go with it", () => {
     const args = ["sh", "-c", "readlink /proc/self/ns/mnt; echo $(ls /); sleep 60"]
@@ -74,6 +75,60 @@ describe.skipIf(!isRoot)("a container in a mount namespace of others", () => {
     } finally {
       other.kill()
       await other.exited
+    }
+  })
+
+  test.each([["a"], ["b"]])("two on one root: each takes its own mounts along, the first to go is %s", (first) => {
+    const args = ["sleep", "60"]
+    const counts = ["a", "b"].map((id) => {
+      expect(oci.run("run", "-d", "-b", bundle(id, args), id)).toMatchObject({ exitCode: 0, stderr: "" })
+      return below(hostMounts()).length
+    })
+    const other = first === "a" ? "b" : "a"
+    expect(oci.run("delete", "--force", first)).toMatchObject({ exitCode: 0, stderr: "" })
+    // Those that the other's root covers go with it.
+    expect(below(hostMounts()).length).toBe(counts[first === "a" ? 1 : 0] ?? 0)
+    const look = oci.run("exec", other, "cat", "/proc/1/comm")
+    expect(look).toMatchObject({ exitCode: 0, stderr: "", stdout: "sleep\n" })
+    expect(oci.run("delete", "--force", other)).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(below(hostMounts())).toEqual([])
+  })
+
+  test("what others have mounted on its root stays", () => {
+    const root = bundleRoot()
+    expect(oci.run("run", "-d", "-b", bundle("a", ["sleep", "60"]), "a")).toMatchObject({ exitCode: 0, stderr: "" })
+    Bun.spawnSync(["umount", "-l", root])
+    Bun.spawnSync(["mount", "-t", "tmpfs", "others", root])
+    try {
+      expect(oci.run("delete", "--force", "a")).toMatchObject({ exitCode: 0, stderr: "" })
+      expect(below(hostMounts()).map(({ type }) => type)).toEqual(["tmpfs"])
+    } finally {
+      Bun.spawnSync(["umount", root])
+    }
+  })
+
+  test("can be deleted where the file of its namespace is of none any more; its hooks run", async () => {
+    const other = Bun.spawn(["unshare", "-m", "--propagation", "private", "sleep", "60"])
+    const dir = temporaryDirectory("bound")
+    const path = join(dir, "mnt")
+    try {
+      // Of a shared mount a file of a mount namespace cannot be bound to others.
+      const bind = `mount --bind ${dir} ${dir} && mount --make-private ${dir} && touch ${path} && mount --bind /proc/${other.pid}/ns/mnt ${path}`
+      while (readlinkSync(`/proc/${other.pid}/ns/mnt`) === readlinkSync("/proc/self/ns/mnt")) await Bun.sleep(5)
+      expect(Bun.spawnSync(["sh", "-c", bind]).exitCode).toBe(0)
+      const hooks = { poststop: [{ path: "/bin/touch", args: ["touch", join(dir, "stopped")] }] }
+      const made = oci.run("run", "-d", "-b", bundle("a", ["sleep", "60"], path, { hooks }), "a")
+      expect(made).toMatchObject({ exitCode: 0, stderr: "" })
+      Bun.spawnSync(["umount", path])
+      const { exitCode, stderr } = oci.run("delete", "--force", "a")
+      expect(exitCode).toBe(0)
+      expect(stderr).toContain("cannot unmount the root of container a")
+      expect(existsSync(join(dir, "stopped"))).toBe(true)
+      expect(oci.entries()).toEqual([])
+    } finally {
+      other.kill()
+      await other.exited
+      Bun.spawnSync(["umount", "-R", dir])
     }
   })
 

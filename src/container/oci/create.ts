@@ -15,7 +15,7 @@ import { bringUp, type CreateRequest } from "./bring-up.ts"
 import { destroy } from "./delete.ts"
 import { completeEnvironment } from "./environment.ts"
 import { cgroupRequest, checkRoot } from "./facts.ts"
-import { placeOfRoot } from "./host-mounts.ts"
+import { rememberRoot } from "./host-mounts.ts"
 import type { OciRecord } from "./record.ts"
 import {
   checkId,
@@ -138,14 +138,13 @@ export async function createContainer(request: CreateRequest): Promise<Created> 
   // What is mounted over it must be mounted on the directory itself.
   spec.root.path = realPath(spec.root.path)
   const record = newRecord(request, spec)
-  const rootMount = placeOfRoot(spec)
-  if (rootMount !== undefined) record.rootMount = rootMount
   const lock = enter(request, record, config)
   let rootFd = -1
   try {
     const cgroups = detectCgroups()
     const manager = request.noCgroup ? null : enterCgroup(root, record, cgroups, spec)
     rootFd = mountRoot([{ kind: "bind-root", path: spec.root.path }])
+    rememberRoot(root, record, spec, rootFd)
     spec.process.env = completeEnvironment(spec.process, rootFd)
     await bringUp({ request, spec, record, cgroups, manager, rootFd })
     record.complete = true

@@ -48,29 +48,28 @@ function removeCgroup(record: OciRecord): void {
   if (hasEntered(record) || manager.pids().length === 0) manager.remove()
 }
 
+/** Something of the end that must not keep the rest from being done: it is told only. */
+function attempt<Result>(act: () => Result): Result | undefined {
+  try {
+    return act()
+  } catch (error) {
+    notice(errorChain(error))
+    return undefined
+  }
+}
+
 /** Ends a locked container, gives back all it held, and runs its poststop hooks, whose failures are told only. */
 export function destroy(root: string, record: OciRecord, lock: OciLock): void {
   endProcesses(record)
   removeCgroup(record)
-  let hooks: ReturnType<typeof readConfig>["hooks"]
-  try {
-    const spec = readConfig(root, record)
-    hooks = spec.hooks
-    unmountRoot(record, spec)
-  } catch (error) {
-    if (!(error instanceof ToyboxError)) throw error
-    notice(errorChain(error))
-  }
+  const spec = attempt(() => readConfig(root, record))
+  if (spec) attempt(() => unmountRoot(root, record, spec))
   const trash = `${root}/.${record.id}.${process.pid}`
   rename(containerDirectory(root, record.id), trash)
   removeTree(trash)
   unlock(lock)
-  for (const hook of hooks?.poststop ?? []) {
-    try {
-      runHooks("poststop", [hook], ociState(record, "stopped"))
-    } catch (error) {
-      notice(errorChain(error))
-    }
+  for (const hook of spec?.hooks?.poststop ?? []) {
+    attempt(() => runHooks("poststop", [hook], ociState(record, "stopped")))
   }
 }
 

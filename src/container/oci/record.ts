@@ -32,8 +32,8 @@ export interface OciRecord {
   cgroup: CgroupHandle | null
   /** The index, in reports, of the first call that tries to run the command. */
   execCall?: number
-  /** Where the root is mounted among others' mounts: the id of the mount that its place was on before. */
-  rootMount?: number
+  /** Where the root is mounted among others' mounts: the id of its mount, and of those of deleted containers that it covers. */
+  rootMounts?: number[]
   annotations: Record<string, string>
 }
 
@@ -60,7 +60,7 @@ const fields = object<OciRecord>(
     complete: flag,
     cgroup,
     execCall: integer(0, 1e6),
-    rootMount: integer(0, Number.MAX_SAFE_INTEGER),
+    rootMounts: list(integer(0, Number.MAX_SAFE_INTEGER)),
     annotations: record(text),
   },
   ["ociVersion", "id", "bundle", "rootfs", "created", "owner", "pid", "startTime", "complete", "annotations"],

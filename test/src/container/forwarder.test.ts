@@ -13,5 +13,5 @@ test("a process that nobody could find again is none", () => {
   writeFileSync(file, "")
   // No room is much the same as no directory.
   const paths = { ...pathsFor(temporaryDirectory()), networkRun: join(file, "networks") }
-  expect(startForwarder(paths, "id", "2026-01-01T00:00:00.000Z", [])).toBe(false)
+  expect(startForwarder(paths, "id", "2026-01-01T00:00:00.000Z", [])).toBe(0)
 })
