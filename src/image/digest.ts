@@ -3,6 +3,9 @@ import { ToyboxError } from "../errors.ts"
 
 export type DigestAlgorithm = "sha256" | "sha384" | "sha512"
 
+/** Bytes are not what was promised, or cannot be it: maybe they only came wrong. */
+export class BadBytes extends ToyboxError {}
+
 /** Hexadecimal digits by algorithm. */
 const LENGTHS: Readonly<Record<DigestAlgorithm, number>> = { sha256: 64, sha384: 96, sha512: 128 }
 

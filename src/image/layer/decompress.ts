@@ -3,6 +3,7 @@
  * it. Several gzip members or zstd frames are one stream, as for gzip(1) and zstd(1); NULs after a gzip stream are padding.
  */
 import { ToyboxError } from "../../errors.ts"
+import { BadBytes } from "../digest.ts"
 import { StreamError } from "./errors.ts"
 import { createFrameWalker, type FrameWalker } from "./zstd-frames.ts"
 
@@ -68,12 +69,11 @@ export async function* decompress(source: AsyncIterable<Uint8Array>, name: strin
     if (format === "plain") yield* bytes
     else if (format === "gzip" || format === "zstd") yield* inflate(bytes, format)
     else
-      throw new StreamError(
-        `is compressed with ${format}; gzip, zstd and no compression are known`,
-        format === "zip" ? undefined : `decompress it first: ${format} -dc`,
-      )
+      throw new ToyboxError(`${name} is compressed with ${format}; gzip, zstd and no compression are known`, {
+        hint: format === "zip" ? undefined : `decompress it first: ${format} -dc`,
+      })
   } catch (error) {
-    throw error instanceof StreamError ? new ToyboxError(`${name} ${error.message}`, { hint: error.hint }) : error
+    throw error instanceof StreamError ? new BadBytes(`${name} ${error.message}`) : error
   } finally {
     // Not awaited: a source that waits for its network would hold up the error.
     iterator.return?.()?.catch(() => {})

@@ -19,10 +19,4 @@ export class LimitError extends Error {
 /** The compressed stream is damaged; the message goes on from its name. */
 export class StreamError extends Error {
   override readonly name = "StreamError"
-  readonly hint: string | undefined
-
-  constructor(message: string, hint?: string) {
-    super(message)
-    this.hint = hint
-  }
 }

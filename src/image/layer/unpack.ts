@@ -5,6 +5,7 @@ import { isErrno, SyscallError } from "../../../ffi/errno.ts"
 import { close, listEntries } from "../../../ffi/fs.ts"
 import { emptyDirectory } from "../../../ffi/remove-tree.ts"
 import { errorChain, ToyboxError } from "../../errors.ts"
+import { BadBytes } from "../digest.ts"
 import { shownName } from "./binary.ts"
 import { decompress } from "./decompress.ts"
 import { EntryError, LimitError } from "./errors.ts"
@@ -41,10 +42,10 @@ export interface UnpackResult {
 /** What happened, as one error. `path` is the entry that was being unpacked. */
 function explained(error: unknown, name: string, path: string | null): unknown {
   const hint = (text: string | undefined) => ({ hint: text })
-  if (error instanceof TarError) return new ToyboxError(`${name} ${error.message}`)
+  if (error instanceof TarError) return new BadBytes(`${name} ${error.message}`)
   if (error instanceof LimitError) return new ToyboxError(`${name} is refused: ${error.message}`, hint(error.hint))
   const entry = path === null ? "" : `: the entry ${shownName(path)}`
-  if (error instanceof EntryError) return new ToyboxError(`${name} is refused${entry}: ${error.message}`)
+  if (error instanceof EntryError) return new BadBytes(`${name} is refused${entry}: ${error.message}`)
   if (!(error instanceof SyscallError)) return error
   const isFull = isErrno(error, "ENOSPC", "EDQUOT")
   const remedy = isFull ? "the disk is full" : isErrno(error, "EPERM", "EACCES") ? "unpacking takes root" : undefined

@@ -1,6 +1,6 @@
 /** Blobs: distribution spec, "Pulling blobs". What comes is verified while it comes. */
 import { ToyboxError } from "../../errors.ts"
-import { splitDigest } from "../digest.ts"
+import { BadBytes, splitDigest } from "../digest.ts"
 import { type Answer, exchange } from "../fetch/exchange.ts"
 import { PassingError } from "../fetch/failure.ts"
 import { contentLength, parseContentRange } from "../fetch/range.ts"
@@ -84,7 +84,7 @@ export async function* readBlob(repository: Repository, blob: Descriptor): Async
         position += fresh.length
         if (position > blob.size) {
           response.cancel()
-          throw new ToyboxError(`${what}: more than the promised ${blob.size} bytes come`)
+          throw new BadBytes(`${what}: more than the promised ${blob.size} bytes come`)
         }
         hasher.update(fresh)
         if (held) yield held
@@ -101,7 +101,7 @@ export async function* readBlob(repository: Repository, blob: Descriptor): Async
   }
   const digest = `${algorithm}:${hasher.digest("hex")}`
   if (digest !== blob.digest)
-    throw new ToyboxError(`${what}: the bytes are not what the digest says: what came is ${digest}`, {
+    throw new BadBytes(`${what}: the bytes are not what the digest says: what came is ${digest}`, {
       hint: "the registry, or something between it and here, is broken or hostile",
     })
   if (held) yield held

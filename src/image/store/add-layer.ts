@@ -4,6 +4,7 @@ import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
 import { abandonLayer, beginLayer, finishLayer } from "../cache/layers.ts"
 import { chainIdOn } from "../config.ts"
+import { BadBytes } from "../digest.ts"
 import { unpackLayer } from "../layer/unpack.ts"
 import { storePaths } from "./records.ts"
 
@@ -47,7 +48,7 @@ export async function addLayer(paths: Paths, { name, below, source, diffId, sign
       skeleton: held.path,
     })
     if (diffId !== undefined && found.diffId !== diffId)
-      throw new ToyboxError(`${name} unpacks to ${found.diffId}, but the image says ${diffId}`, {
+      throw new BadBytes(`${name} unpacks to ${found.diffId}, but the image says ${diffId}`, {
         hint: "the image is broken, or hostile",
       })
     signal?.throwIfAborted()

@@ -10,7 +10,7 @@ import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
 import { readJson, writeDurably } from "../../state-file.ts"
 import { layerFacts, layerPath } from "../cache/layers.ts"
-import { splitDigest } from "../digest.ts"
+import { BadBytes, splitDigest } from "../digest.ts"
 import { readFile } from "../layer/read-file.ts"
 import { rebuildTar } from "../layer/rebuild.ts"
 import { type Descriptor, readManifest } from "../manifest.ts"
@@ -72,7 +72,7 @@ export async function* readKept(path: string, digest: string): AsyncGenerator<Ui
     close(fd)
   }
   if (`${algorithm}:${hash.digest("hex")}` !== digest)
-    throw new ToyboxError(`the layer ${digest} that was kept is damaged`, { hint: "rmi the image and pull it again" })
+    throw new BadBytes(`the layer ${digest} that was kept is damaged`, { hint: "rmi the image and pull it again" })
 }
 
 /** The layers of an image as its manifest has them, the lowest first. Throws ToyboxError where that is not there. */

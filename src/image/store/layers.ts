@@ -2,6 +2,7 @@
 import type { Paths } from "../../paths.ts"
 import { releaseLock } from "../../state-file.ts"
 import { holdLayer, layerFacts } from "../cache/layers.ts"
+import { BadBytes } from "../digest.ts"
 import type { Descriptor } from "../manifest.ts"
 import type { Progress, ProgressPart } from "../progress.ts"
 import { addLayer } from "./add-layer.ts"
@@ -74,12 +75,18 @@ async function telling(
   }
 }
 
-/** What is left of a blob is read, as far as that is little: its digest tells whether the blob is wrong, or came wrong. */
+/**
+ * What is left of a blob is read, as far as that is little: its digest tells whether the blob is wrong, or came wrong. Throws
+ * BadBytes where it came wrong.
+ */
 async function readRest(parts: AsyncGenerator<Uint8Array>): Promise<void> {
   let bytes = 0
   try {
     for (let next = await parts.next(); !next.done && bytes < MOST_REST; next = await parts.next())
       bytes += next.value.length
+  } catch (error) {
+    // A network that fails now is not why the blob could not be unpacked.
+    if (error instanceof BadBytes) throw error
   } finally {
     // Not awaited: a source that waits for its network would hold up the error.
     parts.return(undefined).catch(() => {})
@@ -95,7 +102,8 @@ function unpackOne(job: LayerJob, { descriptor, diffId, below }: WantedLayer): P
     try {
       await addLayer(job.paths, { name, below, diffId, source, signal: job.signal })
     } catch (error) {
-      await readRest(parts)
+      if (error instanceof BadBytes) await readRest(parts)
+      else parts.return(undefined).catch(() => {})
       throw error
     }
   })

@@ -3,7 +3,7 @@ import { O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import { close, open, readAll, stat } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
-import { matches, splitDigest } from "../digest.ts"
+import { BadBytes, matches, splitDigest } from "../digest.ts"
 import { readFile } from "../layer/read-file.ts"
 import { type Descriptor, MAX_CONFIG, MAX_MANIFEST, readManifest } from "../manifest.ts"
 import { OCI_INDEX } from "../media-types.ts"
@@ -57,7 +57,7 @@ const blobPath = (digest: string) => {
 export function readLayoutBlob(files: ImageFiles, digest: string, limit: number): Uint8Array {
   const bytes = files.read(blobPath(digest), limit)
   if (bytes === null) throw new ToyboxError(`${files.name} has no blob ${digest}`, { hint: "the layout is not whole" })
-  if (!matches(bytes, digest)) throw new ToyboxError(`${files.name}: the blob ${digest} is not what its digest says`)
+  if (!matches(bytes, digest)) throw new BadBytes(`${files.name}: the blob ${digest} is not what its digest says`)
   return bytes
 }
 
@@ -74,7 +74,7 @@ async function* streamBlob(files: ImageFiles, { digest, size }: Descriptor): Asy
     held = part
   }
   if (position !== size || `${algorithm}:${hasher.digest("hex")}` !== digest)
-    throw new ToyboxError(`${files.name}: the blob ${digest} is not what its digest and size say`)
+    throw new BadBytes(`${files.name}: the blob ${digest} is not what its digest and size say`)
   if (held) yield held
 }
 
