@@ -1,5 +1,8 @@
 /** Who one is to a registry: toybox's own store, then podman's and docker's files and their credential helpers. */
-import { tryReadText } from "../../../ffi/fs.ts"
+import { AT_EMPTY_PATH, O_NONBLOCK, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
+import { S_IFMT, S_IFREG } from "../../../ffi/constants/stat.ts"
+import { isErrno, SyscallError } from "../../../ffi/errno.ts"
+import { close, open, readAll, stat } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
 import { notice } from "../../log.ts"
 import { decodeJson, type Field, fault, member, members, optional, string } from "../decode.ts"
@@ -92,6 +95,27 @@ function noticeOnce(text: string): void {
   told.add(text)
 }
 
+/** The text of a file; empty where there is none. Throws ToyboxError, which names it, where it cannot be read. */
+function readGiven(path: string): string {
+  try {
+    // Not to wait for who writes to a FIFO.
+    const fd = open(path, O_RDONLY | O_NONBLOCK)
+    try {
+      const found = stat("", AT_EMPTY_PATH, fd)
+      // /dev/null is named by who wants none of his own files looked at.
+      if (found?.rdevMajor === 1 && found.rdevMinor === 3) return ""
+      if (((found?.mode ?? 0) & S_IFMT) !== S_IFREG) throw new ToyboxError(`${path} is no regular file`)
+      return new TextDecoder().decode(readAll(fd))
+    } finally {
+      close(fd)
+    }
+  } catch (error) {
+    if (isErrno(error, "ENOENT", "ENOTDIR")) return ""
+    if (error instanceof SyscallError) throw new ToyboxError(`${path} cannot be read: ${error.errno}`)
+    throw error
+  }
+}
+
 const passedOver = (error: unknown) => `${error instanceof Error ? error.message : error}; going on without it`
 
 /** What the helper that a file names for a registry has. */
@@ -108,7 +132,7 @@ async function helped(root: Field, host: string, tell: (text: string) => void): 
 
 /**
  * The credentials for a repository, or for a registry where `path` is empty; null where there are none. A helper that
- * fails, and a file that is malformed, is told and passed over.
+ * fails, and a file that is malformed or cannot be read, is told and passed over.
  */
 export async function findCredentials(
   host: string,
@@ -117,9 +141,9 @@ export async function findCredentials(
   tell: (text: string) => void = noticeOnce,
 ): Promise<Credentials | null> {
   for (const file of files) {
-    const text = tryReadText(file)
-    if (text === null || text.trim() === "") continue
     try {
+      const text = readGiven(file)
+      if (text.trim() === "") continue
       const root = decodeJson(text, file)
       const found = (await helped(root, host, tell)) ?? lookUp(root, keysFor(host, path))
       if (found) return found

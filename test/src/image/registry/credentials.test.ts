@@ -102,6 +102,21 @@ describe("auth files", () => {
     expect(told[0]).toContain(path)
   })
 
+  test.each([
+    ["a directory", "-d", "is no regular file"],
+    ["a FIFO that nobody writes to", "-p", "is no regular file"],
+    ["a link to itself", "-l", "cannot be read: ELOOP"],
+  ])("that are %s are told by name, and the next are looked at", async (_, kind, why) => {
+    const path = join(temporaryDirectory("auth"), "config.json")
+    const make = { "-d": ["mkdir", path], "-p": ["mkfifo", path], "-l": ["ln", "-s", path, path] }[kind] ?? []
+    Bun.spawnSync(make)
+    const good = fileOf({ auths: { "x.example": { auth: base64("next:1") } } })
+    const told: string[] = []
+    const found = await findCredentials("x.example", "", ["/dev/null", path, good], (text) => told.push(text))
+    expect(found).toEqual(password("next", "1"))
+    expect(told).toEqual([`${path} ${why}; going on without it`])
+  })
+
   test("that are missing or empty are nobody's fault", async () => {
     expect(await findCredentials("x.example", "", ["/nowhere/auth.json", fileOf("")])).toBeNull()
   })
