@@ -1,5 +1,5 @@
 /** An image as it is named on a command line. */
-import { familiarForm, familiarReference, formatReference } from "../image/reference.ts"
+import { familiarForm, familiarReference, formatReference, type Reference } from "../image/reference.ts"
 import { loadSettings } from "../image/registry/settings.ts"
 import {
   type ImageRecord,
@@ -33,13 +33,21 @@ export const familiarName = ({ name }: ImageRecord): string => familiarForm(name
 // A malformed name; what has fewer digits may be both, and is a name first.
 const WHOLE_ID = /^(sha256:)?[0-9a-f]{64}$/
 
+/** An image of the store, and by what it was found. */
+export interface StoredImage {
+  record: ImageRecord
+  byId: boolean
+  /** The word has a registry's digest, which several names may have. */
+  reference: Reference | undefined
+}
+
 /** The image of the store that a word means, by a name, or by an id or its beginning. Throws ToyboxError. */
-export function findStored(paths: Paths, word: string): { record: ImageRecord; byId: boolean } {
+export function findStored(paths: Paths, word: string): StoredImage {
   const named = WHOLE_ID.test(word) ? null : namedImage(word, paths)
   const reference =
     named?.source.kind === "registry" && named.source.reference.digest ? named.source.reference : undefined
   const record = findImage(listImages(paths), named?.name ?? null, word, reference)
-  return { record, byId: record.name !== named?.name && reference === undefined }
+  return { record, byId: record.name !== named?.name && reference === undefined, reference }
 }
 
 /** What an image is called in the store, where a registry's digest of it may be under another name. */

@@ -421,6 +421,27 @@ describe.skipIf(!isRoot)("toybox images and rmi", () => {
     expect(readdirSync(blobs)).toEqual([])
   })
 
+  test("by a registry's digest only that goes, and the names stay", async () => {
+    const byDigest = `${registry.host}/org/app@${image.digest}`
+    const names = async () =>
+      (await toybox(["images", "--format", "{{.Repository}}:{{.Tag}} {{.Digest}}", "--no-trunc"], { env })).stdout
+        .trim()
+        .split("\n")
+        .filter((line) => line.startsWith(`${registry.host}/org/app:v`))
+        .sort()
+    await pull(name("v1"))
+    expect((await toybox(["tag", name("v1"), name("v2")], { env })).exitCode).toBe(0)
+    expect(await names()).toEqual([`${name("v1")} ${image.digest}`, `${name("v2")} ${image.digest}`])
+    expect(await toybox(["rmi", byDigest], { env })).toMatchObject({ exitCode: 0, stdout: `${byDigest}\n` })
+    expect(await names()).toEqual([`${name("v1")} <none>`, `${name("v2")} <none>`])
+    expect(await toybox(["rmi", byDigest], { env })).toMatchObject({ exitCode: 1, stdout: "" })
+    await toybox(["rmi", name("v1"), name("v2")], { env })
+    // Of a name that is the digest, and of an image without a name, there is nothing left.
+    await pull(byDigest)
+    expect((await toybox(["rmi", byDigest], { env })).exitCode).toBe(0)
+    expect((await toybox(["images", "-q"], { env })).stdout).toBe("")
+  })
+
   test("a damaged store is mended by the next pull", async () => {
     await pull(name("v1"))
     const [first] = layers()

@@ -2,8 +2,9 @@
 import { recoverAll } from "../../container/recover.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { formatBytes } from "../../image/progress.ts"
+import { formatReference, type Reference } from "../../image/reference.ts"
 import { type ImageRecord, isNameless, listImages } from "../../image/store/records.ts"
-import { collect, findImage, isNoSuchImage, removeImage } from "../../image/store/remove.ts"
+import { collect, findImage, forgetDigest, isNoSuchImage, removeImage } from "../../image/store/remove.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
@@ -66,15 +67,29 @@ export async function imagesCommand(words: readonly string[]): Promise<number> {
   return 0
 }
 
-/** What a word takes away: a name, or by the id every name. Throws ToyboxError where that is more than one, without `force`. */
-function meantByRmi(paths: Paths, word: string, force: boolean): ImageRecord[] {
-  const { record, byId } = findStored(paths, word)
+/** What a word takes away. */
+interface Meant {
+  images: ImageRecord[]
+  /** A registry's digest, which the images that are left lose. */
+  reference?: Reference | undefined
+}
+
+/**
+ * What a word takes away: a name; a registry's digest, and the image only where it is known by nothing else; or by the id
+ * every name. Throws ToyboxError where that is more than one, without `force`.
+ */
+function meantByRmi(paths: Paths, word: string, force: boolean): Meant {
+  const { record, byId, reference } = findStored(paths, word)
+  if (reference !== undefined) {
+    const isAll = isNameless(record) ? record.repoDigests?.length === 1 : record.name === formatReference(reference)
+    return { images: isAll ? [record] : [], reference }
+  }
   const same = byId ? listImages(paths).filter(({ id }) => id === record.id) : [record]
   if (same.length > 1 && !force)
     throw new ToyboxError(`${word} has several names: ${same.map(familiarName).join(", ")}`, {
       hint: "remove it by a name, or with --force by all of them",
     })
-  return same
+  return { images: same }
 }
 
 export async function rmiCommand(words: readonly string[]): Promise<number> {
@@ -93,18 +108,20 @@ export async function rmiCommand(words: readonly string[]): Promise<number> {
         .map(({ name }) => name)
     : rest
   const force = booleans.get("force") ?? false
-  const found = (word: string) => {
+  const found = (word: string): Meant | null => {
     try {
       return meantByRmi(paths, word, force)
     } catch (error) {
       if (!booleans.get("ignore") || !isNoSuchImage(error)) throw error
-      return []
+      return null
     }
   }
   const exitCode = await each(chosen, async (word) => {
-    const images = all ? [findImage(listImages(paths), word, word)] : found(word)
-    for (const image of images) await removeImage(paths, image, users, force)
-    if (images.length > 0) print([word])
+    const meant = all ? { images: [findImage(listImages(paths), word, word)] } : found(word)
+    if (meant === null) return
+    for (const image of meant.images) await removeImage(paths, image, users, force)
+    if (meant.reference) await forgetDigest(paths, meant.reference)
+    print([word])
   })
   await collect(paths, users)
   return exitCode

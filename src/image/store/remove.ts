@@ -2,7 +2,7 @@
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
 import { layerPath, layerRoot, listLayers, removeAbandonedLayers, removeLayer } from "../cache/layers.ts"
-import type { Reference } from "../reference.ts"
+import { type Reference, repositoryName } from "../reference.ts"
 import { layerDescriptors } from "./blobs.ts"
 import {
   type ImageRecord,
@@ -16,6 +16,7 @@ import {
   removeName,
   storePaths,
   withContent,
+  writeImage,
 } from "./records.ts"
 
 /** The ids of containers, as they are each time: of those made of an image by its id, of those on a root by its path. */
@@ -74,6 +75,17 @@ export function findImage(
     throw new ToyboxError(`"${word}" is the beginning of several images' ids: give more of it`)
   return only
 }
+
+/** Forgets what a registry knows images by, the digest of a whole reference; their names stay. */
+export const forgetDigest = (paths: Paths, reference: Reference): Promise<void> =>
+  withContent(paths, () => {
+    const gone = `${repositoryName(reference)}@${reference.digest}`
+    for (const image of listImages(paths)) {
+      const { repoDigests = [] } = image
+      if (repoDigests.includes(gone))
+        writeImage(paths, { ...image, repoDigests: repoDigests.filter((known) => known !== gone) })
+    }
+  })
 
 /**
  * Removes a name, unless it is the image's last and containers were made of it; with `force` the image goes by its id then,
