@@ -1,7 +1,7 @@
 /** Removing the images that nobody asks for any more. */
 import type { Paths } from "../../paths.ts"
 import { layerFacts, listLayers } from "../cache/layers.ts"
-import { type ImageRecord, isNameless, listImages, removeName, storePaths, withContent } from "./records.ts"
+import { type ImageRecord, isNameless, listImages, readImage, removeName, storePaths, withContent } from "./records.ts"
 import { collect, type Users } from "./remove.ts"
 
 /** What went. */
@@ -33,10 +33,21 @@ export async function pruneImages(
   const unused = listImages(paths).filter(
     (image) => (all || isNameless(image)) && !used.has(image.id) && isChosen(image),
   )
-  for (const image of unused) await withContent(paths, () => removeName(paths, image.name))
+  const names: string[] = []
+  for (const image of unused) {
+    // A container may have been made of it, or its name given to another image, since the list was made.
+    const isGone = await withContent(
+      paths,
+      () =>
+        readImage(paths, image.name)?.id === image.id &&
+        !users.ofImages().has(image.id) &&
+        removeName(paths, image.name),
+    )
+    if (isGone) names.push(image.name)
+  }
   const layers = await collect(paths, users)
   return {
-    names: unused.map(({ name }) => name),
+    names,
     layers,
     bytes: layers.reduce((sum, id) => sum + (sizes.get(id) ?? 0), 0),
   }
