@@ -32,5 +32,10 @@ export function driverOptions(texts: readonly string[]): DriverOptions | null {
   return options
 }
 
+const words = ({ o = "" }: DriverOptions): string[] => o.split(",")
+
+/** Nobody may write to it. */
+export const isReadOnly = (options: DriverOptions): boolean => words(options).includes("ro")
+
 /** It is a directory of the host, which its own leads to. */
-export const isBind = ({ o = "" }: DriverOptions): boolean => o.split(",").some((word) => /^r?bind$/.test(word))
+export const isBind = (options: DriverOptions): boolean => words(options).some((word) => /^r?bind$/.test(word))

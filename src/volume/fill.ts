@@ -1,7 +1,7 @@
 /** What an image has where a volume comes to be is copied into it, once, as docker and podman do. */
 import { O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close, exists, listDir, open, rename } from "../../ffi/fs.ts"
+import { close, exists, listDir, open, readLink, rename } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import type { Paths } from "../paths.ts"
 import { lockOpened, releaseLock } from "../state-file.ts"
@@ -24,8 +24,8 @@ async function takeFresh(path: string) {
 }
 
 /**
- * Copies the directory `from` into a volume that no container has used and nobody has put anything into; null: there is nothing
- * to copy. Whoever else is about to use it waits. What a killed toybox has copied is of no account. The volume is held
+ * Copies the directory `from` into a volume that no container has used and nobody has put anything into, also where that is
+ * a directory of the host; null: there is nothing to copy. Whoever else is about to use it waits. What a killed toybox has copied is of no account. The volume is held
  * (holdVolume). Throws ToyboxError.
  */
 export async function fillVolume(paths: Paths, name: string, from: string | null): Promise<void> {
@@ -36,7 +36,10 @@ export async function fillVolume(paths: Paths, name: string, from: string | null
   let done = false
   try {
     removeTree(copy)
-    if (from !== null && listDir(data).length === 0) {
+    if (readLink(data) !== null) {
+      const { fillBound } = await import("./fill-bound.ts")
+      fillBound(data, name, from)
+    } else if (from !== null && listDir(data).length === 0) {
       const { copyTree } = await import("../overlay/copy.ts")
       copyTree(from, copy)
       rename(copy, data)

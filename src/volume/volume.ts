@@ -11,7 +11,7 @@ import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { readJson, writeDurably } from "../state-file.ts"
-import { type DriverOptions, isBind } from "./driver-options.ts"
+import { type DriverOptions, isBind, isReadOnly } from "./driver-options.ts"
 import { openVolume, volumePath } from "./remove.ts"
 
 /** volume.json. */
@@ -105,7 +105,7 @@ export function createVolume(
   try {
     if (options && isBind(options)) symlink(options.device, `${making}/data`)
     else mkdir(`${making}/data`, 0o755)
-    if (!options) writeFile(`${making}/fresh`, "")
+    if (!options || (isBind(options) && !isReadOnly(options))) writeFile(`${making}/fresh`, "")
     writeDurably(`${making}/volume.json`, new TextEncoder().encode(JSON.stringify(volume)))
     rename(making, volumePath(paths, name))
     return volume

@@ -286,6 +286,50 @@ describe.skipIf(!isRoot)("toybox volume", () => {
       await succeed("volume", "rm", "copied", "put", "plain")
     })
 
+    test("a directory of the host gets it, too, where it is empty: whole, also after a kill", async () => {
+      const bound = async (name: string, options = "bind") => {
+        const device = temporaryDirectory("device")
+        await succeed("volume", "create", "-o", "type=none", "-o", `device=${device}`, "-o", `o=${options}`, name)
+        return device
+      }
+      const names = ["fifo", "file", "hard", "inner", "soft", "sparse"]
+      const device = await bound("host")
+      const { ino } = statSync(device)
+      expect(await run("-v", "host:/data", "filled", "ls", "/data")).toBe(names.join("\n"))
+      expect(readdirSync(device).sort()).toEqual(names)
+      const whole = statSync(device)
+      expect([whole.ino, whole.mode & 0o7777, whole.uid, whole.gid]).toEqual([ino, 0o1751, 12, 34])
+      const file = statSync(join(device, "file"))
+      expect([file.mode & 0o7777, file.nlink]).toEqual([0o4755, 2])
+      expect(readFileSync(join(device, "inner/deep"), "utf8")).toBe("x\n")
+      expect(await run("-v", "host:/data", "filled", "sh", "-c", "rm -r /data/*; ls /data")).toBe("")
+      expect(await run("-v", "host:/data", "filled", "ls", "/data")).toBe("")
+      // Not where something is, nor where it is not wanted, or not to be written.
+      const mine = await bound("mine")
+      writeFileSync(join(mine, "mine"), "")
+      expect(await run("-v", "mine:/data", "filled", "ls", "/data")).toBe("mine")
+      await bound("plain")
+      expect(await run("-v", "plain:/data:nocopy", "filled", "ls", "/data")).toBe("")
+      await bound("read", "bind,ro")
+      expect(await run("-v", "read:/data", "filled", "ls", "/data")).toBe("")
+      // Killed while it was copied, and while it was moved up.
+      const half = await bound("half")
+      Bun.spawnSync(["sh", "-c", `mkdir ${half}/.toybox-half && echo half > ${half}/.toybox-half/file`])
+      expect(await run("-v", "half:/data", "filled", "sh", "-c", "ls -A /data; cat /data/file")).toBe(
+        `${names.join("\n")}\nfirst`,
+      )
+      const moved = await bound("moved")
+      Bun.spawnSync([
+        "sh",
+        "-c",
+        `cd ${moved} && mkdir -m 750 .toybox-moved.whole && echo a > a && echo image > .toybox-moved.whole/a && echo b > .toybox-moved.whole/b`,
+      ])
+      expect(await run("-v", "moved:/data", "filled", "sh", "-c", "ls -A /data; cat /data/*; stat -c %a /data")).toBe(
+        "a\nb\na\nb\n750",
+      )
+      await succeed("volume", "rm", "host", "mine", "plain", "read", "half", "moved")
+    })
+
     test("several containers at once see the whole copy", async () => {
       const runs = await Promise.all(
         Array.from({ length: 5 }, () =>
