@@ -1,5 +1,5 @@
 /** Another command in a container that runs. */
-import { callResult } from "../../ffi/call.ts"
+import { call, callResult } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { close } from "../../ffi/fs.ts"
 import { windowSize } from "../../ffi/tty.ts"
@@ -140,6 +140,8 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
     isExecAttempt: (index) => two.calls[index - one.calls.length]?.name === "execve",
     onExec: () => {
       recordEvents(paths, head, ["exec_create", what], ["exec_start", what])
+      // Who stays as long as the command keeps no directory of the caller's from being unmounted.
+      if (detached || letGo) call("chdir", "/")
       detached?.()
     },
     notice,

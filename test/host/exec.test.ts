@@ -1,6 +1,6 @@
 /** toybox exec: another command in a container of toybox run. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { rmSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
@@ -48,6 +48,36 @@ describe.skipIf(!isRoot)("exec", () => {
     expect(failed).toMatchObject({ stdout: "", exitCode: 127 })
     expect(failed.stderr).toContain("no-such-command: command not found")
     expect((await exec("-d", "-t", "web", "sh")).stderr).toContain("--tty does not go with --detach")
+  })
+
+  test("-d keeps nothing of the caller's but what the command is to have", async () => {
+    const dir = temporaryDirectory()
+    writeFileSync(join(dir, "file"), "FROM_FILE\nOTHER=2\n")
+    const env = { ...process.env, TOYBOX_ROOT: stateRoot(), SECRET: "secret", ASKED: "asked", FROM_FILE: "file" }
+    const script = "echo $SECRET,$ASKED,$FROM_FILE,$OTHER,$GIVEN > /tmp/env; exec sleep 77"
+    const words = ["exec", "-d", "-e", "ASKED", "-e", "GIVEN=1", "--env-file", "file", "web", "sh", "-c", script]
+    expect(Bun.spawnSync(["timeout", "20", toyboxBinary(), ...words], { env, cwd: dir }).exitCode).toBe(0)
+    for (const end = performance.now() + 15_000; performance.now() < end; await Bun.sleep(20))
+      if ((await exec("web", "cat", "/tmp/env")).stdout !== "") break
+    expect((await exec("web", "cat", "/tmp/env")).stdout).toBe(",asked,file,2,1\n")
+    const isOwn = (pid: string) => {
+      try {
+        return (
+          readFileSync(`/proc/${pid}/cmdline`, "utf8").startsWith("toybox\0exec-detached\0") &&
+          readFileSync(`/proc/${pid}/environ`, "utf8").includes(`TOYBOX_ROOT=${stateRoot()}\0`)
+        )
+      } catch {
+        return false
+      }
+    }
+    const [pid, ...others] = readdirSync("/proc").filter((name) => /^\d+$/.test(name) && isOwn(name))
+    expect(others).toEqual([])
+    expect(readlinkSync(`/proc/${pid}/cwd`)).toBe("/")
+    const names = readFileSync(`/proc/${pid}/environ`, "utf8")
+      .split("\0")
+      .map((entry) => entry.split("=")[0])
+    expect(names.filter(Boolean).sort()).toEqual(["ASKED", "FROM_FILE", "PATH", "TOYBOX_ROOT"])
+    await exec("web", "pkill", "-f", "^sleep 77")
   })
 
   test("--preserve-fds passes descriptors on", () => {

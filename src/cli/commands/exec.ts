@@ -2,7 +2,8 @@
 import { constants } from "node:os"
 import { call } from "../../../ffi/call.ts"
 import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
-import { close, open, writeAll } from "../../../ffi/fs.ts"
+import { S_IFMT, S_IFREG } from "../../../ffi/constants/stat.ts"
+import { close, open, stat, writeAll } from "../../../ffi/fs.ts"
 import { parseDetachKeys } from "../../container/detach-keys.ts"
 import { exec } from "../../container/exec.ts"
 import type { PassedFds } from "../../container/passed-fds.ts"
@@ -10,11 +11,26 @@ import { takeSignals } from "../../container/supervise.ts"
 import { UsageError } from "../../errors.ts"
 import { notice, print } from "../../log.ts"
 import { pathsFor, requireAccess } from "../../paths.ts"
-import { parseLeading } from "../argv.ts"
+import { type ParsedArgv, parseLeading } from "../argv.ts"
 import { preservedDescriptors } from "../flags/descriptors.ts"
 import { environment } from "../flags/process.ts"
 import { workingDirectory } from "../request.ts"
 import { EXEC_OPTIONS } from "./exec-options.ts"
+
+type Environment = Record<string, string | undefined>
+
+/**
+ * What a toybox that stays as long as the command has of the caller's environment, which may be full of secrets: no more than
+ * toybox itself looks at, and what the command is to have of it. What is no file of options can be read once only, and not here.
+ */
+function environmentOfOwn(argv: ParsedArgv): Environment {
+  const files = argv.lists.get("env-file") ?? []
+  if (files.some((path) => ((stat(path)?.mode ?? S_IFREG) & S_IFMT) !== S_IFREG)) return process.env
+  const inherited = environment(argv).filter((entry) => entry === `${nameOf(entry)}=${process.env[nameOf(entry)]}`)
+  return Object.fromEntries(["PATH", "TOYBOX_ROOT", ...inherited.map(nameOf)].map((name) => [name, process.env[name]]))
+}
+
+const nameOf = (entry: string) => entry.split("=", 1)[0] ?? ""
 
 /** What toybox is called as by itself for `exec -d`. */
 const DETACHED_EXEC = "exec-detached"
@@ -23,10 +39,11 @@ const DETACHED_EXEC = "exec-detached"
  * Has a toybox of its own run the command, which stays until that ends: what a container's process leaves behind would
  * have to be reaped by an init outside of it, and not every one does. Returns when the command has been executed.
  */
-async function execDetached(words: readonly string[]): Promise<number> {
+async function execDetached(words: readonly string[], env: Environment): Promise<number> {
   const child = Bun.spawn({
     cmd: ["/proc/self/exe", DETACHED_EXEC, ...words],
     argv0: "toybox",
+    env,
     stdin: "ignore",
     stdout: "pipe",
     stderr: "pipe",
@@ -56,10 +73,11 @@ const TOLD_FD = 3
  * Has a toybox of its own be at the terminal, which stays until the command ends, also when it is let go of: then it says so,
  * and this one returns 0.
  */
-async function execHeld(words: readonly string[]): Promise<number> {
+async function execHeld(words: readonly string[], env: Environment): Promise<number> {
   const child = Bun.spawn({
     cmd: ["/proc/self/exe", HELD_EXEC, ...words],
     argv0: "toybox",
+    env,
     stdio: ["inherit", "inherit", "inherit", "pipe"],
   })
   for (const signal of ["SIGHUP", "SIGINT", "SIGQUIT", "SIGTERM", "SIGUSR1", "SIGUSR2"] as const)
@@ -115,13 +133,13 @@ async function run(
       throw new UsageError("exec --preserve-fds does not go with --detach", { hint: "they are of this toybox" })
     if (unfit)
       throw new UsageError(`exec --${unfit} does not go with --detach`, { hint: "nobody could attach to it later" })
-    if (!detached) return execDetached(words)
+    if (!detached) return execDetached(words, environmentOfOwn(argv))
   }
   const keys = parseDetachKeys(strings.get("detach-keys") ?? "")
   if (keys.length > 0 && booleans.get("tty") && !letGo) {
     if (strings.has("preserve-fds"))
       throw new UsageError("--preserve-fds does not go with --detach-keys and a terminal")
-    return execHeld(words)
+    return execHeld(words, environmentOfOwn(argv))
   }
   const preserved = strings.get("preserve-fds")
   const passedFds = preserved === undefined ? null : await passed(preserved)
