@@ -12,7 +12,7 @@ import {
   parsePids,
   resolveMemory,
 } from "./units.ts"
-import { ioToBlkioWeight, weightToShares } from "./weights.ts"
+import { ioToBfqWeight, weightToShares } from "./weights.ts"
 
 /** An option as typed: `{ option: "--mem", text: "500M" }`. */
 export interface Flag {
@@ -123,7 +123,9 @@ function blockIOOf(flags: ResourceFlags, facts: FlagFacts, options: Record<strin
   }
   if (ioWeight && facts.version === 1) {
     options["blockIO.weight"] = ioWeight.option
-    return { ...throttles, weight: ioToBlkioWeight(parseIoWeight(ioWeight.option, ioWeight.text)) }
+    // BFQ is who heeds it there, by default with the same 100; the specification begins at 10.
+    const weight = Math.max(10, ioToBfqWeight(parseIoWeight(ioWeight.option, ioWeight.text)))
+    return { ...throttles, weight }
   }
   return throttles
 }

@@ -36,11 +36,6 @@ export function blkioToIoWeight(weight: number): number {
   return 1 + Math.floor(((weight - 10) * 9999) / 990)
 }
 
-/** `io.weight` (1..10000) to the nearest `blkio.weight` (10..1000). */
-export function ioToBlkioWeight(weight: number): number {
-  return 10 + Math.round(((weight - 1) * 990) / 9999)
-}
-
 /** `io.weight` (1..10000) to `io.bfq.weight` (1..1000), both with the default 100: systemd's piecewise map. */
 export function ioToBfqWeight(weight: number): number {
   return weight <= 100 ? weight : 100 + Math.floor(((weight - 100) * 900) / 9900)

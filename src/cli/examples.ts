@@ -24,6 +24,7 @@ export const EXAMPLES: Readonly<Record<string, readonly string[]>> = {
   why: ["toybox why job", "toybox why --json job"],
   stats: ["toybox stats --no-stream", "toybox stats --no-stream --json web"],
   rm: ["toybox rm job", "toybox rm --force --if-exists web"],
+  attach: ["(sleep 1; toybox kill web) & toybox attach --no-stdin web || echo $?"],
   create: ["toybox create --name later -e PORT=8080 alpine sleep 1000"],
   start: ["toybox start job", "toybox start --attach job || echo $?"],
   restart: ["toybox restart --time 0 web"],

@@ -31,7 +31,8 @@ export interface Machine {
   list(path: string): string[]
   cgroups: Cgroups
   isRoot: boolean
-  nfTables: boolean
+  /** Null: not known. */
+  nfTables: boolean | null
   /** What firewalls of others do to networks, by name; of one that might be made where there is none. Null: only root may look. */
   obstacles: readonly (Obstacles & { name: string })[] | null
   /** What somebody has removed of networks; null as above. */
@@ -135,12 +136,6 @@ const idmap: Rule = (machine) => {
   return { name: "idmapped-mounts", state: "limited", found: `not on overlayfs (${text})`, cost, mend: "Linux 5.19" }
 }
 
-const nfTables: Rule = (machine) => {
-  if (machine.nfTables) return ok("nf_tables", "there")
-  const cost = "no published ports and no NAT"
-  return { name: "nf_tables", state: "limited", found: "none", cost, mend: "modprobe nf_tables" }
-}
-
 /** What an ordinary user cannot know. */
 const unseen = (name: string): Check => ({
   name,
@@ -149,6 +144,13 @@ const unseen = (name: string): Check => ({
   cost: "only root can look at it",
   mend: "sudo toybox doctor",
 })
+
+const nfTables: Rule = (machine) => {
+  if (machine.nfTables === null) return unseen("nf_tables")
+  if (machine.nfTables) return ok("nf_tables", "there")
+  const cost = "no published ports and no NAT"
+  return { name: "nf_tables", state: "limited", found: "none", cost, mend: "modprobe nf_tables" }
+}
 
 const networks: Rule = ({ broken }) => {
   if (broken === null) return unseen("networks")

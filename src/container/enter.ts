@@ -80,7 +80,7 @@ export function enter(request: EnterRequest): Entering {
   const { spec, stdio } = request
   const manager = request.cgroup ? openCgroup(request.cgroup) : null
   if (!request.ignorePaused && manager?.isFrozen())
-    throw new ToyboxError("cannot exec in a paused container", { hint: "resume it first" })
+    throw new ToyboxError("cannot exec in a paused container", { hint: "toybox unpause lets it go on" })
   const opened: number[] = []
   const hold = (fd: number) => {
     opened.push(fd)

@@ -42,7 +42,7 @@ export class NameInUse extends ToyboxError {
 /** Throws ToyboxError where it is malformed. */
 function checkName(name: string): void {
   if (NAME.test(name) && name.length <= 128) return
-  throw new ToyboxError(`--name: "${name}" is not a container name`, {
+  throw new ToyboxError(`"${name}" is not a container name`, {
     hint: "use letters, digits, and after the first also _ . - (two characters at least)",
   })
 }

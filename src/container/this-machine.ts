@@ -52,7 +52,7 @@ export function thisMachine(paths: Paths): Machine {
     list: listDir,
     cgroups: detectCgroups(),
     isRoot,
-    nfTables: hasNfTables(),
+    nfTables: isRoot ? hasNfTables() : null,
     obstacles: isRoot ? networksOf(paths).map((network) => ({ name: network.name, ...obstaclesOf(network) })) : null,
     broken: isRoot ? whatIsBroken(paths) : null,
     now: Date.now(),

@@ -90,6 +90,10 @@ export function networkNamed(paths: Paths, reference: string): Network {
   if (named) return named
   const found = /^[0-9a-f]+$/.test(reference) ? listNetworks(paths).filter(({ id }) => id.startsWith(reference)) : []
   if (found.length === 1 && found[0]) return found[0]
+  if (reference === "none" || reference === "host")
+    throw new ToyboxError(`"${reference}" stands for no network of toybox's`, {
+      hint: `run --net ${reference} makes a container with it`,
+    })
   throw new ToyboxError(`there is no network "${reference}"`, {
     hint: `toybox network create ${reference} makes one; toybox network ls lists them`,
   })

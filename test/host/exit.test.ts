@@ -61,7 +61,7 @@ describe.skipIf(!isRoot)("exit code", () => {
     await refused(125, ["--cpu", "10x", "base", "true"], /--cpu: "10x" .*\(use 10%, 100m, 0\.1 or 2\)/)
     await refused(125, ["--user", "nobdy", "base", "true"], /--user: .*"nobdy"/, /\/etc\/passwd.*number/)
     await refused(125, ["--ulimit", "files=3", "base", "true"], /--ulimit: "files=3".*"files".*nofile/)
-    await refused(125, ["--name", "a b", "base", "true"], /--name: "a b"/, /letters, digits/)
+    await refused(125, ["--name", "a b", "base", "true"], /"a b" is not a container name/, /letters, digits/)
     await refused(125, ["--workdir", "tmp", "base", "true"], /--workdir: "tmp".*absolute/)
     await refused(125, ["-e", "=x", "base", "true"], /-e: "=x".*NAME=value/)
     await refused(125, ["--env-file", "/nonexistent", "base"], /--env-file: cannot read \/nonexistent: .*ENOENT/)

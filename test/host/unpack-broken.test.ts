@@ -86,6 +86,7 @@ describe.skipIf(!isRoot)("broken archives are told exactly", () => {
   test("checksums, types, numbers", async () => {
     expect(await refused(tarArchive({ name: "x", wrongBy: 1 }))).toBe("bad.tar is no tar archive")
     expect(await refused(Buffer.from("no archive at all, but text".repeat(100)))).toBe("bad.tar is no tar archive")
+    expect(await refused(Buffer.from("short"))).toBe("bad.tar is no tar archive")
     expect(await refused(tarArchive(file("ok"), { name: "x", wrongBy: 1 }))).toBe(
       'bad.tar is corrupt: a header with a wrong checksum, at byte 1024 after "ok"',
     )

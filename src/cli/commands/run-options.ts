@@ -166,7 +166,7 @@ export const RUN_OPTIONS = {
     type: "string",
     optionalValue: true,
     valueHint: "shell|calls",
-    description: "Print what would be done, and do nothing",
+    description: "Print what would be done, and do nothing; --explain=calls: as system calls",
   },
   trace: { type: "boolean", description: "Print each call with its result and time" },
   help: { type: "boolean", description: "Show this text" },

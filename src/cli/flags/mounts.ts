@@ -80,7 +80,7 @@ export function parseVolume(option: string, text: string): Mount {
   for (const word of words) {
     if (!VOLUME_OPTIONS.has(word) && !isMountOption(word)) {
       throw new UsageError(
-        `${option}: "${text}": unknown option "${word}" (use ro, rw, rslave, rshared, nosuid, nodev, noexec)`,
+        `${option}: "${text}": unknown option "${word}" (use ro, rw, nocopy, rslave, rshared, nosuid, nodev, noexec)`,
       )
     }
   }

@@ -137,7 +137,9 @@ describe("what is read of the rest", () => {
 
   test("the namespaces of a running container, not of one that ended", async () => {
     const { id } = makeContainer(paths)
-    const lock = enter(paths, id, runningRecord({ pid: process.pid, startTime: startTime(process.pid) ?? "" }))
+    const executed = new Date().toISOString()
+    const running = runningRecord({ pid: process.pid, startTime: startTime(process.pid) ?? "", executed })
+    const lock = enter(paths, id, running)
     expect((await request("--net", `container:${id.slice(0, 12)}`)).process.namespaces.network).toMatchObject({
       mode: "container",
       pid: process.pid,

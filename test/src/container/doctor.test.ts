@@ -57,6 +57,7 @@ describe("the doctor", () => {
     ],
     ["no seccomp", machine({ "/proc/sys/kernel/seccomp/actions_avail": null }), "seccomp missing"],
     ["no nf_tables", machine({}, { nfTables: false }), "nf_tables limited"],
+    ["nf_tables that only root sees", machine({}, { nfTables: null }), "nf_tables limited"],
     [
       "another firewall",
       machine({}, { obstacles: [{ name: "bridge", outside: DOCKER, ports: DOCKER, within: null, rules: ["mend"] }] }),

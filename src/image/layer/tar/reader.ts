@@ -222,6 +222,8 @@ export function createTarReader(sink: TarSink, isLeftOut: (entry: TarEntry) => b
       // One block of zeros is enough for everybody.
       if (state === "ended" || (zeroBlock && partialSize === 0)) return
       if (endless && partialSize === 0 && (state === "header" || (state === "skip" && left < BLOCK))) return
+      // Names of files are followed by zeros; a page of text that came instead is not.
+      if (total < BLOCK && !partial.subarray(0, total).includes(0)) throw new TarError("is no tar archive")
       throw new TarError(`is truncated: it ends at byte ${total}, ${middle()}`)
     },
     position: () => position + partialSize,

@@ -197,7 +197,7 @@ const HOSTILE: readonly (readonly [what: string, bytes: Uint8Array, why: string]
   ["a layer that is a directory", one({ Layers: ["w"] }, { name: "w", type: "5" }), "has no w"],
   ["a layer that is a device", one({ Layers: ["w"] }, { name: "w", type: "3" }), "has no w"],
   ["a layer that is another one", one({ Layers: ["w"] }, { name: "w", content: B }), "but the image says"],
-  ["a layer that is no tar", one({ Layers: ["c"] }), "is truncated"],
+  ["a layer that is no tar", one({ Layers: ["c"] }), "is no tar archive"],
   [
     "a config that is another one",
     json([{ Config: `${"0".repeat(64)}.json` }], { name: `${"0".repeat(64)}.json`, content: "{}" }),
