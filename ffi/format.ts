@@ -48,7 +48,7 @@ const SHAPES: Readonly<Record<string, Readonly<Record<number, (value: number) =>
   renameat: { 0: directory, 2: directory },
   statx: { 0: directory, 2: set(fcntl, /^AT_(SYMLINK|EMPTY)/) },
   readlinkat: { 0: directory },
-  mknodat: { 2: (mode) => `${set(stat, /^S_IF(CHR|BLK|IFO)/)(mode & stat.S_IFMT)}|${octal(mode & 0o7777)}` },
+  mknodat: { 2: (mode) => `${set(stat, /^S_IF(CHR|BLK|IFO|REG)/)(mode & stat.S_IFMT)}|${octal(mode & 0o7777)}` },
   mount: { 3: mountFlags },
   umount2: { 1: set(mount, /^MNT_/) },
   open_tree: {

@@ -49,7 +49,7 @@ const HINTS: readonly Hint[] = [
   { kind: "mount", call: "move_mount", errno: "ENOTDIR", hint: "the root has a file where a directory is needed" },
   { kind: "mount", errno: "ENOSPC", hint: "the limit on mounts is reached: /proc/sys/fs/mount-max" },
   { kind: "mount", errno: "ENODEV", hint: "this kernel lacks the file system" },
-  { kind: "bind", call: "openat", errno: "ELOOP", hint: "the destination is a symbolic link that leads nowhere" },
+  { kind: "bind", call: "openat2", errno: "ENOENT", hint: "the destination is a symbolic link that leads nowhere" },
   { kind: "bind", call: "openat2", errno: "ENOTDIR", hint: "the source is a directory, the destination is not" },
   {
     kind: "bind",

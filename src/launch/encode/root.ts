@@ -8,7 +8,6 @@ import {
   AT_RECURSIVE,
   AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
-  O_CREAT,
   O_DIRECTORY,
   O_NOFOLLOW,
   O_PATH,
@@ -33,6 +32,7 @@ import {
   OPEN_TREE_CLONE,
 } from "../../../ffi/constants/mount.ts"
 import { CLONE_NEWNS } from "../../../ffi/constants/sched.ts"
+import { S_IFREG } from "../../../ffi/constants/stat.ts"
 import { MOUNT_ATTR_SIZE, mountAttr, OPEN_HOW_SIZE, openHow } from "../../../ffi/structs.ts"
 import type { StepOf } from "../../plan/steps.ts"
 
@@ -82,8 +82,9 @@ export function openTarget(path: string, kind: TargetKind, options: { coverSymli
     prefix = i === 0 ? name : `${prefix}/${name}`
     const last = i === names.length - 1
     if (last && kind === "file") {
-      const create = O_CREAT | O_NOFOLLOW | O_CLOEXEC | O_RDONLY
-      make.push({ name: "openat", args: [parent, name, create, 0o644] }, openAgain(prefix, flags, TARGET, resolve))
+      // Something is there where the first attempt came to nothing by chance, or a symlink: the next one tells where it leads.
+      make.push({ name: "mknodat", args: [parent, name, S_IFREG | 0o644, 0], tolerate: [EEXIST] })
+      make.push(openAgain(prefix, flags, TARGET, resolve))
     } else {
       make.push({ name: "mkdirat", args: [parent, name, 0o755], tolerate: [EEXIST] })
       make.push(openAgain(prefix, O_PATH | O_DIRECTORY, last ? TARGET : PARENT, resolve))
