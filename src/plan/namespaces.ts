@@ -10,9 +10,6 @@ export const isNew = (spec: Spec, type: NamespaceType): boolean =>
 /** New or joined: not the host's. */
 export const hasOwn = (spec: Spec, type: NamespaceType): boolean => spec.linux.namespaces.some((ns) => ns.type === type)
 
-const isJoined = ({ linux }: Spec, type: NamespaceType) =>
-  linux.namespaces.some((ns) => ns.type === type && ns.path !== undefined)
-
 function joins(spec: Spec, facts: OpeningFacts, types: readonly NamespaceType[]): CloneHelper["joins"] {
   return types.flatMap((type) => {
     const path = spec.linux.namespaces.find((ns: Namespace) => ns.type === type)?.path
@@ -66,7 +63,7 @@ const LATE: readonly NamespaceType[] = ["cgroup"]
  * the cgroup.
  */
 export function unshareSteps(spec: Spec): Step[] {
-  const late: readonly NamespaceType[] = isNew(spec, "user") ? [...LATE, "ipc"] : LATE
+  const late: readonly NamespaceType[] = hasOwn(spec, "user") ? [...LATE, "ipc"] : LATE
   const types = spec.linux.namespaces
     .filter(({ type, path }) => path === undefined && !late.includes(type) && !BY_CLONE.includes(type))
     .map(({ type }) => type)
@@ -82,11 +79,11 @@ export function joinSteps(spec: Spec, facts: Facts): Step[] {
 
 /** In a user namespace: waits for what the parent has to do outside, then becomes its root. */
 export function userNamespaceSteps(spec: Spec, facts: Facts): Step[] {
-  if (!isNew(spec, "user") && !isJoined(spec, "user")) return []
+  if (!hasOwn(spec, "user")) return []
   return [
     { kind: "sync", moment: MOMENT_MAPS, reportFd: facts.reportFd, fd: facts.goFd },
     { kind: "become-root" },
     // Its mqueue file system belongs to whom makes it.
-    ...(isNew(spec, "user") && isNew(spec, "ipc") ? [{ kind: "unshare", namespaces: ["ipc"] } satisfies Step] : []),
+    ...(isNew(spec, "ipc") ? [{ kind: "unshare", namespaces: ["ipc"] } satisfies Step] : []),
   ]
 }

@@ -153,7 +153,9 @@ describe("user", () => {
         Object.assign(config.linux, { uidMappings: map, gidMappings: map })
         for (const mount of config.mounts) mount.options = mount.options.filter((option: string) => option !== "gid=5")
       }
-      expect(await insideBundle(`readlink ${file("user")}; id -u`, change)).toBe(`${readlinkSync(path("user"))}\n0`)
+      expect(await insideBundle(`readlink ${file("user")}; id -u; stat -c %u /dev/mqueue`, change)).toBe(
+        `${readlinkSync(path("user"))}\n0\n0`,
+      )
     })
   })
 
