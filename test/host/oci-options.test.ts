@@ -43,6 +43,22 @@ describe.skipIf(!isRoot)("options", () => {
     expect(oci.run("delete", "--regex", "(").stderr).toContain('--regex: "(" is no regular expression')
   })
 
+  test("--regex: one that fails is told, and the others have their turn; kill passes over those that have ended", async () => {
+    for (const id of ["web-1", "web-2", "web-3"]) running(id)
+    expect(oci.run("kill", "web-2", "KILL").exitCode).toBe(0)
+    for (let i = 0; i < 500 && oci.state("web-2").status !== "stopped"; i++) await Bun.sleep(10)
+    const refused = oci.run("delete", "--regex", "^web-")
+    expect(refused.exitCode).toBe(1)
+    for (const id of ["web-1", "web-3"]) expect(refused.stderr).toContain(`cannot delete container ${id} that is not`)
+    expect(oci.entries().sort()).toEqual(["web-1", "web-3"])
+    running("web-2")
+    expect(oci.run("kill", "web-2", "KILL").exitCode).toBe(0)
+    for (let i = 0; i < 500 && oci.state("web-2").status !== "stopped"; i++) await Bun.sleep(10)
+    expect(oci.run("kill", "--regex", "^web-", "KILL")).toMatchObject({ exitCode: 0, stderr: "" })
+    for (let i = 0; i < 500 && oci.state("web-3").status !== "stopped"; i++) await Bun.sleep(10)
+    expect(oci.state("web-3").status).toBe("stopped")
+  })
+
   test("--cgroup puts a process below the container's cgroup, --ignore-paused into one that is paused", async () => {
     running("a")
     const controllers = readFileSync("/proc/self/cgroup", "utf8").includes(":pids:") ? ["pids"] : []

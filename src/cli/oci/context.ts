@@ -11,9 +11,20 @@ export interface OciContext {
   noCgroup: boolean
 }
 
-/** The containers that a command is for: the one of this id, or with `regex` all whose ids match. Throws UsageError. */
-export async function matchingIds(root: string, id: string, regex: boolean | undefined): Promise<string[]> {
-  if (!regex) return [id]
+/**
+ * Does something with the container of this id, or with `regex` with each whose id matches: there one that fails is told, and
+ * does not keep the others. Returns the exit code. Throws UsageError.
+ */
+export async function eachMatching(
+  { root, log }: OciContext,
+  id: string,
+  regex: boolean,
+  act: (id: string) => void,
+): Promise<number> {
+  if (!regex) {
+    act(id)
+    return 0
+  }
   let pattern: RegExp
   try {
     pattern = new RegExp(id)
@@ -21,7 +32,17 @@ export async function matchingIds(root: string, id: string, regex: boolean | und
     throw new UsageError(`--regex: ${JSON.stringify(id)} is no regular expression`)
   }
   const { listRecords } = await import("../../container/oci/state.ts")
-  return listRecords(root).flatMap((record) => (pattern.test(record.id) ? [record.id] : []))
+  let code = 0
+  for (const record of listRecords(root)) {
+    if (!pattern.test(record.id)) continue
+    try {
+      act(record.id)
+    } catch (error) {
+      log.error(error)
+      code = 1
+    }
+  }
+  return code
 }
 
 /** The one argument of a command. Throws UsageError where there is another number of them. */
