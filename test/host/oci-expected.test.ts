@@ -38,6 +38,7 @@ describe.skipIf(!isRoot)("a container's process", () => {
     expect(started.later().trim().split("\n")).toEqual(expect.arrayContaining(env()))
     expect(env("-e", "A=3", "-e", "B=4", "-u", "0")).toEqual(["A=3", "B=4", "HOME=/root", "PATH=/bin"])
     expect(env("-u", "4242")).toContain("HOME=/")
+    expect(env("-e", "HOME=")).toContain("HOME=/home/alice")
     expect(env("-e", "HOME=/mine")).toContain("HOME=/mine")
   })
 

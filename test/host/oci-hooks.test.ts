@@ -1,11 +1,12 @@
 /** The six kinds of hooks: who, where, when. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { chmodSync, existsSync, readFileSync, writeFileSync } from "node:fs"
+import { dirname, join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { bundleRoot, ociRuntime } from "../helpers/bundle.ts"
 import { ownLeftovers } from "../helpers/own.ts"
-import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+import { makeRoot } from "../helpers/root.ts"
+import { cleanUpAfterAll, scratch, temporaryDirectory } from "../helpers/scratch.ts"
 
 cleanUpAfterAll()
 
@@ -73,6 +74,32 @@ describe.skipIf(!isRoot)("hooks", () => {
     expect(states.startContainer).toMatchObject({ status: "created", pid: 1 })
     expect(states.poststart).toMatchObject({ status: "running", pid })
     expect(states.poststop).toMatchObject({ status: "stopped", id: "a" })
+  })
+
+  test("createContainer's are root of the container's user namespace", () => {
+    const root = makeRoot()
+    Bun.spawnSync(["chown", "-R", "-h", "100000:100000", root])
+    // It comes to its files by path, as nobody in particular.
+    for (const path of [scratch(), dirname(root)]) chmodSync(path, 0o755)
+    const map = [{ containerID: 0, hostID: 100_000, size: 1000 }]
+    const namespaces = ["pid", "network", "ipc", "uts", "mount", "cgroup", "user"].map((type) => ({ type }))
+    const hooks = { createContainer: [hook(`id -u >${root}/who; id -g >>${root}/who`)] }
+    const mounts = [{ destination: "/proc", type: "proc", source: "proc" }]
+    const linux = { namespaces, uidMappings: map, gidMappings: map }
+    const bundle = oci.bundle("a", { args: ["cat", "/who"], linux, config: { hooks, mounts, root: { path: root } } })
+    expect(oci.run("run", "-b", bundle, "a")).toMatchObject({ stdout: "0\n0\n", stderr: "", exitCode: 0 })
+  })
+
+  test("startContainer's have the container's environment if they name none", () => {
+    const hooks = { startContainer: [{ path: "/bin/sh", args: ["sh", "-c", "env | sort >/tmp/variables"] }] }
+    const process = { env: ["A=1", "PATH=/bin", "A=2"], user: { uid: 0, gid: 0 } }
+    const bundle = oci.bundle("a", { args: ["cat", "/tmp/variables"], process, config: { hooks } })
+    const { stdout, stderr } = oci.run("run", "-b", bundle, "a")
+    const variables = stdout.split("\n").filter((line) => !/^(PWD|SHLVL|_)=/.test(line))
+    expect({ variables, stderr }).toEqual({ variables: ["A=2", "HOME=/root", "PATH=/bin", ""], stderr: "" })
+    expect(oci.run("create", "-b", bundle, "a").exitCode).toBe(0)
+    expect(oci.run("start", "a")).toMatchObject({ stderr: "", exitCode: 0 })
+    expect(readFileSync(join(bundleRoot(), "tmp/variables"), "utf8")).toContain("HOME=/root\n")
   })
 
   test("have the runtime's environment if they name none, and may ask it for the state", () => {

@@ -1,4 +1,6 @@
 /** The environment of an OCI container's process: environ(7). */
+import { O_DIRECTORY, O_PATH } from "../../../ffi/constants/fcntl.ts"
+import { close, open } from "../../../ffi/fs.ts"
 import type { Process } from "../../oci/runtime.ts"
 import { parsePasswd, readRootFile } from "../identity.ts"
 
@@ -10,9 +12,20 @@ const nameOf = (entry: string) => entry.split("=", 1)[0] ?? ""
  */
 export function completeEnvironment({ env, user }: Process, rootFd: number): string[] {
   const complete = new Map(env.map((entry) => [nameOf(entry), entry]))
-  if (!complete.has("HOME")) {
+  // An empty one is none, as runc has it.
+  if (!complete.get("HOME")?.slice("HOME=".length)) {
     const entry = parsePasswd(readRootFile(rootFd, "etc/passwd")).find(({ uid }) => uid === user.uid)
     complete.set("HOME", `HOME=${entry?.home || "/"}`)
   }
   return [...complete.values()]
+}
+
+/** The same, of one that joins the container with this first process. */
+export function environmentIn(pid: number, process: Process): string[] {
+  const rootFd = open(`/proc/${pid}/root`, O_PATH | O_DIRECTORY)
+  try {
+    return completeEnvironment(process, rootFd)
+  } finally {
+    close(rootFd)
+  }
 }

@@ -1,9 +1,8 @@
 /** `exec`: another process in a container. */
 
-import { O_DIRECTORY, O_PATH } from "../../../ffi/constants/fcntl.ts"
 import { POLLIN } from "../../../ffi/constants/poll.ts"
 import { __WALL } from "../../../ffi/constants/wait.ts"
-import { close, open } from "../../../ffi/fs.ts"
+import { close } from "../../../ffi/fs.ts"
 import { socketPair } from "../../../ffi/pipe.ts"
 import { poll } from "../../../ffi/poll.ts"
 import { waitChild } from "../../../ffi/signal.ts"
@@ -19,7 +18,7 @@ import { writePidFile } from "../pid-file.ts"
 import { supervise } from "../supervise.ts"
 import { launchFailure } from "./command-error.ts"
 import { connectSocket } from "./console.ts"
-import { completeEnvironment } from "./environment.ts"
+import { environmentIn } from "./environment.ts"
 import { readFilter } from "./filter.ts"
 import type { OciRecord } from "./record.ts"
 import { readConfig, readRecord, statusOf } from "./state.ts"
@@ -51,9 +50,7 @@ function target(request: ExecRequest): { record: OciRecord; spec: Spec } {
   const process = request.process(config.process)
   checkLabels(process, "exec")
   const spec = { ...config, process: { ...process, env: [...process.env, ...request.env] } }
-  const rootFd = open(`/proc/${record.pid}/root`, O_PATH | O_DIRECTORY)
-  spec.process.env = completeEnvironment(spec.process, rootFd)
-  close(rootFd)
+  spec.process.env = environmentIn(record.pid, spec.process)
   return { record, spec }
 }
 

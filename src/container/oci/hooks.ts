@@ -74,6 +74,8 @@ function hookSteps(
     { kind: "stdio", fds: [fds.stdin, fds.output, fds.output] },
     { kind: "default-signals" },
     { kind: "chdir", path: bundle },
+    // Behind the working directory, which may be root's alone.
+    ...(inside?.namespaces.includes("user") ? [{ kind: "become-root" } satisfies Step] : []),
     ...enterPid,
     { kind: "exec", candidates: [hook.path], args: hook.args ?? [hook.path], env: hook.env ?? environment() },
   ]

@@ -9,19 +9,21 @@ import { type Reports, readReports } from "../../launch/index.ts"
 import type { Hook, Spec } from "../../oci/runtime.ts"
 import { enter } from "../enter.ts"
 import { launchFailure } from "./command-error.ts"
+import { environmentIn } from "./environment.ts"
 import { readFilter } from "./filter.ts"
 import { checkHook, innerPid, memoryFile, readOutput, timeoutOf, waitUntil } from "./hooks.ts"
 import type { OciRecord } from "./record.ts"
 import { ociState } from "./state.ts"
 
-/** As what the hook runs: as the command, in its place. */
-const withHook = (spec: Spec, { path, args, env }: Hook): Spec => ({
-  ...spec,
-  process: { ...spec.process, terminal: false, args: [path, ...(args?.slice(1) ?? [])], env: env ?? [] },
-})
+/** As what the hook runs: as the command, in its place. One that names no environment has the command's. */
+function withHook({ pid }: OciRecord, spec: Spec, { path, args, env }: Hook): Spec {
+  const { process } = spec
+  const own = { terminal: false, args: [path, ...(args?.slice(1) ?? [])], env: env ?? environmentIn(pid, process) }
+  return { ...spec, process: { ...process, ...own } }
+}
 
 async function runStartHook(root: string, record: OciRecord, own: Spec, hook: Hook): Promise<void> {
-  const spec = withHook(own, hook)
+  const spec = withHook(record, own, hook)
   const stdin = memoryFile(JSON.stringify({ ...ociState(record, "created"), pid: innerPid(record.pid) }))
   const output = memoryFile("")
   try {
