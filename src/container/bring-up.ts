@@ -13,11 +13,12 @@ import type { Supervisor } from "../launch/encode/supervisor.ts"
 import { type Encoded, launchOpening, type Reports, readReports, seal } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import type { Place } from "../network/endpoint.ts"
-import type { Spec } from "../oci/runtime.ts"
+import type { Mount, Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { sealedSteps } from "../plan/identity.ts"
 import { awaitsLinks, furtherSteps, openingSteps } from "../plan/index.ts"
 import { bootId, type FileLock } from "../state-file.ts"
+import type { VolumeWish } from "../volume/volume.ts"
 import { recoverSome } from "./dead.ts"
 import { type Actor, recordEvents } from "./events.ts"
 import { writePidFile } from "./pid-file.ts"
@@ -51,6 +52,8 @@ export interface Live {
   places: readonly Place[]
   /** Descriptors that keep its volumes from being removed. */
   held: readonly number[]
+  /** Locks of the volumes in memory that it is about to mount, by their names. */
+  mounting: Map<string, number>
   manager: CgroupManager | null
   /** Every process of it has ended. */
   ended: boolean
@@ -171,9 +174,7 @@ export async function bringUp(
   const cgroupFd = into ? call("openat", AT_FDCWD, into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : undefined
   const traceFd = request.trace ? executableMemfd() : undefined
   const listenerFd = await connectListener(request)
-  const { ipc } = request.process.namespaces
-  const madeMounts =
-    ipc?.mode === "container" ? (await import("./shared-memory.ts")).sharedMemory(spec, ipc.pid) : undefined
+  const madeMounts = await mountsThatAre(request, paths, live, spec)
   const opening = openingFacts(spec, {
     stdio: stdio.facts,
     reportFd: reportEnd,
@@ -220,7 +221,7 @@ export async function bringUp(
     two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
     go()
     const ends = [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, cgroupFd, listenerFd]
-    for (const fd of [...ends, ...(madeMounts?.values() ?? [])]) if (fd !== undefined) close(fd)
+    for (const fd of [...ends, ...madeMounts.values()]) if (fd !== undefined) close(fd)
     releaseFacts(opening)
     if (supervisor) live.record.supervisor = { pid: opened.pid, startTime: startTime(opened.pid) ?? "" }
     // While the child makes itself ready there is time to write things down, and to tidy up after others.
@@ -235,6 +236,26 @@ export async function bringUp(
   }
   await recoverSome(paths)
   return { one, two, pid, supervisor: supervisor ? opened.pid : null, reportFd, traceFd, manager }
+}
+
+/** Mounts that are there already, in place of those of the spec. */
+async function mountsThatAre(request: ContainerRequest, paths: Paths, live: Live, spec: Spec) {
+  const { ipc } = request.process.namespaces
+  const made =
+    ipc?.mode === "container"
+      ? (await import("./shared-memory.ts")).sharedMemory(spec, ipc.pid)
+      : new Map<Mount, number>()
+  const isInMemory = ({ destination }: VolumeWish) =>
+    spec.mounts.some((mount) => mount.type === "tmpfs" && mount.destination === destination)
+  if (!request.volumes.some(isInMemory)) return made
+  const shared = await (await import("./tmpfs-volumes.ts")).sharedVolumes(request, paths, live, spec)
+  return new Map([...made, ...shared])
+}
+
+/** What the container has mounted can be found in it by others, or it will not mount anything. */
+export function letOthersMount({ mounting }: Live): void {
+  for (const lock of mounting.values()) close(lock)
+  mounting.clear()
 }
 
 /** The command has been executed. */

@@ -72,7 +72,7 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
     attempt(() => leavePlaces(paths.networkRun, live.id, networks))
   }
   if (live.root) close(live.root.fd)
-  for (const fd of live.held) close(fd)
+  for (const fd of [...live.held, ...live.mounting.values()]) close(fd)
   if (!result) attempt(() => removeAnonymous(paths, live.id, live.record.volumes))
   if (!result) attempt(() => forget(paths, live.id, readHead(paths, live.id)?.name ?? live.record.name))
   else attempt(() => removeTree(overlayLayout(live.directory).work))

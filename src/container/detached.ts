@@ -13,7 +13,7 @@ import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { environmentOf, type Paths } from "../paths.ts"
 import { attachPath } from "./attach-protocol.ts"
-import { bringUp, type Live, rememberExec, rememberPid } from "./bring-up.ts"
+import { bringUp, type Live, letOthersMount, rememberExec, rememberPid } from "./bring-up.ts"
 import { cleanUp } from "./clean-up.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { enter } from "./new-container.ts"
@@ -95,6 +95,7 @@ async function launchSupervised(
   if (executed) {
     rememberExec(paths, live)
     rememberPid(live, reports.pid ?? begun.pid)
+    letOthersMount(live)
     call("write", control, new Uint8Array(1), 1)
     close(control)
     if (live.record.ports) (await import("../network/published.ts")).closePorts(live.record.ports)

@@ -70,6 +70,7 @@ export async function finish(
     root: null,
     places: [],
     held: [],
+    mounting: new Map(),
     manager,
     ended: false,
     actor: head,

@@ -21,9 +21,10 @@ import {
 const proposal = (attempt: number) =>
   attempt < 5 ? proposeName(newId()) : `${proposeName(newId())}_${newId().slice(0, 6)}`
 
-const fresh = {
+const fresh = () => ({
   places: [],
   held: [],
+  mounting: new Map<string, number>(),
   recorded: false,
   root: null,
   manager: null,
@@ -31,7 +32,7 @@ const fresh = {
   actor: null,
   outcome: null,
   pidFile: undefined,
-}
+})
 
 const recordAgain = ({ name, autoRemove }: ContainerHead): RunningRecord => {
   const started = new Date().toISOString()
@@ -42,7 +43,7 @@ const recordAgain = ({ name, autoRemove }: ContainerHead): RunningRecord => {
 export function liveAgain(paths: Paths, head: ContainerHead, lock: FileLock): Live {
   const { id } = head
   const record = recordAgain(head)
-  return { ...fresh, recorded: true, id, directory: containerPath(paths, id), lock, record, head, actor: head }
+  return { ...fresh(), recorded: true, id, directory: containerPath(paths, id), lock, record, head, actor: head }
 }
 
 /** Enters one that is there already among those that run; null where it is among them. */
@@ -71,7 +72,7 @@ export function enter(request: ContainerRequest, paths: Paths): Live {
       record.name = proposal(attempt)
       updateRunning(lock, record)
     }
-    return { ...fresh, id, directory: makeContainerDirectory(paths, id), lock, record, head: null }
+    return { ...fresh(), id, directory: makeContainerDirectory(paths, id), lock, record, head: null }
   } catch (error) {
     releaseName(paths, record.name, id)
     leaveRunning(lock)

@@ -6,7 +6,7 @@ import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { isNew } from "../plan/namespaces.ts"
-import { bringUp, type Live, rememberExec, rememberPid } from "./bring-up.ts"
+import { bringUp, type Live, letOthersMount, rememberExec, rememberPid } from "./bring-up.ts"
 import type { ContainerRequest } from "./request.ts"
 import { copiedRoot, overlayRefusal, type Root } from "./root.ts"
 import { updateRunning } from "./state.ts"
@@ -68,6 +68,7 @@ export async function start(
       if (actual !== pid) rememberPid(live, actual)
       // From here on others may change it: network connect, update.
       else updateRunning(live.lock, live.record)
+      letOthersMount(live)
     },
     notice,
   })

@@ -74,6 +74,43 @@ describe.skipIf(!isRoot)("toybox volume", () => {
     expect((await toybox(ownRun("-v", "gone:/x", "base", "true"))).stderr).toContain("/not/there, which is not there")
   })
 
+  test("one in memory is shared by those that run at a time, and goes with the last of them", async () => {
+    await succeed("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", "o=size=3m", "memory")
+    const start = (name: string, access: string, ...words: string[]) =>
+      succeed(...ownRun("-d", "--rm", "--name", name, "-v", `memory:/var/run/m${access}`, "base", ...words))
+    const write = "touch /var/run/m/x 2> /dev/null && echo written || echo no"
+    await start("reads", ":ro", "sh", "-c", `${write}; sleep 1000`)
+    await start("writes", "", "sh", "-c", "echo shared > /var/run/m/file; sleep 1000")
+    expect(await succeed("exec", "reads", "sh", "-c", `cat /var/run/m/file; ${write}`)).toBe("shared\nno")
+    // Elsewhere, by --volumes-from, and with who has it otherwise.
+    expect(await run("-v", "memory:/here", "base", "sh", "-c", "cat /here/file; echo more >> /here/file")).toBe(
+      "shared",
+    )
+    expect(await run("--volumes-from", "writes", "base", "cat", "/var/run/m/file")).toBe("shared\nmore")
+    await succeed("rm", "--force", "reads")
+    expect(await run("-v", "memory:/m:ro", "base", "sh", "-c", "cat /m/file; touch /m/y 2> /dev/null || echo no")).toBe(
+      "shared\nmore\nno",
+    )
+    await succeed("rm", "--force", "writes")
+    expect(await run("-v", "memory:/m", "base", "ls", "/m")).toBe("")
+    // All at once, none before the other; and after a kill there is nothing of it.
+    const script =
+      "echo $HOSTNAME >> /m/names; while [ $(wc -l < /m/names) -lt 4 ]; do sleep 0.1; done; wc -l < /m/names"
+    const runs = await Promise.all(
+      Array.from({ length: 4 }, () => startToybox(ownRun("--rm", "-v", "memory:/m", "base", "sh", "-c", script))),
+    )
+    for (const one of runs) expect(await one.wait()).toMatchObject({ exitCode: 0, stdout: "4\n" })
+    const killed = await startToybox(
+      ownRun("--rm", "-v", "memory:/m", "base", "sh", "-c", "echo x > /m/x; echo ready; sleep 1000"),
+    )
+    await killed.waitFor("ready")
+    killed.kill("SIGKILL")
+    await killed.wait()
+    expect(await run("-v", "memory:/m", "base", "ls", "/m")).toBe("")
+    expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(dataOf("memory"))
+    await succeed("volume", "rm", "memory")
+  }, 60_000)
+
   test("create, ls, inspect and rm", async () => {
     expect(await succeed("volume", "create", "--label", "tier=db", "--label", "x", "data")).toBe("data")
     expect(await succeed("volume", "create", "data")).toBe("data")

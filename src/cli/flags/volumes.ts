@@ -19,8 +19,9 @@ export interface MountWishes {
 function driverMount(name: string, { type, device, o = "" }: DriverOptions, own: Mount): Mount {
   const words = o.split(",").filter((word) => word !== "" && !/^r?bind$/.test(word))
   if (!isBind({ type, device, o })) {
-    const readOnly = own.options.includes("rro") ? ["ro"] : []
-    return { destination: own.destination, type, source: device, options: [...words, ...readOnly] }
+    // Said in any case: another container may have it mounted otherwise.
+    const access = own.options.includes("rro") || words.includes("ro") ? "ro" : "rw"
+    return { destination: own.destination, type, source: device, options: [...words, access] }
   }
   if (!exists(device)) throw new ToyboxError(`the volume ${name} is ${device}, which is not there`)
   return { ...own, options: [...own.options, ...words.map((word) => (word === "ro" ? "rro" : word))] }
