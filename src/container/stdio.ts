@@ -39,6 +39,9 @@ export type StreamName = "stdin" | "stdout" | "stderr"
 
 const EPIPE = 32
 
+/** What has a place in the caller's file system. */
+const isCopied = (kind: CallerKind) => kind === "file" || kind === "named"
+
 /** Connects a command without a terminal of its own. */
 function plain({ interactive, attach }: StdioRequest): Stdio {
   const has = (name: StreamName) => attach?.includes(name) ?? true
@@ -71,7 +74,7 @@ function plain({ interactive, attach }: StdioRequest): Stdio {
   }
   const out = output(1, outKind)
   // With one pipe for both, what is written to them stays in its order.
-  const err = outKind === "file" && errKind === "file" && isSameFile(1, 2) ? out : output(2, errKind)
+  const err = isCopied(outKind) && outKind === errKind && isSameFile(1, 2) ? out : output(2, errKind)
   const ended = view ? { ended: view.ended } : {}
   return { facts: [input(), out, err], childEnds, pumps, socket: null, ...ended }
 }

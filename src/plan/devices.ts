@@ -1,6 +1,6 @@
 /** spec.linux.devices, and the links that every container has: runtime-spec config-linux.md, "Default Devices". */
 import { S_IFMT } from "../../ffi/constants/stat.ts"
-import type { Device, Spec } from "../oci/runtime.ts"
+import type { Device, Mount, Spec } from "../oci/runtime.ts"
 import type { Step } from "./steps.ts"
 
 const LINKS: readonly (readonly [target: string, path: string])[] = [
@@ -23,9 +23,13 @@ const node = (device: Device, existing: boolean): Step => ({
   ...(existing ? { existing } : {}),
 })
 
+const devMount = ({ mounts }: Spec): Mount | undefined => mounts.findLast(({ destination }) => destination === "/dev")
+
 /** Whether the container's /dev is a directory of the host. */
-export const hasHostsDev = ({ mounts }: Spec): boolean =>
-  mounts.findLast(({ destination }) => destination === "/dev")?.type === "bind"
+const hasHostsDev = (spec: Spec): boolean => devMount(spec)?.type === "bind"
+
+/** Whether there is a null device in /dev that was made for the container, and can be opened. */
+export const hasOwnNull = (spec: Spec): boolean => !hasHostsDev(spec) && !devMount(spec)?.options.includes("nodev")
 
 /** mknod(2) of a device is refused in a user namespace: the host's own is bound. */
 const hostNode = ({ path }: Device): Step => ({

@@ -2,7 +2,7 @@
 import { MS_PRIVATE, MS_REC, MS_SLAVE } from "../../ffi/constants/mount.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Spec } from "../oci/runtime.ts"
-import { deviceSteps, hasHostsDev } from "./devices.ts"
+import { deviceSteps, hasOwnNull } from "./devices.ts"
 import { type Facts, keptBySealed, MOMENT_HOOKS, MOMENT_NETWORK, type OpeningFacts } from "./facts.ts"
 import { parseMountOptions, propagationFlag } from "./mount-options.ts"
 import { hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
@@ -64,8 +64,8 @@ const leaveHost = (spec: Spec, facts: Facts): Step[] => [
 
 function stdioSteps(spec: Spec, facts: Facts): Step[] {
   const { stdio } = facts
-  // In a /dev of the host's there may be none, and the host's is not to be the command's.
-  if (!("socketFd" in stdio)) return standardSteps(stdio, hasOwn(spec, "user") || !hasHostsDev(spec))
+  // In a /dev of the host's there may be none, and the host's is not to be the command's. A user namespace could make no other.
+  if (!("socketFd" in stdio)) return standardSteps(stdio, hasOwn(spec, "user") || hasOwnNull(spec))
   const { height, width } = spec.process.consoleSize ?? { height: 0, width: 0 }
   return [{ kind: "console", height, width, socketFd: stdio.socketFd }]
 }

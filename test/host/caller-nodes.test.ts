@@ -88,6 +88,8 @@ describe.skipIf(!isRoot)("nodes of the caller", () => {
     const script = `exec 3<>in 4<>out; echo mine >in; toybox ${run("sh", "-c")} '${ATTACK}; read a; echo got $a' <in >out; head -n 1 out`
     expect((await shell(script, dir)).stdout).toBe("got mine\n")
     for (const name of ["in", "out"]) expect(owned(join(dir, name))).toEqual(["600", 0])
+    const both = `exec 4<>out; toybox ${run("sh", "-c")} 'for i in 1 2 3; do echo o$i; echo e$i >&2; done' >out 2>&1; head -n 6 out`
+    expect((await shell(both, dir)).stdout).toBe("o1\ne1\no2\ne2\no3\ne3\n")
     await shell("mknod -m 600 zero c 1 5", dir)
     const read = await shell(`toybox ${run("sh", "-c")} '${ATTACK}; head -c 100000 | wc -c' <zero`, dir)
     expect(read.stdout).toBe("100000\n")

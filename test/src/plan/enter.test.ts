@@ -59,6 +59,9 @@ describe("a null device", () => {
       mounts: [...spec.mounts.filter(({ destination }) => !destination.startsWith("/dev")), dev],
     }
     expect(own(childSteps(given, factsFor(given, { stdio })))).toEqual([false])
+    const nodev = { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nodev"] }
+    const closed = { ...spec, mounts: [...spec.mounts.filter(({ destination }) => destination !== "/dev"), nodev] }
+    expect(own(childSteps(closed, factsFor(closed, { stdio })))).toEqual([false])
     const facts: EnterFacts = { ...factsFor(spec, { stdio }), pidFd: 40, namespaces: ["mount"] }
     expect(own(enteringSteps(spec, facts))).toEqual([false])
   })
