@@ -9,6 +9,7 @@
  *     WHOLE          -> the container waits for all that it writes to be taken
  *     HOLD           -> so it does, and is to end with this connection
  *     RELEASE        -> neither, any more
+ *     PASSED signal deaf -> who holds it passes a signal on; deaf (1): as SIGKILL, for the command would never see it
  *     SIZE rows columns (u16 each) ->
  *                    <- STDOUT bytes | STDERR bytes
  *                    <- SKIPPED count (u32): so much was written while nobody read here; the log has it
@@ -29,6 +30,7 @@ export const SIZE = 0x77
 export const WHOLE = 0x57
 export const HOLD = 0x6b
 export const RELEASE = 0x72
+export const PASSED = 0x70
 
 /** Flags of HELLO. */
 export const HAS_TERMINAL = 1

@@ -18,6 +18,7 @@ import {
   HOLD,
   INPUT,
   MESSAGE,
+  PASSED,
   RELEASE,
   SIZE,
   SKIPPED,
@@ -44,6 +45,14 @@ export interface Target {
   typing: boolean
 }
 
+/** What who holds the container brings upon it. */
+export interface Holder {
+  /** He has gone. */
+  lost(): void
+  /** A signal is about to come of him; `deaf`: as SIGKILL. */
+  passes(signal: number, deaf: boolean): void
+}
+
 interface Client {
   fd: number
   /** Messages that it has not taken yet. */
@@ -62,8 +71,7 @@ interface Client {
 
 interface Server {
   readonly target: Target
-  /** Who holds the container has gone. */
-  readonly onLost: () => void
+  readonly holder: Holder
   readonly clients: Client[]
   /** What has been typed and the container has not taken. */
   typed: Uint8Array
@@ -98,7 +106,7 @@ function drop(server: Server, client: Client): void {
   if (isThere(client)) close(client.fd)
   client.fd = -1
   client.pending = []
-  if (client.holds) server.onLost()
+  if (client.holds) server.holder.lost()
   client.holds = false
 }
 
@@ -211,6 +219,8 @@ function receive(server: Server, client: Client): void {
   } else if (size === 1 && (kind === WHOLE || kind === HOLD || kind === RELEASE)) {
     client.whole = kind !== RELEASE
     client.holds = kind === HOLD
+  } else if (kind === PASSED && size === 3 && client.holds) {
+    server.holder.passes(scratch.bytes[1] ?? 0, scratch.bytes[2] === 1)
   } else if (kind === INPUT && size > 1 && server.target.typing) {
     server.typed = scratch.bytes.slice(1, size)
     passOn(server)
@@ -252,9 +262,9 @@ function end(server: Server, exitCode: number, text: string): void {
   for (const client of clients) drop(server, client)
 }
 
-/** Nobody is attached yet. `target` may change. `onLost` is called when one that holds the container has gone. */
-export function createAttachServer(target: Target, onLost: () => void): AttachServer {
-  const server: Server = { target, onLost, clients: [], typed: new Uint8Array(0) }
+/** Nobody is attached yet. `target` may change. */
+export function createAttachServer(target: Target, holder: Holder): AttachServer {
+  const server: Server = { target, holder, clients: [], typed: new Uint8Array(0) }
   return {
     accept: (listener) => accept(server, listener),
     wanted: () => wanted(server),

@@ -228,13 +228,15 @@ function lookUp(paths: Paths, reference: string, id: string): number {
   return exitCode
 }
 
-/** Passes a signal on; one that the command would never see ends it, and is returned. */
-function forward(paths: Paths, id: string, signal: number): number | null {
+/** Passes a signal on, and tells the supervisor; one that the command would never see ends it, and is returned. */
+function forward(session: Session, paths: Paths, id: string, signal: number): number | null {
   const running = readRunning(paths, id)
   const spec = readRecord(paths, id)?.spec
   // It has just ended.
   if (!running || !spec) return null
   const deaf = ENDING.has(signal) && isNew(spec, "pid") && unhandled(running.pid, signal)
+  // First, for the end is told by the supervisor.
+  if (ENDING.has(signal)) sendAtLast(session, Uint8Array.of(protocol.PASSED, signal, deaf ? 1 : 0))
   signalProcess(running, deaf ? SIGKILL : signal)
   if (deaf) notice(unheard(signal))
   return deaf ? signal : null
@@ -267,7 +269,7 @@ export function stayWith(
   let insisted = 0
   let escalated: number | null = null
   const pass = (signal: number) => {
-    if (options.holds) escalated = forward(paths, id, signal) ?? escalated
+    if (options.holds) escalated = forward(session, paths, id, signal) ?? escalated
     else if (ENDING.has(signal) && ++insisted >= INSISTENCE) session.over = { code: 128 + signal }
     else killContainer(paths, id, signal)
   }

@@ -8,7 +8,7 @@ import { POLLIN } from "../../ffi/constants/poll.ts"
 import { close } from "../../ffi/fs.ts"
 import { type PollFd, poll } from "../../ffi/poll.ts"
 import { receiveFd } from "../../ffi/tty.ts"
-import type { AttachServer, Target } from "./attach-server.ts"
+import type { AttachServer, Holder, Target } from "./attach-server.ts"
 import type { LogWriter, Stream } from "./log-writer.ts"
 
 const EAGAIN = -11
@@ -130,17 +130,23 @@ export function advance(io: CommandIo, [sent, asked, ...events]: readonly number
 /** Whether somebody comes who is the first, for whom the server has to be loaded. */
 export const isFirst = ({ attached }: CommandIo, [, asked]: readonly number[]): boolean => Boolean(asked) && !attached
 
-/** Lets all in that wait still, though they see no more than the end. `onLost` is as of createAttachServer. */
-export async function attachWaiting(io: CommandIo, onLost: () => void): Promise<void> {
+/** Takes what those that are attached have said before the end. */
+export function hearLast({ attached }: CommandIo): void {
+  // What was typed and not taken is in the way of more, the first time.
+  for (let round = 0; attached && round < 2; round++) attached.advance(poll(attached.wanted(), 0))
+}
+
+/** Lets all in that wait still, though they see no more than the end. */
+export async function attachWaiting(io: CommandIo, holder: Holder): Promise<void> {
   while (poll([{ fd: io.listener, events: POLLIN }], 0)[0]) {
     if (io.attached) io.attached.accept(io.listener)
-    else await attachFirst(io, onLost)
+    else await attachFirst(io, holder)
   }
 }
 
-/** Lets the first in. `onLost` is as of createAttachServer. */
-export async function attachFirst(io: CommandIo, onLost: () => void): Promise<void> {
+/** Lets the first in. */
+export async function attachFirst(io: CommandIo, holder: Holder): Promise<void> {
   const { createAttachServer } = await import("./attach-server.ts")
-  io.attached = createAttachServer(io.target, onLost)
+  io.attached = createAttachServer(io.target, holder)
   io.attached.accept(io.listener)
 }

@@ -3,13 +3,13 @@
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import { unlink } from "../../ffi/fs.ts"
 import type { WaitStatus } from "../../ffi/signal.ts"
-import { openCgroup } from "../cgroup/manager.ts"
+import { type CgroupManager, openCgroup } from "../cgroup/manager.ts"
 import type { Paths } from "../paths.ts"
 import { readAsked } from "./asked.ts"
 import { attachPath } from "./attach-protocol.ts"
 import { cleanUp } from "./clean-up.ts"
 import { backOff, restartsAfter } from "./restart-policy.ts"
-import { describeEnding, describeOverdue, resultOf } from "./result.ts"
+import { type Description, describeEnding, describeOverdue, resultOf } from "./result.ts"
 import {
   type ContainerHead,
   containerPath,
@@ -19,6 +19,9 @@ import {
   runningPath,
   updateRunning,
 } from "./state.ts"
+import type { Ending } from "./supervise.ts"
+
+const LOST = "its toybox in the foreground was gone: its terminal was closed, or it was killed"
 
 /** Whether its policy starts it again; then after how many milliseconds, else null. */
 function restartIn(
@@ -35,6 +38,16 @@ function restartIn(
   return backOff(before, Date.now() - Date.parse(executed ?? started))
 }
 
+/** What the toybox in the foreground, with which a container ends, has brought upon it last. */
+export interface Foreground {
+  /** The signal to end that it was sent. */
+  signal: number
+  /** The command would never have seen that: it was killed. */
+  deaf: boolean
+  /** That toybox has gone without a word. */
+  lost: boolean
+}
+
 /** What its supervisor has seen of the end. */
 export interface Seen {
   status: WaitStatus
@@ -42,6 +55,22 @@ export interface Seen {
   told: number | null
   /** It was killed because it had run for so many seconds. */
   overdue: number | null
+  foreground: Foreground | null
+}
+
+function endingOf({ status, told, foreground }: Seen): Ending {
+  const ending: Ending = { status, reports: { failures: [] }, executed: true }
+  if (told !== null) return { ...ending, passedOn: told }
+  if (foreground === null) return ending
+  const passed = { ...ending, passedOn: foreground.signal, fromForeground: true } as const
+  // It may have ended by itself before the signal came.
+  return foreground.deaf && status.signal === SIGKILL ? { ...passed, escalated: foreground.signal } : passed
+}
+
+function describe(seen: Seen, ending: Ending, manager: CgroupManager | null): Description {
+  if (seen.overdue !== null) return describeOverdue(seen.overdue)
+  const told = describeEnding(ending, manager)
+  return seen.foreground?.lost && ending.escalated !== undefined ? { ...told, error: LOST } : told
 }
 
 /**
@@ -52,13 +81,13 @@ export async function finish(
   paths: Paths,
   id: string,
   lockFd: number,
-  { status, told, overdue }: Seen,
+  seen: Seen,
 ): Promise<{ exitCode: number; message: string; restartIn: number | null }> {
   const record = readRunning(paths, id)
   if (record === null) throw new Error(`container ${id} has no record of its run`)
   const manager = record.cgroup ? openCgroup(record.cgroup) : null
-  const ending = { status, reports: { failures: [] }, executed: true, ...(told === null ? {} : { passedOn: told }) }
-  const description = overdue === null ? describeEnding(ending, manager) : describeOverdue(overdue)
+  const ending = endingOf(seen)
+  const description = describe(seen, ending, manager)
   const head = readHead(paths, id)
   const live = {
     id,
@@ -80,7 +109,7 @@ export async function finish(
   const result = record.autoRemove ? null : resultOf(ending, record, manager, description)
   unlink(attachPath(paths, id))
   const { exitCode } = description
-  const milliseconds = head && result && told === null ? restartIn(paths, head, record, exitCode) : null
+  const milliseconds = head && result && seen.told === null ? restartIn(paths, head, record, exitCode) : null
   await cleanUp(paths, live, result, milliseconds !== null)
   if (milliseconds !== null) {
     const { cgroup: _, networks: __, executed: ___, ports: ____, forwarded: _____, ...kept } = record

@@ -53,6 +53,7 @@ export function resultOf(ending: Ending, record: RunningRecord, manager: CgroupM
   if (executed !== undefined) result.executed = executed
   if (obtainedMs !== undefined) result.obtainedMs = obtainedMs
   if (ending.passedOn !== undefined) result.passedOn = ending.passedOn
+  if (ending.fromForeground) result.fromForeground = true
   if (record.restarts !== undefined) result.restarts = record.restarts
   if (manager) result.usage = manager.finalUsage()
   return result

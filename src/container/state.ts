@@ -70,6 +70,8 @@ export interface ContainerResult {
   obtainedMs?: number
   /** The last signal to end that its toybox, in the foreground or a supervisor, was sent and passed on. */
   passedOn?: number
+  /** It was the former, though there was a supervisor. */
+  fromForeground?: true
   usage?: FinalUsage
 }
 

@@ -66,8 +66,10 @@ export interface Ending {
   executed: boolean
   /** The signal that toybox turned into SIGKILL: the command would never have seen it, or was not there yet. */
   escalated?: number
-  /** The last signal to end that was passed on. */
+  /** The last signal to end that was passed on, */
   passedOn?: number
+  /** by the toybox in the foreground, though there is a supervisor. */
+  fromForeground?: true
 }
 
 /** Whether a process neither catches, ignores nor blocks a signal: proc_pid_status(5). */

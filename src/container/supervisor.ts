@@ -5,23 +5,26 @@
  */
 import { callResult, scratch } from "../../ffi/call.ts"
 import { POLLIN } from "../../ffi/constants/poll.ts"
-import { SIGKILL } from "../../ffi/constants/signal.ts"
+import { SIGHUP, SIGKILL } from "../../ffi/constants/signal.ts"
 import { __WALL, WNOHANG } from "../../ffi/constants/wait.ts"
 import { close } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
 import { kill, openSignals, readSignals, type WaitStatus, waitAny } from "../../ffi/signal.ts"
 import type { Paths } from "../paths.ts"
+import type { Holder } from "./attach-server.ts"
 import {
   advance,
   attachFirst,
   attachWaiting,
   type CommandFds,
+  hearLast,
   isFirst,
   isOver,
   openCommandIo,
   wantedBy,
 } from "./command-io.ts"
 import { type Doors, watchDoors } from "./doors.ts"
+import type { Foreground } from "./finish.ts"
 import type { HealthMonitor } from "./health-monitor.ts"
 import type { LogLimits } from "./log-limits.ts"
 import { noLog, openLog } from "./log-writer.ts"
@@ -67,6 +70,7 @@ export async function superviseDetached(
   let pid = 0
   let monitor: HealthMonitor | null = null
   let told: number | null = null
+  let foreground: Foreground | null = null
   let end: GentleEnd | null = null
   let deadline = Number.POSITIVE_INFINITY
   let overdue: number | null = null
@@ -76,8 +80,15 @@ export async function superviseDetached(
       doors?.ended(child.pid)
     }
   }
-  const lost = () => {
-    if (pid > 0 && !ended.has(pid)) kill(pid, SIGKILL)
+  const holder: Holder = {
+    lost() {
+      if (pid <= 0 || ended.has(pid)) return
+      foreground = { signal: SIGHUP, deaf: true, lost: true }
+      kill(pid, SIGKILL)
+    },
+    passes(signal, deaf) {
+      foreground = { signal, deaf, lost: false }
+    },
   }
   reap()
   for (let idle = false; ; ) {
@@ -85,8 +96,10 @@ export async function superviseDetached(
     if (status && (idle || isOver(io))) {
       io.log.close()
       const { finish } = await import("./finish.ts")
-      const { exitCode, message, restartIn } = await finish(paths, id, inherited.lock, { status, told, overdue })
-      await attachWaiting(io, lost)
+      hearLast(io)
+      const seen = { status, told, overdue, foreground }
+      const { exitCode, message, restartIn } = await finish(paths, id, inherited.lock, seen)
+      await attachWaiting(io, holder)
       io.attached?.end(exitCode, message)
       if (restartIn !== null)
         await (await import("./restart.ts")).restartLater(paths, id, inherited.lock, restartIn, signalFd)
@@ -103,7 +116,7 @@ export async function superviseDetached(
     const [signalled, begun, knocked, ...events] = poll([...own, ...fds], status ? DRAIN : next)
     if (isFirst(io, events)) {
       // Before anything is copied, which who is attached before the start has to see.
-      await attachFirst(io, lost)
+      await attachFirst(io, holder)
       continue
     }
     idle = !advance(io, events)

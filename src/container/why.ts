@@ -18,7 +18,7 @@ const INIT_HINT = "a PID 1 sees only signals that it has a handler for: run --in
 
 /** Who ended it, where that is known; null where the exit code says it all. */
 export function enderOf({ record, result, asked }: Account, signalName: (number: number) => string): string | null {
-  const { signal, exitCode, oomKilled, passedOn, error } = result
+  const { signal, exitCode, oomKilled, passedOn, fromForeground, error } = result
   if (error !== undefined) return error
   if (oomKilled && exitCode === 137) return "the kernel: its memory limit was reached"
   if (asked?.killedAfter !== undefined)
@@ -30,7 +30,7 @@ export function enderOf({ record, result, asked }: Account, signalName: (number:
     return `toybox ${asked.command}, with ${signalName(asked.signal)}${how}`
   }
   if (passedOn !== undefined)
-    return record.detached
+    return record.detached && !fromForeground
       ? `${signalName(passedOn)} to its supervisor, as when the machine is stopped`
       : `${signalName(passedOn)}, sent to the toybox in the foreground (a terminal's Ctrl-C, or kill) and passed on`
   return signal === undefined ? null : "a process in the container, or one of this machine; not toybox"

@@ -4,6 +4,7 @@ import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
+import { terminal, terminalUnavailable } from "../helpers/tty.ts"
 
 cleanUpAfterAll()
 
@@ -101,6 +102,67 @@ describe.skipIf(!isRoot)("why a container ended", () => {
     running.kill("SIGINT")
     await running.wait()
     expect((await why("front")).by).toContain("SIGINT, sent to the toybox in the foreground")
+  })
+
+  describe.skipIf(terminalUnavailable() !== undefined)("of run -it", () => {
+    const asleep = ["base", "sh", "-c", "echo ready; exec sleep 1000"]
+    /** A terminal with a toybox in it, and that one's number. */
+    async function started(...words: string[]) {
+      const cmd = ["bash", "-c", 'echo "toybox is $$"; exec "$0" "$@"', toyboxBinary(), ...ownRun("-it", ...words)]
+      const shown = await terminal({ cmd })
+      const pid = Number(/toybox is (\d+)/.exec(await shown.waitFor(/^ready$/m))?.[1])
+      // Between its last word and the exec the shell still has handlers of its own.
+      await Bun.sleep(300)
+      return { shown, pid }
+    }
+
+    test.each([
+      ["SIGTERM", 143],
+      ["SIGINT", 130],
+      ["SIGQUIT", 131],
+    ] as const)("by %s to toybox", async (signal, exitCode) => {
+      const { shown, pid } = await started("--name", "typed", ...asleep)
+      process.kill(pid, signal)
+      expect(await shown.exited()).toBe(exitCode)
+      await shown.close()
+      const by = expect.stringContaining(`${signal}, sent to the toybox in the foreground`)
+      expect(await why("typed")).toMatchObject({ exitCode, by })
+      expect((await toybox(["ps", "-a"])).stdout).toContain(`Exited (${exitCode})`)
+    })
+
+    test("by a signal to toybox that the command minded", async () => {
+      const script = "trap 'exit 7' TERM; echo ready; while :; do sleep 0.1; done"
+      const { shown, pid } = await started("--name", "minded", "base", "sh", "-c", script)
+      process.kill(pid, "SIGTERM")
+      expect(await shown.exited()).toBe(7)
+      await shown.close()
+      const by = expect.stringContaining("SIGTERM, sent to the toybox in the foreground")
+      expect(await why("minded")).toMatchObject({ exitCode: 7, by })
+    })
+
+    test("by a closed terminal, or an end of toybox without a word", async () => {
+      const closed = await started("--name", "closed", ...asleep)
+      await closed.shown.close()
+      await toybox(["wait", "closed"])
+      expect(await why("closed")).toMatchObject({ exitCode: 129, by: expect.stringContaining("the foreground") })
+      const killed = await started("--name", "gone", ...asleep)
+      process.kill(killed.pid, "SIGKILL")
+      await toybox(["wait", "gone"])
+      await killed.shown.close()
+      expect(await why("gone")).toMatchObject({
+        exitCode: 129,
+        by: "its toybox in the foreground was gone: its terminal was closed, or it was killed",
+      })
+    })
+
+    test("and of what is removed then the events tell the same", async () => {
+      const { shown, pid } = await started("--rm", "--name", "removed", ...asleep)
+      process.kill(pid, "SIGTERM")
+      expect(await shown.exited()).toBe(143)
+      await shown.close()
+      const { stdout } = await toybox(["events", "--since", "1m", "--until", "0s", "--filter", "event=die", "--json"])
+      expect(stdout).toContain('"exitCode":"143"')
+    })
   })
 })
 
