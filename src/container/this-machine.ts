@@ -4,6 +4,7 @@ import { callResult } from "../../ffi/call.ts"
 import { AT_FDCWD } from "../../ffi/constants/fcntl.ts"
 import { exists, listDir, tryReadText } from "../../ffi/fs.ts"
 import { detectCgroups } from "../cgroup/detect.ts"
+import { ToyboxError } from "../errors.ts"
 import { withRoutes } from "../network/bridge.ts"
 import { obstaclesOf } from "../network/firewall/obstacles.ts"
 import { hasNfTables } from "../network/firewall/table.ts"
@@ -43,6 +44,16 @@ function networksOf(paths: Paths) {
   )
 }
 
+/** What cannot be looked at, for it is somebody else's, is missing, too. */
+function brokenOf(paths: Paths): string[] {
+  try {
+    return whatIsBroken(paths)
+  } catch (error) {
+    if (error instanceof ToyboxError) return [`rules of networks (${error.message})`]
+    throw error
+  }
+}
+
 /** `paths`: of a state directory that may not be there yet. */
 export function thisMachine(paths: Paths): Machine {
   const isRoot = process.geteuid?.() === 0
@@ -54,7 +65,7 @@ export function thisMachine(paths: Paths): Machine {
     isRoot,
     nfTables: isRoot ? hasNfTables() : null,
     obstacles: isRoot ? networksOf(paths).map((network) => ({ name: network.name, ...obstaclesOf(network) })) : null,
-    broken: isRoot ? whatIsBroken(paths) : null,
+    broken: isRoot ? brokenOf(paths) : null,
     now: Date.now(),
     state: stateDirectory(paths.state),
   }

@@ -232,7 +232,8 @@ describe("toybox's rules", () => {
       { kind: "remove", network: blue },
     ])
     expect(error).toContain("table inet toybox that this version of toybox has not made")
-    expect(removal).toBe(error as string)
+    // There is nothing of ours to remove.
+    expect(removal ?? null).toBeNull()
     expect(await ruleset(other)).toEqual(before)
   }, 60_000)
 })

@@ -177,3 +177,17 @@ test("each network has its own addresses and names; inspect tells of them, also 
       .then((one) => machine.run("inspect", "-f", "{{.HostConfig.NetworkMode}}", one.trim()))
   expect([await mode(), await mode("--net=host"), await mode("--net=none")]).toEqual(["bridge\n", "host\n", "none\n"])
 }, 60_000)
+
+test("a table of our name that is somebody else's stops no doctor, and no removal of what could not be made beside it", async () => {
+  await machine.sh("nft add table inet toybox")
+  const { code, stderr } = await machine.told("run", "--rm", "base", "true")
+  expect({ code, stderr }).toMatchObject({ code: 125, stderr: expect.stringContaining("has not made") })
+  expect((await machine.told("doctor")).stdout).toMatch(
+    /^LIMITED +networks +missing: rules of networks .*has not made/m,
+  )
+  expect(await machine.told("info")).toMatchObject({ code: 0 })
+  await run("prune", "-f")
+  expect(await run("ls", "-q", "-f", "name=bridge", "--no-trunc")).not.toBe("")
+  expect((await machine.json("link show")).map(({ ifname }) => ifname).filter((name) => /^tb-/.test(name))).toEqual([])
+  await machine.sh("nft delete table inet toybox")
+})

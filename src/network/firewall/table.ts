@@ -95,6 +95,9 @@ export function exists(socket: NetlinkSocket, message: Message): boolean {
   }
 }
 
+/** A table with our name is not ours: then there are no rules of ours. */
+class ForeignTable extends ToyboxError {}
+
 /**
  * toybox's tables, as they are; none where there is none. Throws ToyboxError where a table with our name is not ours, and
  * where it is another toybox's, of another shape.
@@ -104,7 +107,7 @@ export function findTables(socket: NetlinkSocket): readonly Table[] {
     if (tables.every((table) => exists(socket, getChain(table, MARK)))) return tables
     for (const table of tables)
       if (exists(socket, getTable(table)) && !exists(socket, getChain(table, MARK)))
-        throw new ToyboxError(
+        throw new ForeignTable(
           `nf_tables: there is a table ${table.family} ${table.name} that this version of toybox has not made`,
           { hint: `if nothing uses it: nft delete table ${table.family} ${table.name}` },
         )
@@ -112,14 +115,23 @@ export function findTables(socket: NetlinkSocket): readonly Table[] {
   return []
 }
 
-/** Whether there is a network of some toybox. Throws ToyboxError. */
-export const hasTables = (): boolean => withSocket((socket) => findTables(socket).length > 0)
+function ownTables(socket: NetlinkSocket): readonly Table[] {
+  try {
+    return findTables(socket)
+  } catch (error) {
+    if (error instanceof ForeignTable) return []
+    throw error
+  }
+}
 
-/** Carries out something with toybox's tables: nothing where there are none, or the kernel has no nf_tables. Throws ToyboxError. */
+/** Whether there is a network of some toybox. */
+export const hasTables = (): boolean => withSocket((socket) => ownTables(socket).length > 0)
+
+/** Carries out something with toybox's tables: nothing where there are none, or the kernel has no nf_tables. */
 export function withTables(use: (firewall: Firewall) => void): void {
   if (!hasNfTables()) return
   withSocket((socket) => {
-    const tables = findTables(socket)
+    const tables = ownTables(socket)
     if (tables.length > 0) use({ socket, tables })
   })
 }
