@@ -20,7 +20,7 @@ import { detachFilter } from "./detach-keys.ts"
 import { recordEvents } from "./events.ts"
 import { findRunning } from "./running.ts"
 import { readHead, readRecord, readResult, readRunning } from "./state.ts"
-import { killContainer, signalProcess } from "./stop.ts"
+import { beginKill, signalProcess } from "./stop.ts"
 import { unhandled, unheard } from "./supervise.ts"
 import { awaitEnd } from "./wait.ts"
 
@@ -271,7 +271,7 @@ export function stayWith(
   const pass = (signal: number) => {
     if (options.holds) escalated = forward(session, paths, id, signal) ?? escalated
     else if (ENDING.has(signal) && ++insisted >= INSISTENCE) session.over = { code: 128 + signal }
-    else killContainer(paths, id, signal)
+    else beginKill(paths, id, signal)
   }
   try {
     while (!session.over) {

@@ -174,8 +174,11 @@ export function stopWithMachine(paths: Paths): void {
   }
 }
 
-/** Sends a signal to a container's first process. Throws where it does not run. */
-export function killContainer(paths: Paths, reference: string, number: number): void {
+/**
+ * Sends a signal to a container's first process. What it returns waits for the end, where the signal is SIGKILL. Throws where it
+ * does not run, or does not end.
+ */
+export function beginKill(paths: Paths, reference: string, number: number): () => void {
   const { id, running } = findRunning(paths, reference)
   noteAsked(paths, id, running, { command: "kill", signal: number })
   if (!signalProcess(running, number)) throw new ToyboxError(`container ${reference} has ended`)
@@ -184,6 +187,11 @@ export function killContainer(paths: Paths, reference: string, number: number): 
   if (number === SIGKILL && running.cgroup) {
     const manager = openCgroup(running.cgroup)
     if (manager.isFrozen()) manager.thaw()
+  }
+  return () => {
+    if (number !== SIGKILL || waitEnd(paths, id, PATIENCE, running.started)) return
+    const last = readRunning(paths, id)
+    if (last && !isOther(last, running.started)) throw new ToyboxError(`container ${reference} does not end`)
   }
 }
 

@@ -57,6 +57,20 @@ describe.skipIf(!isRoot)("ending containers", () => {
     expect(await waiting.wait()).toMatchObject({ stdout: "one\n", stderr: "", exitCode: 0 })
   })
 
+  test("kill waits for the end that SIGKILL brings, and for no other", async () => {
+    const busy = ["sh", "-c", "while :; do :; done"]
+    const names = ["first", "second"]
+    for (const name of names) await toybox(ownRun("-d", "--name", name, "--cpu", "5%", "base", ...busy))
+    expect(await toybox(["kill", ...names])).toMatchObject({ stdout: "first\nsecond\n", stderr: "", exitCode: 0 })
+    expect(await toybox(["rm", ...names])).toMatchObject({ stderr: "", exitCode: 0 })
+    await detached("again", ...HANDLER)
+    await ready("again")
+    expect(await toybox(["kill", "-s", "HUP", "again", "nobody"])).toMatchObject({ stdout: "again\n", exitCode: 1 })
+    const restarted = await toybox(ownRun("-d", "--restart", "always", "--name", "always", "base", "sleep", "1000"))
+    expect(restarted.exitCode).toBe(0)
+    expect(await toybox(["kill", "always"])).toMatchObject({ stdout: "always\n", stderr: "", exitCode: 0 })
+  })
+
   test("options may stand behind names; -- ends them", async () => {
     await Promise.all([detached("first", ...HANDLER), detached("second", "sleep", "1000")])
     await ready("first")

@@ -2,14 +2,7 @@
 import { SIGKILL } from "../../../ffi/constants/signal.ts"
 import { isUp } from "../../container/list.ts"
 import { NoSuchContainer } from "../../container/state.ts"
-import {
-  beginStop,
-  type Killed,
-  killContainer,
-  type StopWish,
-  setPaused,
-  stopWithMachine,
-} from "../../container/stop.ts"
+import { beginKill, beginStop, type Killed, type StopWish, setPaused, stopWithMachine } from "../../container/stop.ts"
 import { awaitContainer, CONDITIONS } from "../../container/wait.ts"
 import { UsageError } from "../../errors.ts"
 import { notice } from "../../log.ts"
@@ -83,9 +76,12 @@ export async function killCommand(words: readonly string[]): Promise<number> {
   const signal = text === undefined ? SIGKILL : signalNumber("--signal", text)
   const chosen = await chosenContainers("kill", paths, argv, isUp)
   if (chosen === null) return 0
-  return eachContainer("kill", chosen, (reference) => {
-    killContainer(paths, reference, signal)
-    return reference
+  return eachAtOnce("kill", chosen, (reference) => {
+    const end = beginKill(paths, reference, signal)
+    return () => {
+      end()
+      return reference
+    }
   })
 }
 
