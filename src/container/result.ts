@@ -32,8 +32,10 @@ export function describeEnding({ status, escalated }: Ending, manager: CgroupMan
   const signal = escalated ?? status.signal
   const exitCode = signal === undefined ? (status.code ?? 0) : 128 + signal
   const base = { exitCode, ...(signal === undefined ? {} : { signal }) }
-  const kills = exitCode === 0 || !manager ? 0 : manager.oomKills()
+  const kills = manager?.oomKills() ?? 0
   if (kills === 0) return { ...base, oomKilled: false, ...(signal === SIGSYS ? { message: BAD_CALL } : {}) }
+  // As docker has it, any process counts; of one that is no failure of the container nobody need be told.
+  if (exitCode === 0) return { ...base, oomKilled: true }
   const limit = manager?.memoryLimit() ?? null
   const why = `killed: out of memory${limit === null ? "" : ` (limit ${mebibytes(limit)})`}`
   return {

@@ -1,4 +1,5 @@
 /** Why a container ended, in words: what `toybox why` prints. */
+import { SIGKILL } from "../../ffi/constants/signal.ts"
 import type { Asked } from "./asked.ts"
 import type { ContainerRecord, ContainerResult } from "./state.ts"
 
@@ -20,9 +21,10 @@ const INIT_HINT = "a PID 1 sees only signals that it has a handler for: run --in
 export function enderOf({ record, result, asked }: Account, signalName: (number: number) => string): string | null {
   const { signal, exitCode, oomKilled, passedOn, fromForeground, error } = result
   if (error !== undefined) return error
-  if (oomKilled && exitCode === 137) return "the kernel: its memory limit was reached"
   if (asked?.killedAfter !== undefined)
     return `toybox stop: ${signalName(asked.signal)} had no effect in ${asked.killedAfter} s, and then SIGKILL`
+  // What the kernel has killed may be another process of it, before it was asked to end.
+  if (oomKilled && exitCode === 137 && asked?.signal !== SIGKILL) return "the kernel: its memory limit was reached"
   const isOf = (sent: number) => signal === sent || exitCode === 128 + sent
   // Many a signal ends nothing.
   if (asked && (asked.command === "stop" || isOf(asked.signal))) {

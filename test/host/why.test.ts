@@ -38,6 +38,20 @@ describe.skipIf(!isRoot)("why a container ended", () => {
     await toybox(ownRun("-d", "--name", "memory", "--mem", "20M", "base", "tail", "/dev/zero"))
     await toybox(["wait", "memory"])
     expect(await why("memory")).toMatchObject({ exitCode: 137, by: "the kernel: its memory limit was reached" })
+    // Of another process than the first it is known, too, but has ended nothing.
+    const loop = "trap 'exit 0' USR1; while :; do sleep 0.1; done"
+    for (const name of ["stopped", "coped"]) {
+      await toybox(ownRun("-d", "--name", name, "--mem", "20M", "base", "sh", "-c", loop))
+      expect(await toybox(["exec", name, "tail", "/dev/zero"])).toMatchObject({ exitCode: 137 })
+    }
+    await toybox(["stop", "-t", "0", "stopped"])
+    await toybox(["kill", "-s", "USR1", "coped"])
+    await toybox(["wait", "coped"])
+    const by = "toybox stop: SIGTERM had no effect in 0 s, and then SIGKILL"
+    expect(await why("stopped")).toMatchObject({ exitCode: 137, oomKilled: true, by })
+    expect(await why("coped")).toMatchObject({ exitCode: 0, oomKilled: true, by: null })
+    const { stdout } = await toybox(["events", "--since", "1m", "--until", "0s", "--filter", "event=oom"])
+    expect(stdout).toContain("name=coped")
     await toybox(
       ownRun(
         "--name",

@@ -55,8 +55,8 @@ describe("describeEnding", () => {
     )
   })
 
-  test("a command that coped with it is a success", () => {
-    expect(describeEnding(ending({ code: 0 }), manager(5, 1))).toEqual({ exitCode: 0, oomKilled: false })
+  test("a command that coped with it is a success, though a process was killed", () => {
+    expect(describeEnding(ending({ code: 0 }), manager(5, 1))).toEqual({ exitCode: 0, oomKilled: true })
   })
 })
 

@@ -24,6 +24,10 @@ describe("who ended a container", () => {
     expect(ender({ exitCode: 143, signal: 15 }, {})).toBe("toybox stop, with SIG15")
     expect(ender({ exitCode: 0 }, {})).toBe("toybox stop, with SIG15")
     expect(ender({ exitCode: 137, signal: 9 }, { killedAfter: 10 })).toContain("SIG15 had no effect in 10 s")
+    const killed = { exitCode: 137, signal: 9, oomKilled: true }
+    expect(ender(killed, { killedAfter: 0 })).toContain("SIG15 had no effect in 0 s")
+    expect(ender(killed, { command: "kill", signal: 9 })).toBe("toybox kill, with SIG9")
+    expect(ender(killed, {})).toContain("memory limit")
     expect(ender({ exitCode: 139, signal: 11 }, {})).toContain("and then by SIG11 of somebody else")
     expect(ender({ exitCode: 137, signal: 9 }, { command: "kill", signal: 9 })).toBe("toybox kill, with SIG9")
     expect(ender({ exitCode: 3 }, { command: "kill", signal: 1 })).toBeNull()
