@@ -15,11 +15,15 @@ const ATTACK = "for fd in 0 1 2; do chmod 0 /proc/self/fd/$fd; chown 1234 /proc/
 
 /** A script of the host's shell, in which `toybox` is the one under test. */
 const shell = (script: string, cwd: string) =>
-  toybox(["-c", `toybox() { timeout -k 2 20 '${toyboxBinary()}' "$@"; }\n${script}`], {
-    binary: "/bin/bash",
-    cwd,
-    env: { TOYBOX_ROOT: stateRoot() },
-  })
+  toybox(
+    ["-c", `toybox() { timeout -k 2 20 '${toyboxBinary()}' "$@"; }\n${script}`],
+    {
+      binary: "/bin/bash",
+      cwd,
+      env: { TOYBOX_ROOT: stateRoot() },
+    },
+    20_000,
+  )
 
 const run = (...words: string[]) => ownRun("--rm", "base", ...words).join(" ")
 
@@ -51,7 +55,7 @@ describe.skipIf(!isRoot)("nodes of the caller", () => {
     const used = `${run("sh", "-c")}`.replace(" base ", " -v /dev:/dev base ")
     for (const words of [used, run("sh", "-c"), "exec target sh -c"])
       expect(await shell(`toybox ${words} '${script}' <null >null`, dir)).toMatchObject({ stdout: "", stderr: "1:3\n" })
-  })
+  }, 20_000)
 
   test("the machine's is not that of detached commands, nor for streams that the caller has not", async () => {
     const before = owned("/dev/null")
@@ -73,14 +77,14 @@ describe.skipIf(!isRoot)("nodes of the caller", () => {
     writeFileSync(file, JSON.stringify({ args: ["/bin/sh", "-c", look], cwd: "/", env: ["PATH=/bin"] }))
     await withRunning(async (exec) => expect(await exec("--process", file)).not.toBe(machine))
     expect(owned("/dev/null")).toEqual(before)
-  })
+  }, 20_000)
 
   test("a file that cannot be opened anew is copied all the same", async () => {
     const script = `sleep 9 & exec 3</proc/$!/mountinfo; kill $!; wait $!; toybox ${run("wc", "-l")} <&3; echo $?`
     const { stdout, stderr } = await shell(script, temporaryDirectory("gone"))
     expect(stdout).toMatch(/^[1-9]\d*\n0\n$/)
     expect(stderr).not.toContain("toybox:")
-  })
+  }, 20_000)
 
   test("what has a name is copied to and from", async () => {
     const dir = temporaryDirectory("named")
@@ -94,5 +98,5 @@ describe.skipIf(!isRoot)("nodes of the caller", () => {
     const read = await shell(`toybox ${run("sh", "-c")} '${ATTACK}; head -c 100000 | wc -c' <zero`, dir)
     expect(read.stdout).toBe("100000\n")
     expect(owned(join(dir, "zero"))).toEqual(["600", 0])
-  })
+  }, 20_000)
 })

@@ -86,47 +86,51 @@ describe.skipIf(!isRoot).each([
   })
 })
 
-test.skipIf(!isRoot)("a disk that has room, but for no more files, stops the log and not the container", async () => {
-  const state = temporaryDirectory("inodes")
-  tmpfs(state, "40m", "nr_inodes=2000")
-  const on = { env: { TOYBOX_ROOT: state } }
-  try {
-    const script =
-      "while read n; do head -c 5000 /dev/zero | tr '\\0' x; echo; echo line $n; [ $n = 7 ] && exit 7; done"
-    const limits = ["--log-opt", "max-size=10k", "--log-opt", "max-file=2"]
-    await toybox(ownRun("-d", "-i", "--name", "talks", ...limits, "base", "sh", "-c", script), on)
-    const [id = ""] = readdirSync(join(state, "containers"))
-    const log = join(state, "containers", id)
-    mkdirSync(join(state, "filling"))
-    const files: string[] = []
-    for (let full = false; !full; )
-      try {
-        const file = join(state, "filling", String(files.length))
-        writeFileSync(file, "")
-        files.push(file)
-      } catch {
-        full = true
-      }
-    const talking = await startToybox(["attach", "talks"], on)
-    for (let n = 1; n <= 6; n++) talking.stdin.write(`${n}\n`)
-    await talking.waitFor("line 6")
-    expect((await toybox(["ps", "--format", "{{.State}}"], on)).stdout).toBe("running\n")
-    expect((await toybox(["logs", "talks"], on)).stdout).toContain("line 1\n")
-    expect(readdirSync(log).filter((name) => name.startsWith("container.log"))).toEqual(["container.log"])
-    for (const file of files) rmSync(file)
-    talking.stdin.write("7\n")
-    await talking.waitFor("line 7")
-    expect((await toybox(["wait", "talks"], on)).stdout).toBe("7\n")
-    await talking.wait()
-    expect((await toybox(["logs", "talks"], on)).stdout).toEndWith("line 7\n")
-    expect(
-      readdirSync(log)
-        .filter((name) => name.startsWith("container.log"))
-        .sort(),
-    ).toEqual(["container.log", "container.log.1"])
-  } finally {
-    await toybox(["rm", "--all", "--force"], on)
-    expect(await ownLeftovers({ root: state, ignore: /^mount / })).toEqual([])
-    Bun.spawnSync(["umount", state])
-  }
-})
+test.skipIf(!isRoot)(
+  "a disk that has room, but for no more files, stops the log and not the container",
+  async () => {
+    const state = temporaryDirectory("inodes")
+    tmpfs(state, "40m", "nr_inodes=2000")
+    const on = { env: { TOYBOX_ROOT: state } }
+    try {
+      const script =
+        "while read n; do head -c 5000 /dev/zero | tr '\\0' x; echo; echo line $n; [ $n = 7 ] && exit 7; done"
+      const limits = ["--log-opt", "max-size=10k", "--log-opt", "max-file=2"]
+      await toybox(ownRun("-d", "-i", "--name", "talks", ...limits, "base", "sh", "-c", script), on)
+      const [id = ""] = readdirSync(join(state, "containers"))
+      const log = join(state, "containers", id)
+      mkdirSync(join(state, "filling"))
+      const files: string[] = []
+      for (let full = false; !full; )
+        try {
+          const file = join(state, "filling", String(files.length))
+          writeFileSync(file, "")
+          files.push(file)
+        } catch {
+          full = true
+        }
+      const talking = await startToybox(["attach", "talks"], on)
+      for (let n = 1; n <= 6; n++) talking.stdin.write(`${n}\n`)
+      await talking.waitFor("line 6")
+      expect((await toybox(["ps", "--format", "{{.State}}"], on)).stdout).toBe("running\n")
+      expect((await toybox(["logs", "talks"], on)).stdout).toContain("line 1\n")
+      expect(readdirSync(log).filter((name) => name.startsWith("container.log"))).toEqual(["container.log"])
+      for (const file of files) rmSync(file)
+      talking.stdin.write("7\n")
+      await talking.waitFor("line 7")
+      expect((await toybox(["wait", "talks"], on)).stdout).toBe("7\n")
+      await talking.wait()
+      expect((await toybox(["logs", "talks"], on)).stdout).toEndWith("line 7\n")
+      expect(
+        readdirSync(log)
+          .filter((name) => name.startsWith("container.log"))
+          .sort(),
+      ).toEqual(["container.log", "container.log.1"])
+    } finally {
+      await toybox(["rm", "--all", "--force"], on)
+      expect(await ownLeftovers({ root: state, ignore: /^mount / })).toEqual([])
+      Bun.spawnSync(["umount", state])
+    }
+  },
+  30_000,
+)

@@ -263,5 +263,5 @@ describe.skipIf(!isRoot)("what the root's own links lead to", () => {
     expect(await inside("cat /var/new/file /var/new/below/file", { image, run })).toBe("content\ncontent")
     const given = ["-v", "/proc:/host", "-v", `${dir}/file:/host/uptime`, "-v", `${dir}/file:/proc/uptime`]
     expect(await inside("cat /host/uptime /proc/uptime", { image, run: given })).toBe("content\ncontent")
-  })
+  }, 20_000)
 })
