@@ -1,7 +1,7 @@
 /** Terminals: ioctl_tty(2), termios(3). */
 import { call, callResult, scratch } from "./call.ts"
 import { TCGETS, TCSETS, TIOCGWINSZ, TIOCSWINSZ } from "./constants/ioctl.ts"
-import { MSG_CMSG_CLOEXEC } from "./constants/socket.ts"
+import { MSG_CMSG_CLOEXEC, MSG_NOSIGNAL, SCM_RIGHTS, SOL_SOCKET } from "./constants/socket.ts"
 import { CMSG_FD_OFFSET, CMSG_FD_SIZE, messageHeader, winsize } from "./structs.ts"
 
 // The kernel's struct termios: four flag words, the line discipline, 19 control characters.
@@ -70,4 +70,16 @@ export function receiveFd(socket: number): number | null {
   )
   const length = scratch.u32(0)
   return size > 0 && length >= CMSG_FD_OFFSET + 4 ? scratch.i32(CMSG_FD_OFFSET) : null
+}
+
+/** Sends data and one descriptor with it, over a connected socket. Throws SyscallError. */
+export function sendFd(socket: number, data: Uint8Array, fd: number): void {
+  const control = new Uint8Array(CMSG_FD_SIZE)
+  const view = new DataView(control.buffer)
+  // cmsg_len, cmsg_level, cmsg_type: struct cmsghdr of cmsg(3).
+  view.setUint32(0, CMSG_FD_OFFSET + 4, true)
+  view.setUint32(8, SOL_SOCKET, true)
+  view.setUint32(12, SCM_RIGHTS, true)
+  view.setInt32(CMSG_FD_OFFSET, fd, true)
+  call("sendmsg", socket, messageHeader(data, data.length, control), MSG_NOSIGNAL)
 }

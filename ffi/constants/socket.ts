@@ -14,6 +14,7 @@ export const SO_SNDBUFFORCE = 32
 export const SO_RCVBUFFORCE = 33
 export const MSG_TRUNC = 0x20
 export const MSG_DONTWAIT = 0x40
+export const MSG_NOSIGNAL = 0x4000
 export const AF_INET6 = 10
 export const SO_REUSEADDR = 2
 export const SO_RCVBUF = 8

@@ -40,6 +40,8 @@ export interface EnterRequest {
 /** What joins: the process that goes in first, whose sibling may be the one in the end, and where both report. */
 export interface Entering {
   pid: number
+  /** It is a sibling in the end, whose number is reported. */
+  reportsPid: boolean
   reportFd: number
   one: Encoded
   two: Encoded
@@ -127,7 +129,7 @@ export function enter(request: EnterRequest): Entering {
     pid = one.pid
     const two = seal(enteredSteps(spec, facts), one.calls.length, facts)
     call("write", goFd, new Uint8Array(1), 1)
-    return { pid, reportFd, one, two }
+    return { pid, reportsPid: namespaces.includes("pid"), reportFd, one, two }
   } catch (error) {
     close(reportFd)
     if (pid > 0) {

@@ -6,6 +6,7 @@ import { ToyboxError } from "../errors.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { SeccompProgram } from "../plan/facts.ts"
 import { notifies } from "../security/seccomp/filter.ts"
+import type { OciState } from "./oci/state.ts"
 
 const MOST_PATH = 107
 
@@ -33,33 +34,39 @@ export function connectSupervisor(path: string): number {
   return fd
 }
 
-/** The process whose calls are put to a supervisor. */
+/** A container whose calls are put to a supervisor. */
 interface Supervised {
   id: string
-  /** 0 where it is not known beforehand. */
   pid: number
   bundle?: string
   listenerFd: number | undefined
 }
 
-/** What a supervisor is told beside the descriptor: runtime-spec "Container Process State". */
-function processState(spec: Spec, { id, pid, bundle = spec.root.path }: Supervised): Uint8Array {
-  const { seccomp } = spec.linux
-  const { ociVersion } = spec
-  const state = { ociVersion, id, status: "creating", pid, bundle, annotations: spec.annotations ?? {} }
-  const metadata = seccomp?.listenerMetadata
+/** The state of a container, as far as a supervisor is told of it. */
+type ToldState = Pick<OciState, "ociVersion" | "id" | "status" | "pid" | "bundle" | "annotations">
+
+/** What a supervisor is told beside the descriptor: runtime-spec "Container Process State". `pid` is that of the process. */
+export function processState(spec: Spec, pid: number, container: ToldState): Uint8Array {
+  const metadata = spec.linux.seccomp?.listenerMetadata
+  const { ociVersion, id, status, bundle, annotations } = container
+  const state = { ociVersion, id, status, pid: container.pid, bundle, annotations: annotations ?? {} }
   const told = { ociVersion, fds: ["seccompFd"], pid, ...(metadata === undefined ? {} : { metadata }), state }
   return new TextEncoder().encode(JSON.stringify(told))
 }
 
-/** A filter with what its supervisor is told, where it has one. Throws ToyboxError where that cannot be. */
+/** Whether a profile puts calls to a supervisor. */
+export const isSupervised = ({ linux }: Spec): boolean => notifies(linux.seccomp?.syscalls ?? [])
+
+/** The filter of a container's first process with what its supervisor is told, where it has one. Throws ToyboxError where that cannot be. */
 export function withListener(filter: SeccompProgram, spec: Spec, process: Supervised): { seccomp: SeccompProgram } {
-  const { listenerFd } = process
-  if (!notifies(spec.linux.seccomp?.syscalls ?? []) || listenerFd === undefined) return { seccomp: filter }
+  const { id, pid, bundle = spec.root.path, listenerFd } = process
+  if (!isSupervised(spec) || listenerFd === undefined) return { seccomp: filter }
   if (spec.linux.namespaces.some(({ type, path }) => type === "pid" && path !== undefined)) {
     throw new ToyboxError("linux.seccomp: SCMP_ACT_NOTIFY does not go with a shared pid namespace", {
       hint: "leave out --pid container:ID",
     })
   }
-  return { seccomp: { ...filter, listener: { socketFd: listenerFd, message: processState(spec, process) } } }
+  const { ociVersion, annotations = {} } = spec
+  const message = processState(spec, pid, { ociVersion, id, status: "creating", pid, bundle, annotations })
+  return { seccomp: { ...filter, listener: { socketFd: listenerFd, message } } }
 }

@@ -44,12 +44,17 @@ export function enteringSteps(spec: Spec, facts: EnterFacts): Step[] {
   ]
 }
 
-/** Whether a filter lets clone(2) pass, of a process without new namespaces. */
-function allowsClone({ linux: { seccomp } }: Spec): boolean {
+/** The calls by which a process leaves its place to its sibling: clone(2) is of one without new namespaces. */
+const LEAVING = ["clone", "write", "exit_group"]
+
+/** Whether a filter lets them pass. */
+function allowsLeaving({ linux: { seccomp } }: Spec): boolean {
   if (!seccomp) return true
-  const rules = seccomp.syscalls?.filter(({ names }) => names.includes("clone")) ?? []
   const passing = (action: string) => action === "SCMP_ACT_ALLOW" || action === "SCMP_ACT_LOG"
-  return rules.length === 0 ? passing(seccomp.defaultAction) : rules.some(({ action }) => passing(action))
+  return LEAVING.every((name) => {
+    const rules = seccomp.syscalls?.filter(({ names }) => names.includes(name)) ?? []
+    return rules.length === 0 ? passing(seccomp.defaultAction) : rules.some(({ action }) => passing(action))
+  })
 }
 
 /**
@@ -59,7 +64,7 @@ function allowsClone({ linux: { seccomp } }: Spec): boolean {
  */
 export function enteredSteps(spec: Spec, facts: EnterFacts): Step[] {
   const own = sealedSteps(spec, facts)
-  const visible = own.findIndex(({ kind }) => kind === "session" || (kind === "seccomp" && !allowsClone(spec)))
+  const visible = own.findIndex(({ kind }) => kind === "session" || (kind === "seccomp" && !allowsLeaving(spec)))
   const { height, width } = spec.process.consoleSize ?? { height: 0, width: 0 }
   return [
     { kind: "enter-namespaces", pidFd: facts.pidFd, namespaces: facts.namespaces },

@@ -1,13 +1,11 @@
 /** `exec`: another process in a container. */
 
-import { POLLIN } from "../../../ffi/constants/poll.ts"
 import { __WALL } from "../../../ffi/constants/wait.ts"
 import { close } from "../../../ffi/fs.ts"
 import { socketPair } from "../../../ffi/pipe.ts"
-import { poll } from "../../../ffi/poll.ts"
 import { waitChild } from "../../../ffi/signal.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
-import { type Reports, readReports } from "../../launch/index.ts"
+import type { Reports } from "../../launch/index.ts"
 import { explainFailure } from "../../launch/report.ts"
 import { notice } from "../../log.ts"
 import type { Process, Spec } from "../../oci/runtime.ts"
@@ -19,9 +17,9 @@ import { supervise } from "../supervise.ts"
 import { launchFailure } from "./command-error.ts"
 import { connectSocket } from "./console.ts"
 import { environmentIn } from "./environment.ts"
-import { readFilter } from "./filter.ts"
+import { awaitReports, joinedFilter } from "./joined-filter.ts"
 import type { OciRecord } from "./record.ts"
-import { readConfig, readRecord, statusOf } from "./state.ts"
+import { ociState, readConfig, readRecord, type Status, statusOf } from "./state.ts"
 import { checkLabels } from "./supported.ts"
 
 export interface ExecRequest {
@@ -42,7 +40,7 @@ export interface ExecRequest {
 }
 
 /** The container, and its spec with the process that joins it. */
-function target(request: ExecRequest): { record: OciRecord; spec: Spec } {
+function target(request: ExecRequest): { record: OciRecord; status: Status; spec: Spec } {
   const record = readRecord(request.root, request.id)
   const status = statusOf(request.root, record)
   if (status === "stopped" || status === "creating") throw new ToyboxError(`cannot exec in a ${status} container`)
@@ -51,7 +49,7 @@ function target(request: ExecRequest): { record: OciRecord; spec: Spec } {
   checkLabels(process, "exec")
   const spec = { ...config, process: { ...process, env: [...process.env, ...request.env] } }
   spec.process.env = environmentIn(record.pid, spec.process)
-  return { record, spec }
+  return { record, status, spec }
 }
 
 interface Connected {
@@ -73,23 +71,9 @@ function connect(request: ExecRequest, { process }: Spec): Connected {
   return { stdio: { socketFd }, socket }
 }
 
-/** The filter that the process gets, and the socket over which its supervisor is told of it. */
-async function supervisedFilter(root: string, { id, bundle }: OciRecord, spec: Spec) {
-  const filter = (await readFilter(root, id, spec)) ?? undefined
-  const { listenerPath } = spec.linux.seccomp ?? {}
-  if (filter === undefined || listenerPath === undefined) return { filter, listenerFd: undefined }
-  const { connectSupervisor, withListener } = await import("../seccomp-listener.ts")
-  const listenerFd = connectSupervisor(listenerPath)
-  return { filter: withListener(filter, spec, { id, pid: 0, bundle, listenerFd }).seccomp, listenerFd }
-}
-
 /** Waits until the command runs; returns its number. Throws where it cannot. */
-function awaitCommand(spec: Spec, entering: Entering): number {
-  const reports: Reports = { failures: [] }
-  for (let more = true; more; ) {
-    const [events] = poll([{ fd: entering.reportFd, events: POLLIN }], null)
-    if (events) more = readReports(entering.reportFd, reports, false)
-  }
+function awaitCommand(spec: Spec, entering: Entering, reports: Reports): number {
+  while (awaitReports(entering.reportFd, reports));
   const pid = reports.pid ?? entering.pid
   if (pid !== entering.pid) waitChild(entering.pid, __WALL)
   const { one, two } = entering
@@ -104,8 +88,9 @@ const executed = ({ one, two }: Entering, { failures }: Reports) =>
 
 /** Runs a process in a container; returns its exit code, or 0 with `detach`. `signalFd` is of takeSignals. */
 export async function execInContainer(request: ExecRequest, signalFd: number): Promise<number> {
-  const { record, spec } = target(request)
-  const { filter, listenerFd } = await supervisedFilter(request.root, record, spec)
+  const { record, status, spec } = target(request)
+  const joined = await joinedFilter(request.root, spec, ociState(record, status))
+  const { filter, listenerFd } = joined
   const { stdio, socket } = connect(request, spec)
   const childSocket = "socketFd" in stdio ? stdio.socketFd : -1
   let entering: Entering
@@ -123,8 +108,11 @@ export async function execInContainer(request: ExecRequest, signalFd: number): P
   const remember = (pid: number) => {
     if (request.pidFile !== undefined) writePidFile(request.pidFile, pid)
   }
+  const reports: Reports = { failures: [] }
+  joined.introduce(entering, reports)
+  joined.close()
   if (request.detach) {
-    remember(awaitCommand(spec, entering))
+    remember(awaitCommand(spec, entering, reports))
     return 0
   }
   const { one, two, pid, reportFd } = entering
@@ -132,6 +120,7 @@ export async function execInContainer(request: ExecRequest, signalFd: number): P
     pid,
     signalFd,
     reportFd,
+    reports,
     traced: false,
     pumps: [],
     terminal: socket === null ? null : { socket, input: true, detachKeys: [], detached: () => {} },

@@ -1,17 +1,15 @@
 /** startContainer hooks: programs of the container, run in it before its command. */
-import { POLLIN } from "../../../ffi/constants/poll.ts"
 import { __WALL } from "../../../ffi/constants/wait.ts"
 import { close } from "../../../ffi/fs.ts"
-import { poll } from "../../../ffi/poll.ts"
 import { waitChild } from "../../../ffi/signal.ts"
 import { ToyboxError } from "../../errors.ts"
-import { type Reports, readReports } from "../../launch/index.ts"
+import type { Reports } from "../../launch/index.ts"
 import type { Hook, Spec } from "../../oci/runtime.ts"
-import { enter } from "../enter.ts"
+import { type Entering, enter } from "../enter.ts"
 import { launchFailure } from "./command-error.ts"
 import { environmentIn } from "./environment.ts"
-import { readFilter } from "./filter.ts"
 import { checkHook, innerPid, memoryFile, readOutput, timeoutOf, waitUntil } from "./hooks.ts"
+import { awaitReports, joinedFilter } from "./joined-filter.ts"
 import type { OciRecord } from "./record.ts"
 import { ociState } from "./state.ts"
 
@@ -24,18 +22,23 @@ function withHook({ pid }: OciRecord, spec: Spec, { path, args, env }: Hook): Sp
 
 async function runStartHook(root: string, record: OciRecord, own: Spec, hook: Hook): Promise<void> {
   const spec = withHook(record, own, hook)
-  const stdin = memoryFile(JSON.stringify({ ...ociState(record, "created"), pid: innerPid(record.pid) }))
+  const state = ociState(record, "created")
+  const joined = await joinedFilter(root, spec, state)
+  const { filter, listenerFd } = joined
+  const stdin = memoryFile(JSON.stringify({ ...state, pid: innerPid(record.pid) }))
   const output = memoryFile("")
   try {
     const { pid, startTime, cgroup } = record
-    const filter = (await readFilter(root, record.id, spec)) ?? undefined
     const stdio = [stdin, output, output] as const
-    const entering = enter({ pid, startTime, cgroup, spec, stdio, passedFds: [], seccomp: filter })
-    const reports: Reports = { failures: [] }
-    for (let more = true; more; ) {
-      const [events] = poll([{ fd: entering.reportFd, events: POLLIN }], null)
-      if (events) more = readReports(entering.reportFd, reports, false)
+    let entering: Entering
+    try {
+      entering = enter({ pid, startTime, cgroup, spec, stdio, passedFds: [], seccomp: filter, listenerFd })
+    } finally {
+      if (listenerFd !== undefined) close(listenerFd)
     }
+    const reports: Reports = { failures: [] }
+    joined.introduce(entering, reports)
+    while (awaitReports(entering.reportFd, reports));
     const last = reports.pid ?? entering.pid
     if (last !== entering.pid) waitChild(entering.pid, __WALL)
     const status = waitUntil(last, timeoutOf(hook))
@@ -45,6 +48,7 @@ async function runStartHook(root: string, record: OciRecord, own: Spec, hook: Ho
     }
     checkHook("startContainer", hook, status, readOutput(output))
   } finally {
+    joined.close()
     close(stdin)
     close(output)
   }

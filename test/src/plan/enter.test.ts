@@ -93,12 +93,15 @@ describe("the plan of exec", () => {
     },
   )
 
-  test("shows itself before a filter that would not allow it", () => {
+  test.each([
+    ["all", { defaultAction: "SCMP_ACT_ERRNO", syscalls: [] }],
+    ...["clone", "write", "exit_group"].map((name) => {
+      const syscalls = [{ names: [name], action: "SCMP_ACT_NOTIFY" }]
+      return [name, { defaultAction: "SCMP_ACT_ALLOW", syscalls }] as const
+    }),
+  ])("shows itself before a filter that would not allow it: %s", (_, profile) => {
     const [spec, entered] = facts(false)
-    const strict = {
-      ...spec,
-      linux: { ...spec.linux, seccomp: { defaultAction: "SCMP_ACT_ERRNO", syscalls: [] } },
-    } as typeof spec
+    const strict = { ...spec, linux: { ...spec.linux, seccomp: profile } } as typeof spec
     const seccomp = { program: new Uint8Array(8), flags: 0 }
     const own = kinds(enteredSteps(strict, { ...entered, seccomp }))
     expect(own.indexOf("enter-pid-namespace")).toBe(own.indexOf("seccomp") - 1)
