@@ -1,6 +1,7 @@
 /** Files of the state directory: read as JSON, replaced for good, and locked by open files, which the kernel gives up. */
 import { call } from "../ffi/call.ts"
 import { O_CREAT, O_RDWR } from "../ffi/constants/fcntl.ts"
+import { isErrno } from "../ffi/errno.ts"
 import {
   close,
   createExclusive,
@@ -15,6 +16,7 @@ import {
   writeAll,
 } from "../ffi/fs.ts"
 import { tryLock } from "../ffi/lock.ts"
+import { removeTree } from "../ffi/remove-tree.ts"
 import { ToyboxError } from "./errors.ts"
 
 /**
@@ -60,6 +62,24 @@ function replaceFile(path: string, bytes: Uint8Array, durable: boolean): void {
 export function removeHalfWritten(path: string): void {
   const writer = /\.(\d+)\.new$/.exec(path)?.[1]
   if (writer !== undefined && !exists(`/proc/${writer}`)) unlink(path)
+}
+
+/**
+ * Removes `name` in a directory if it is what a killed command was making or removing there: ".NAME.PID". Others may be at it:
+ * who renames it has it.
+ */
+export function removeLeftOver(directory: string, name: string): void {
+  const [, beginning, pid] = /^(\..+)\.(\d+)$/.exec(name) ?? []
+  if (pid === undefined || exists(`/proc/${pid}`)) return
+  const own = `${directory}/${beginning}.${process.pid}`
+  try {
+    rename(`${directory}/${name}`, own)
+  } catch (error) {
+    // The last two: a predecessor had the same number; another command will find both.
+    if (isErrno(error, "ENOENT", "ENOTEMPTY", "EEXIST")) return
+    throw error
+  }
+  removeTree(own)
 }
 
 /** Another one each time the machine is started: random(4). */

@@ -1,9 +1,10 @@
 /** Removing what is kept of containers. */
 
 import { isErrno } from "../../ffi/errno.ts"
-import { exists, listDir, rename } from "../../ffi/fs.ts"
+import { listDir, rename } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import type { Paths } from "../paths.ts"
+import { removeLeftOver } from "../state-file.ts"
 import { releaseName } from "./name.ts"
 import { containerPath } from "./state.ts"
 
@@ -28,8 +29,6 @@ export function discard(paths: Paths, id: string, name: string): void {
 
 /** Removes what a killed toybox had been discarding. */
 export function emptyTrash(paths: Paths): void {
-  for (const name of listDir(paths.containers)) {
-    const pid = /^\.[0-9a-f]{64}\.(\d+)$/.exec(name)?.[1]
-    if (pid !== undefined && !exists(`/proc/${pid}`)) removeTree(`${paths.containers}/${name}`)
-  }
+  for (const name of listDir(paths.containers))
+    if (/^\.[0-9a-f]{64}\./.test(name)) removeLeftOver(paths.containers, name)
 }

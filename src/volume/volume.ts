@@ -5,12 +5,12 @@
  */
 import { callResult, scratch } from "../../ffi/call.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close, exists, listDir, mkdir, rename, symlink, writeFile } from "../../ffi/fs.ts"
+import { close, listDir, mkdir, rename, symlink, writeFile } from "../../ffi/fs.ts"
 import { tryLockShared } from "../../ffi/lock.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
-import { readJson, writeDurably } from "../state-file.ts"
+import { readJson, removeLeftOver, writeDurably } from "../state-file.ts"
 import { type DriverOptions, isBind, isReadOnly } from "./driver-options.ts"
 import { openVolume, volumePath } from "./remove.ts"
 
@@ -74,10 +74,7 @@ export function volumeNamed(paths: Paths, name: string): Volume {
 /** All of them, by name. What killed commands have left of others is removed. */
 export function listVolumes(paths: Paths): Volume[] {
   const names = listDir(paths.volumes)
-  for (const name of names) {
-    const pid = /^\..*\.(\d+)$/.exec(name)?.[1]
-    if (pid !== undefined && !exists(`/proc/${pid}`)) removeTree(`${paths.volumes}/${name}`)
-  }
+  for (const name of names) removeLeftOver(paths.volumes, name)
   return names.sort().flatMap((name) => findVolume(paths, name) ?? [])
 }
 

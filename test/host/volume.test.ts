@@ -426,6 +426,16 @@ describe.skipIf(!isRoot)("toybox volume", () => {
     await succeed("volume", "rm", "begun")
   })
 
+  test("what a killed command leaves is removed by several at once, and none of them fails", async () => {
+    const [volumes, containers] = [join(stateRoot(), "volumes"), join(stateRoot(), "containers")]
+    const id = "0".repeat(64)
+    for (const dir of [`${volumes}/.gone.999999999/data`, `${containers}/.${id}.999999999/upper`])
+      Bun.spawnSync(["sh", "-c", `mkdir -p ${dir} && cd ${dir} && seq 1 2000 | xargs touch`])
+    const commands = [["volume", "ls"], ["ps"]].flatMap((words) => Array.from({ length: 4 }, () => startToybox(words)))
+    for (const one of await Promise.all(commands)) expect(await one.wait()).toMatchObject({ exitCode: 0, stderr: "" })
+    expect([volumes, containers].flatMap((dir) => readdirSync(dir))).toEqual([])
+  }, 60_000)
+
   test("those of a run that is killed go as the container does", async () => {
     for (const [rm, left] of [
       [["--rm"], 0],
