@@ -1,5 +1,6 @@
 /** From a prepared container to the end of its command, in the foreground. */
 import { close } from "../../ffi/fs.ts"
+import { isTerminal } from "../../ffi/tty.ts"
 import type { CgroupManager } from "../cgroup/manager.ts"
 import type { Reports } from "../launch/index.ts"
 import { notice } from "../log.ts"
@@ -56,7 +57,8 @@ export async function start(
         : // Who detaches leaves the container to a supervisor, which this one has not (attached.ts).
           {
             socket: stdio.socket,
-            input: attach?.includes("stdin") ?? true,
+            // Without -i the caller's terminal stays his, with Ctrl-C for this toybox; what is no terminal can be typed by nobody.
+            input: (attach?.includes("stdin") ?? true) && (interactive || !isTerminal(0)),
             shown: attach?.includes("stdout") ?? true,
             detachKeys: [],
             detached: () => {},

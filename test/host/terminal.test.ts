@@ -60,6 +60,22 @@ describe.skipIf(!isRoot || terminalUnavailable() !== undefined)("a container on 
     expect(await shown.exited()).toBe(5)
   })
 
+  test("-t alone takes nothing that is typed, and Ctrl-C ends it", async () => {
+    const script = "stty -echo; echo ready; trap 'exit 6' INT; read line; echo got:$line"
+    const shown = await around(quoted("-t", "base", "sh", "-c", script))
+    await shown.waitFor(/^ready$/m)
+    shown.send("abc\n")
+    await Bun.sleep(300)
+    expect(shown.screen()).not.toContain("got:")
+    shown.press("C-c")
+    expect(await shown.waitFor(/settings \w+/)).toMatch(/\[code 6\]\n\[settings kept\]/)
+    await open?.close()
+    const asleep = await show("-t", "base", "sleep", "1000")
+    await Bun.sleep(500)
+    asleep.press("C-c")
+    expect(await asleep.exited()).toBe(130)
+  })
+
   test("the size is there before the command is, and follows", async () => {
     const shown = await show(
       "-it",
