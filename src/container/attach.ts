@@ -2,7 +2,7 @@
 import { call, callResult, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
 import { F_SETFL, O_NONBLOCK, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { POLLIN, POLLOUT } from "../../ffi/constants/poll.ts"
-import { SIGCHLD, SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM, SIGWINCH } from "../../ffi/constants/signal.ts"
+import { SIGCHLD, SIGWINCH } from "../../ffi/constants/signal.ts"
 import { SOCK_SEQPACKET } from "../../ffi/constants/socket.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import { close } from "../../ffi/fs.ts"
@@ -14,14 +14,13 @@ import { openCgroup } from "../cgroup/manager.ts"
 import { EXIT_UNREAD, ToyboxError } from "../errors.ts"
 import { notice, print } from "../log.ts"
 import type { Paths } from "../paths.ts"
-import { isNew } from "../plan/namespaces.ts"
 import * as protocol from "./attach-protocol.ts"
 import { detachFilter } from "./detach-keys.ts"
 import { recordEvents } from "./events.ts"
+import { ENDING, isDeaf, passOn } from "./pass-signal.ts"
 import { findRunning } from "./running.ts"
-import { readHead, readRecord, readResult, readRunning } from "./state.ts"
-import { beginKill, signalProcess } from "./stop.ts"
-import { unhandled, unheard } from "./supervise.ts"
+import { readHead, readResult } from "./state.ts"
+import { beginKill } from "./stop.ts"
 import { awaitEnd } from "./wait.ts"
 
 export interface AttachOptions {
@@ -44,9 +43,9 @@ const EAGAIN = -11
 const ECONNRESET = -104
 // POLLOUT promises this much of a pipe without blocking: pipe(7).
 const MOST_WRITTEN = 4096
-const ENDING = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
 // A command without a handler never sees them (as PID 1): the caller must not be kept for ever.
 const INSISTENCE = 3
+const LEAVES = `${INSISTENCE - 1} more of them leave it to itself, toybox stop ends it`
 
 /** A connection to a container's supervisor. */
 export function connectTo(paths: Paths, id: string): number {
@@ -228,20 +227,6 @@ function lookUp(paths: Paths, reference: string, id: string): number {
   return exitCode
 }
 
-/** Passes a signal on, and tells the supervisor; one that the command would never see ends it, and is returned. */
-function forward(session: Session, paths: Paths, id: string, signal: number): number | null {
-  const running = readRunning(paths, id)
-  const spec = readRecord(paths, id)?.spec
-  // It has just ended.
-  if (!running || !spec) return null
-  const deaf = ENDING.has(signal) && isNew(spec, "pid") && unhandled(running.pid, signal)
-  // First, for the end is told by the supervisor.
-  if (ENDING.has(signal)) sendAtLast(session, Uint8Array.of(protocol.PASSED, signal, deaf ? 1 : 0))
-  signalProcess(running, deaf ? SIGKILL : signal)
-  if (deaf) notice(unheard(signal))
-  return deaf ? signal : null
-}
-
 /**
  * Stays with a container until it ends, and returns its exit code; or until the keys for detaching are typed (0).
  * `signalFd` is of takeSignals. Throws ToyboxError where it does not run in the background.
@@ -269,9 +254,13 @@ export function stayWith(
   let insisted = 0
   let escalated: number | null = null
   const pass = (signal: number) => {
-    if (options.holds) escalated = forward(session, paths, id, signal) ?? escalated
+    if (options.holds) escalated = passOn(paths, id, signal, (message) => sendAtLast(session, message)) ?? escalated
     else if (ENDING.has(signal) && ++insisted >= INSISTENCE) session.over = { code: 128 + signal }
-    else beginKill(paths, id, signal)
+    else {
+      if (insisted === 1 && isDeaf(paths, id, signal))
+        notice(`the command never sees signal ${signal}, for which it has no handler: ${LEAVES}`)
+      beginKill(paths, id, signal)
+    }
   }
   try {
     while (!session.over) {

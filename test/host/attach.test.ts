@@ -127,6 +127,21 @@ describe.skipIf(!isRoot)("attach with pipes", () => {
     expect((await proxy.wait()).exitCode).toBe(9)
   })
 
+  test("a command that sees no signals is told of, and the third one lets go", async () => {
+    const script = "while :; do echo tick; sleep 0.1; done & exec sleep 1000"
+    const id = await detached("--name", "deaf", "base", "sh", "-c", script)
+    const attached = await startToybox(["attach", "deaf"])
+    await attached.waitFor("tick")
+    attached.kill("SIGINT")
+    await attached.waitFor("the command never sees signal 2, for which it has no handler: 2 more of them leave it")
+    attached.kill("SIGTERM")
+    await Bun.sleep(200)
+    attached.kill("SIGINT")
+    const { stderr, exitCode } = await attached.wait()
+    expect([stderr.trim().split("\n").length, exitCode]).toEqual([1, 130])
+    expect(await status(id)).toMatchObject({ status: "running" })
+  })
+
   test("--no-stdin, and a container without -i, take no input", async () => {
     await detached("-i", "--name", "typed", "base", "cat")
     const mute = await startToybox(["attach", "--no-stdin", "typed"])

@@ -15,15 +15,12 @@ const ATTACK = "for fd in 0 1 2; do chmod 0 /proc/self/fd/$fd; chown 1234 /proc/
 
 /** A script of the host's shell, in which `toybox` is the one under test. */
 const shell = (script: string, cwd: string) =>
-  toybox(
-    ["-c", `toybox() { timeout -k 2 20 '${toyboxBinary()}' "$@"; }\n${script}`],
-    {
-      binary: "/bin/bash",
-      cwd,
-      env: { TOYBOX_ROOT: stateRoot() },
-    },
-    20_000,
-  )
+  toybox(["-c", `toybox() { timeout -k 2 20 '${toyboxBinary()}' "$@"; }\n${script}`], {
+    binary: "/bin/bash",
+    cwd,
+    env: { TOYBOX_ROOT: stateRoot() },
+    timeoutSeconds: 60,
+  })
 
 const run = (...words: string[]) => ownRun("--rm", "base", ...words).join(" ")
 
