@@ -1,7 +1,8 @@
 /** Bundles without a mount namespace of their own: the runtime's, or that of others. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { existsSync, readlinkSync } from "node:fs"
+import { existsSync, readFileSync, readlinkSync } from "node:fs"
 import { join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
 import { bundleRoot, ociRuntime } from "../helpers/bundle.ts"
 import { hostMounts, parseMounts } from "../helpers/container.ts"
 import { ownLeftovers } from "../helpers/own.ts"
@@ -72,11 +73,42 @@ describe.skipIf(!isRoot)("a container in a mount namespace of others", () => {
       expect(oci.run("exec", "a", "cat", "/proc/1/comm")).toMatchObject({ stdout: "sleep\n", stderr: "" })
       expect(oci.run("delete", "--force", "a")).toMatchObject({ exitCode: 0, stderr: "" })
       expect(below(await theirs())).toEqual([])
+      // What its owner has mounted there since is not the container's.
+      expect(oci.run("run", "-d", "-b", bundle("b", ["sleep", "60"], path), "b")).toMatchObject({ exitCode: 0 })
+      const script = `umount -l ${bundleRoot()} && mount -t tmpfs others ${bundleRoot()}`
+      expect(Bun.spawnSync(["nsenter", "-m", "-t", `${other.pid}`, "sh", "-c", script]).exitCode).toBe(0)
+      expect(oci.run("delete", "--force", "b")).toMatchObject({ exitCode: 0, stderr: "" })
+      expect(below(await theirs()).map(({ type }) => type)).toEqual(["tmpfs"])
     } finally {
       other.kill()
       await other.exited
     }
   })
+
+  test.each([[false], [true]])(
+    "a create that was killed leaves no root mounted, in joined mounts %p",
+    async (joins) => {
+      const other = Bun.spawn(["unshare", "-m", "--propagation", "private", "sleep", "60"])
+      const path = `/proc/${other.pid}/ns/mnt`
+      try {
+        while (readlinkSync(path) === readlinkSync("/proc/self/ns/mnt")) await Bun.sleep(5)
+        const theirs = () =>
+          below(parseMounts(readFileSync(joins ? `/proc/${other.pid}/mountinfo` : "/proc/self/mountinfo", "utf8")))
+        const hooks = { createRuntime: [{ path: "/bin/sleep", args: ["sleep", "3"] }] }
+        const dir = bundle("a", ["true"], joins ? path : undefined, { hooks })
+        const creating = Bun.spawn([toyboxBinary(), "oci", "--root", oci.root, "create", "-b", dir, "a"])
+        for (let i = 0; i < 500 && theirs().length < 3; i++) await Bun.sleep(5)
+        creating.kill("SIGKILL")
+        await creating.exited
+        expect(theirs().length).toBeGreaterThan(0)
+        expect(oci.run("delete", "--force", "a")).toMatchObject({ exitCode: 0, stderr: "" })
+        expect(theirs()).toEqual([])
+      } finally {
+        other.kill()
+        await other.exited
+      }
+    },
+  )
 
   test.each([["a"], ["b"]])("two on one root: each takes its own mounts along, the first to go is %s", (first) => {
     const args = ["sleep", "60"]
