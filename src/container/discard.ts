@@ -8,14 +8,11 @@ import { removeLeftOver } from "../state-file.ts"
 import { releaseName } from "./name.ts"
 import { containerPath } from "./state.ts"
 
-/** Removes all that is kept of a container. The name goes first: nothing else tells, once the record is gone, whose it was. */
+/**
+ * Removes all that is kept of a container, at one stroke: who reads its files can tell afterwards that all were there. The name
+ * goes first: nothing else tells, once the record is gone, whose it was. Others may be at it, too: who renames the directory has it.
+ */
 export function forget(paths: Paths, id: string, name: string): void {
-  releaseName(paths, name, id)
-  removeTree(containerPath(paths, id))
-}
-
-/** As forget, where others may be at it too: who renames the directory has it. */
-export function discard(paths: Paths, id: string, name: string): void {
   releaseName(paths, name, id)
   const trash = `${paths.containers}/.${id}.${process.pid}`
   try {

@@ -10,7 +10,7 @@ import { unforwardPorts, unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { bootId, readJson } from "../state-file.ts"
 import { attachPath } from "./attach-protocol.ts"
-import { discard, emptyTrash, forget } from "./discard.ts"
+import { emptyTrash, forget } from "./discard.ts"
 import { enterRunning, keepResult, leaveEnded } from "./entry.ts"
 import { recordEvents } from "./events.ts"
 import { endForwarder } from "./forwarder.ts"
@@ -150,7 +150,7 @@ export function recoverAll(paths: Paths): void {
     if (head?.unstarted) continue
     if (head === null || head.autoRemove) {
       removeAnonymous(paths, id, head?.volumes)
-      discard(paths, id, head?.name ?? "")
+      forget(paths, id, head?.name ?? "")
     } else tryRecover(id, () => recordLost(paths, head))
   }
 }

@@ -5,7 +5,7 @@ import { kill } from "../../ffi/signal.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
-import { discard } from "./discard.ts"
+import { forget } from "./discard.ts"
 import { enterRunning } from "./entry.ts"
 import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
@@ -68,7 +68,7 @@ export function removeContainer(paths: Paths, reference: string, force: boolean,
     if (lock) {
       const head = readHead(paths, id)
       if (volumes) removeAnonymous(paths, id, head?.volumes)
-      discard(paths, id, head?.name ?? "")
+      forget(paths, id, head?.name ?? "")
       if (head) recordEvents(paths, head, ["destroy"])
       leaveRunning(lock)
       return id

@@ -38,7 +38,7 @@ import { type ImageRecord, listImages, readBlobFile, storePaths } from "../image
 import { copyOf } from "../overlay/copied.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
-import { wholeRoot } from "./whole.ts"
+import { assertStillThere, wholeRoot } from "./whole.ts"
 
 export interface CommitOptions {
   /** The whole reference; null for none. */
@@ -116,6 +116,7 @@ function* changedFiles(paths: Paths, record: ContainerRecord, options: WalkOptio
   const fd = open(upper, O_PATH | O_DIRECTORY)
   try {
     yield* writeTree({ dirFd: fd, name: ".", path: "." }, { ...options, omits: (_, path) => !changed.has(path) })
+    assertStillThere(paths, record.id, record.name)
   } finally {
     close(fd)
   }

@@ -328,6 +328,25 @@ describe.skipIf(!isRoot)("toybox commit", () => {
     expect(readdirSync(join(stateRoot(), "images/layers/new"))).toEqual([])
     expect(await succeed(ownRun("--rm", "big:1", "wc -c < /srv/big"))).toBe("60000000")
   })
+
+  test("of a container that is removed meanwhile there is none, unless all was read before", async () => {
+    await succeed(ownRun("--name", "seed", "base", "true"))
+    await succeed(["commit", "-q", "seed", "seed:1"])
+    for (const rm of [[], ["--rm"]]) {
+      const script =
+        "mkdir /many; i=0; while [ $i -lt 2000 ]; do echo $i > /many/$i; i=$((i+1)); done; echo ready; sleep 1000"
+      const running = await startToybox(ownRun(...rm, "--name", "goes", "seed:1", "sh", "-c", script))
+      await running.waitFor("ready")
+      const commit = await startToybox(["commit", "-q", "--pause=false", "goes", "partly:1"])
+      const workspace = join(stateRoot(), "images/layers/new")
+      for (let tries = 0; tries < 2000 && readdirSync(workspace).length === 0; tries++) await Bun.sleep(1)
+      await succeed(["rm", "--force", "goes"])
+      const { exitCode, stderr } = await commit.wait()
+      if (exitCode === 0) expect(await succeed(ownRun("--rm", "partly:1", "sh", "-c", "ls /many | wc -l"))).toBe("2000")
+      else expect(stderr).toContain("was removed while it was read")
+      await running.wait()
+    }
+  }, 60_000)
 })
 
 describe.skipIf(!isRoot)("toybox import", () => {
