@@ -125,13 +125,18 @@ function withRepoDigests(record: ImageRecord, more: readonly string[] = []): Ima
   return all.length === 0 ? record : { ...record, repoDigests: all }
 }
 
-/** Gives an image of the store a further name, a whole reference; another image loses it. */
+/** Gives an image of the store a further name, a whole reference; another image loses it. Throws ToyboxError where it has gone. */
 export async function tagImage(paths: Paths, image: ImageRecord, name: string): Promise<ImageRecord> {
   const { repoDigests = [], ...others } = image
   const repository = repositoryName(parseReference(name))
   // With its last name of a repository it loses the digests there.
   const kept = isNameless(image) ? repoDigests : repoDigests.filter((known) => known.startsWith(`${repository}@`))
-  return withContent(paths, () => writeNamed(paths, withRepoDigests({ ...others, name }, kept)))
+  return withContent(paths, () => {
+    // What the name would lead to may be removed already.
+    if (!listImages(paths).some(({ id }) => id === image.id))
+      throw new ToyboxError(`the image ${image.name} was just removed`, { hint: "pull or load it again" })
+    return writeNamed(paths, withRepoDigests({ ...others, name }, kept))
+  })
 }
 
 /** Remembers what a registry knows an image by, unless its name has passed to another. */

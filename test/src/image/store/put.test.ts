@@ -7,6 +7,7 @@ import { addLayer } from "../../../../src/image/store/add-layer.ts"
 import { openImage } from "../../../../src/image/store/open.ts"
 import { plainManifest, putImage, tagImage } from "../../../../src/image/store/put.ts"
 import { listImages, readBlobFile } from "../../../../src/image/store/records.ts"
+import { removeImage } from "../../../../src/image/store/remove.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../../../src/paths.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../../helpers/scratch.ts"
 import { chunked, tarArchive } from "../../../helpers/tar.ts"
@@ -50,6 +51,15 @@ describe.skipIf(!isRoot)("an image made of layers", () => {
     })
     const sizes = [LOWER.length, UPPER.length]
     expect(plainManifest(config, [lower.diffId, upper.diffId], sizes).digest).toBe(record.manifest)
+  })
+
+  test("gets no further name when it has just been removed: that would lead to nothing", async () => {
+    const paths = freshStore()
+    const { record } = await makeImage(paths, "example.org/made:1")
+    const users = { ofImages: () => new Map<string, string[]>(), ofRoots: () => new Map<string, string[]>() }
+    await removeImage(paths, record, users, false)
+    expect(tagImage(paths, record, "example.org/other:1")).rejects.toThrow("was just removed")
+    expect(listImages(paths)).toEqual([])
   })
 
   test("goes by its id where it has no name, until it gets one", async () => {
