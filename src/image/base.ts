@@ -6,6 +6,7 @@ import { isErrno } from "../../ffi/errno.ts"
 import { exists, listDir, mkdir, mkdirAll, rename, symlink, writeFile } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError } from "../errors.ts"
+import { removeLeftOver } from "../state-file.ts"
 
 /** The reserved name of the base image. */
 export const BASE = "base"
@@ -40,10 +41,7 @@ async function layOut(target: string): Promise<void> {
 
 /** Removes the halves of base images that a killed toybox has left. */
 export function removeAbandonedBases(bases: string): void {
-  for (const name of listDir(bases)) {
-    const pid = /\.(\d+)\.new$/.exec(name)?.[1]
-    if (pid !== undefined && !exists(`/proc/${pid}`)) removeTree(`${bases}/${name}`)
-  }
+  for (const name of listDir(bases)) removeLeftOver(bases, name)
 }
 
 /**
@@ -54,7 +52,7 @@ export async function ensureBase(bases: string): Promise<string> {
   const path = basePath(bases)
   if (exists(path)) return path
   removeAbandonedBases(bases)
-  const temporary = `${path}.${process.pid}.new`
+  const temporary = `${bases}/.${path.slice(bases.length + 1)}.${process.pid}`
   try {
     mkdirAll(temporary, 0o755)
     await layOut(temporary)

@@ -63,6 +63,10 @@ describe("ensureBase", () => {
 
   test("several at once make one whole image", async () => {
     const shared = temporaryDirectory("bases")
+    // Each removes it, or passes on.
+    const half = join(shared, `.${BASE_DIGEST.slice(0, 16)}.${DEAD_PID}`)
+    mkdirSync(half)
+    for (let i = 0; i < 3000; i++) writeFileSync(join(half, `${i}`), "")
     const program = `
       const { ensureBase } = await import(${JSON.stringify(import.meta.resolve("../../../src/image/base.ts"))})
       console.log(await ensureBase(${JSON.stringify(shared)}))`
@@ -79,7 +83,7 @@ describe("ensureBase", () => {
 
   test("what a killed toybox left half done goes, what a live one is making stays", async () => {
     const fresh = temporaryDirectory("bases")
-    const half = (pid: number) => `${basePath(fresh)}.${pid}.new`
+    const half = (pid: number) => join(fresh, `.${BASE_DIGEST.slice(0, 16)}.${pid}`)
     for (const pid of [DEAD_PID, 1]) mkdirSync(`${half(pid)}/bin`, { recursive: true })
     writeFileSync(`${half(DEAD_PID)}/bin/busybox`, "half")
     expect(await ensureBase(fresh)).toBe(basePath(fresh))
@@ -87,7 +91,7 @@ describe("ensureBase", () => {
       readdirSync(fresh)
         .map((name) => join(fresh, name))
         .sort(),
-    ).toEqual([basePath(fresh), half(1)])
+    ).toEqual([half(1), basePath(fresh)])
   })
 
   test("a place where nothing can be made is told", async () => {
