@@ -2,7 +2,9 @@
 import type { ArgDef, CommandDef } from "citty"
 import { listDir } from "../../ffi/fs.ts"
 import { listImages } from "../image/store/records.ts"
+import { listNetworks } from "../network/network.ts"
 import type { Paths } from "../paths.ts"
+import { GROUP_NAMES, groupWords } from "./groups.ts"
 
 export interface Candidate {
   word: string
@@ -18,20 +20,56 @@ const aliases = ({ alias }: ArgDef & { alias?: string | string[] }): string[] =>
 const dashed = (name: string) => (name.length === 1 ? `-${name}` : `--${name}`)
 
 /** The option that a word gives, and whether its value is the next word. */
-function optionOf(args: Args, word: string): { wantsValue: boolean } | null {
+function optionOf(args: Args, word: string): { arg: ArgDef | undefined; wantsValue: boolean } | null {
   if (!word.startsWith("-") || word === "-") return null
   const name = word.replace(/^--?/, "").split("=")[0] ?? ""
   // Of "-it" the last one may take a value.
   const key = word.startsWith("--") ? name : (name.at(-1) ?? "")
-  const found = Object.entries(args).find(([own, arg]) => own === key || aliases(arg).includes(key))
-  return { wantsValue: found?.[1].type === "string" && !word.includes("=") && key !== "explain" }
+  const arg = Object.entries(args).find(([own, one]) => own === key || aliases(one).includes(key))?.[1]
+  return { arg, wantsValue: arg?.type === "string" && !word.includes("=") && key !== "explain" }
 }
+
+const NETWORK_MODES = ["bridge", "none", "host"]
 
 function names(kind: string, paths: Paths): string[] {
   if (kind === "container") return listDir(paths.names)
   if (kind === "image") return listImages(paths).map(({ name }) => name.replace(/^docker\.io\/(library\/)?/, ""))
   if (kind === "volume") return listDir(paths.volumes).filter((name) => !name.startsWith("."))
+  if (kind === "network") return listNetworks(paths).map(({ name }) => name)
   return kind === "rootfs" ? ["base", ...names("image", paths)] : []
+}
+
+/** What an option's value may be, as far as its hint tells: a network, a container, or one of "a|b|N". */
+function valuesOf(arg: ArgDef | undefined, paths: Paths): string[] {
+  const hint = (arg as { valueHint?: string } | undefined)?.valueHint ?? ""
+  if (hint === "NETWORK") return [...new Set([...NETWORK_MODES, ...names("network", paths)])]
+  const words = hint.split("|").map((word) => word.replace(/\[.*\]$/, ""))
+  if (words[0] === "CONTAINER") return names("container", paths)
+  // Of others the parts are examples, or parts of a value.
+  if (!words.every((word) => /^([A-Z]+|[a-z][a-z0-9-]*)$/.test(word))) return []
+  return words.filter((word) => /^[a-z]/.test(word))
+}
+
+const descriptionOf = (command: CommandDef | undefined): string =>
+  (command?.meta as { description?: string } | undefined)?.description ?? ""
+
+/** What may stand at a place of a command that has read `before`. */
+function placed(args: Args, before: readonly string[], paths: Paths, type: string | undefined): Candidate[] {
+  const positionals = Object.entries(args).filter(([, arg]) => arg.type === "positional")
+  const [action] = before
+  // The last one may be repeated.
+  let [kind = "", arg] = positionals[Math.min(before.length, positionals.length - 1)] ?? []
+  // These have their words in their descriptions: "ls, rm or prune".
+  if (["action", "kind", "shell"].includes(kind))
+    return (arg?.description ?? "").split(/, | or /).map((word) => ({ word, description: kind }))
+  const hasActions = positionals[0]?.[0] === "action"
+  // No name that there is can be given to what is made, and what concerns all takes none.
+  if (hasActions && ["create", "ls", "list", "prune", "reload"].includes(action ?? "")) return []
+  if (hasActions && kind === "container" && !["connect", "disconnect"].includes(action ?? "")) kind = "network"
+  const kinds = kind !== "what" ? [kind] : type === undefined ? ["container", "image", "volume"] : [type]
+  return kinds.flatMap((one) =>
+    names(one, paths).map((word) => ({ word, description: one === "rootfs" ? "image" : one })),
+  )
 }
 
 /**
@@ -43,38 +81,49 @@ export function candidates(words: readonly string[], commands: Commands, paths: 
   const fits = ({ word }: Candidate) => word.startsWith(current)
   const [name, ...given] = words.slice(0, -1)
   if (name === undefined) {
-    const all = Object.entries(commands).map(([word, { meta }]) => ({
-      word,
-      description: (meta as { description?: string } | undefined)?.description ?? "",
-    }))
-    return all.filter(fits)
+    const all = Object.entries(commands).map(([word, command]) => ({ word, description: descriptionOf(command) }))
+    const groups = GROUP_NAMES.map((word) => ({ word, description: "Docker's words for other commands" }))
+    return [...all, ...groups].filter(fits)
+  }
+  const group = groupWords(name)
+  if (group !== null) {
+    const [word, ...rest] = given
+    if (word === undefined)
+      return group
+        .map(([own, [command = ""]]) => ({ word: own, description: descriptionOf(commands[command]) }))
+        .filter(fits)
+    const meant = group.find(([own]) => own === word)?.[1]
+    return meant === undefined ? [] : candidates([...meant, ...rest, current], commands, paths)
   }
   const args = (Object.hasOwn(commands, name) ? (commands[name]?.args ?? {}) : {}) as Args
-  const positionals = Object.entries(args).filter(([, { type }]) => type === "positional")
-  let position = 0
+  const before: string[] = []
+  const valueCandidates = (arg: ArgDef | undefined, prefix = "") =>
+    valuesOf(arg, paths)
+      .map((value) => ({ word: `${prefix}${value}`, description: arg?.description ?? "" }))
+      .filter(fits)
+  let type: string | undefined
   for (let i = 0; i < given.length; i++) {
     const word = given[i] ?? ""
     if (word === "--") break
     const option = optionOf(args, word)
-    if (option === null) position++
-    else if (option.wantsValue && i++ === given.length - 1) return []
+    if (option === null) before.push(word)
+    else if (option.wantsValue && i++ === given.length - 1) return valueCandidates(option.arg)
+    if (word === "--type") type = given[i]
   }
   // After the root file system, or the container of exec, the words are the command's.
-  const isOver = ["run", "create", "exec", "top"].includes(name) && position > 0
+  const isOver = ["run", "create", "exec", "top"].includes(name) && before.length > 0
   if (isOver) return []
+  const prefix = /^--[^=]+=/.exec(current)?.[0]
+  if (prefix !== undefined) return valueCandidates(optionOf(args, current)?.arg, prefix)
   if (current.startsWith("-")) {
-    const options = Object.entries(args).filter(([, { type }]) => type !== "positional")
+    const options = Object.entries(args).filter(([, arg]) => arg.type !== "positional")
     return options
       .flatMap(([own, arg]) =>
         [own, ...aliases(arg)].map((word) => ({ word: dashed(word), description: arg.description ?? "" })),
       )
       .filter(fits)
   }
-  // The last one may be repeated.
-  const [kind = ""] = positionals[Math.min(position, positionals.length - 1)] ?? []
-  return names(kind, paths)
-    .map((word) => ({ word, description: kind === "rootfs" ? "image" : kind }))
-    .filter(fits)
+  return placed(args, before, paths, type).filter(fits)
 }
 
 // The shells split words in ways of their own: bash breaks them at colons, too, which names of images have.
@@ -103,12 +152,14 @@ _toybox() {
 }
 if [[ "$funcstack[1]" == _toybox ]]; then _toybox "$@"; else compdef _toybox toybox; fi`
 
-const FISH = `function __toybox_candidates
+// Files are for where nothing else fits.
+const FISH = `function __toybox_find
   set -l words (commandline -opc)
   set -l current (commandline -ct)
-  $words[1] completion candidates -- $words[2..-1] "$current" 2>/dev/null
+  set -g __toybox_found ($words[1] completion candidates -- $words[2..-1] "$current" 2>/dev/null)
+  test (count $__toybox_found) -gt 0
 end
-complete -c toybox -a '(__toybox_candidates)'`
+complete -c toybox -f -n __toybox_find -a '$__toybox_found'`
 
 /** The script to be read by each shell. */
 export const SCRIPTS: Readonly<Record<string, string>> = { bash: BASH, zsh: ZSH, fish: FISH }

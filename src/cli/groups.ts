@@ -44,11 +44,17 @@ const namesOf = (group: Group): string[] => Object.keys(group).sort()
 
 export const GROUP_NAMES: readonly string[] = Object.keys(GROUPS)
 
+/** The words in a group, each with those of the command that it is; null where `name` is no group. */
+export function groupWords(name: string): [word: string, meant: readonly string[]][] | null {
+  const group = groupOf(name)
+  return group === undefined ? null : namesOf(group).map((word) => [word, group[word] ?? []])
+}
+
 /** What there is in a group, each with the command that it is; null where `name` is no group. */
 export function groupUsage(name: string): string | null {
-  const group = groupOf(name)
-  if (group === undefined) return null
-  const rows = namesOf(group).map((word) => [`  ${word}`, ["toybox", ...(group[word] ?? [])].join(" ")])
+  const words = groupWords(name)
+  if (words === null) return null
+  const rows = words.map(([word, meant]) => [`  ${word}`, ["toybox", ...meant].join(" ")])
   return `USAGE toybox ${name} COMMAND\n\nCOMMANDS, each with what it is the same as\n\n${table(rows)}\n`
 }
 

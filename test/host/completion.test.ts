@@ -1,6 +1,6 @@
 /** toybox completion, in the shells themselves; and toybox doctor. */
 import { describe, expect, test } from "bun:test"
-import { mkdirSync, symlinkSync } from "node:fs"
+import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
@@ -19,6 +19,14 @@ const environment = () => ({
 function nameContainer(name: string): void {
   mkdirSync(join(stateRoot(), "names"), { recursive: true })
   symlinkSync("0".repeat(64), join(stateRoot(), "names", name))
+}
+
+/** As far as its name goes. */
+function makeNetwork(name: string): Disposable {
+  const path = join(stateRoot(), "networks", `${name}.json`)
+  mkdirSync(dirname(path), { recursive: true, mode: 0o700 })
+  writeFileSync(path, JSON.stringify({ name }))
+  return { [Symbol.dispose]: () => rmSync(path) }
 }
 
 /** What a shell offers for a line. */
@@ -56,6 +64,15 @@ describe.each(Object.keys(SHELLS))("%s", (shell) => {
     expect(offered(`toybox rm -f web-${shell.slice(0, 2)}`)).toEqual([`web-${shell}`])
     expect(offered(`toybox exec -u root web-${shell.slice(0, 2)}`)).toEqual([`web-${shell}`])
     expect(offered("toybox run ba")).toContain("base")
+    using _ = makeNetwork("inner")
+    const second = ["network cr", "volume l", "cache r", "generate s", "image li", "system d", "container sta"]
+    const found = second.map((line) => offered(`toybox ${line}`).sort().join(" "))
+    expect(found).toEqual(["create", "ls", "rm", "systemd", "list", "df", "start stats"])
+    expect(offered("toybox network rm ")).toEqual(["inner"])
+    expect(offered("toybox run --net ").sort()).toEqual(["bridge", "host", "inner", "none"])
+    expect(offered("toybox run --restart un")).toEqual(["unless-stopped"])
+    expect(offered("toybox run --pull ne").sort()).toEqual(["never", "newer"])
+    expect(offered(`toybox container stop web-${shell.slice(0, 2)}`)).toEqual([`web-${shell}`])
   })
 })
 
@@ -78,6 +95,14 @@ describe.skipIf(!hasZsh)("zsh", () => {
     tty.send(" --js")
     tty.press("Tab")
     await tty.waitFor("toybox doctor --json")
+    tty.press("C-u")
+    tty.send("toybox network disc")
+    tty.press("Tab")
+    await tty.waitFor("toybox network disconnect")
+    tty.press("C-u")
+    tty.send("toybox run --restart unl")
+    tty.press("Tab")
+    await tty.waitFor("toybox run --restart unless-stopped")
     await tty.close()
   }, 60_000)
 })

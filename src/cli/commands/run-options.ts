@@ -126,8 +126,8 @@ export const RUN_OPTIONS = {
   detach: { type: "boolean", alias: "d", description: "Run in the background, and print the id" },
   restart: {
     type: "string",
-    valueHint: "POLICY",
-    description: "With --detach: no, on-failure[:N], always or unless-stopped (default: no)",
+    valueHint: "no|on-failure[:N]|always|unless-stopped",
+    description: "With --detach: when it is started again (default: no)",
   },
   "health-cmd": {
     type: "string",

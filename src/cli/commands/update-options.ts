@@ -7,8 +7,8 @@ export const UPDATE_OPTIONS = {
   ...LIMIT_OPTIONS,
   restart: {
     type: "string",
-    valueHint: "POLICY",
-    description: "no, on-failure[:N], always or unless-stopped",
+    valueHint: "no|on-failure[:N]|always|unless-stopped",
+    description: "When it is started again",
   },
   help: { type: "boolean", description: "Show this text" },
   ...GLOBAL_OPTIONS,
