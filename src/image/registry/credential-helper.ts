@@ -30,9 +30,12 @@ export async function askHelper(name: string, server: string, patience = PATIENC
     timeout: patience,
     killSignal: "SIGKILL",
   })
-  const output = (await child.stdout.text()).trim()
+  const said = child.stdout.text()
   const code = await child.exited
-  if (child.signalCode === "SIGKILL") throw new ToyboxError(`${program} did not answer in ${patience / 1000} s`)
+  // What it has started itself may hold its output open for as long as it likes.
+  const whole = child.signalCode === "SIGKILL" ? null : await Promise.race([said, Bun.sleep(patience)])
+  if (typeof whole !== "string") throw new ToyboxError(`${program} did not answer in ${patience / 1000} s`)
+  const output = whole.trim()
   if (code !== 0) {
     if (output.toLowerCase().includes(NOT_FOUND)) return null
     throw new ToyboxError(`${program} failed (${code}): ${output.replace(/\p{Cc}/gu, " ").slice(0, 200)}`)

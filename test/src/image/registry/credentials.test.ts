@@ -153,6 +153,8 @@ describe("credential helpers", () => {
     ["fails", "echo no luck; exit 3", "docker-credential-fails failed (3): no luck"],
     ["babbles", "echo nonsense", "the answer of docker-credential-babbles is not JSON"],
     ["hangs", "exec sleep 60", "did not answer in 0.2 s"],
+    ["waits", "sleep 6; echo", "did not answer in 0.2 s"],
+    ["leaves", "sleep 6 & echo", "did not answer in 0.2 s"],
   ])("%s: told", async (name, script, why) => {
     const asked = () => askHelper(name, "x", 200)
     const answer = script === null || name.includes("/") ? asked() : withHelper(name, script, asked)
