@@ -31,14 +31,17 @@ async function runAll() {
   const beside = ["src", "ffi", "build"]
   const alone = readdirSync(join(ROOT, "test")).filter((name) => ![...beside, "vm"].includes(name))
   const paths = (names) => names.map((name) => `test/${name}/`)
-  const machines = runTests("vm", paths(["vm"]), { quiet: true })
+  const vm = readdirSync(join(ROOT, "test/vm")).filter((name) => name.endsWith(".test.ts"))
+  const machines = [0, 1].map((half) => vm.filter((_, i) => i % 2 === half).map((name) => `test/vm/${name}`))
+  const first = runTests("vm", machines[1], { quiet: true })
   for (const check of CHECKS) {
     const passed = check.run()
     counts[passed ? "passed" : "failed"] += 1
     if (!passed) console.log(`FAILED: ${check.name}`)
   }
   await runTests("source", paths(beside))
-  await machines
+  await runTests("vm-more", machines[0])
+  await first
   await runTests("host", paths(alone))
 }
 
