@@ -44,7 +44,8 @@ export const listFormat = (text: string | undefined): string | undefined => (tex
 export const printTable = (rows: readonly (readonly string[])[]): boolean => rows.length === 0 || print([table(rows)])
 
 /** Text that comes from strangers: it must not speak to the terminal. */
-export const shown = (text: string) => text.replace(/\p{Cc}/gu, "?")
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are meant
+export const shown = (text: string) => text.replace(/[\0-\x1f\x7f-\x9f]/g, "?")
 
 /** Health behind the status of what runs; nothing where nobody asks for it. */
 const healthText = (health: HealthStatus | undefined): string =>
