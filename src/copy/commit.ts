@@ -184,6 +184,10 @@ export async function commitContainer(paths: Paths, reference: string, options: 
   if (stands) setPaused(paths, id, true)
   try {
     return await make(paths, record, options)
+  } catch (error) {
+    // It may be what went wrong, whatever was told of it.
+    assertStillThere(paths, id, record.name)
+    throw error
   } finally {
     if (stands) setPaused(paths, id, false)
   }
