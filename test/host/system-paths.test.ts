@@ -1,5 +1,6 @@
 /** Without a root of its own: toybox in the system's places, which are this test's alone by a mount namespace. */
-import { describe, expect, test } from "bun:test"
+import { afterAll, describe, expect, test } from "bun:test"
+import { existsSync, rmdirSync } from "node:fs"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { cgroupParent, ownLeftovers } from "../helpers/own.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
@@ -7,6 +8,14 @@ import { cleanUpAfterAll } from "../helpers/scratch.ts"
 cleanUpAfterAll()
 
 const isRoot = process.getuid?.() === 0
+
+const PLACES = ["/var/lib/toybox", "/run/toybox"]
+const made = PLACES.filter((path) => !existsSync(path))
+
+afterAll(() => {
+  // To be mounted on, they must be there; who has had none has none again.
+  for (const path of made) if (existsSync(path)) rmdirSync(path)
+})
 
 function sh(script: string): string {
   const { TOYBOX_ROOT: _, ...env } = process.env
@@ -22,7 +31,7 @@ function sh(script: string): string {
       "-m",
       "sh",
       "-ec",
-      `mkdir -p /var/lib/toybox /run/toybox; ${places}\n${script}`,
+      `mkdir -p -m 700 /var/lib/toybox /run/toybox; ${places}\n${script}`,
     ],
     { env: { ...env, PATH: `${process.env.PATH}`, TB: toyboxBinary(), PARENT: cgroupParent() } },
   )
