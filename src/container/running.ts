@@ -10,6 +10,9 @@ export interface RunningContainer {
   record: ContainerRecord
 }
 
+export const notRunning = (reference: string): ToyboxError =>
+  new ToyboxError(`container ${reference} is not running`, { hint: "toybox ps lists those that run" })
+
 const PATIENCE = 10_000
 const LOOK_EVERY = 5
 
@@ -23,10 +26,12 @@ export function findRunning(paths: Paths, reference: string): RunningContainer {
   const id = resolveId(paths, reference)
   for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(LOOK_EVERY)) {
     const running = readRunning(paths, id)
-    const record = readRecord(paths, id)
-    if (!running || !record || !isAlive(running))
-      throw new ToyboxError(`container ${reference} is not running`, { hint: "toybox ps lists those that run" })
-    if (running.executed !== undefined) return { id, running, record }
+    if (!running || !isAlive(running)) throw notRunning(reference)
+    if (running.executed !== undefined) {
+      const record = readRecord(paths, id)
+      if (record === null) throw notRunning(reference)
+      return { id, running, record }
+    }
     if (Date.now() > deadline)
       throw new ToyboxError(`container ${reference} is still being started`, { hint: "try again later" })
   }

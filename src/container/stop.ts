@@ -12,6 +12,7 @@ import { noteAsked } from "./asked.ts"
 import { endProcess } from "./end-process.ts"
 import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
+import { notRunning } from "./running.ts"
 import {
   DEFAULT_STOP_SECONDS,
   isAlive,
@@ -86,8 +87,7 @@ function find(paths: Paths, reference: string): { id: string; running: RunningRe
 
 function findRunning(paths: Paths, reference: string): { id: string; running: RunningRecord } {
   const { id, running } = find(paths, reference)
-  if (!running || !isAlive(running))
-    throw new ToyboxError(`container ${reference} is not running`, { hint: "toybox ps lists those that run" })
+  if (!running || !isAlive(running)) throw notRunning(reference)
   return { id, running }
 }
 
