@@ -1,17 +1,23 @@
 // Sets up, builds, checks types and style, runs the tests: node build/test.mjs [FILTER...]
-// The last line says how many passed, failed and were skipped.
+// What failed is shown once more at the end; the last line says how many passed, failed and were skipped.
 import { spawn } from "node:child_process"
-import { mkdirSync, openSync, readdirSync, readFileSync, rmSync } from "node:fs"
+import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
 import { join } from "node:path"
+import { createInterface } from "node:readline"
 import { ensureBinary, ensureModules, findBun, ROOT, TEST_ENVIRONMENT } from "./bootstrap.mjs"
 import { CHECKS } from "./checks.mjs"
 import { ensurePackages, TEST_PACKAGES } from "./packages.mjs"
 
 const REPORTS = join(ROOT, "dist/test")
 
+/** Of a failure's output, what is shown again at the end. */
+const FAILURE_LINES = 60
+
 const counts = { passed: 0, failed: 0, skipped: 0 }
+const failures = []
 process.on("exit", (status) => {
   if (status !== 0 && counts.failed === 0) counts.failed = 1
+  for (const failure of failures) console.log(`\nFAILED: ${failure}`)
   console.log(`${counts.passed} passed, ${counts.failed} failed, ${counts.skipped} skipped`)
 })
 
@@ -37,7 +43,7 @@ async function runAll() {
   for (const check of CHECKS) {
     const passed = check.run()
     counts[passed ? "passed" : "failed"] += 1
-    if (!passed) console.log(`FAILED: ${check.name}`)
+    if (!passed) failures.push(check.name)
   }
   await runTests("source", paths(beside))
   await runTests("vm-more", machines[0])
@@ -47,29 +53,53 @@ async function runAll() {
 
 /** Runs those tests whose path has one of these in it; `quiet`: what they print comes at their end. */
 async function runTests(name, filters, { quiet = false } = {}) {
-  const [report, log] = ["xml", "log"].map((suffix) => join(REPORTS, `${name}.${suffix}`))
+  const report = join(REPORTS, `${name}.xml`)
   const options = ["--timeout=30000", "--reporter=junit", `--reporter-outfile=${report}`]
-  const output = quiet ? openSync(log, "w") : "inherit"
   const child = spawn(findBun(), ["test", ...options, ...filters], {
     cwd: ROOT,
     env: TEST_ENVIRONMENT,
-    stdio: ["ignore", output, output],
+    stdio: ["ignore", "pipe", "pipe"],
   })
-  const status = await new Promise((resolve, reject) => child.on("error", reject).on("exit", resolve))
-  if (quiet) process.stdout.write(readFileSync(log))
-  const failed = addReport(report)
+  const lines = []
+  const print = quiet ? (line) => lines.push(line) : (line) => console.log(line)
+  const note = noteFailures(name)
+  for (const output of [child.stdout, child.stderr]) {
+    createInterface({ input: output }).on("line", (line) => {
+      print(line)
+      note(line)
+    })
+  }
+  const status = await new Promise((resolve, reject) => child.on("error", reject).on("close", resolve))
+  if (quiet) console.log(lines.join("\n"))
+  const failed = addReport(report, name)
   // A file that does not load, or a runner that dies, shows in the status only.
-  if (status !== 0 && !failed) counts.failed += 1
+  if (status === 0 || failed) return
+  counts.failed += 1
+  failures.push(`${name}: the test runner ended with ${status}`)
+}
+
+/** A reader of a runner's lines that keeps those of each test that failed, and of errors outside tests. */
+function noteFailures(name) {
+  let file = name
+  let block = []
+  return (line) => {
+    if (/^\S+\.test\.ts:$/.test(line)) file = line.slice(0, -1)
+    if (/^(\((pass|skip|todo)\)|# Unhandled error)/.test(line)) block = []
+    else block = [...block, line].slice(-FAILURE_LINES)
+    const unhandled = line.startsWith("error: ") && block.length === 2
+    if (line.startsWith("(fail)") || unhandled) failures.push([file, ...block].join("\n"))
+    if (line.startsWith("(fail)")) block = []
+  }
 }
 
 /** Counts what a report tells. Whether a test of it failed. */
-function addReport(path) {
+function addReport(path, name) {
   let report = ""
   try {
     report = readFileSync(path, "utf8")
   } catch {
     counts.failed += 1
-    console.log("FAILED: the test runner left no report")
+    failures.push(`${name}: the test runner left no report`)
     return true
   }
   const totals = /<testsuites [^>]*>/.exec(report)?.[0] ?? ""
