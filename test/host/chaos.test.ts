@@ -147,6 +147,7 @@ interface Listed {
   id: string
   name: string
   status: string
+  command: string
   pid?: number
 }
 
@@ -159,15 +160,21 @@ async function list(): Promise<Listed[]> {
     .map((line) => JSON.parse(line))
 }
 
-/** Waits until what is on its way has come to rest: restarts, ends, supervisors that were killed. */
+/** Waits until what is on its way has come to rest: restarts, ends, signals, supervisors that were killed. */
 async function settled(): Promise<Listed[]> {
-  for (const end = performance.now() + 30_000; ; await Bun.sleep(100)) {
+  const states = (containers: readonly Listed[]) => containers.map(({ id, status, pid }) => `${id} ${status} ${pid}`)
+  let before: Listed[] = []
+  for (const end = performance.now() + 30_000; ; await Bun.sleep(200)) {
     const containers = await list()
-    const moving = containers.filter(({ status }) => status === "restarting")
+    const moving = containers.filter(
+      ({ status, command }) => status === "restarting" || (status === "running" && command.includes("brief")),
+    )
     const running = readdirSync(join(stateRoot(), "run/running"))
     const up = containers.filter(({ status }) => status === "running" || status === "paused")
-    if (moving.length === 0 && running.length === up.length) return containers
+    const isQuiet = Bun.deepEquals(states(containers), states(before))
+    if (isQuiet && moving.length === 0 && running.length === up.length) return containers
     if (performance.now() > end) throw new Error(`not settled: ${JSON.stringify(containers)} ${running.join(" ")}`)
+    before = containers
   }
 }
 
