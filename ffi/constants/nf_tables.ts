@@ -54,6 +54,7 @@ export const NFTA_VERDICT_CHAIN = 2
 export const NFT_SET_INTERVAL = 4
 export const NFT_SET_MAP = 8
 export const NFT_SET_ELEM_INTERVAL_END = 1
+export const NFT_SET_ELEM_CATCHALL = 2
 // Hooks and verdicts; the registers of 16 bytes, and those of 4 that they are made of
 export const NF_INET_PRE_ROUTING = 0
 export const NF_INET_LOCAL_IN = 1

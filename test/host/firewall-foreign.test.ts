@@ -53,6 +53,17 @@ const NFT_RULES: readonly (readonly [string, readonly string[], string])[] = [
   ["by a jump", ["jump judged", "drop"], ""],
   ["by a set of links", ['iifname { "tbred", "tbblue" } accept', "ct state established accept", "drop"], "ports"],
   ["by a map of links", ['iifname vmap { "tbblue" : jump judged, "tbred" : drop }', "drop"], "out ports"],
+  [
+    "by a map that has something for all others",
+    ["ct state established accept", 'iifname vmap { "tbblue" : accept, * : drop }'],
+    "ports",
+  ],
+  ["by a map that has something for all others alone", ['iifname vmap { "eth9" : drop, * : accept }', "drop"], ""],
+  [
+    "by a map of ranges that has something for all others",
+    ["ct state established accept", "ip saddr vmap { 10.88.0.0/24 : accept, * : drop }", "drop"],
+    "ports",
+  ],
   ["by a wildcard", ['iifname "tb*" accept', 'oifname "tb*" accept', "drop"], ""],
   ["by addresses", ["ip saddr 10.88.0.0/16 accept", "ip daddr 10.88.0.0/24 accept", "drop"], ""],
   [

@@ -7,6 +7,7 @@ const NFGENMSG = 4
 
 /** An element as the kernel has it. */
 export interface KnownElement {
+  /** Empty of the one that stands for all that no other does: nft's `*`, since Linux 5.13. */
   readonly key: Uint8Array
   readonly data: Uint8Array | null
   readonly comment: string | null
@@ -59,14 +60,15 @@ function decodeElement(from: Uint8Array): KnownElement {
   const key = valueIn(find(attributes, nf.NFTA_SET_ELEM_KEY))
   const flags = find(attributes, nf.NFTA_SET_ELEM_FLAGS)
   const value = find(attributes, nf.NFTA_SET_ELEM_DATA)
-  if (key === null) throw new BogusAnswer("nf_tables: an element without a key")
+  const has = (flag: number) => flags !== undefined && (readBe32(flags) & flag) !== 0
+  if (key === null && !has(nf.NFT_SET_ELEM_CATCHALL)) throw new BogusAnswer("nf_tables: an element without a key")
   return {
-    key,
+    key: key ?? new Uint8Array(),
     data: valueIn(value),
     comment: commentOf(find(attributes, nf.NFTA_SET_ELEM_USERDATA)),
     ranged: find(attributes, nf.NFTA_SET_ELEM_KEY_END) !== undefined,
     verdict: value === undefined ? null : verdictIn(value),
-    end: flags !== undefined && (readBe32(flags) & nf.NFT_SET_ELEM_INTERVAL_END) !== 0,
+    end: has(nf.NFT_SET_ELEM_INTERVAL_END),
   }
 }
 

@@ -98,16 +98,21 @@ const OPERATORS: Readonly<Record<number, (order: number) => boolean>> = {
 }
 
 /** The element that a value is in: null where there is none, undefined where it is not known. */
-function lookUp(elements: readonly KnownElement[], value: Known): KnownElement | null | undefined {
-  if (elements.length === 0) return null
+function lookUp(all: readonly KnownElement[], value: Known): KnownElement | null | undefined {
+  const elements = all.filter(isOfValues)
+  const otherwise = all.find((element) => !isOfValues(element)) ?? null
+  if (elements.length === 0) return otherwise
   // Ranges of several parts at once are not read.
   if (!isKnown(value) || elements.some(({ ranged }) => ranged)) return undefined
-  if (!elements.some(({ end }) => end)) return elements.find(({ key }) => compare(value, key) === 0) ?? null
+  if (!elements.some(({ end }) => end)) return elements.find(({ key }) => compare(value, key) === 0) ?? otherwise
   const before = elements
     .filter(({ key }) => (compare(value, key) ?? -1) >= 0)
     .sort((a, b) => Buffer.compare(b.key, a.key) || Number(a.end) - Number(b.end))[0]
-  return before === undefined || before.end ? null : before
+  return before === undefined || before.end ? otherwise : before
 }
+
+/** Not of the one for all others. */
+const isOfValues = ({ key }: KnownElement) => key.length > 0
 
 const number = (attributes: readonly Attribute[], type: number): number => {
   const data = find(attributes, type)
@@ -206,7 +211,7 @@ export function judge(expressions: Uint8Array, packet: Packet, sets: Sets): Verd
     if (name === "lookup") {
       const set = find(its, nf.NFTA_LOOKUP_SET)
       const elements = set === undefined ? [] : sets(readString(set))
-      const length = elements[0]?.key.length ?? 0
+      const length = elements.find(isOfValues)?.key.length ?? 0
       const element = lookUp(elements, file.read(number(its, nf.NFTA_LOOKUP_SREG), length))
       const inverted = (number(its, nf.NFTA_LOOKUP_FLAGS) & nf.NFT_LOOKUP_F_INV) !== 0
       if (element === undefined) certain = false
