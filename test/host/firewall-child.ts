@@ -16,7 +16,8 @@ for (const { kind, network, id, ports, addresses, table } of steps)
     if (kind === "table") {
       const [error] = transact(openNetlink(NETLINK_NETFILTER), batch(tableMessages(table))).errors
       if (error) throw error
-    } else if (kind === "ensure") firewall.ensureNetworks([network])
+    } else if (kind === "flush") Bun.spawnSync(["nft", "flush", "chain", "inet", "toybox", "forward"])
+    else if (kind === "ensure") firewall.ensureNetworks([network])
     else if (kind === "remove") firewall.removeNetwork(network)
     else if (kind === "publish") firewall.publish({ id, ports, addresses, served: [] }, others)
     else firewall.unpublish(id, ports, addresses)

@@ -16,6 +16,7 @@ const cidr = (text: string) => ({ ip: ip(text.split("/")[0] ?? ""), prefix: Numb
 
 type Step =
   | { kind: "table"; table: Table }
+  | { kind: "flush" }
   | { kind: "ensure" | "remove"; network: FirewallNetwork }
   | { kind: "publish" | "unpublish"; id: string; ports: PublishedPort[]; addresses: ContainerAddresses }
 
@@ -197,6 +198,26 @@ describe("toybox's rules", () => {
       ),
     ).toEqual([])
     expect(await ruleset(host)).toEqual(before)
+  }, 120_000)
+
+  test("made anew, because somebody has flushed them, they keep what others add meanwhile", async () => {
+    const [one] = ports
+    if (one === undefined) throw new Error("no port")
+    const ids = Array.from({ length: 200 }, (_, i) => `c${1000 + i}`)
+    const publish = (id: string, i: number): Step => ({
+      ...{ kind: "publish", id, addresses },
+      ports: [{ ...one, host: 3000 + i }],
+    })
+    const mend: Step[] = Array.from(
+      { length: 30 },
+      () => [{ kind: "flush" }, { kind: "ensure", network: blue }] as const,
+    ).flat()
+    expect(await carryOut(host, [{ kind: "ensure", network: blue }])).toEqual([])
+    expect((await Promise.all([carryOut(host, mend), carryOut(host, ids.map(publish), ids)])).flat()).toEqual([])
+    const text = await nft(host, "list", "map", "inet", "toybox", "ports4")
+    expect(ids.filter((id) => !text.includes(`"${id}"`))).toEqual([])
+    const unpublish = ids.map((id, i): Step => ({ ...publish(id, i), kind: "unpublish" }) as Step)
+    expect(await carryOut(host, [...unpublish, { kind: "remove", network: blue }])).toEqual([])
   }, 120_000)
 
   test("a thousand ports at once", async () => {

@@ -25,6 +25,7 @@ import {
   ensureTables,
   type Firewall,
   findTables,
+  generationOf,
   isWhole,
   removeUnused,
   sendBatch,
@@ -102,16 +103,16 @@ export function ensureNetworks(networks: readonly FirewallNetwork[]): void {
   withSocket((socket) => {
     for (let attempt = 0; ; attempt++) {
       const tables = ensureTables(socket)
+      const before = generationOf(socket)
       const broken = tables.filter((table) => !isWhole(socket, table))
       const kept = broken.flatMap((table) => [deleteTable(table), ...tableMessages(table), ...contents(socket, table)])
       const left = broken.length > 0 ? entries : missing({ socket, tables }, entries)
-      const [error] = sendBatch(socket, [
-        ...kept,
-        ...messagesFor(tables, left, (table, set, elements) => addElements(table, set, elements)),
-      ])
+      const added = messagesFor(tables, left, (table, set, elements) => addElements(table, set, elements))
+      // What others add after a table was read would be lost with it: then the batch is refused.
+      const [error] = sendBatch(socket, [...kept, ...added], broken.length > 0 ? before : undefined)
       if (error === undefined) break
-      // The last network went, and the table with it.
-      if (error.errno !== "ENOENT" || attempt >= ATTEMPTS) throw error
+      // Or the last network went, and the table with it.
+      if (!["ENOENT", "ERESTART"].includes(error.errno) || attempt >= ATTEMPTS) throw error
     }
   })
   for (const network of networks) letLocalhostIn(network)
