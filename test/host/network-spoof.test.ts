@@ -156,3 +156,16 @@ test("who shares its network, or connects later, is kept from it, too; then noth
   expect(await machine.sh("nft list tables")).not.toContain("table bridge toybox")
   await run("rm", "-f", "--all")
 }, 60_000)
+
+test("a table of bridges that somebody else has made under our name is an error, and stays as it is", async () => {
+  await machine.sh("nft add table bridge toybox; nft 'add chain bridge toybox theirs'")
+  const { code, stderr } = await machine.told("run", "--rm", "--cap-add=NET_RAW", "base", "true")
+  expect({ code, stderr }).toEqual({
+    code: 125,
+    stderr: expect.stringContaining("there is a table bridge toybox that this version of toybox has not made"),
+  })
+  await run("rm", "-f", "--all")
+  await run("network", "prune")
+  expect(await machine.sh("nft list table bridge toybox")).toContain("chain theirs")
+  await machine.sh("nft delete table bridge toybox")
+}, 60_000)

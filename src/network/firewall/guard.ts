@@ -27,7 +27,7 @@ import {
   type SetShape,
   type Table,
 } from "./requests.ts"
-import { exists, generationOf, hasNfTables, sendBatch, withSocket } from "./table.ts"
+import { exists, generationOf, hasNfTables, isOurs, sendBatch, withSocket } from "./table.ts"
 
 /** A container's end on the bridge, and what may come from it: 6, 4 and 16 bytes. */
 export interface Guarded {
@@ -155,7 +155,7 @@ const ATTEMPTS = 50
 
 /**
  * Lets from these links only what comes from their own addresses. They need not be there yet. False where the kernel has no
- * nf_tables for bridges.
+ * nf_tables for bridges. Throws ToyboxError where a table of our name is somebody else's.
  */
 export function guard(links: readonly Guarded[]): boolean {
   if (!hasNfTables()) return false
@@ -163,8 +163,8 @@ export function guard(links: readonly Guarded[]): boolean {
   return withSocket((socket) => {
     for (let attempt = 0; ; attempt++) {
       const messages = entries.flatMap(({ set, elements }) => addElements(TABLE, set, elements))
-      const isThere = exists(socket, getChain(TABLE, MARK))
-      const [error] = sendBatch(socket, [...(isThere ? [] : tableMessages()), ...messages])
+      const table = isOurs(socket, TABLE, MARK) ? [] : tableMessages()
+      const [error] = sendBatch(socket, [...table, ...messages])
       if (error === undefined) return true
       if (isErrno(error, "EOPNOTSUPP", "EAFNOSUPPORT")) return false
       // Another has made or removed it meanwhile.
@@ -177,9 +177,9 @@ export function guard(links: readonly Guarded[]): boolean {
 export function unguard(links: readonly Guarded[]): void {
   if (!hasNfTables()) return
   withSocket((socket) => {
+    if (!isThere(socket)) return
     for (const { set, elements } of links.flatMap(entriesOf))
       for (const element of elements) remove(socket, deleteElements(TABLE, set, [element]))
-    if (!exists(socket, getChain(TABLE, MARK))) return
     const before = generationOf(socket)
     // Somebody may just be adding one: then the generation is another, and the batch is refused.
     if (decodeElements(dump(socket, getElements(TABLE, "guarded"))).length === 0)
@@ -188,7 +188,13 @@ export function unguard(links: readonly Guarded[]): void {
 }
 
 /** Removes the table, whatever is in it: there is no network any more. */
-export const unguardAll = (): void => withSocket((socket) => remove(socket, [deleteTable(TABLE)]))
+export const unguardAll = (): void =>
+  withSocket((socket) => {
+    if (isThere(socket)) remove(socket, [deleteTable(TABLE)])
+  })
+
+/** What has our name may be somebody else's. */
+const isThere = (socket: NetlinkSocket) => exists(socket, getChain(TABLE, MARK))
 
 function remove(socket: NetlinkSocket, messages: readonly Message[], generation?: number): void {
   const [error] = sendBatch(socket, messages, generation)

@@ -99,39 +99,46 @@ export function exists(socket: NetlinkSocket, message: Message): boolean {
 class ForeignTable extends ToyboxError {}
 
 /**
- * toybox's tables, as they are; none where there is none. Throws ToyboxError where a table with our name is not ours, and
- * where it is another toybox's, of another shape.
+ * Whether a table is there that toybox has made. Throws ToyboxError where one of its name is somebody else's, or another toybox's,
+ * of another shape.
  */
+export function isOurs(socket: NetlinkSocket, table: Table, mark: string): boolean {
+  const isMarked = () => exists(socket, getChain(table, mark))
+  // Asked once more: it may just have been made.
+  if (isMarked()) return true
+  if (!exists(socket, getTable(table))) return false
+  if (isMarked()) return true
+  throw new ForeignTable(
+    `nf_tables: there is a table ${table.family} ${table.name} that this version of toybox has not made`,
+    { hint: `if nothing uses it: nft delete table ${table.family} ${table.name}` },
+  )
+}
+
+/** toybox's tables, as they are; none where there is none. Throws ToyboxError where isOurs does. */
 export function findTables(socket: NetlinkSocket): readonly Table[] {
-  for (const tables of TABLES) {
-    if (tables.every((table) => exists(socket, getChain(table, MARK)))) return tables
-    for (const table of tables)
-      if (exists(socket, getTable(table)) && !exists(socket, getChain(table, MARK)))
-        throw new ForeignTable(
-          `nf_tables: there is a table ${table.family} ${table.name} that this version of toybox has not made`,
-          { hint: `if nothing uses it: nft delete table ${table.family} ${table.name}` },
-        )
-  }
+  for (const tables of TABLES)
+    if (tables.filter((table) => isOurs(socket, table, MARK)).length === tables.length) return tables
   return []
 }
 
-function ownTables(socket: NetlinkSocket): readonly Table[] {
+/** As findTables; null where a table of our name is not ours. */
+function ownTables(socket: NetlinkSocket): readonly Table[] | null {
   try {
     return findTables(socket)
   } catch (error) {
-    if (error instanceof ForeignTable) return []
+    if (error instanceof ForeignTable) return null
     throw error
   }
 }
 
-/** Whether there is a network of some toybox. */
-export const hasTables = (): boolean => withSocket((socket) => ownTables(socket).length > 0)
+/** Whether there is a network of some toybox, maybe of another version. */
+export const hasTables = (): boolean => withSocket((socket) => ownTables(socket)?.length !== 0)
 
 /** Carries out something with toybox's tables: nothing where there are none, or the kernel has no nf_tables. */
 export function withTables(use: (firewall: Firewall) => void): void {
   if (!hasNfTables()) return
   withSocket((socket) => {
-    const tables = ownTables(socket)
+    const tables = ownTables(socket) ?? []
     if (tables.length > 0) use({ socket, tables })
   })
 }
