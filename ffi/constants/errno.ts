@@ -9,6 +9,7 @@ export const ENOEXEC = 8
 export const ECHILD = 10
 export const ENOMEM = 12
 export const EACCES = 13
+export const EBUSY = 16
 export const EEXIST = 17
 export const ENOTDIR = 20
 export const EISDIR = 21

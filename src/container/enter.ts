@@ -1,16 +1,18 @@
 /** A process that joins a running container: `exec`. */
 import { call } from "../../ffi/call.ts"
+import { EBUSY } from "../../ffi/constants/errno.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import { __WALL } from "../../ffi/constants/wait.ts"
-import { close, exists, open } from "../../ffi/fs.ts"
+import { close, exists, open, tryReadText } from "../../ffi/fs.ts"
 import { pipe } from "../../ffi/pipe.ts"
 import { executableMemfd } from "../../ffi/sealed.ts"
 import { kill, waitChild } from "../../ffi/signal.ts"
 import { openCgroup } from "../cgroup/manager.ts"
+import { placeIn } from "../cgroup/place.ts"
 import type { CgroupHandle, JoinTarget } from "../cgroup/plan.ts"
 import { ToyboxError } from "../errors.ts"
-import { type Encoded, launch, seal } from "../launch/index.ts"
+import { type Encoded, type Launched, ListFailure, launch, seal } from "../launch/index.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { type EnterFacts, enteredSteps, enteringSteps } from "../plan/enter.ts"
 import type { Facts, SeccompProgram } from "../plan/facts.ts"
@@ -77,6 +79,18 @@ function joinBelow({ into, files }: JoinTarget, below: string | undefined): Join
   return { into: into === null ? null : into + below, files: lower }
 }
 
+/**
+ * Where a process goes that could not be made in the container's cgroup: none can be in one that gives controllers to others
+ * below it, as an init such as systemd has it. Where the first process is, others can be.
+ */
+function besideFirst(error: unknown, { pid, cgroup, below }: EnterRequest): string {
+  const isBusy = error instanceof ListFailure && error.errno === EBUSY
+  const place =
+    isBusy && cgroup && below === undefined ? placeIn(cgroup, tryReadText(`/proc/${pid}/cgroup`) ?? "") : null
+  if (place === null) throw error
+  return place
+}
+
 /** Lets a process join. Throws ToyboxError where the container has ended, or is paused. */
 export function enter(request: EnterRequest): Entering {
   const { spec, stdio } = request
@@ -125,7 +139,16 @@ export function enter(request: EnterRequest): Entering {
       pidFd,
       namespaces,
     }
-    const one = launch(enteringSteps(spec, facts), facts)
+    const launchIn = (own: EnterFacts) => launch(enteringSteps(spec, own), own)
+    let one: Launched
+    try {
+      one = launchIn(facts)
+    } catch (error) {
+      one = launchIn({
+        ...facts,
+        cgroup: { join: [], fd: hold(open(besideFirst(error, request), O_PATH | O_DIRECTORY)) },
+      })
+    }
     pid = one.pid
     const two = seal(enteredSteps(spec, facts), one.calls.length, facts)
     call("write", goFd, new Uint8Array(1), 1)

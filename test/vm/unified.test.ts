@@ -111,6 +111,14 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
         ls /var/lib/toybox/containers /run/toybox/running; wc -l < /proc/mounts'
       section left-delegated; left
 
+      section own-cgroups
+      toybox run -d --name own --privileged base sh -c '
+        cd /sys/fs/cgroup; mkdir init other; echo 1 > init/cgroup.procs; echo +memory > cgroup.subtree_control; exec sleep 1000' >/dev/null
+      within 15 toybox exec own sh -c 'grep -q memory /sys/fs/cgroup/cgroup.subtree_control'
+      toybox exec own cat /proc/self/cgroup; echo $?
+      toybox rm -f own
+      section left-own-cgroups; left
+
       section chroot
       tree /c; mount -t cgroup2 c /c/sys/fs/cgroup
       chroot /c /bin/toybox run --rm -v /proc:/x/proc base sh -c "$(cat /srv/look)"; echo $?
@@ -288,6 +296,10 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
     ])
   })
 
+  test("is entered also where its processes are in cgroups of its own, as under systemd", () => {
+    expect(lines("own-cgroups")).toEqual(["0::/init", "0", "own"])
+  })
+
   test.each(["chroot", "chroot-mount"])("shows nothing of the host from within a %s", (name) => {
     const mounts = `${lines("mounts").length + 1}`
     expect(lines(name)).toEqual([`${ROOT} x`, mounts, `${ROOT} x`, `${ROOT} x`, "0"])
@@ -298,7 +310,7 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
     expect(lines("without-overlay")).toEqual([warning, "15", "tmpfs", "0", "0", warning, "1", "x", "kept"])
   })
 
-  const moments = ["first", "limits", "killed", "parents", "delegated", "chroot", "copy"]
+  const moments = ["first", "limits", "killed", "parents", "delegated", "own-cgroups", "chroot", "copy"]
   test.each(moments)("leaves no mount, cgroup, process or lock behind (%s)", (name) => {
     expect(section(`left-${name}`)).toBe("")
   })
