@@ -26,6 +26,28 @@ describe.skipIf(!isRoot)("an OCI container", () => {
     expect(await ownLeftovers()).toEqual([])
   })
 
+  test("paused before its start it is resumed, and started then; or ended", async () => {
+    for (const id of ["a", "b"]) {
+      const created = oci.run("create", "--bundle", oci.bundle(id, { args: ["echo", "started"] }), id)
+      expect(created.exitCode).toBe(0)
+      expect(oci.run("pause", id)).toMatchObject({ exitCode: 0, stderr: "" })
+      expect(oci.state(id).status).toBe("paused")
+      expect(oci.run("start", id)).toMatchObject({
+        exitCode: 1,
+        stderr: expect.stringContaining("cannot start a paused container"),
+      })
+      if (id === "b") {
+        expect(oci.run("kill", id)).toMatchObject({ exitCode: 0, stderr: "" })
+        await until(() => oci.state(id).status === "stopped")
+        continue
+      }
+      expect(oci.run("resume", id)).toMatchObject({ exitCode: 0, stderr: "" })
+      expect(oci.state(id).status).toBe("created")
+      expect(oci.run("start", id)).toMatchObject({ exitCode: 0, stderr: "" })
+      await until(() => created.later() === "started\n")
+    }
+  })
+
   test("waits for its start, runs, ends, and is deleted", async () => {
     const pidFile = join(temporaryDirectory(), "pid")
     const bundle = oci.bundle("a", {

@@ -6,7 +6,7 @@ import { kill } from "../../../ffi/signal.ts"
 import { openCgroup } from "../../cgroup/manager.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import type { OciRecord } from "./record.ts"
-import { isAlive, readConfig, readRecord, statusOf } from "./state.ts"
+import { awaitsStart, isAlive, readConfig, readRecord, statusOf } from "./state.ts"
 
 const LAST_SIGNAL = 64
 
@@ -57,7 +57,7 @@ export function killContainer(root: string, id: string, signal: number, all: boo
   if (status === "creating") throw new ToyboxError(`container is being created: ${id}`)
   if (status === "stopped" && !everyone) throw new ToyboxError(`container not running: ${id}`)
   // What waits at its FIFO has no handlers, and as the first process of a namespace the kernel keeps other signals from it.
-  const sent = status === "created" && ENDING.has(signal) ? SIGKILL : signal
+  const sent = ENDING.has(signal) && awaitsStart(root, id) ? SIGKILL : signal
   if (everyone && manager) {
     if (sent === SIGKILL) manager.kill()
     else for (const pid of manager.pids()) kill(pid, sent)

@@ -91,6 +91,8 @@ export async function startContainer(root: string, id: string): Promise<void> {
     const record = readRecord(root, id)
     const status = statusOf(root, record)
     if (status === "stopped") throw new ToyboxError(`cannot start a container that has stopped: ${id}`)
+    if (status === "paused")
+      throw new ToyboxError(`cannot start a paused container: ${id}`, { hint: "resume it first" })
     if (status !== "created") throw new ToyboxError(`cannot start an already running container: ${id}`)
     const spec = readConfig(root, record)
     awaitExec(await release(root, record, spec), record, spec)

@@ -208,15 +208,19 @@ export function openStart(root: string, id: string): number | null {
   return fd >= 0 ? fd : call("open", path, O_WRONLY | O_NONBLOCK | 0o2000000, 0)
 }
 
+/** Whether a container that lives waits for its start. */
+export function awaitsStart(root: string, id: string): boolean {
+  const waiting = openStart(root, id)
+  if (waiting !== null) close(waiting)
+  return waiting !== null
+}
+
 export function statusOf(root: string, record: OciRecord): Status {
   if (!record.complete) return isLocked(root, record.id) ? "creating" : "stopped"
   if (!isAlive(record)) return "stopped"
-  const waiting = openStart(root, record.id)
-  if (waiting !== null) {
-    close(waiting)
-    return "created"
-  }
-  return record.cgroup && openCgroup(record.cgroup).isFrozen() ? "paused" : "running"
+  // Also before its start, which it could not hear of.
+  if (record.cgroup && openCgroup(record.cgroup).isFrozen()) return "paused"
+  return awaitsStart(root, record.id) ? "created" : "running"
 }
 
 /** The state as engines and hooks see it. */
