@@ -3,6 +3,7 @@ export const TCGETS = 0x5401
 export const TCSETS = 0x5402
 export const TCSETSF = 0x5404
 export const TIOCSCTTY = 0x540e
+export const SIOCOUTQ = 0x5411
 export const TIOCGWINSZ = 0x5413
 export const TIOCSWINSZ = 0x5414
 export const TIOCSPTLCK = 0x40045431

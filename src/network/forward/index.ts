@@ -7,6 +7,7 @@ import { EPOLLIN } from "../../../ffi/constants/epoll.ts"
 import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
 import { open } from "../../../ffi/fs.ts"
 import { createLoop } from "./loop.ts"
+import { descriptorLimit, roomIn } from "./room.ts"
 import { forwardTcp } from "./tcp.ts"
 import { forwardUdp } from "./udp.ts"
 
@@ -43,7 +44,9 @@ export function forward(ip: () => Uint8Array | null, ports: readonly ForwardedPo
   if (pidFd < 0) process.exit(0)
   const loop = createLoop()
   loop.add(pidFd, EPOLLIN, () => process.exit(0))
-  const [tcp, udp] = [forwardTcp(loop), forwardUdp(loop)]
+  const datagrams = ports.some(({ protocol }) => protocol === "udp")
+  const room = roomIn(descriptorLimit(), { ports: ports.length, datagrams })
+  const [tcp, udp] = [forwardTcp(loop, room.connections), forwardUdp(loop, room.flows)]
   for (const { protocol, fd, port } of ports) {
     const target = () => {
       const address = ip()

@@ -33,13 +33,17 @@ export function createLoop(): Loop {
     },
     close: (fd) => closing.push(fd),
     run(tick, least) {
-      for (let wait = tick(), last = Date.now(); ; ) {
+      for (let wait = tick(), last = performance.now(); ; ) {
         for (const { fd, events } of epollWait(epoll, wait)) handlers.get(fd)?.(events)
         for (const fd of closing) close(fd)
         closing = []
-        if (wait !== null && Date.now() - last < least) continue
+        const early = Math.ceil(last + least - performance.now())
+        if (wait !== null && early > 0) {
+          wait = Math.min(wait, early)
+          continue
+        }
         wait = tick()
-        last = Date.now()
+        last = performance.now()
       }
     },
   }

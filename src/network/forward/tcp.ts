@@ -4,6 +4,7 @@ import { struct } from "../../../ffi/calls.ts"
 import { EPOLLERR, EPOLLHUP, EPOLLIN, EPOLLOUT } from "../../../ffi/constants/epoll.ts"
 import { EAGAIN, EINPROGRESS, EINTR, EMFILE, ENFILE, ENOBUFS, ENOMEM } from "../../../ffi/constants/errno.ts"
 import { F_SETFL, O_NONBLOCK, O_RDWR, SPLICE_F_MOVE, SPLICE_F_NONBLOCK } from "../../../ffi/constants/fcntl.ts"
+import { SIOCOUTQ } from "../../../ffi/constants/ioctl.ts"
 import {
   AF_INET,
   AF_INET6,
@@ -35,6 +36,8 @@ interface Side {
   ended: boolean
   /** And the other side has been told. */
   finished: boolean
+  /** It takes nothing either. */
+  gone: boolean
 }
 
 interface Connection {
@@ -54,7 +57,10 @@ const LATER = new Set([-EAGAIN, -EINTR])
 const ONE = new Uint8Array([1, 0, 0, 0])
 const address = takeScratch(32)
 
-const makeSide = (fd: number): Side => ({ fd, watched: 0, pipe: null, pending: 0, ended: false, finished: false })
+const makeSide = (fd: number): Side => ({
+  ...{ fd, watched: 0, pipe: null, pending: 0 },
+  ...{ ended: false, finished: false, gone: false },
+})
 
 function setOptions(fd: number): void {
   // Peers that have vanished are noticed, and small answers are not held back.
@@ -67,8 +73,14 @@ function resetAndClose(fd: number): void {
   callResult("setsockopt", fd, SOL_SOCKET, SO_LINGER, struct([4, 1], [4, 0]), 8)
 }
 
-/** Forwards what comes to listening sockets; several thousand connections. */
-export function forwardTcp(loop: Loop): {
+/** Whether all that was sent before the end has come to the other side: tcp(7), SIOCOUTQ. The end itself counts as a byte. */
+const hasCome = (fd: number) => callResult("ioctl", fd, SIOCOUTQ, scratch.address) < 0 || scratch.i32(0) <= 1
+
+/** Forwards what comes to listening sockets; `most` connections at once. */
+export function forwardTcp(
+  loop: Loop,
+  most: number,
+): {
   /** `target`: where to, now; null: nowhere. */
   listen(fd: number, target: () => { ip: Uint8Array; port: number } | null): void
   /** How many connections there are. */
@@ -106,6 +118,12 @@ export function forwardTcp(loop: Loop): {
   const abort = (connection: Connection) => {
     connection.broken = true
     end(connection)
+  }
+
+  /** Tells `other` that there is nobody left to answer to; not before it has what was said to it. */
+  const leave = (connection: Connection, other: Side) => {
+    if (hasCome(other.fd)) abort(connection)
+    else end(connection)
   }
 
   /** Moves what there is; false where the connection has been given up. */
@@ -170,9 +188,13 @@ export function forwardTcp(loop: Loop): {
       loop.remove(side.fd)
       side.watched = null
     }
+    // Of one that has said all, nothing else tells it.
+    if (events & EPOLLERR) side.gone = true
     if (connection.connected) {
       if (!move(connection, client, target) || !move(connection, target, client)) return
       if (client.finished && target.finished) return end(connection)
+      if (client.gone && client.finished) return leave(connection, target)
+      if (target.gone && target.finished) return leave(connection, client)
     }
     watch(connection, client, target)
     watch(connection, target, client)
@@ -207,6 +229,7 @@ export function forwardTcp(loop: Loop): {
 
   const accept = (listener: number, target: () => { ip: Uint8Array; port: number } | null) => {
     for (let i = 0; i < ACCEPTED_AT_ONCE; i++) {
+      if (connections >= most) return pause()
       const fd = callResult("accept4", listener, null, null, SOCK_NONBLOCK | SOCK_CLOEXEC)
       if (SHORT.has(fd)) return pause()
       // One that was given up by its client meanwhile is no reason to stop: accept(2).
@@ -223,7 +246,9 @@ export function forwardTcp(loop: Loop): {
     },
     count: () => connections,
     retry() {
+      if (!short || connections >= most) return short
       resume()
+      for (const [fd, target] of listeners) accept(fd, target)
       return short
     },
   }

@@ -32,18 +32,21 @@ type Target = () => { ip: Uint8Array; port: number } | null
 /** As conntrack has them: nf_conntrack-sysctl.rst, nf_conntrack_udp_timeout and its _stream. */
 const IDLE = 30_000
 const IDLE_ANSWERED = 120_000
-const MOST_FLOWS = 4096
 const AT_ONCE = 64
 const MOST_BYTES = 65_536
 const RECEIVE_BUFFER = 1 << 20
 
-/** Forwards what comes to bound sockets. */
-export function forwardUdp(loop: Loop): {
+/** Forwards what comes to bound sockets; of `most` clients at once. */
+export function forwardUdp(
+  loop: Loop,
+  most: number,
+): {
   /** `target`: where to, now; null: nowhere. */
   listen(fd: number, target: Target): void
   /** Forgets those of whom nothing was heard for long. True while there are any. */
   expire(): boolean
 } {
+  // Who was heard of last is behind.
   const flows = new Map<string, Flow>()
   const data = { ...takeScratch(MOST_BYTES), size: MOST_BYTES }
   const address = takeScratch(32)
@@ -62,13 +65,19 @@ export function forwardUdp(loop: Loop): {
         if (i === 0) end(key, flow)
         return
       }
-      flow.used = performance.now()
+      isUsed(key, flow)
       flow.answered = true
       answerDatagram(flow.listener, data, count, flow.asked)
     }
   }
 
-  const oldest = () => {
+  const isUsed = (key: string, flow: Flow) => {
+    flow.used = performance.now()
+    flows.delete(key)
+    flows.set(key, flow)
+  }
+
+  const endOldest = () => {
     const [key, flow] = flows.entries().next().value ?? []
     if (key !== undefined && flow) end(key, flow)
   }
@@ -77,13 +86,12 @@ export function forwardUdp(loop: Loop): {
     const to = target()
     if (to === null) return null
     const { ip, port } = to
-    if (flows.size >= MOST_FLOWS) oldest()
+    if (flows.size >= most) endOldest()
     const family = ip.length === 4 ? AF_INET : AF_INET6
     const fd = callResult("socket", family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0)
     if (fd < 0) return null
     callResult("connect", fd, address.address, encodeSockaddr(address.bytes, ip, port))
     const flow: Flow = { fd, listener, asked, used: 0, answered: false }
-    flows.set(key, flow)
     loop.add(fd, EPOLLIN, () => answer(key, flow))
     return flow
   }
@@ -96,7 +104,7 @@ export function forwardUdp(loop: Loop): {
       const key = `${listener} ${from.toHex()} ${to.toHex()}`
       const flow = flows.get(key) ?? open(key, listener, { from, to }, target)
       if (flow === null) continue
-      flow.used = performance.now()
+      isUsed(key, flow)
       callResult("send", flow.fd, data.address, count, MSG_DONTWAIT)
     }
   }
