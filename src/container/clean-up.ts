@@ -50,10 +50,11 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
   const { ports = [] } = live.record
   if (ports.length > 0) {
     const { endForwarder } = await import("./forwarder.ts")
-    const { closePorts, unforwardPorts, unpublishPorts } = await import("../network/published.ts")
+    const { closePorts, unpublishPorts } = await import("../network/published.ts")
+    const { unforwardPorts } = await import("./unforward.ts")
     attempt(() => endForwarder(paths, live.id))
     attempt(() => unpublishPorts(live.id, ports, networks))
-    attempt(() => unforwardPorts(live.record))
+    attempt(() => unforwardPorts(paths, live.id, live.record))
     attempt(() => closePorts(ports))
   }
   const unshare = async () => {

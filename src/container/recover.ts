@@ -6,7 +6,7 @@ import { errorChain } from "../errors.ts"
 import { notice } from "../log.ts"
 import { leavePlaces, releaseAll } from "../network/leases.ts"
 import { leasesOf, listNetworks } from "../network/network.ts"
-import { unforwardPorts, unpublishPorts } from "../network/published.ts"
+import { unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { bootId, readJson } from "../state-file.ts"
 import { attachPath } from "./attach-protocol.ts"
@@ -30,6 +30,7 @@ import {
   resultPath,
   runningIds,
 } from "./state.ts"
+import { unforwardPorts } from "./unforward.ts"
 import { removeAnonymous } from "./volume-users.ts"
 
 /** Of a container whose entry is broken, after a power cut. */
@@ -66,7 +67,7 @@ function recoverOne(paths: Paths, id: string): void {
   if (record?.ports) {
     endForwarder(paths, id)
     unpublishPorts(id, record.ports, record.networks ?? [])
-    unforwardPorts(record)
+    unforwardPorts(paths, id, record)
   }
   if (record?.networks) {
     unshareNetwork(paths, id, record.networks)

@@ -2,9 +2,9 @@
 import { close } from "../../ffi/fs.ts"
 import type { Endpoint } from "./endpoint.ts"
 import type { ContainerAddresses, PublishedPort } from "./firewall/elements.ts"
-import { openToInternal, unpublish } from "./firewall/index.ts"
+import { unpublish } from "./firewall/index.ts"
 import { parseIp } from "./ip.ts"
-import { type HeldPort, servedPorts } from "./ports.ts"
+import type { HeldPort } from "./ports.ts"
 
 /** What a running container is given of networks. */
 export interface Connected {
@@ -32,12 +32,6 @@ export const reachedAt = ({ ip, ip6 }: Pick<Endpoint, "ip" | "ip6">): ContainerA
 /** Leads them nowhere any more, wherever they led. Before the addresses are another's. */
 export function unpublishPorts(id: string, ports: readonly HeldPort[], endpoints: readonly Endpoint[]): void {
   for (const endpoint of endpoints) unpublish(id, publishedPorts(ports), reachedAt(endpoint))
-}
-
-/** Ends what is done about ports that a process of toybox's serves, or would have served. */
-export function unforwardPorts(connected: Connected): void {
-  const served = servedPorts(connected)
-  if (served.length > 0) openToInternal(publishedPorts(served))
 }
 
 /** Lets go of what this process holds for a container that it supervises. */

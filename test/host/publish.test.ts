@@ -324,6 +324,25 @@ test("from ::1 a port is reached, too: by a process, there from when somebody co
   await run("network", "rm", "shut", "four")
 }, 120_000)
 
+test("a port that two containers serve, each at an address of its own, stays shut to networks without a way out", async () => {
+  await besideDrops("iptables -P FORWARD DROP", "iptables -P FORWARD ACCEPT", async () => {
+    await serve("one", "-p", "127.0.0.1:8118:80")
+    await serve("two", "-p", "172.17.5.1:8118:80")
+    await run("network", "create", "--internal", "shut")
+    const [{ IPAM }] = JSON.parse(await run("network", "inspect", "shut"))
+    const words = ["--net=shut", "base", "sh", "-c", "nc -w 2 172.17.5.1 8118 || echo none"]
+    const route = `ip route add 172.17.5.1 via ${IPAM.Config[0].Gateway}`
+    const ask = () => run("run", "--rm", "--cap-add=NET_ADMIN", ...words.slice(0, -1), `${route}; ${words.at(-1)}`)
+    expect(await ask()).toBe("none\n")
+    await run("rm", "-f", "one")
+    expect(await sh(host, "nft list set inet toybox forwarded")).toContain("tcp . 8118")
+    expect(await ask()).toBe("none\n")
+    await run("rm", "-f", "two")
+    expect(await sh(host, "nft list set inet toybox forwarded")).not.toContain("elements")
+    await run("network", "rm", "shut")
+  })
+}, 120_000)
+
 test("a container of the foreground is reached from ::1, too, also when the process was killed, and leaves nothing", async () => {
   const server = "nc -ll -p 80 -e echo near"
   const words = machine.toybox("run", "--rm", "--name=near", "-p", "8117:80", "base", "sh", "-c", server)

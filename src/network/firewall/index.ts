@@ -221,6 +221,16 @@ export function unpublish(id: string, ports: readonly PublishedPort[], addresses
 export const openToInternal = (ports: readonly PublishedPort[]): void =>
   withTables((firewall) => removeEntries(firewall, forwardedEntries(ports)))
 
+/** Keeps networks that are --internal from ports that are served. Where there is no network it does nothing. */
+export const keepFromInternal = (ports: readonly PublishedPort[]): void =>
+  withTables(({ socket, tables }) => {
+    const [error] = sendBatch(
+      socket,
+      messagesFor(tables, forwardedEntries(ports), (...one) => addElements(...one)),
+    )
+    if (error && error.errno !== "ENOENT") throw error
+  })
+
 const asElement = ({ key, data, comment, end }: KnownElement): Element => ({
   key,
   text: hex(key),
