@@ -210,7 +210,12 @@ export async function bringUp(
       const helped = one.steps.some((step) => step.kind === "clone" && step.helper)
       connectPlaces(request, live.places, { pid, reported: helped || supervisor !== undefined, reportFd }, reports)
       const guarded = live.places.map(({ endpoint }) => endpoint).filter((endpoint) => endpoint.guarded)
-      if (guarded.length > 0) (await import("./guard-places.ts")).guardPlaces(guarded, request.quiet)
+      if (guarded.length > 0) {
+        // First: the names of its links tell a toybox that cleans up after this one what to take back.
+        updateRunning(live.lock, live.record)
+        const { guardPlaces } = await import("./guard-places.ts")
+        guardPlaces(guarded, request.quiet)
+      }
       if (awaitsLinks(spec, facts)) go()
       if (request.ports) await (await import("./ports.ts")).publishForContainer(request, paths, live)
       const changed = live.places.find(({ bridge }) => bridge.changed)
