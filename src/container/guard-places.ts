@@ -1,8 +1,11 @@
 /** Containers that could take their neighbours' addresses are kept from it. */
 import { notice } from "../log.ts"
 import { type Endpoint, macBytes } from "../network/endpoint.ts"
-import { type Guarded, guard, unguard } from "../network/firewall/guard.ts"
+import { areGuarded, type Guarded, guard, unguard } from "../network/firewall/guard.ts"
 import { addressOf } from "../network/network.ts"
+import type { Paths } from "../paths.ts"
+import { isSharedByForger } from "./shared-mark.ts"
+import { readRunning, runningIds } from "./state.ts"
 
 /** An endpoint as the guard of bridges knows it. */
 export const asGuarded = ({ link, mac, ip, ip6 }: Endpoint): Guarded => ({
@@ -21,6 +24,28 @@ export function guardPlaces(endpoints: readonly Endpoint[], quiet: boolean): voi
     notice(
       "the kernel has no nf_tables for bridges: with NET_ADMIN or NET_RAW the container could take its neighbours' addresses",
     )
+}
+
+/** Those of containers that run, by their ids. */
+const guardedPlaces = (paths: Paths): { id: string; endpoints: readonly Endpoint[] }[] =>
+  runningIds(paths).flatMap((id) => {
+    const networks = connected(readRunning(paths, id)?.networks ?? [])
+    const endpoints = isSharedByForger(paths, id) ? networks : networks.filter(({ guarded }) => guarded)
+    return endpoints.length === 0 ? [] : [{ id, endpoints }]
+  })
+
+const allOf = (places: ReturnType<typeof guardedPlaces>) => places.flatMap(({ endpoints }) => endpoints.map(asGuarded))
+
+/** Whether nothing is missing of it, of any container that runs. */
+export const areAllGuarded = (paths: Paths): boolean => areGuarded(allOf(guardedPlaces(paths)))
+
+/** The same for all that run: somebody has removed it. Throws ToyboxError. */
+export function guardAgain(paths: Paths): void {
+  const places = guardedPlaces(paths)
+  if (areGuarded(allOf(places))) return
+  guard(allOf(places))
+  // Who has ended meanwhile may have taken back what was not there yet.
+  for (const { id, endpoints } of places) if (readRunning(paths, id) === null) unguardPlaces(endpoints)
 }
 
 /** Takes that back; where nothing is there it does nothing. */

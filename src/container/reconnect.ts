@@ -16,6 +16,7 @@ import { guardPlaces, unguardPlaces } from "./guard-places.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { mayForge, takePlaceIn, wantsIpv6 } from "./network.ts"
 import { publishAgain } from "./ports.ts"
+import { isSharedByForger } from "./shared-mark.ts"
 import { type RunningRecord, readRecord } from "./state.ts"
 import { readStored } from "./stored-request.ts"
 import { changeRunning, changeStored, withContainer } from "./with-container.ts"
@@ -51,7 +52,7 @@ function unplug(paths: Paths, id: string, record: RunningRecord, gone: readonly 
     const next = networks.find((endpoint) => !isInternal(paths, endpoint))
     for (const endpoint of gone) disconnect(record.pid, endpoint, next, socket)
   })
-  if (gone.some(({ guarded }) => guarded)) unguardPlaces(gone)
+  if (isSharedByForger(paths, id) || gone.some(({ guarded }) => guarded)) unguardPlaces(gone)
   if (record.ports) unpublishPorts(id, record.ports, gone)
   changeRunning(paths, id, left)
   leavePlaces(paths.networkRun, id, gone)
@@ -70,7 +71,7 @@ async function plug(paths: Paths, wish: EndpointWish, id: string, record: Runnin
     const place = await takePlaceIn(
       paths,
       wish,
-      { id, position, six, guarded: mayForge(process) },
+      { id, position, six, guarded: mayForge(process) || isSharedByForger(paths, id) },
       { socket, quiet: false },
     )
     const endpoint: Endpoint = { ...place.endpoint, link: newLinkName() }

@@ -4,14 +4,19 @@ import { hasNfTables } from "../network/firewall/index.ts"
 import { makeBridge } from "../network/make-bridge.ts"
 import { ensureAll, isComplete, presentNetworks } from "../network/mend-rules.ts"
 import type { Paths } from "../paths.ts"
+import { areAllGuarded, guardAgain } from "./guard-places.ts"
 import { publishAgain, unledContainers } from "./ports.ts"
 
-/** Makes what is missing of all networks whose links are there, and of published ports. Returns their names. Throws ToyboxError. */
+/**
+ * Makes what is missing of all networks whose links are there, and of what containers have of them. Returns their names. Throws
+ * ToyboxError.
+ */
 export function reloadNetworks(paths: Paths): string[] {
   const networks = withRoutes((socket) =>
     presentNetworks(paths, socket).map((network) => makeBridge(paths, network, socket).network),
   )
   ensureAll(networks)
+  guardAgain(paths)
   publishAgain(paths)
   return networks.map(({ name }) => name)
 }
@@ -25,5 +30,6 @@ export function whatIsBroken(paths: Paths): string[] {
   return [
     ...networks.map(({ name }) => `addresses or rules of the network ${name}`),
     ...containers.map((name) => `published ports of the container ${name}`),
+    ...(areAllGuarded(paths) ? [] : ["what keeps containers with NET_ADMIN or NET_RAW from others' addresses"]),
   ]
 }

@@ -1,23 +1,20 @@
 /** Containers that share the network of another: `--net container:ID`. */
-import { O_CLOEXEC, O_CREAT, O_WRONLY } from "../../ffi/constants/fcntl.ts"
-import { close, open, unlink } from "../../ffi/fs.ts"
+import { unlink } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import { withRoutes } from "../network/bridge.ts"
 import { deleteLinks } from "../network/connect.ts"
 import type { Endpoint } from "../network/endpoint.ts"
 import type { Paths } from "../paths.ts"
 import { guardPlaces, unguardPlaces } from "./guard-places.ts"
+import { markShared, sharedPath } from "./shared-mark.ts"
 import { readHead, readRunning } from "./state.ts"
-
-/** There where somebody shares, or has shared, the network of a container. */
-export const sharedPath = (paths: Paths, id: string): string => `${paths.networkRun}/${id}.shared`
 
 /**
  * Has part in the network of another container: its links do not go with its processes any more, and are to be removed at its
  * end. `mayForge`: who shares it could take others' addresses. Throws ToyboxError where it has ended.
  */
 export function shareNetwork(paths: Paths, id: string, mayForge: boolean): void {
-  close(open(sharedPath(paths, id), O_WRONLY | O_CREAT | O_CLOEXEC, 0o600))
+  markShared(paths, id, mayForge)
   // Who ends looks for the mark once more when nobody sees him run any more.
   const running = readRunning(paths, id)
   if (running && mayForge) guardPlaces(running.networks ?? [], false)

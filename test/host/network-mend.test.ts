@@ -74,6 +74,26 @@ test("network reload brings it back, and addresses; what others have stays as it
   await sh("nft delete table ip theirs")
 }, 60_000)
 
+test("what keeps containers from others' addresses that was flushed comes back, of all that have it", async () => {
+  const guards = () => sh("nft list table bridge toybox")
+  await run("run", "-d", "--name=raw", "--cap-add=NET_RAW", "base", "sleep", "1000")
+  await run("run", "--rm", "--net=container:web", "--cap-add=NET_ADMIN", "base", "true")
+  const before = await guards()
+  expect(before.match(/elements = { "veth\w+",\s+"veth\w+" }/g)).toHaveLength(1)
+  await sh("nft flush ruleset")
+  await run("run", "--rm", "base", "true")
+  expect(sorted(await guards())).toEqual(sorted(before))
+  for (const flush of ["nft delete table bridge toybox", "nft flush table bridge toybox"]) {
+    await sh(flush)
+    expect((await machine.told("doctor")).stdout).toContain("missing: what keeps containers with NET_ADMIN")
+    await run("network", "reload")
+    expect(sorted(await guards())).toEqual(sorted(before))
+    expect((await machine.told("doctor")).stdout).toMatch(/ok +networks/)
+  }
+  await run("rm", "-f", "raw")
+  expect((await guards()).match(/"veth\w+"(?! \.)/g)).toHaveLength(1)
+}, 60_000)
+
 test("ports alone that were flushed are told of, and come back", async () => {
   await sh("nft flush map inet toybox ports4")
   expect((await machine.told("doctor")).stdout).toContain("missing: published ports of the container web")

@@ -152,6 +152,12 @@ test("who shares its network, or connects later, is kept from it, too; then noth
   expect(await ask("attacker", IPAddress)).toBe("")
   expect(await machine.sh("nft list tables")).toContain("table bridge toybox")
   await run("network", "disconnect", "second", "attacker")
+  // Who shares a network of another shares also what that one is connected to later.
+  await run("network", "connect", "second", "victim")
+  expect(await ask("victim", IPAddress)).toBe("other\n")
+  await within(victim.pid, "ip", "link", "set", "eth1", "address", "02:00:00:00:00:77")
+  expect(await ask("victim", IPAddress)).toBe("")
+  await run("network", "disconnect", "shared", "victim")
   await run("rm", "-f", "attacker", "victim", "beside")
   expect(await machine.sh("nft list tables")).not.toContain("table bridge toybox")
   await run("rm", "-f", "--all")

@@ -2,6 +2,7 @@
 import * as nf from "../../../ffi/constants/nf_tables.ts"
 import { BogusAnswer, decodeAttributes, find, readBe32, readString } from "../../../ffi/netlink/attributes.ts"
 import { attributesOf, type Received } from "../../../ffi/netlink/messages.ts"
+import type { Element } from "./requests.ts"
 
 const NFGENMSG = 4
 
@@ -79,6 +80,15 @@ export function decodeElements(messages: readonly Received[]): KnownElement[] {
     return list === undefined ? [] : decodeAttributes(list).map(({ data }) => decodeElement(data))
   })
 }
+
+/** An element that is there, to be removed, or to be made again. */
+export const asElement = ({ key, data, comment, end }: KnownElement): Element => ({
+  key,
+  text: key.toHex(),
+  ...(data ? { data } : {}),
+  ...(comment === null ? {} : { comment }),
+  ...(end ? { end } : {}),
+})
 
 /** The generation of the rules. Throws BogusAnswer. */
 export function decodeGeneration(message: Received): number {

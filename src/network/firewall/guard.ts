@@ -9,7 +9,7 @@ import type { Message } from "../../../ffi/netlink/messages.ts"
 import { dump, type NetlinkSocket } from "../../../ffi/netlink/socket.ts"
 import { formatIp } from "../ip.ts"
 import { formatMac } from "../links.ts"
-import { decodeElements } from "./answers.ts"
+import { asElement, decodeElements } from "./answers.ts"
 import { ifname } from "./elements.ts"
 import * as ex from "./expressions.ts"
 import { accept, drop, jump, link, type Part } from "./parts.ts"
@@ -27,7 +27,7 @@ import {
   type SetShape,
   type Table,
 } from "./requests.ts"
-import { exists, generationOf, hasNfTables, isOurs, sendBatch, withSocket } from "./table.ts"
+import { exists, generationOf, hasNfTables, isOurs, isWhole, sendBatch, withSocket } from "./table.ts"
 
 /** A container's end on the bridge, and what may come from it: 6, 4 and 16 bytes. */
 export interface Guarded {
@@ -153,23 +153,45 @@ export const describeGuard = (links: readonly Guarded[]): string[] =>
 
 const ATTEMPTS = 50
 
+// Of the chain that judges, and of the one that leads there.
+const RULES = GUARDED.length + 1
+
+const elementsOf = (socket: NetlinkSocket, set: string) => decodeElements(dump(socket, getElements(TABLE, set)))
+
+/** What adds the elements of the table to another that is in its place. */
+const contents = (socket: NetlinkSocket): Message[] =>
+  SETS.flatMap(({ name }) => addElements(TABLE, name, elementsOf(socket, name).map(asElement)))
+
 /**
  * Lets from these links only what comes from their own addresses. They need not be there yet. False where the kernel has no
  * nf_tables for bridges. Throws ToyboxError where a table of our name is somebody else's.
  */
 export function guard(links: readonly Guarded[]): boolean {
   if (!hasNfTables()) return false
-  const entries = links.flatMap(entriesOf)
+  const added = links.flatMap(entriesOf).flatMap(({ set, elements }) => addElements(TABLE, set, elements))
   return withSocket((socket) => {
     for (let attempt = 0; ; attempt++) {
-      const messages = entries.flatMap(({ set, elements }) => addElements(TABLE, set, elements))
-      const table = isOurs(socket, TABLE, MARK) ? [] : tableMessages()
-      const [error] = sendBatch(socket, [...table, ...messages])
+      const before = generationOf(socket)
+      const isMade = isOurs(socket, TABLE, MARK)
+      const isBroken = isMade && !isWhole(socket, TABLE, RULES)
+      const anew = isBroken ? [deleteTable(TABLE), ...tableMessages(), ...contents(socket)] : []
+      const table = isMade ? anew : tableMessages()
+      const [error] = sendBatch(socket, [...table, ...added], isBroken ? before : undefined)
       if (error === undefined) return true
       if (isErrno(error, "EOPNOTSUPP", "EAFNOSUPPORT")) return false
-      // Another has made or removed it meanwhile.
-      if (!isErrno(error, "EEXIST", "ENOENT") || attempt >= ATTEMPTS) throw error
+      // Another has made, changed or removed it meanwhile.
+      if (!isErrno(error, "EEXIST", "ENOENT", "ERESTART") || attempt >= ATTEMPTS) throw error
     }
+  })
+}
+
+/** Whether nothing is missing of what guard did about these links. */
+export function areGuarded(links: readonly Guarded[]): boolean {
+  if (links.length === 0 || !hasNfTables()) return true
+  return withSocket((socket) => {
+    if (!isThere(socket)) return false
+    const known = new Set(elementsOf(socket, "guarded").map(({ key }) => key.toHex()))
+    return isWhole(socket, TABLE, RULES) && links.every(({ link: name }) => known.has(ifname(name).toHex()))
   })
 }
 
@@ -182,8 +204,7 @@ export function unguard(links: readonly Guarded[]): void {
       for (const element of elements) remove(socket, deleteElements(TABLE, set, [element]))
     const before = generationOf(socket)
     // Somebody may just be adding one: then the generation is another, and the batch is refused.
-    if (decodeElements(dump(socket, getElements(TABLE, "guarded"))).length === 0)
-      remove(socket, [deleteTable(TABLE)], before)
+    if (elementsOf(socket, "guarded").length === 0) remove(socket, [deleteTable(TABLE)], before)
   })
 }
 

@@ -6,7 +6,7 @@ import { tryReadText, writeText } from "../../../ffi/fs.ts"
 import type { Message } from "../../../ffi/netlink/messages.ts"
 import type { NetlinkSocket } from "../../../ffi/netlink/socket.ts"
 import { ToyboxError } from "../../errors.ts"
-import type { KnownElement } from "./answers.ts"
+import { asElement, type KnownElement } from "./answers.ts"
 import { forgetUdp, type UdpTarget } from "./conntrack.ts"
 import {
   type ContainerAddresses,
@@ -230,14 +230,6 @@ export const keepFromInternal = (ports: readonly PublishedPort[]): void =>
     )
     if (error && error.errno !== "ENOENT") throw error
   })
-
-const asElement = ({ key, data, comment, end }: KnownElement): Element => ({
-  key,
-  text: hex(key),
-  ...(data ? { data } : {}),
-  ...(comment === null ? {} : { comment }),
-  ...(end ? { end } : {}),
-})
 
 const describe = (entries: Entries): string[] =>
   entries.flatMap(({ set, elements }) =>

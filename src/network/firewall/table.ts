@@ -70,14 +70,14 @@ export function generationOf(socket: NetlinkSocket): number {
 export const generation = (): number => withSocket(generationOf)
 
 /** Whether a table of ours has as many rules as it was made with. */
-export function isWhole(socket: NetlinkSocket, table: Table): boolean {
+export function isWhole(socket: NetlinkSocket, table: Table, count = ruleCount(table)): boolean {
   try {
     const rules = dump(socket, getAllRules(table)).filter((message) => {
       const name = find(attributesOf(message, NFGENMSG), nf.NFTA_RULE_TABLE)
       // Kernels before 4.14 tell of all tables, whatever they are asked.
       return name !== undefined && readString(name) === table.name
     })
-    return rules.length === ruleCount(table)
+    return rules.length === count
   } catch (error) {
     if (isErrno(error, "ENOENT")) return false
     throw error
