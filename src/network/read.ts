@@ -158,6 +158,8 @@ export function routes(socket: NetlinkSocket): Route[] {
       what: `ip ${family === AF_INET ? "-4" : "-6"} route show`,
     })
     return messages.flatMap((message): Route[] => {
+      // Asked for a family that it has not (ipv6.disable=1), the kernel tells the routes of all others.
+      if (message.payload[0] !== family) return []
       const attributes = attributesOf(message, RTMSG)
       const table = find(attributes, rt.RTA_TABLE)
       // Kernels before 4.20 tell all tables, whatever they are asked.
