@@ -20,6 +20,7 @@ import { recordEvents } from "./events.ts"
 import { ENDING, isDeaf, passOn } from "./pass-signal.ts"
 import { findRunning } from "./running.ts"
 import { readHead, readResult } from "./state.ts"
+import { type InputWatch, watchInput } from "./stdio.ts"
 import { beginKill } from "./stop.ts"
 import { awaitEnd } from "./wait.ts"
 
@@ -79,6 +80,7 @@ interface Session {
   /** What is read of standard input, until that has ended. */
   input: boolean
   readonly inputEnd: boolean
+  readonly watch: InputWatch
   /** A message that the supervisor has not taken yet. */
   typed: Uint8Array | null
   /** What the caller has not taken yet. */
@@ -153,17 +155,21 @@ function receive(session: Session): void {
     })
 }
 
+const inputOf = (bytes: Uint8Array) => Uint8Array.of(protocol.INPUT, ...bytes)
+
 function readInput(session: Session): void {
   const size = callResult("read", 0, scratch.address, protocol.MESSAGE)
   if (size === EAGAIN) return
   if (size <= 0) {
     session.input = false
-    if (session.inputEnd) send(session, Uint8Array.of(protocol.END))
+    if (!session.inputEnd) return
+    // A terminal of the container's has no end, but a character for it.
+    send(session, session.terminal ? inputOf(session.watch.end()) : Uint8Array.of(protocol.END))
     return
   }
-  const bytes = scratch.bytes.slice(0, size)
+  const bytes = session.watch.filter(scratch.bytes.slice(0, size))
   const passed = session.filter ? session.filter(bytes) : bytes
-  if (passed.length > 0) send(session, Uint8Array.of(protocol.INPUT, ...passed))
+  if (passed.length > 0) send(session, inputOf(passed))
 }
 
 function show(session: Session): void {
@@ -248,7 +254,7 @@ export function stayWith(
     if (head) recordEvents(paths, head, [action])
   }
   const { detachKeys, hidden = [], input, inputEnd } = options
-  const session: Session = { socket, detachKeys, hidden, input, inputEnd, ...BEGINNING }
+  const session: Session = { socket, detachKeys, hidden, input, inputEnd, watch: watchInput(), ...BEGINNING }
   if (options.whole) sendAtLast(session, Uint8Array.of(options.holds ? protocol.HOLD : protocol.WHOLE))
   if (!options.holds) tell("attach")
   let insisted = 0

@@ -28,9 +28,12 @@ export function createPump(options: Pick<Pump, "from" | "to" | "filter" | "ended
   return { ...options, buffer: takeScratch(SIZE), start: 0, end: 0, done: false }
 }
 
+/** Whether there is something that its target has not taken yet. */
+export const isPending = ({ start, end, done }: Pump): boolean => !done && start < end
+
 /** What to poll for this pump: room for what is pending, or more to read. */
 export const wanted = (pump: Pump): PollFd =>
-  pump.start < pump.end ? { fd: pump.to, events: POLLOUT } : { fd: pump.from, events: POLLIN }
+  isPending(pump) ? { fd: pump.to, events: POLLOUT } : { fd: pump.from, events: POLLIN }
 
 function finish(pump: Pump, refused = false, errno = 0): void {
   pump.done = true

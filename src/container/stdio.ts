@@ -98,11 +98,19 @@ export interface Attached {
 const NEWLINE = 10
 const END_OF_FILE = 4
 
+/** See watchInput. */
+export interface InputWatch {
+  /** What is passed on. */
+  filter: (bytes: Uint8Array) => Uint8Array
+  /** What tells its end. */
+  end: () => Uint8Array
+}
+
 /**
  * Keeps an eye on input that is no terminal's. What tells a command that it has ended is the end-of-file character of the
  * command's own terminal: at the beginning of a line one, in the middle of it two, the first of which sends the line off.
  */
-function watchInput(): { filter: (bytes: Uint8Array) => Uint8Array; end: () => Uint8Array } {
+export function watchInput(): InputWatch {
   let last = NEWLINE
   const filter = (bytes: Uint8Array) => {
     last = bytes.at(-1) ?? last

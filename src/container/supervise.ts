@@ -19,7 +19,7 @@ import { kill, openSignals, readSignals, type WaitStatus, waitChild } from "../.
 import { receiveFd } from "../../ffi/tty.ts"
 import { type Reports, readReports } from "../launch/index.ts"
 import type { Doors } from "./doors.ts"
-import { advance, type Pump, wanted } from "./pump.ts"
+import { advance, isPending, type Pump, wanted } from "./pump.ts"
 import { type Attached, attachTerminal } from "./stdio.ts"
 
 const FIRST_REALTIME = 34
@@ -100,12 +100,17 @@ export function supervise(options: Supervised): Ending {
   let escalated: number | undefined
   let passedOn: number | undefined
   let attached: Attached | null = null
+  /** The rest of the output is not waited for. */
+  let givenUp = false
   let socket = options.terminal?.socket ?? -1
   const { doors, start } = options.published ?? {}
 
   const forward = (signal: number) => {
     // What has been waited for is nobody's number, or another's, while the rest of its output is copied.
-    if (status !== null) return
+    if (status !== null) {
+      givenUp ||= ENDING.has(signal)
+      return
+    }
     if (ENDING.has(signal)) passedOn = signal
     if (!executed && ENDING.has(signal)) {
       escalated = signal
@@ -154,7 +159,8 @@ export function supervise(options: Supervised): Ending {
         { fd: executed ? (doors?.fd ?? -1) : -1, events: POLLIN },
         ...live.map(wanted),
       ]
-      const wait = status === null ? null : Math.max(0, drainUntil - Date.now())
+      const isDraining = status !== null && !live.some((pump) => pump.from !== 0 && isPending(pump))
+      const wait = isDraining ? Math.max(0, drainUntil - Date.now()) : null
       const [signalled = 0, reported = 0, sent = 0, knocked = 0, ...moved] = poll(sources, wait)
       if (reported) onReport()
       if (sent) onMaster()
@@ -164,8 +170,9 @@ export function supervise(options: Supervised): Ending {
       if (status !== null) {
         if (drainUntil === Number.POSITIVE_INFINITY) drainUntil = Date.now() + DRAIN_MILLISECONDS
         const outputs = pumps.filter((pump) => !pump.done && pump.from !== 0)
-        const idle = moved.every((events) => events === 0)
-        if (!reporting && (outputs.length === 0 || (idle && Date.now() >= drainUntil))) break
+        // A slow reader gets what has been read for him; how long others hold the command's output is no matter.
+        const idle = moved.every((events) => events === 0) && !outputs.some(isPending)
+        if (!reporting && (outputs.length === 0 || givenUp || (idle && Date.now() >= drainUntil))) break
       }
     }
   } finally {

@@ -51,6 +51,23 @@ describe.skipIf(!isRoot)("streams and signals", () => {
     expect(ended).toMatchObject({ exitCode: 0, stdout, stderr })
   })
 
+  test("a slow reader gets all that a command with a terminal has written, whenever that ends", async () => {
+    const words = ["sh", "-c", "head -c 70000 /dev/zero | tr '\\0' x"]
+    const slowly = '"$0" "$@" </dev/null | (sleep 1; wc -c)'
+    expect(line(slowly, "--rm", "-t", "base", ...words).stdout).toBe("70000\n")
+    await succeed(...ownRun("-d", "--name", "slow", "base", "sleep", "1000"))
+    const exec = `shift $(($# - 3)); ${slowly.replace('"$@"', 'exec -t slow "$@"')}`
+    expect(line(exec, ...words).stdout).toBe("70000\n")
+  })
+
+  test.each([[], ["--timeout", "15"]])(
+    "the end of input that is no terminal is one for the command's: %j",
+    (...options) => {
+      const typed = line('printf \'a\\nb\' | "$0" "$@"', "--rm", "-it", ...options, "base", "cat")
+      expect(typed).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/b$/) })
+    },
+  )
+
   test("--attach is kept", async () => {
     await succeed("create", ...ownRun("--name", "kept", "-a", "stderr", "base").slice(1))
     const { Config } = await inspect("kept")
