@@ -24,7 +24,10 @@ function fallBack(keys: readonly number[], matched: number): number {
   return 0
 }
 
-/** A filter of typed bytes that holds the sequence back: what turns out not to be it goes through. */
+/**
+ * A filter of typed bytes that holds the sequence back: what turns out not to be it goes through. What is typed behind it is meant
+ * for whoever reads there next, and not for the container: it ends there.
+ */
 export function detachFilter(keys: readonly number[], detached: () => void): (bytes: Uint8Array) => Uint8Array {
   let matched = 0
   return (bytes) => {
@@ -39,6 +42,7 @@ export function detachFilter(keys: readonly number[], detached: () => void): (by
       else if (++matched === keys.length) {
         matched = 0
         detached()
+        break
       }
     }
     return Uint8Array.from(result)

@@ -21,30 +21,28 @@ describe("parseDetachKeys", () => {
   )
 })
 
-/** What comes through, and how often the sequence was found, with the input cut as told. */
+/** What comes through until the sequence is found, and whether it is, with the input cut as told. */
 function filtered(keys: readonly number[], parts: readonly Uint8Array[]): { through: number[]; found: number } {
   let found = 0
   const filter = detachFilter(keys, () => found++)
-  return { through: parts.flatMap((part) => [...filter(part)]), found }
+  return { through: parts.flatMap((part) => (found > 0 ? [] : [...filter(part)])), found }
 }
 
 /** The same by looking at the whole. */
 function reference(keys: readonly number[], input: readonly number[]): { through: number[]; found: number } {
   const pending: number[] = []
   const through: number[] = []
-  let found = 0
   for (const byte of input) {
     pending.push(byte)
     if (pending.length >= keys.length && keys.every((key, i) => pending[pending.length - keys.length + i] === key)) {
       through.push(...pending.splice(0, pending.length - keys.length))
-      pending.length = 0
-      found++
+      return { through, found: 1 }
     }
     // What can no longer be the beginning of the sequence goes on.
     while (pending.length > 0 && !pending.every((value, i) => keys[i] === value))
       through.push(pending.shift() as number)
   }
-  return { through, found }
+  return { through, found: 0 }
 }
 
 test("whatever is typed, in whatever pieces: the sequence is found, the rest goes through unchanged (seed 14)", () => {
@@ -61,14 +59,14 @@ test("whatever is typed, in whatever pieces: the sequence is found, the rest goe
     }
     const made = filtered(keys, parts)
     expect({ keys, input, ...made }).toEqual({ keys, input, ...reference(keys, input) })
-    expect(made.through.length + made.found * keys.length).toBeWithin(input.length - keys.length + 1, input.length + 1)
+    if (made.found === 0) expect(made.through.length).toBeWithin(input.length - keys.length + 1, input.length + 1)
     total += made.found
   }
   expect(total).toBeGreaterThan(1000)
 })
 
 test("a beginning that repeats itself is seen", () => {
-  expect(filtered([1, 1, 2], [Uint8Array.from([1, 1, 1, 2, 9])])).toEqual({ through: [1, 9], found: 1 })
+  expect(filtered([1, 1, 2], [Uint8Array.from([1, 1, 1, 2, 9])])).toEqual({ through: [1], found: 1 })
   expect(filtered([16, 17], [Uint8Array.from([16]), Uint8Array.from([16]), Uint8Array.from([17])])).toEqual({
     through: [16],
     found: 1,
