@@ -120,7 +120,8 @@ export function showLogs(paths: Paths, reference: string, options: LogOptions): 
     const { files, lost } = current
       ? openLogFilesAfter(current, directory, maxFiles)
       : { files: openLogFiles(directory, maxFiles), lost: false }
-    if (lost) notice("logs: some of the output was rotated away before it could be read")
+    // Of one file nobody can tell whether it took the place of the last one, or of another.
+    if (lost && maxFiles > 1) notice("logs: some of the output was rotated away before it could be read")
     current = showFiles(files, current, shown)
   }
 }

@@ -75,6 +75,14 @@ describe.skipIf(!isRoot)("logs", () => {
     expect(stderr.split("rotated away").length - 1 >= gaps.length).toBe(true)
   })
 
+  test("a follower of one file is told of no loss at each rotation", async () => {
+    const script = "for i in $(seq 1000); do echo line $i; usleep 500; done"
+    const options = ["--log-opt", "max-file=1", "--log-opt", "max-size=10k"]
+    await toybox(ownRun("-d", "--name", "single", ...options, "base", "sh", "-c", script))
+    const { stdout, stderr } = await toybox(["logs", "-f", "single"])
+    expect([stdout.endsWith("line 1000\n"), stderr]).toEqual([true, ""])
+  })
+
   test("a full disk loses output, and neither the container nor its exit code", async () => {
     const state = temporaryDirectory()
     Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=12m,mode=700", "tmpfs", state])
