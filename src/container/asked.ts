@@ -1,9 +1,10 @@
 /** What toybox was asked to do to a container that ended then; kept beside its result, for `toybox why`. */
+import { SIGKILL } from "../../ffi/constants/signal.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import { replaceFile } from "../../ffi/fs.ts"
 import type { Paths } from "../paths.ts"
 import { readJson } from "../state-file.ts"
-import { containerPath, type RunningRecord } from "./state.ts"
+import { containerPath } from "./state.ts"
 
 /** containers/ID/asked.json. */
 export interface Asked {
@@ -19,13 +20,12 @@ export interface Asked {
 
 const path = (paths: Paths, id: string) => `${containerPath(paths, id)}/asked.json`
 
-/** Notes what is about to be done; not of what is removed at its end, which may be now. */
-export function noteAsked(paths: Paths, id: string, { autoRemove }: RunningRecord, asked: Omit<Asked, "at">): void {
-  if (autoRemove) return
+/** Notes what is about to be done. */
+export function noteAsked(paths: Paths, id: string, asked: Omit<Asked, "at">): void {
   try {
     replaceFile(path(paths, id), JSON.stringify({ ...asked, at: new Date().toISOString() }))
   } catch (error) {
-    // A note is no reason not to stop a container; on a full disk least of all.
+    // A note is no reason not to stop a container; on a full disk least of all. One that removes itself may be gone.
     if (!isErrno(error, "ENOENT", "ENOSPC", "EDQUOT", "EROFS")) throw error
   }
 }
@@ -35,3 +35,11 @@ export function readAsked(paths: Paths, id: string, started: string | undefined)
   const asked = readJson<Asked>(path(paths, id))
   return asked !== null && started !== undefined && asked.at >= started ? asked : null
 }
+
+/** Whether toybox was to kill it at once, or did in the end. */
+export const isKill = (asked: Asked | null): boolean =>
+  asked !== null && (asked.signal === SIGKILL || asked.killedAfter !== undefined)
+
+/** Whether it was meant to end, and not to be started again by its policy. */
+export const isToEnd = (asked: Asked | null, stopSignal: number): boolean =>
+  asked !== null && (asked.command === "stop" || asked.signal === SIGKILL || asked.signal === stopSignal)

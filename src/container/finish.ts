@@ -5,7 +5,7 @@ import { unlink } from "../../ffi/fs.ts"
 import type { WaitStatus } from "../../ffi/signal.ts"
 import { type CgroupManager, openCgroup } from "../cgroup/manager.ts"
 import type { Paths } from "../paths.ts"
-import { readAsked } from "./asked.ts"
+import { type Asked, isKill, isToEnd, readAsked } from "./asked.ts"
 import { attachPath } from "./attach-protocol.ts"
 import { cleanUp } from "./clean-up.ts"
 import { backOff, restartsAfter } from "./restart-policy.ts"
@@ -25,16 +25,14 @@ const LOST = "its toybox in the foreground was gone: its terminal was closed, or
 
 /** Whether its policy starts it again; then after how many milliseconds, else null. */
 function restartIn(
-  paths: Paths,
-  { id, detached, stopSignal }: ContainerHead,
+  { detached, stopSignal }: ContainerHead,
   { started, executed, restarts = 0, backOff: before }: RunningRecord,
   exitCode: number,
+  told: Asked | null,
 ): number | null {
   const policy = detached?.restart
   if (policy === undefined) return null
-  const told = readAsked(paths, id, started)
-  const asked = told !== null && (told.command === "stop" || [SIGKILL, stopSignal].includes(told.signal))
-  if (!restartsAfter(policy, { exitCode, asked, restarts })) return null
+  if (!restartsAfter(policy, { exitCode, asked: isToEnd(told, stopSignal), restarts })) return null
   return backOff(before, Date.now() - Date.parse(executed ?? started))
 }
 
@@ -67,9 +65,9 @@ function endingOf({ status, told, foreground }: Seen): Ending {
   return foreground.deaf && status.signal === SIGKILL ? { ...passed, escalated: foreground.signal } : passed
 }
 
-function describe(seen: Seen, ending: Ending, manager: CgroupManager | null): Description {
+function describe(seen: Seen, ending: Ending, manager: CgroupManager | null, asked: Asked | null): Description {
   if (seen.overdue !== null) return describeOverdue(seen.overdue)
-  const told = describeEnding(ending, manager)
+  const told = describeEnding(ending, manager, isKill(asked))
   return seen.foreground?.lost && ending.escalated !== undefined ? { ...told, error: LOST } : told
 }
 
@@ -87,7 +85,8 @@ export async function finish(
   if (record === null) throw new Error(`container ${id} has no record of its run`)
   const manager = record.cgroup ? openCgroup(record.cgroup) : null
   const ending = endingOf(seen)
-  const description = describe(seen, ending, manager)
+  const asked = readAsked(paths, id, record.started)
+  const description = describe(seen, ending, manager, asked)
   const head = readHead(paths, id)
   const live = {
     id,
@@ -109,7 +108,7 @@ export async function finish(
   const result = record.autoRemove ? null : resultOf(ending, record, manager, description)
   unlink(attachPath(paths, id))
   const { exitCode } = description
-  const milliseconds = head && result && seen.told === null ? restartIn(paths, head, record, exitCode) : null
+  const milliseconds = head && result && seen.told === null ? restartIn(head, record, exitCode, asked) : null
   await cleanUp(paths, live, result, milliseconds !== null)
   if (milliseconds !== null) {
     const { cgroup: _, networks: __, executed: ___, ports: ____, forwarded: _____, ...kept } = record

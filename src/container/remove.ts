@@ -5,6 +5,7 @@ import { kill } from "../../ffi/signal.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
+import { noteAsked } from "./asked.ts"
 import { forget } from "./discard.ts"
 import { enterRunning } from "./entry.ts"
 import { recordEvents } from "./events.ts"
@@ -34,6 +35,7 @@ export class IsRunning extends ToyboxError {
 /** Kills what runs in it and waits until its own toybox has cleaned up after it. */
 function end(paths: Paths, id: string): void {
   const deadline = Date.now() + PATIENCE
+  noteAsked(paths, id, { command: "kill", signal: SIGKILL })
   for (;;) {
     const running = readRunning(paths, id)
     if (!running) return

@@ -27,8 +27,12 @@ export function describeOverdue(seconds: number): Description {
   return { exitCode: 255, signal: SIGKILL, oomKilled: false, message: `killed: ${error}`, error }
 }
 
-/** Exit code, and what there is to say. */
-export function describeEnding({ status, escalated }: Ending, manager: CgroupManager | null): Description {
+/** Exit code, and what there is to say; `killed` tells that toybox was asked to kill it. */
+export function describeEnding(
+  { status, escalated }: Ending,
+  manager: CgroupManager | null,
+  killed = false,
+): Description {
   const signal = escalated ?? status.signal
   const exitCode = signal === undefined ? (status.code ?? 0) : 128 + signal
   const base = { exitCode, ...(signal === undefined ? {} : { signal }) }
@@ -41,7 +45,8 @@ export function describeEnding({ status, escalated }: Ending, manager: CgroupMan
   return {
     ...base,
     oomKilled: true,
-    message: exitCode === 128 + SIGKILL ? why : `a process of the container was ${why}`,
+    // What the kernel has killed was another process of it then, before.
+    message: exitCode === 128 + SIGKILL && !killed ? why : `a process of the container was ${why}`,
   }
 }
 

@@ -3,6 +3,7 @@ import { EXIT_TOYBOX, errorChain, ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import { isNew } from "../plan/namespaces.ts"
+import { isKill, readAsked } from "./asked.ts"
 import { cleanUp } from "./clean-up.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { enter } from "./new-container.ts"
@@ -33,7 +34,7 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     const spec = makeSpec(request, live.id, live.directory)
     const { ending, manager } = await start(request, paths, live, root, spec, signalFd)
     live.ended = isNew(spec, "pid")
-    const told = describeEnding(ending, manager)
+    const told = describeEnding(ending, manager, isKill(readAsked(paths, live.id, live.record.started)))
     exitCode = told.exitCode
     live.outcome = told
     if (told.message && !request.quiet) notice(told.message)

@@ -8,7 +8,7 @@ import { poll } from "../../ffi/poll.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
-import { noteAsked } from "./asked.ts"
+import { type Asked, noteAsked } from "./asked.ts"
 import { endProcess } from "./end-process.ts"
 import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
@@ -79,6 +79,14 @@ export function signalProcess(named: { pid: number; startTime: string } | undefi
 /** Ends the supervisor of a container that waits to be started again. */
 export const endRestarting = ({ supervisor }: RunningRecord): void => endProcess(supervisor)
 
+/** Keeps a container that waits for it from being started again; false where its supervisor has begun to start it. */
+function cancelRestart(paths: Paths, id: string, running: RunningRecord, command: Asked["command"]): boolean {
+  noteAsked(paths, id, { command, signal: SIGKILL })
+  endRestarting(running)
+  recover(paths)
+  return readRunning(paths, id) === null
+}
+
 function find(paths: Paths, reference: string): { id: string; running: RunningRecord | null } {
   recover(paths)
   const id = resolveId(paths, reference)
@@ -112,13 +120,8 @@ export interface Killed {
 export function beginStop(paths: Paths, reference: string, wish: StopWish): () => Killed | null {
   const { id, running } = find(paths, reference)
   if (!running) return () => null
-  if (running.restarting) {
-    noteAsked(paths, id, running, { command: "stop", signal: SIGKILL })
-    endRestarting(running)
-    recover(paths)
-    // It may have been about to start it.
-    return readRunning(paths, id) ? beginStop(paths, reference, wish) : () => null
-  }
+  if (running.restarting)
+    return cancelRestart(paths, id, running, "stop") ? () => null : beginStop(paths, reference, wish)
   const head = readHead(paths, id)
   const tell = (...event: Parameters<typeof recordEvents>[2]) => {
     if (head) recordEvents(paths, head, event)
@@ -127,7 +130,7 @@ export function beginStop(paths: Paths, reference: string, wish: StopWish): () =
   const seconds = wish.seconds ?? head?.stopSeconds ?? DEFAULT_STOP_SECONDS
   const unseen = signal !== SIGKILL && unhandled(running.pid, signal)
   const asked = { command: "stop", signal, ...(unseen ? { unhandled: true } : {}) } as const
-  noteAsked(paths, id, running, asked)
+  noteAsked(paths, id, asked)
   const begun = performance.now()
   // First, for its end is told by another.
   if (isAlive(running)) tell("kill", { signal: String(signal) })
@@ -141,7 +144,7 @@ export function beginStop(paths: Paths, reference: string, wish: StopWish): () =
     const last = readRunning(paths, id)
     if (last && isOther(last, running.started)) return stopContainer(paths, reference, wish)
     if (last) {
-      noteAsked(paths, id, last, { ...asked, killedAfter: seconds })
+      noteAsked(paths, id, { ...asked, killedAfter: seconds })
       tell("kill", { signal: String(SIGKILL) })
     }
     if (last?.cgroup) openCgroup(last.cgroup).kill()
@@ -175,12 +178,15 @@ export function stopWithMachine(paths: Paths): void {
 }
 
 /**
- * Sends a signal to a container's first process. What it returns waits for the end, where the signal is SIGKILL. Throws where it
- * does not run, or does not end.
+ * Sends a signal to a container's first process. What it returns waits for the end, where the signal is SIGKILL, which keeps one
+ * that waits to be started again from that. Throws where it does not run, or does not end.
  */
 export function beginKill(paths: Paths, reference: string, number: number): () => void {
-  const { id, running } = findRunning(paths, reference)
-  noteAsked(paths, id, running, { command: "kill", signal: number })
+  const { id, running } = find(paths, reference)
+  if (number === SIGKILL && running?.restarting)
+    return cancelRestart(paths, id, running, "kill") ? () => {} : beginKill(paths, reference, number)
+  if (!running || !isAlive(running)) throw notRunning(reference)
+  noteAsked(paths, id, { command: "kill", signal: number })
   if (!signalProcess(running, number)) throw new ToyboxError(`container ${reference} has ended`)
   const head = readHead(paths, id)
   if (head) recordEvents(paths, head, ["kill", { signal: String(number) }])

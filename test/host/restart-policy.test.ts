@@ -74,6 +74,26 @@ describe.skipIf(!isRoot)("--restart", () => {
     }
   }, 60_000)
 
+  test("one that waits is killed, and renamed, at once, as docker has it; others change it one at a time with its start", async () => {
+    const id = await run("waits", "always", "exit 1")
+    await until(async () => (await inspect("waits")).RestartCount >= 4)
+    const waits = async () => (await ok("ps", "--format", "{{.Status}}")).startsWith("Restarting (1) ")
+    await until(waits)
+    const before = performance.now()
+    await ok("rename", "waits", "sleeps")
+    // As any toybox that is just writing down what is to be another.
+    const directory = join(stateRoot(), "containers", id)
+    const changing = Bun.spawn(["timeout", "20", "flock", directory, "sleep", "8"])
+    await Bun.sleep(7000)
+    const held = await inspect("sleeps")
+    expect([held.State.Restarting, performance.now() - before]).toEqual([true, expect.any(Number)])
+    changing.kill()
+    await until(async () => (await inspect("sleeps")).RestartCount > held.RestartCount)
+    await until(waits)
+    await ok("kill", "sleeps")
+    expect((await inspect("sleeps")).State).toMatchObject({ Status: "exited", Running: false })
+  }, 60_000)
+
   test("killed with its supervisor it is ended, and the next command says so", async () => {
     const id = await run("gone", "always", "exec sleep 1000")
     const { supervisor } = JSON.parse(readFileSync(running(id), "utf8"))

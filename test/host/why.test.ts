@@ -47,6 +47,23 @@ describe.skipIf(!isRoot)("why a container ended", () => {
     await toybox(["stop", "-t", "0", "stopped"])
     await toybox(["kill", "-s", "USR1", "coped"])
     await toybox(["wait", "coped"])
+    for (const [options, ...end] of [
+      [[], "stop", "-t", "0"],
+      [["--rm"], "kill"],
+      [["--rm"], "rm", "-f"],
+    ] as const) {
+      const script = `tail /dev/zero; echo ready; ${loop}`
+      const words = [...options, "--name", "front", "--mem", "20M", "base", "sh", "-c", script]
+      const front = await startToybox(ownRun(...words))
+      await front.waitFor("ready")
+      await toybox([...end, "front"])
+      const { exitCode, stderr } = await front.wait()
+      expect([exitCode, stderr]).toEqual([
+        137,
+        expect.stringContaining("a process of the container was killed: out of"),
+      ])
+      await toybox(["rm", "--if-exists", "front"])
+    }
     const by = "toybox stop: SIGTERM had no effect in 0 s, and then SIGKILL"
     expect(await why("stopped")).toMatchObject({ exitCode: 137, oomKilled: true, by })
     expect(await why("coped")).toMatchObject({ exitCode: 0, oomKilled: true, by: null })

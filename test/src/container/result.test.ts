@@ -55,6 +55,14 @@ describe("describeEnding", () => {
     )
   })
 
+  test("what toybox was asked to kill has not run out of memory, though another process of it had", () => {
+    expect(describeEnding(ending({ signal: 9 }), manager(1, 20 << 20), true)).toMatchObject({
+      exitCode: 137,
+      oomKilled: true,
+      message: "a process of the container was killed: out of memory (limit 20 MiB)",
+    })
+  })
+
   test("a command that coped with it is a success, though a process was killed", () => {
     expect(describeEnding(ending({ code: 0 }), manager(5, 1))).toEqual({ exitCode: 0, oomKilled: true })
   })
