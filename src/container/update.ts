@@ -70,24 +70,27 @@ function keep(
   })
 }
 
-/** Sets limits of a running container; where the kernel refuses one, all are as before. */
+/** Sets limits of a running container, where `then` does not fail, nor the kernel refuses one; else all are as before. */
 function apply(
   paths: Paths,
   id: string,
   running: RunningRecord,
   before: RequestedResources,
   change: RequestedResources,
+  then: () => void,
 ) {
-  if (!running.cgroup) throw new ToyboxError("it has no cgroup")
+  const { cgroup } = running
+  if (!cgroup) throw new ToyboxError("it has no cgroup")
   const cgroups = detectCgroups()
   try {
-    const { handle, notices } = updateCgroup(cgroups, running.cgroup, change)
+    const { handle, notices } = updateCgroup(cgroups, cgroup, change)
     for (const text of notices) notice(text)
     changeRunning(paths, id, { ...running, cgroup: handle })
+    then()
   } catch (error) {
     const old = only(mergeResources(UNLIMITED, before.resources), change.resources)
     try {
-      updateCgroup(cgroups, running.cgroup, { resources: old, options: {}, defaults: ["memory.swap"] })
+      updateCgroup(cgroups, cgroup, { resources: old, options: {}, defaults: ["memory.swap"] })
     } catch (again) {
       notice(`the limits of before could not be set again: ${errorChain(again)}`)
     }
@@ -112,14 +115,13 @@ export function updateContainer(paths: Paths, reference: string, { limits, resta
     up: (id, running) => {
       const before = current(id)
       const change = limits(before)
-      if (change) {
-        try {
-          apply(paths, id, running, before, change)
-        } catch (cause) {
-          throw new ToyboxError(`cannot change the limits of ${reference}`, { cause })
-        }
+      const kept = () => keep(paths, id, change, restart)
+      try {
+        if (change) apply(paths, id, running, before, change, kept)
+        else kept()
+      } catch (cause) {
+        throw new ToyboxError(`cannot change ${change ? "the limits of " : ""}${reference}`, { cause })
       }
-      keep(paths, id, change, restart)
       told(id)
     },
     down: (id) => {

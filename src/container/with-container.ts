@@ -12,6 +12,7 @@ import {
   leaveRunning,
   NoSuchContainer,
   type RunningRecord,
+  readHead,
   readRecord,
   readRunning,
   resolveId,
@@ -23,7 +24,7 @@ import { readStored, type StoredRequest } from "./stored-request.ts"
 
 const PATIENCE = 10_000
 
-/** Changes with what a container is started again. Within withContainer. */
+/** Changes with what a container is started again; where that fails, it is as before. Within withContainer. */
 export function changeStored(
   paths: Paths,
   id: string,
@@ -31,7 +32,14 @@ export function changeStored(
 ): void {
   const record = readRecord(paths, id)
   if (record === null) throw new NoSuchContainer(id)
-  writeRecord(paths, ...change(record, readStored(paths, id, record.name)))
+  const stored = readStored(paths, id, record.name)
+  try {
+    writeRecord(paths, ...change(record, stored))
+  } catch (error) {
+    // One of two files may have been written, as on a full disk.
+    writeRecord(paths, record, stored)
+    throw error
+  }
 }
 
 /** Replaces the running entry of a container. Within `up` of withContainer. */
@@ -72,7 +80,7 @@ export function withContainer<T>(
     recover(paths)
     const id = resolveId(paths, reference)
     const changes = lockChanges(paths, id)
-    const head = readRecord(paths, id)
+    const head = readHead(paths, id)
     const running = readRunning(paths, id)
     const entered = head && !running ? enterAgain(paths, head)?.lock : undefined
     const release = () => {
@@ -80,7 +88,7 @@ export function withContainer<T>(
       if (changes !== null) close(changes)
     }
     if (running && isUp(running)) return finishing(() => up(id, running), release)
-    // Its supervisor sleeps, and reads what is written down before it starts it again.
+    // Its supervisor sleeps, and waits for this before it reads what is written down and starts it again (restart.ts).
     if (entered || (head && running?.restarting)) return finishing(() => down(id), release)
     release()
     if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)

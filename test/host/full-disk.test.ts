@@ -1,6 +1,6 @@
 /** A full disk: how containers ended is known all the same, and what there is can be removed to make room. */
 import { afterAll, describe, expect, test } from "bun:test"
-import { mkdirSync, readdirSync, rmSync, statfsSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
@@ -84,6 +84,39 @@ describe.skipIf(!isRoot).each([
         expect(readdirSync(join(state, "containers", id))).toContain("result.json")
     expect(await toybox(["start", "handles"], on)).toMatchObject({ exitCode: 0 })
   })
+})
+
+test.skipIf(!isRoot)("limits that there is no room to write down for are not set, nor is a policy", async () => {
+  const state = temporaryDirectory("update")
+  const on = { env: { TOYBOX_ROOT: state } }
+  tmpfs(state, "20m")
+  try {
+    await toybox(ownRun("-d", "--name", "held", "--mem", "64M", "base", "sleep", "1000"), on)
+    const [id = ""] = readdirSync(join(state, "containers"))
+    const seen = async () => {
+      const { cgroup } = JSON.parse(readFileSync(join(state, "run/running", id), "utf8"))
+      const [dir] = [cgroup.dirs.memory ?? Object.values(cgroup.dirs)[0]]
+      const files = ["memory.limit_in_bytes", "memory.max"].map((name) => join(dir, name)).filter(existsSync)
+      const { stdout } = await toybox(
+        ["inspect", "-f", "{{.HostConfig.Memory}} {{.HostConfig.RestartPolicy.Name}}", id],
+        on,
+      )
+      return [files.map((file) => readFileSync(file, "utf8").trim()), stdout.trim()]
+    }
+    const before = await seen()
+    expect(before).toEqual([[String(64 << 20)], `${64 << 20} no`])
+    const filling = fill(state)
+    const words = ["update", "--mem", "96M", "--restart", "always", "held"]
+    expect(await toybox(words, on)).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/held: .*ENOSPC/) })
+    expect(await seen()).toEqual(before)
+    rmSync(filling)
+    expect(await toybox(words, on)).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(await seen()).toEqual([[String(96 << 20)], `${96 << 20} always`])
+  } finally {
+    await toybox(["rm", "--all", "--force"], on)
+    expect(await ownLeftovers({ root: state, ignore: /^mount / })).toEqual([])
+    Bun.spawnSync(["umount", state])
+  }
 })
 
 test.skipIf(!isRoot)(
