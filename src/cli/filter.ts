@@ -1,12 +1,14 @@
 /** `ps --filter KEY=VALUE`, as docker ps has it. */
 import type { Summary } from "../container/list.ts"
 import { readHead, readRunning, resolveId } from "../container/state.ts"
-import { readStored, type StoredRequest } from "../container/stored-request.ts"
+import { type StoredRequest, tryReadStored } from "../container/stored-request.ts"
 import { UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { labelTest, listFilter, type Tests } from "./list-filter.ts"
 
 type Test = (summary: Summary) => boolean
+/** Null where one has been removed since it was listed, or is damaged: nothing is known of it. */
+type Stored = (id: string) => StoredRequest | null
 
 const STATUSES = ["created", "running", "paused", "restarting", "removing", "exited", "dead"]
 const HEALTHS = ["starting", "healthy", "unhealthy", "none"]
@@ -48,24 +50,26 @@ function portsIn(text: string): { first: number; last: number; protocol: string 
   return first === "" ? null : { first: Number(first), last: Number(last), protocol }
 }
 
-function published(key: string, value: string, stored: (id: string) => StoredRequest): Test {
+function published(key: string, value: string, stored: Stored): Test {
   const wanted = portsIn(value)
   if (wanted === null) throw new UsageError(`--filter: ${key}=${value} is no port (use 80/tcp)`)
   const fits = (one: ReturnType<typeof portsIn>) =>
     one?.protocol === wanted.protocol && one.first <= wanted.last && one.last >= wanted.first
   return ({ id }) => {
-    const { ports, exposed = [] } = stored(id)
+    const { ports, exposed = [] } = stored(id) ?? {}
     const bound = (ports?.published ?? []).map(({ container, protocol }) => ({ ...container, protocol }))
     return bound.some(fits) || (key === "expose" && exposed.map(portsIn).some(fits))
   }
 }
 
-function network(paths: Paths, value: string, stored: (id: string) => StoredRequest): Test {
+function network(paths: Paths, value: string, stored: Stored): Test {
   return ({ id }) => {
-    const { networks, process } = stored(id)
     const places = readRunning(paths, id)?.networks
     if (places && places.length > 0)
       return places.some((place) => place.network === value || place.networkId.startsWith(value))
+    const made = stored(id)
+    if (made === null) return false
+    const { networks, process } = made
     const mode = process.namespaces.network?.mode ?? "private"
     if (mode !== "private") return mode === value
     return networks.length === 0 ? value === "none" : networks.some((wish) => wish.network === value)
@@ -75,7 +79,7 @@ function network(paths: Paths, value: string, stored: (id: string) => StoredRequ
 const createdOf = (paths: Paths, reference: string) => readHead(paths, resolveId(paths, reference))?.created ?? ""
 
 function testsOf(paths: Paths): Tests<Summary> {
-  const stored = (id: string) => readStored(paths, id, id)
+  const stored: Stored = (id) => tryReadStored(paths, id)
   return {
     id:
       (value) =>

@@ -60,12 +60,20 @@ export function storedRequest(request: ContainerRequest): StoredRequest {
   return { ...what, ...stop, detachKeys, cgroupParent, requested, process, entrypoint, commandLine }
 }
 
-/** What config.json keeps of a container that people call `name`. Throws ToyboxError where that is damaged. */
-export function readStored(paths: Paths, id: string, name: string): StoredRequest {
+/** What config.json keeps of a container; null where that is damaged or gone. */
+export function tryReadStored(paths: Paths, id: string): StoredRequest | null {
   try {
     return (parseJson(tryReadText(`${paths.containers}/${id}/config.json`) ?? "") as { request: StoredRequest }).request
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
-    throw new ToyboxError(`what container ${name} was made with is damaged or gone`, { hint: `toybox rm ${name}` })
+    return null
   }
+}
+
+/** The same of one that people call `name`. Throws ToyboxError in place of null. */
+export function readStored(paths: Paths, id: string, name: string): StoredRequest {
+  const stored = tryReadStored(paths, id)
+  if (stored === null)
+    throw new ToyboxError(`what container ${name} was made with is damaged or gone`, { hint: `toybox rm ${name}` })
+  return stored
 }

@@ -139,6 +139,11 @@ describe.skipIf(!isRoot)("ps", () => {
       const { exitCode, stderr } = await toybox(["ps", "--filter", wrong])
       expect({ wrong, exitCode, named: stderr.includes("--filter") }).toEqual({ wrong, exitCode: 125, named: true })
     }
+    // As of one that is removed just then.
+    const [{ id = "" } = {}] = await rows("-a", "--filter", "name=over")
+    writeFileSync(join(stateRoot(), "containers", id, "config.json"), "")
+    expect(await named("publish=81")).toEqual(["served"])
+    expect(await named("network=none")).toEqual(["on"])
     expect((await toybox(["unpause", "on"])).exitCode).toBe(0)
     running.stdin.end()
     expect((await running.wait()).exitCode).toBe(3)
