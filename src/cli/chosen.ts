@@ -14,6 +14,10 @@ export function withLatest(paths: Paths, argv: ParsedArgv): ParsedArgv {
   return { ...argv, rest: [id, ...argv.rest] }
 }
 
+/** Whether containers are looked for: those that end meanwhile, or go, are none of them any more. */
+export const isSearch = ({ booleans, lists }: ParsedArgv): boolean =>
+  (booleans.get("all") ?? false) || (lists.get("filter") ?? []).length > 0
+
 /** The id that `run --cidfile` has written; null where the file is not there, and that is to be no error. */
 function readIdFile(path: string, ignore: boolean): string | null {
   let id: string

@@ -17,11 +17,10 @@ import type { Paths } from "../paths.ts"
 import * as protocol from "./attach-protocol.ts"
 import { detachFilter } from "./detach-keys.ts"
 import { recordEvents } from "./events.ts"
-import { ENDING, isDeaf, passOn } from "./pass-signal.ts"
+import { ENDING, isDeaf, passOn, sendSignal } from "./pass-signal.ts"
 import { findRunning } from "./running.ts"
 import { readHead, readResult } from "./state.ts"
 import { type InputWatch, watchInput } from "./stdio.ts"
-import { beginKill } from "./stop.ts"
 import { awaitEnd } from "./wait.ts"
 
 export interface AttachOptions {
@@ -265,7 +264,7 @@ export function stayWith(
     else {
       if (insisted === 1 && isDeaf(paths, id, signal))
         notice(`the command never sees signal ${signal}, for which it has no handler: ${LEAVES}`)
-      beginKill(paths, id, signal)
+      sendSignal(paths, id, signal)
     }
   }
   try {

@@ -4,8 +4,9 @@ import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import { isNew } from "../plan/namespaces.ts"
 import { PASSED } from "./attach-protocol.ts"
-import { readRecord, readRunning } from "./state.ts"
-import { signalProcess } from "./stop.ts"
+import { NotRunning } from "./running.ts"
+import { NoSuchContainer, readRecord, readRunning } from "./state.ts"
+import { beginKill, signalProcess } from "./stop.ts"
 import { unhandled, unheard } from "./supervise.ts"
 
 /** Those that ask a command to end. */
@@ -16,6 +17,15 @@ export function isDeaf(paths: Paths, id: string, signal: number): boolean {
   const running = readRunning(paths, id)
   const spec = ENDING.has(signal) && readRecord(paths, id)?.spec
   return Boolean(running && spec && isNew(spec, "pid") && unhandled(running.pid, signal))
+}
+
+/** Sends a signal to a container, unless it is at its end already, which its supervisor is about to tell. */
+export function sendSignal(paths: Paths, id: string, signal: number): void {
+  try {
+    beginKill(paths, id, signal)
+  } catch (error) {
+    if (!(error instanceof NotRunning || error instanceof NoSuchContainer)) throw error
+  }
 }
 
 /**

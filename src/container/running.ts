@@ -10,8 +10,12 @@ export interface RunningContainer {
   record: ContainerRecord
 }
 
-export const notRunning = (reference: string): ToyboxError =>
-  new ToyboxError(`container ${reference} is not running`, { hint: "toybox ps lists those that run" })
+/** A container that has ended, or was not started. */
+export class NotRunning extends ToyboxError {
+  constructor(reference: string) {
+    super(`container ${reference} is not running`, { hint: "toybox ps lists those that run" })
+  }
+}
 
 const PATIENCE = 10_000
 const LOOK_EVERY = 5
@@ -26,10 +30,10 @@ export function findRunning(paths: Paths, reference: string): RunningContainer {
   const id = resolveId(paths, reference)
   for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(LOOK_EVERY)) {
     const running = readRunning(paths, id)
-    if (!running || !isAlive(running)) throw notRunning(reference)
+    if (!running || !isAlive(running)) throw new NotRunning(reference)
     if (running.executed !== undefined) {
       const record = readRecord(paths, id)
-      if (record === null) throw notRunning(reference)
+      if (record === null) throw new NotRunning(reference)
       return { id, running, record }
     }
     if (Date.now() > deadline)

@@ -12,7 +12,7 @@ import { type Asked, noteAsked } from "./asked.ts"
 import { endProcess } from "./end-process.ts"
 import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
-import { notRunning } from "./running.ts"
+import { NotRunning } from "./running.ts"
 import {
   DEFAULT_STOP_SECONDS,
   isAlive,
@@ -95,7 +95,7 @@ function find(paths: Paths, reference: string): { id: string; running: RunningRe
 
 function findRunning(paths: Paths, reference: string): { id: string; running: RunningRecord } {
   const { id, running } = find(paths, reference)
-  if (!running || !isAlive(running)) throw notRunning(reference)
+  if (!running || !isAlive(running)) throw new NotRunning(reference)
   return { id, running }
 }
 
@@ -185,9 +185,9 @@ export function beginKill(paths: Paths, reference: string, number: number): () =
   const { id, running } = find(paths, reference)
   if (number === SIGKILL && running?.restarting)
     return cancelRestart(paths, id, running, "kill") ? () => {} : beginKill(paths, reference, number)
-  if (!running || !isAlive(running)) throw notRunning(reference)
+  if (!running || !isAlive(running)) throw new NotRunning(reference)
   noteAsked(paths, id, { command: "kill", signal: number })
-  if (!signalProcess(running, number)) throw new ToyboxError(`container ${reference} has ended`)
+  if (!signalProcess(running, number)) throw new NotRunning(reference)
   const head = readHead(paths, id)
   if (head) recordEvents(paths, head, ["kill", { signal: String(number) }])
   if (number === SIGKILL && running.cgroup) {

@@ -127,6 +127,17 @@ describe.skipIf(!isRoot)("attach with pipes", () => {
     expect((await proxy.wait()).exitCode).toBe(9)
   })
 
+  test("signals that come as the container ends hide its exit code from nobody", async () => {
+    const script = 'trap "exit 9" USR1; while :; do echo tick; sleep 0.02; done'
+    await detached("--name", "ending", "base", "sh", "-c", script)
+    const attached = await startToybox(["attach", "ending"])
+    await attached.waitFor("tick")
+    const ended = attached.wait()
+    for (let over = false; !over; over = await Promise.race([ended.then(() => true), Bun.sleep(2).then(() => false)]))
+      attached.kill("SIGUSR1")
+    expect(await ended).toMatchObject({ stderr: "", exitCode: 9 })
+  })
+
   test("a command that sees no signals is told of, and the third one lets go", async () => {
     const script = "while :; do echo tick; sleep 0.1; done & exec sleep 1000"
     const id = await detached("--name", "deaf", "base", "sh", "-c", script)

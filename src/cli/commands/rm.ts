@@ -10,7 +10,7 @@ import { removeAbandonedBases } from "../../image/base.ts"
 import { removeAbandonedLayers } from "../../image/cache/layers.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
-import { chosenContainers } from "../chosen.ts"
+import { chosenContainers, isSearch } from "../chosen.ts"
 import { eachContainer } from "../each.ts"
 import { seconds } from "../flags/process.ts"
 import { RM_OPTIONS } from "./rm-options.ts"
@@ -40,7 +40,7 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
     ? removable(paths, force)
     : await chosenContainers("rm", paths, argv, (summary) => !booleans.get("all") || force || !isUp(summary))
   if (chosen === null || (alone && chosen.length === 0)) return 0
-  const ifExists = booleans.get("if-exists") ?? false
+  const ifExists = (booleans.get("if-exists") ?? false) || isSearch(argv)
   return eachContainer("rm", chosen, (reference) => {
     try {
       if (wish) stopContainer(paths, reference, wish)

@@ -1,6 +1,7 @@
 /** toybox stop, kill, wait, pause and unpause. */
 import { SIGKILL } from "../../../ffi/constants/signal.ts"
 import { isUp } from "../../container/list.ts"
+import { NotRunning } from "../../container/running.ts"
 import { NoSuchContainer } from "../../container/state.ts"
 import { beginKill, beginStop, type Killed, type StopWish, setPaused, stopWithMachine } from "../../container/stop.ts"
 import { awaitContainer, CONDITIONS } from "../../container/wait.ts"
@@ -8,7 +9,7 @@ import { UsageError } from "../../errors.ts"
 import { notice } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
-import { chosenContainers, withLatest } from "../chosen.ts"
+import { chosenContainers, isSearch, withLatest } from "../chosen.ts"
 import { parseDuration } from "../duration.ts"
 import { eachAtOnce, eachContainer } from "../each.ts"
 import { seconds, signalNumber } from "../flags/process.ts"
@@ -51,11 +52,12 @@ export async function stopCommand(words: readonly string[]): Promise<number> {
   const wish = stopWish(argv)
   const chosen = await chosenContainers("stop", paths, argv, isUp)
   if (chosen === null) return 0
+  const mayBeGone = argv.booleans.get("ignore") || isSearch(argv)
   const begin = (reference: string) => {
     try {
       return beginStop(paths, reference, wish)
     } catch (error) {
-      if (!argv.booleans.get("ignore") || !(error instanceof NoSuchContainer)) throw error
+      if (!mayBeGone || !(error instanceof NoSuchContainer)) throw error
       return () => null
     }
   }
@@ -76,8 +78,16 @@ export async function killCommand(words: readonly string[]): Promise<number> {
   const signal = text === undefined ? SIGKILL : signalNumber("--signal", text)
   const chosen = await chosenContainers("kill", paths, argv, isUp)
   if (chosen === null) return 0
+  const begin = (reference: string) => {
+    try {
+      return beginKill(paths, reference, signal)
+    } catch (error) {
+      if (!isSearch(argv) || !(error instanceof NotRunning || error instanceof NoSuchContainer)) throw error
+      return () => {}
+    }
+  }
   return eachAtOnce("kill", chosen, (reference) => {
-    const end = beginKill(paths, reference, signal)
+    const end = begin(reference)
     return () => {
       end()
       return reference
