@@ -4,6 +4,7 @@ import { listDir } from "../../ffi/fs.ts"
 import { listImages } from "../image/store/records.ts"
 import { listNetworks } from "../network/network.ts"
 import type { Paths } from "../paths.ts"
+import { GROUP_OPTIONS, LEADING_OPTIONS } from "./commands/run-options.ts"
 import { GROUP_NAMES, groupWords } from "./groups.ts"
 
 export interface Candidate {
@@ -53,6 +54,22 @@ function valuesOf(arg: ArgDef | undefined, paths: Paths): string[] {
 const descriptionOf = (command: CommandDef | undefined): string =>
   (command?.meta as { description?: string } | undefined)?.description ?? ""
 
+const optionCandidates = (args: Args): Candidate[] =>
+  Object.entries(args)
+    .filter(([, arg]) => arg.type !== "positional")
+    .flatMap(([own, arg]) =>
+      [own, ...aliases(arg)].map((word) => ({ word: dashed(word), description: arg.description ?? "" })),
+    )
+
+/** How many words in front are options, with their values; null where what comes is the value of the last one. */
+function countOptions(words: readonly string[], args: Args): number | null {
+  for (let i = 0; ; i++) {
+    const option = optionOf(args, words[i] ?? "")
+    if (option === null) return i
+    if (option.wantsValue && ++i === words.length) return null
+  }
+}
+
 /** What may stand at a place of a command that has read `before`. */
 function placed(args: Args, before: readonly string[], paths: Paths, type: string | undefined): Candidate[] {
   const positionals = Object.entries(args).filter(([, arg]) => arg.type === "positional")
@@ -79,15 +96,23 @@ function placed(args: Args, before: readonly string[], paths: Paths, type: strin
 export function candidates(words: readonly string[], commands: Commands, paths: Paths): Candidate[] {
   const current = words.at(-1) ?? ""
   const fits = ({ word }: Candidate) => word.startsWith(current)
-  const [name, ...given] = words.slice(0, -1)
+  const isOption = current.startsWith("-")
+  const before = words.slice(0, -1)
+  const leading = countOptions(before, LEADING_OPTIONS)
+  if (leading === null) return []
+  const [name, ...given] = before.slice(leading)
   if (name === undefined) {
+    if (isOption) return optionCandidates(LEADING_OPTIONS).filter(fits)
     const all = Object.entries(commands).map(([word, command]) => ({ word, description: descriptionOf(command) }))
     const groups = GROUP_NAMES.map((word) => ({ word, description: "Docker's words for other commands" }))
     return [...all, ...groups].filter(fits)
   }
   const group = groupWords(name)
   if (group !== null) {
-    const [word, ...rest] = given
+    const count = countOptions(given, GROUP_OPTIONS)
+    if (count === null) return []
+    const [word, ...rest] = given.slice(count)
+    if (word === undefined && isOption) return optionCandidates(GROUP_OPTIONS).filter(fits)
     if (word === undefined)
       return group
         .map(([own, [command = ""]]) => ({ word: own, description: descriptionOf(commands[command]) }))
@@ -96,7 +121,7 @@ export function candidates(words: readonly string[], commands: Commands, paths: 
     return meant === undefined ? [] : candidates([...meant, ...rest, current], commands, paths)
   }
   const args = (Object.hasOwn(commands, name) ? (commands[name]?.args ?? {}) : {}) as Args
-  const before: string[] = []
+  const placedWords: string[] = []
   const valueCandidates = (arg: ArgDef | undefined, prefix = "") =>
     valuesOf(arg, paths)
       .map((value) => ({ word: `${prefix}${value}`, description: arg?.description ?? "" }))
@@ -106,24 +131,17 @@ export function candidates(words: readonly string[], commands: Commands, paths: 
     const word = given[i] ?? ""
     if (word === "--") break
     const option = optionOf(args, word)
-    if (option === null) before.push(word)
+    if (option === null) placedWords.push(word)
     else if (option.wantsValue && i++ === given.length - 1) return valueCandidates(option.arg)
     if (word === "--type") type = given[i]
   }
   // After the root file system, or the container of exec, the words are the command's.
-  const isOver = ["run", "create", "exec", "top"].includes(name) && before.length > 0
+  const isOver = ["run", "create", "exec", "top"].includes(name) && placedWords.length > 0
   if (isOver) return []
   const prefix = /^--[^=]+=/.exec(current)?.[0]
   if (prefix !== undefined) return valueCandidates(optionOf(args, current)?.arg, prefix)
-  if (current.startsWith("-")) {
-    const options = Object.entries(args).filter(([, arg]) => arg.type !== "positional")
-    return options
-      .flatMap(([own, arg]) =>
-        [own, ...aliases(arg)].map((word) => ({ word: dashed(word), description: arg.description ?? "" })),
-      )
-      .filter(fits)
-  }
-  return placed(args, before, paths, type).filter(fits)
+  if (isOption) return optionCandidates(args).filter(fits)
+  return placed(args, placedWords, paths, type).filter(fits)
 }
 
 // The shells split words in ways of their own: bash breaks them at colons, too, which names of images have.

@@ -1,7 +1,7 @@
 /** Docker's management commands: other words for commands that there are. */
 import { UsageError } from "../errors.ts"
-import { type OptionDefinitions, parseLeading } from "./argv.ts"
-import { GLOBAL_OPTIONS } from "./commands/run-options.ts"
+import { parseLeading } from "./argv.ts"
+import { GROUP_OPTIONS } from "./commands/run-options.ts"
 import { table } from "./table.ts"
 
 type Group = Readonly<Record<string, readonly string[]>>
@@ -33,11 +33,6 @@ const GROUPS: Readonly<Record<string, Group>> = {
   system: same("df events info prune"),
 }
 
-const BEFORE = {
-  ...GLOBAL_OPTIONS,
-  help: { type: "boolean", alias: "h", description: "Show the commands" },
-} as const satisfies OptionDefinitions
-
 const groupOf = (name: string): Group | undefined => (Object.hasOwn(GROUPS, name) ? GROUPS[name] : undefined)
 
 const namesOf = (group: Group): string[] => Object.keys(group).sort()
@@ -62,7 +57,7 @@ export function groupUsage(name: string): string | null {
 export function spelledOut(name: string, words: readonly string[]): string[] | null {
   const group = groupOf(name)
   if (group === undefined) return null
-  const { booleans, rest: named } = parseLeading(words, BEFORE)
+  const { booleans, rest: named } = parseLeading(words, GROUP_OPTIONS)
   if (booleans.get("help")) return ["help", name]
   const [word, ...rest] = named
   const meant = word !== undefined && Object.hasOwn(group, word) ? group[word] : undefined

@@ -1,7 +1,7 @@
 /** Every command, each loaded when it is called. */
 import { UsageError } from "../errors.ts"
-import { closest, type OptionDefinitions, parseLeading } from "./argv.ts"
-import { GLOBAL_OPTIONS } from "./commands/run-options.ts"
+import { closest, parseLeading } from "./argv.ts"
+import { LEADING_OPTIONS } from "./commands/run-options.ts"
 
 const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = {
   run: async (words) => (await import("./commands/run.ts")).runCommand(words),
@@ -57,15 +57,9 @@ const COMMANDS: Record<string, (words: readonly string[]) => Promise<number>> = 
   version: async (words) => (await import("./commands/info.ts")).versionCommand(words),
 }
 
-const BEFORE = {
-  ...GLOBAL_OPTIONS,
-  help: { type: "boolean", alias: "h", description: "Show the commands" },
-  version: { type: "boolean", alias: "v", description: "Print the version" },
-} as const satisfies OptionDefinitions
-
 /** Runs the command that the first word names; options of every command may stand before it. Throws UsageError. */
 export async function runOther(words: readonly string[]): Promise<number> {
-  const { booleans, rest: named } = parseLeading(words, BEFORE)
+  const { booleans, rest: named } = parseLeading(words, LEADING_OPTIONS)
   const [name, ...own] = named
   if (booleans.get("version")) return COMMANDS.version?.([]) ?? 0
   if (name === undefined || name === "help" || booleans.get("help"))

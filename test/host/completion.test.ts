@@ -51,9 +51,9 @@ const SHELLS: Record<string, (line: string) => string[]> = {
 
 describe.each(Object.keys(SHELLS))("%s", (shell) => {
   test.skipIf(Bun.which(shell) === null)("completes commands, options and names", () => {
-    const offered = (line: string) => {
+    const offered = (line: string, env: Record<string, string | undefined> = environment()) => {
       const cmd = ["timeout", "-k", "2", "20", ...(SHELLS[shell]?.(line) ?? [])]
-      const { stdout, stderr } = Bun.spawnSync(cmd, { env: environment(), stdin: "ignore" })
+      const { stdout, stderr } = Bun.spawnSync(cmd, { env, stdin: "ignore" })
       expect(stderr.toString()).toBe("")
       return stdout.toString().trim().split("\n")
     }
@@ -72,6 +72,10 @@ describe.each(Object.keys(SHELLS))("%s", (shell) => {
     expect(offered("toybox run --net ").sort()).toEqual(["bridge", "host", "inner", "none"])
     expect(offered("toybox run --restart un")).toEqual(["unless-stopped"])
     expect(offered("toybox run --pull ne").sort()).toEqual(["never", "newer"])
+    const elsewhere = { ...environment(), TOYBOX_ROOT: undefined, HOME: undefined }
+    expect(offered("toybox --debug netw", elsewhere)).toEqual(["network"])
+    expect(offered(`toybox --root ${stateRoot()} rm web-${shell.slice(0, 2)}`, elsewhere)).toEqual([`web-${shell}`])
+    expect(offered(`toybox rm --root=${stateRoot()} web-${shell.slice(0, 2)}`, elsewhere)).toEqual([`web-${shell}`])
     expect(offered(`toybox container stop web-${shell.slice(0, 2)}`)).toEqual([`web-${shell}`])
   })
 })

@@ -9,6 +9,18 @@ export const GLOBAL_OPTIONS = {
   debug: { type: "boolean", description: "Show stack traces with errors" },
 } as const satisfies OptionDefinitions
 
+/** What may stand before a group's word, */
+export const GROUP_OPTIONS = {
+  ...GLOBAL_OPTIONS,
+  help: { type: "boolean", alias: "h", description: "Show the commands" },
+} as const satisfies OptionDefinitions
+
+/** and before a command. */
+export const LEADING_OPTIONS = {
+  ...GROUP_OPTIONS,
+  version: { type: "boolean", alias: "v", description: "Print the version" },
+} as const satisfies OptionDefinitions
+
 export const RUN_OPTIONS = {
   ...LIMIT_OPTIONS,
   "oom-kill-disable": { type: "boolean", description: "Out of memory, let it wait rather than kill (cgroup v1)" },

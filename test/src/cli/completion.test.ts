@@ -51,6 +51,19 @@ test.each([
 })
 
 test.each([
+  ["--root /x netw", ["network"]],
+  ["--debug --root=/x network rm ", ["inner"]],
+  ["--root ", []],
+  ["--ve", ["--version"]],
+  ["container --root /x sto", ["stop"]],
+  ["--debug container --ro", ["--root"]],
+  ["--root /x container --debug rm we", ["web"]],
+  ["container --root ", []],
+])("behind options before the command: %p", (line, words) => {
+  expect(offered(line)).toEqual(words)
+})
+
+test.each([
   ["run --net ", ["bridge", "host", "inner", "none"]],
   ["run --net=i", ["--net=inner"]],
   ["run --restart ", ["always", "no", "on-failure", "unless-stopped"]],
