@@ -3,7 +3,7 @@
  * tells whose it is. flock(2) is held by the toybox that runs the container, and given up by the kernel with it.
  */
 import { callResult, scratch } from "../../ffi/call.ts"
-import { O_RDWR, SEEK_END } from "../../ffi/constants/fcntl.ts"
+import { O_RDONLY, O_RDWR, SEEK_END } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import { exists, listDir, mkdir, open, readLink, replaceFile, tryReadText, writeAll } from "../../ffi/fs.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
@@ -160,14 +160,17 @@ export const runningIds = (paths: Paths): string[] => listDir(paths.running).fil
 /** The lock of a running entry whose toybox is dead; null where it is alive, or the entry has just gone. */
 export function lockDead(paths: Paths, name: string): FileLock | null {
   const path = runningPath(paths, name)
-  let fd: number
-  try {
-    fd = open(path, O_RDWR)
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return null
-    throw error
+  const tryOpen = (flags: number, ...tolerated: string[]): number | null => {
+    try {
+      return open(path, flags)
+    } catch (error) {
+      if (isErrno(error, "ENOENT", ...tolerated)) return null
+      throw error
+    }
   }
-  return lockOpened(fd, path)
+  // Of a disk that is read-only it can be told all the same.
+  const fd = tryOpen(O_RDWR, "EROFS") ?? tryOpen(O_RDONLY)
+  return fd === null ? null : lockOpened(fd, path)
 }
 
 /**

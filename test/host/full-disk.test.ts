@@ -2,6 +2,7 @@
 import { afterAll, describe, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { startToybox, toybox } from "../helpers/toybox.ts"
@@ -84,6 +85,31 @@ describe.skipIf(!isRoot).each([
         expect(readdirSync(join(state, "containers", id))).toContain("result.json")
     expect(await toybox(["start", "handles"], on)).toMatchObject({ exitCode: 0 })
   })
+})
+
+test.skipIf(!isRoot)("a disk that has become read-only makes no container a dead one's", async () => {
+  const state = temporaryDirectory("readonly")
+  const on = { env: { TOYBOX_ROOT: state } }
+  try {
+    await toybox(ownRun("-d", "--name", "lives", "base", "sleep", "1000"), on)
+    const readOnly = 'mount --bind "$1" "$1"; mount -o remount,ro,bind "$1"; shift; exec "$@"'
+    const look = (...words: string[]) => {
+      const cmd = ["timeout", "20", "unshare", "-m", "sh", "-c", readOnly, "sh", state, toyboxBinary(), ...words]
+      const { stdout, stderr, exitCode } = Bun.spawnSync(cmd, { env: { ...process.env, TOYBOX_ROOT: state } })
+      return { stdout: stdout.toString(), stderr: stderr.toString(), exitCode }
+    }
+    const listed = look("ps", "--format", "{{.Names}} {{.State}}")
+    expect(listed).toEqual({ stdout: "lives running\n", stderr: "", exitCode: 0 })
+    expect(look("exec", "lives", "echo", "hi")).toEqual({ stdout: "hi\n", stderr: "", exitCode: 0 })
+    const lives = (await toybox(["inspect", "-f", "{{.Id}}", "lives"], on)).stdout.trim()
+    const { supervisor } = JSON.parse(readFileSync(join(state, "run/running", lives), "utf8"))
+    process.kill(supervisor.pid, "SIGKILL")
+    await Bun.sleep(200)
+    expect(look("ps").stderr).toMatch(/whose toybox was killed, is not cleaned up yet: .*EROFS/)
+  } finally {
+    await toybox(["rm", "--all", "--force"], on)
+    expect(await ownLeftovers({ root: state })).toEqual([])
+  }
 })
 
 test.skipIf(!isRoot)("limits that there is no room to write down for are not set, nor is a policy", async () => {
