@@ -4,7 +4,7 @@ import { F_SETFL, O_NONBLOCK, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { POLLIN, POLLOUT } from "../../ffi/constants/poll.ts"
 import { SIGCHLD, SIGWINCH } from "../../ffi/constants/signal.ts"
 import { SOCK_SEQPACKET } from "../../ffi/constants/socket.ts"
-import { isErrno } from "../../ffi/errno.ts"
+import { errnoName, isErrno } from "../../ffi/errno.ts"
 import { close } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
 import { readSignals } from "../../ffi/signal.ts"
@@ -41,6 +41,8 @@ export interface AttachOptions {
 
 const EAGAIN = -11
 const ECONNRESET = -104
+/** Nobody reads there any more: EPIPE, and EIO of a terminal. */
+const GONE = [-32, -5]
 // POLLOUT promises this much of a pipe without blocking: pipe(7).
 const MOST_WRITTEN = 4096
 // A command without a handler never sees them (as PID 1): the caller must not be kept for ever.
@@ -75,7 +77,8 @@ function connect(paths: Paths, reference: string): { id: string; socket: number 
 interface Session {
   readonly socket: number
   readonly detachKeys: readonly number[]
-  readonly hidden: readonly number[]
+  /** What comes for these is not shown. */
+  readonly hidden: number[]
   /** What is read of standard input, until that has ended. */
   input: boolean
   readonly inputEnd: boolean
@@ -180,7 +183,14 @@ function show(session: Session): void {
   }
   const size = callResult("write", shown.fd, shown.bytes, Math.min(shown.bytes.length, MOST_WRITTEN))
   if (size === EAGAIN) return
-  if (size < 0) session.over = { code: EXIT_UNREAD }
+  if (GONE.includes(size)) session.over = { code: EXIT_UNREAD }
+  else if (size < 0) {
+    // A full disk, say, is no reason for the container to end.
+    notice(`standard ${shown.fd === 1 ? "output" : "error"}: ${errnoName(-size)}`)
+    hidden.push(shown.fd)
+    session.shown = null
+    return
+  }
   const bytes = shown.bytes.subarray(size)
   session.shown = bytes.length > 0 ? { fd: shown.fd, bytes } : null
 }
@@ -252,7 +262,8 @@ export function stayWith(
   const tell = (action: "attach" | "detach") => {
     if (head) recordEvents(paths, head, [action])
   }
-  const { detachKeys, hidden = [], input, inputEnd } = options
+  const { detachKeys, input, inputEnd } = options
+  const hidden = [...(options.hidden ?? [])]
   const session: Session = { socket, detachKeys, hidden, input, inputEnd, watch: watchInput(), ...BEGINNING }
   if (options.whole) sendAtLast(session, Uint8Array.of(options.holds ? protocol.HOLD : protocol.WHOLE))
   if (!options.holds) tell("attach")

@@ -3,7 +3,7 @@ import { call } from "../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { SIGKILL } from "../../ffi/constants/signal.ts"
 import { __WALL } from "../../ffi/constants/wait.ts"
-import { close, createExclusive, writeAll } from "../../ffi/fs.ts"
+import { close, createExclusive, unlink, writeAll } from "../../ffi/fs.ts"
 import { pipe } from "../../ffi/pipe.ts"
 import { executableMemfd } from "../../ffi/sealed.ts"
 import { kill, waitChild } from "../../ffi/signal.ts"
@@ -99,8 +99,14 @@ export const idFileExists = (path: string): ToyboxError =>
 function writeIdFile(path: string, id: string): void {
   const fd = createExclusive(path, 0o644)
   if (fd === null) throw idFileExists(path)
-  writeAll(fd, new TextEncoder().encode(id))
-  close(fd)
+  try {
+    writeAll(fd, new TextEncoder().encode(id))
+  } catch (error) {
+    unlink(path)
+    throw error
+  } finally {
+    close(fd)
+  }
 }
 
 function cgroupOf(request: ContainerRequest, spec: Spec): PreparedCgroup {

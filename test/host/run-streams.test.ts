@@ -1,6 +1,6 @@
 /** What of the caller a command has: --attach, --preserve-fds, and the signals that toybox gets, --sig-proxy. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { readFileSync, statSync, writeFileSync } from "node:fs"
+import { existsSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
@@ -67,6 +67,28 @@ describe.skipIf(!isRoot)("streams and signals", () => {
       expect(typed).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/b$/) })
     },
   )
+
+  test.each([[], ["--timeout", "15"]])("a full disk behind its output ends no command: %j", (...options) => {
+    const words = ["--rm", ...options, "base", "sh", "-c", "echo out; sleep 0.3; exit 7"]
+    const { exitCode, stderr } = shell(">/dev/full", ...words)
+    expect([exitCode, stderr]).toEqual([7, "toybox: standard output: ENOSPC\n"])
+  })
+
+  test("an id file that cannot be written is not left", () => {
+    const directory = temporaryDirectory("idfile")
+    Bun.spawnSync(["mount", "-t", "tmpfs", "-o", "size=4k", "tmpfs", directory])
+    try {
+      writeFileSync(join(directory, "filling"), new Uint8Array(4096))
+      const path = join(directory, "id")
+      expect(shell("", "--rm", "--cidfile", path, "base", "true")).toMatchObject({
+        exitCode: 125,
+        stderr: expect.stringContaining("ENOSPC"),
+      })
+      expect(existsSync(path)).toBe(false)
+    } finally {
+      Bun.spawnSync(["umount", directory])
+    }
+  })
 
   test("--attach is kept", async () => {
     await succeed("create", ...ownRun("--name", "kept", "-a", "stderr", "base").slice(1))
