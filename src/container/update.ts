@@ -2,6 +2,7 @@
 import { detectCgroups } from "../cgroup/detect.ts"
 import type { RequestedResources } from "../cgroup/flags.ts"
 import { mergeRequested, mergeResources } from "../cgroup/merge.ts"
+import { onlineList } from "../cgroup/online.ts"
 import { updateCgroup } from "../cgroup/update.ts"
 import { errorChain, ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
@@ -20,11 +21,11 @@ export interface Update {
   restart: RestartPolicy | null | undefined
 }
 
-// What the kernel has where nobody has asked for anything.
-const UNLIMITED: LinuxResources = {
+/** What the kernel has where nobody has asked for anything. */
+const unlimited = (): LinuxResources => ({
   memory: { limit: -1, swap: -1, reservation: -1 },
-  cpu: { quota: -1, period: 100_000, shares: 1024 },
-}
+  cpu: { quota: -1, period: 100_000, shares: 1024, cpus: onlineList("cpu"), mems: onlineList("node") },
+})
 
 type Groups = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>
 
@@ -79,16 +80,18 @@ function apply(
   change: RequestedResources,
   then: () => void,
 ) {
-  const { cgroup } = running
-  if (!cgroup) throw new ToyboxError("it has no cgroup")
+  if (!running.cgroup) throw new ToyboxError("it has no cgroup")
+  // With what it is in only now.
+  let { cgroup } = running
   const cgroups = detectCgroups()
   try {
     const { handle, notices } = updateCgroup(cgroups, cgroup, change)
     for (const text of notices) notice(text)
-    changeRunning(paths, id, { ...running, cgroup: handle })
+    cgroup = handle
+    changeRunning(paths, id, { ...running, cgroup })
     then()
   } catch (error) {
-    const old = only(mergeResources(UNLIMITED, before.resources), change.resources)
+    const old = only(mergeResources(unlimited(), before.resources), change.resources)
     try {
       updateCgroup(cgroups, cgroup, { resources: old, options: {}, defaults: ["memory.swap"] })
     } catch (again) {

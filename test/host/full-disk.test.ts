@@ -132,9 +132,11 @@ test.skipIf(!isRoot)("limits that there is no room to write down for are not set
     const before = await seen()
     expect(before).toEqual([[String(64 << 20)], `${64 << 20} no`])
     const filling = fill(state)
-    const words = ["update", "--mem", "96M", "--restart", "always", "held"]
+    const words = ["update", "--mem", "96M", "--cpuset", "0", "--restart", "always", "held"]
+    const processors = async () => (await toybox(["exec", "held", "nproc"], on)).stdout
+    const all = await processors()
     expect(await toybox(words, on)).toMatchObject({ exitCode: 1, stderr: expect.stringMatching(/held: .*ENOSPC/) })
-    expect(await seen()).toEqual(before)
+    expect([await seen(), await processors()]).toEqual([before, all])
     rmSync(filling)
     expect(await toybox(words, on)).toMatchObject({ exitCode: 0, stderr: "" })
     expect(await seen()).toEqual([[String(96 << 20)], `${96 << 20} always`])

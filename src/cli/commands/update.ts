@@ -1,8 +1,8 @@
 /** toybox update. */
-import { tryReadText } from "../../../ffi/fs.ts"
 import { detectCgroups } from "../../cgroup/detect.ts"
 import type { RequestedResources } from "../../cgroup/flags.ts"
 import { mergeRequested } from "../../cgroup/merge.ts"
+import { onlineList } from "../../cgroup/online.ts"
 import { LEAST_MEMORY } from "../../cgroup/units/memory.ts"
 import { updateContainer } from "../../container/update.ts"
 import { UsageError } from "../../errors.ts"
@@ -17,15 +17,14 @@ import { LIMIT_OPTIONS } from "./limit-options.ts"
 import { UPDATE_OPTIONS } from "./update-options.ts"
 
 const NO_LIMIT = /^(0|-1|max|unlimited)$/
-const online = (kind: "cpu" | "node") => tryReadText(`/sys/devices/system/${kind}/online`)?.trim() ?? "0"
 
-/** Texts that lift a limit, and to what: the kernel has no other word for all processors than their list. */
+/** Texts that lift a limit, and to what. */
 const LIFTS: Readonly<Record<string, { text: RegExp; to: () => LinuxResources; field: string }>> = {
   cpu: { text: NO_LIMIT, to: () => ({ cpu: { quota: -1, period: 100_000 } }), field: "cpu.quota" },
   cpus: { text: NO_LIMIT, to: () => ({ cpu: { quota: -1, period: 100_000 } }), field: "cpu.quota" },
   mem: { text: NO_LIMIT, to: () => ({ memory: { limit: -1, swap: -1 } }), field: "memory.limit" },
-  cpuset: { text: /^$/, to: () => ({ cpu: { cpus: online("cpu") } }), field: "cpu.cpus" },
-  "cpuset-mems": { text: /^$/, to: () => ({ cpu: { mems: online("node") } }), field: "cpu.mems" },
+  cpuset: { text: /^$/, to: () => ({ cpu: { cpus: onlineList("cpu") } }), field: "cpu.cpus" },
+  "cpuset-mems": { text: /^$/, to: () => ({ cpu: { mems: onlineList("node") } }), field: "cpu.mems" },
 }
 
 /** Takes the limits that are to be lifted out of the options. */
