@@ -41,7 +41,9 @@ const isMap = (value: object): boolean => {
 
 const VALUES: Look = {
   functions: FUNCTIONS,
-  field(of, name, args, path) {
+  field(of, asked, args, path) {
+    // Docker's own name of what is Id in its JSON, by which templates can ask, too.
+    const name = asked === "ID" && isThings(of) && !Object.hasOwn(of, asked) && Object.hasOwn(of, "Id") ? "Id" : asked
     const isThere = isThings(of) && Object.hasOwn(of, name)
     if (!isThere && isThings(of) && isMap(of)) return undefined
     if (!isThere) {

@@ -154,6 +154,11 @@ describe("--format: errors", () => {
     expect(() => rendered(text)).toThrow(message)
   })
 
+  test("what docker calls Id in its JSON is ID in its templates, too", () => {
+    expect(render(parseTemplate("{{.ID}} {{.Id}} {{(index .In 0).ID}}"), { Id: "a", In: [{ Id: "b" }] })).toBe("a a b")
+    expect(() => render(parseTemplate("{{.ID}}"), { Name: "a" })).toThrow("there is no field .ID")
+  })
+
   test("tells which fields are asked for, and which there are", () => {
     expect(mentions(parseTemplate("a{{.Size}}"), "Size")).toBe(true)
     expect(mentions(parseTemplate("{{if .ID}}{{len .Size}}{{end}}"), "Size")).toBe(true)
