@@ -56,14 +56,15 @@ function isChange(step: CgroupStep, { cpu }: LinuxResources, present: ReadonlySe
 
 /**
  * Changes the limits of a container with processes in it; what `request.resources` leaves out stays. On v1 the memory files
- * are written in the order the change needs, and hierarchies that are only now of use are joined. Device rules cannot be
- * changed on v2. Throws ToyboxError; writes before the failing one stay.
+ * are written in the order the change needs, and hierarchies that are only now of use are joined; before that `announce` is
+ * told, as at the making. Device rules cannot be changed on v2. Throws ToyboxError; writes before the failing one stay.
  */
 export function updateCgroup(
   cgroups: Cgroups,
   handle: CgroupHandle,
   request: Omit<CgroupRequest, "path">,
   io: CgroupIo = hostIo,
+  announce: (handle: CgroupHandle) => void = () => {},
 ): { readonly handle: CgroupHandle; readonly notices: readonly string[] } {
   const full: CgroupRequest = { ...request, path: handle.path }
   if (handle.version === 2 && request.resources.devices?.length) {
@@ -72,10 +73,14 @@ export function updateCgroup(
   checkUsage(handle, full, io)
   const plan = planFor(cgroups, handle, full, io)
   const present = new Set(Object.values(handle.dirs))
-  const steps = plan.steps.filter((step) => isChange(step, request.resources, present))
+  const fresh = [...new Set(Object.values(plan.handle.dirs))].filter((dir) => !present.has(dir))
+  // Nothing is in them yet; but what exec is to join has to be there.
+  if (fresh.length > 0) announce({ ...handle, parents: [...new Set([...fresh, ...handle.parents])] })
+  const changes = plan.steps.filter((step) => isChange(step, request.resources, present))
+  // A toybox that was killed may have made them.
+  const steps = changes.map((step) => (step.kind === "mkdir" ? { ...step, shared: true } : step))
   const { notices, createdParents } = executePlan({ ...plan, steps }, io)
   const from = handle.dirs.pids ?? Object.values(handle.dirs)[0]
-  const fresh = [...new Set(Object.values(plan.handle.dirs))].filter((dir) => !present.has(dir))
   if (from !== undefined) for (const dir of fresh) follow(from, dir, io)
   const dirs = { ...handle.dirs, ...plan.handle.dirs }
   const parents = [...new Set([...createdParents.toReversed(), ...handle.parents, ...plan.handle.parents])]

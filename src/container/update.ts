@@ -3,6 +3,7 @@ import { detectCgroups } from "../cgroup/detect.ts"
 import type { RequestedResources } from "../cgroup/flags.ts"
 import { mergeRequested, mergeResources } from "../cgroup/merge.ts"
 import { onlineList } from "../cgroup/online.ts"
+import type { CgroupHandle } from "../cgroup/plan.ts"
 import { updateCgroup } from "../cgroup/update.ts"
 import { errorChain, ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
@@ -85,7 +86,8 @@ function apply(
   let { cgroup } = running
   const cgroups = detectCgroups()
   try {
-    const { handle, notices } = updateCgroup(cgroups, cgroup, change)
+    const announce = (handle: CgroupHandle) => changeRunning(paths, id, { ...running, cgroup: handle })
+    const { handle, notices } = updateCgroup(cgroups, cgroup, change, undefined, announce)
     for (const text of notices) notice(text)
     cgroup = handle
     changeRunning(paths, id, { ...running, cgroup })

@@ -134,6 +134,22 @@ describe.skipIf(!isRoot)("toybox update", () => {
     // afterEach looks for what is left of the cgroups.
   })
 
+  test("one that ends is cleaned up when who is just changing it has done", async () => {
+    await sleeper("ends")
+    const [{ Id, State }] = JSON.parse(await succeed("inspect", "ends"))
+    const entry = join(stateRoot(), "run/running", Id)
+    // As an update would.
+    const lock = ["timeout", "20", "flock", join(stateRoot(), "containers", Id), "sh", "-c", "echo; read x"]
+    const changing = Bun.spawn(lock, { stdin: "pipe", stdout: "pipe" })
+    await changing.stdout.getReader().read()
+    process.kill(State.Pid, "SIGKILL")
+    await Bun.sleep(500)
+    const { cgroup } = JSON.parse(readFileSync(entry, "utf8"))
+    expect(existsSync(Object.values<string>(cgroup.dirs)[0] ?? "")).toBe(true)
+    changing.stdin.end()
+    expect(await succeed("wait", "ends")).toBe("137")
+  })
+
   test("what the kernel refuses is told, and nothing is changed", async () => {
     await sleeper("held", "--mem", "64M", "--pids", "50")
     const before = await hostConfig("held")

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "bun:test"
 import { createCgroup, planCgroup } from "../../../src/cgroup/manager.ts"
-import type { CgroupRequest } from "../../../src/cgroup/plan.ts"
+import type { CgroupHandle, CgroupRequest } from "../../../src/cgroup/plan.ts"
 import { updateCgroup } from "../../../src/cgroup/update.ts"
 import { DEFAULT_DEVICE_RULES } from "../../../src/spec/defaults.ts"
 import { fail } from "./fake.ts"
@@ -216,6 +216,23 @@ describe("update", () => {
     updateCgroup(cgroups, first.handle, { resources: { cpu: { cpus: "2" } } }, fake.io)
     expect(fake.files.get(at("cpuset", "cpuset.cpus"))).toBe("2")
     expect(fake.files.get(at("cpuset", "cpuset.mems"))).toBe("0")
+  })
+
+  test("tells what it is about to make, and takes what a killed one has made", () => {
+    const { cgroups, fake } = v1Machine()
+    const { manager } = createCgroup(cgroups, request, { io: fake.io })
+    const update = () => {
+      const told: (readonly string[])[] = []
+      const announce = ({ dirs, parents }: CgroupHandle) => {
+        expect([dirs, told]).toEqual([manager.handle.dirs, []])
+        told.push(parents)
+      }
+      const change = { resources: { cpu: { cpus: "1", mems: "0" } } }
+      const { handle } = updateCgroup(cgroups, manager.handle, change, fake.io, announce)
+      expect(told).toEqual([[at("cpuset"), ...manager.handle.parents]])
+      return handle.dirs.cpuset
+    }
+    expect([update(), update()]).toEqual([at("cpuset"), at("cpuset")])
   })
 
   test("checkBeforeUpdate", () => {
