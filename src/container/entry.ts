@@ -1,4 +1,6 @@
 /** Entering containers among the running ones, and how they leave on a full disk. */
+import { callResult, failure } from "../../ffi/call.ts"
+import { AT_FDCWD, O_CLOEXEC, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import { close, createExclusive, link, unlink, writeAll } from "../../ffi/fs.ts"
 import { tryLock } from "../../ffi/lock.ts"
@@ -7,10 +9,12 @@ import type { Paths } from "../paths.ts"
 import type { FileLock } from "../state-file.ts"
 import {
   type ContainerResult,
+  containerPath,
   encodeRunning,
   lockDead,
   type RunningRecord,
   readEntry,
+  readHead,
   runningPath,
   updateRunning,
   writeResult,
@@ -18,6 +22,8 @@ import {
 
 // Room for all that may come to be known of it.
 const LEAST = 4096
+const RENAME_NOREPLACE = 1
+const EEXIST = -17
 
 const isFull = (error: unknown): boolean => isErrno(error, "ENOSPC", "EDQUOT", "EROFS")
 
@@ -28,7 +34,13 @@ const isFull = (error: unknown): boolean => isErrno(error, "ENOSPC", "EDQUOT", "
 export function enterRunning(paths: Paths, id: string, record: RunningRecord): FileLock | null {
   const path = runningPath(paths, id)
   const temporary = `${paths.running}/.${id}.${process.pid}`
-  const fd = createExclusive(temporary)
+  let fd: number | null
+  try {
+    fd = createExclusive(temporary)
+  } catch (error) {
+    if (!(record.removing && isErrno(error, "ENOSPC", "EDQUOT"))) throw error
+    return enterHead(paths, id, record)
+  }
   if (fd === null) throw new ToyboxError(`container ${id} is being started already`)
   let entered = false
   try {
@@ -44,6 +56,27 @@ export function enterRunning(paths: Paths, id: string, record: RunningRecord): F
     if (!entered) close(fd)
   }
   return entered ? { fd, path } : takeEnded(paths, id, record)
+}
+
+/**
+ * Enters a container that is to be removed on a disk that has room for no more files, not even an empty one: the file of its head
+ * becomes its entry, and goes with it: rename(2).
+ */
+function enterHead(paths: Paths, id: string, record: RunningRecord): FileLock | null {
+  const path = runningPath(paths, id)
+  const headPath = `${containerPath(paths, id)}/container.json`
+  const head = readHead(paths, id)
+  const fd = callResult("openat", AT_FDCWD, headPath, O_RDWR | O_CLOEXEC, 0)
+  if (fd >= 0 && tryLock(fd)) {
+    const result = callResult("renameat2", AT_FDCWD, headPath, AT_FDCWD, path, RENAME_NOREPLACE)
+    if (result < 0 && result !== EEXIST) throw failure("renameat2", result, headPath, path)
+    if (result === 0) {
+      updateRunning({ fd, path }, { ...head, ...record })
+      return { fd, path }
+    }
+  }
+  if (fd >= 0) close(fd)
+  return takeEnded(paths, id, record)
 }
 
 /** Takes the entry of one whose end could not be written down, for its removal; null for any other. */

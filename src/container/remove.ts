@@ -11,6 +11,7 @@ import { enterRunning } from "./entry.ts"
 import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
 import {
+  type ContainerHead,
   hasName,
   isAlive,
   leaveRunning,
@@ -66,9 +67,11 @@ export function removeContainer(paths: Paths, reference: string, force: boolean,
   recover(paths)
   const id = resolveId(paths, reference)
   for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
-    const lock = enterRunning(paths, id, removal(paths, id))
+    const before = readHead(paths, id)
+    const lock = enterRunning(paths, id, removal(before))
     if (lock) {
-      const head = readHead(paths, id)
+      // On a full disk it has become the entry.
+      const head = readHead(paths, id) ?? before
       if (volumes) removeAnonymous(paths, id, head?.volumes)
       forget(paths, id, head?.name ?? "")
       if (head) recordEvents(paths, head, ["destroy"])
@@ -84,7 +87,7 @@ export function removeContainer(paths: Paths, reference: string, force: boolean,
 }
 
 /** Among the running ones nobody can start it meanwhile; a killed removal is gone on with (recover). */
-function removal(paths: Paths, id: string): RunningRecord {
-  const name = readHead(paths, id)?.name ?? ""
+function removal(head: ContainerHead | null): RunningRecord {
+  const name = head?.name ?? ""
   return { pid: 0, startTime: "", started: "", autoRemove: true, removing: true, name, cgroup: null }
 }

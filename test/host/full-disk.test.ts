@@ -87,6 +87,40 @@ describe.skipIf(!isRoot).each([
   })
 })
 
+/** Takes what room there is for files. */
+function fillWithFiles(directory: string): void {
+  mkdirSync(directory, { recursive: true })
+  for (let n = readdirSync(directory).length; ; n++)
+    try {
+      writeFileSync(join(directory, String(n)), "")
+    } catch {
+      return
+    }
+}
+
+test.skipIf(!isRoot)("where there is room for no more files, everything can be removed", async () => {
+  const state = temporaryDirectory("files")
+  tmpfs(state, "40m", "nr_inodes=2000")
+  const on = { env: { TOYBOX_ROOT: state } }
+  try {
+    for (const name of ["ended", "kept"]) await toybox(ownRun("--name", name, "-v", "/data", "base", "true"), on)
+    await toybox(ownRun("-d", "--name", "runs", "base", "sleep", "1000"), on)
+    await toybox(["create", ...ownRun("--name", "made", "base", "true").slice(1)], on)
+    for (const words of [["ended"], ["-v", "kept"], ["-f", "runs"], ["made"]]) {
+      fillWithFiles(join(state, "filling"))
+      expect(await toybox(["rm", ...words], on)).toMatchObject({ stdout: `${words.at(-1)}\n`, stderr: "", exitCode: 0 })
+    }
+    expect((await toybox(["ps", "-aq"], on)).stdout).toBe("")
+    expect((await toybox(["volume", "ls", "-q"], on)).stdout.split("\n").filter(Boolean)).toHaveLength(1)
+    rmSync(join(state, "filling"), { recursive: true })
+    await toybox(["volume", "prune", "-f"], on)
+  } finally {
+    await toybox(["rm", "--all", "--force"], on)
+    expect(await ownLeftovers({ root: state, ignore: /^(mount |volumes)/ })).toEqual([])
+    Bun.spawnSync(["umount", state])
+  }
+})
+
 test.skipIf(!isRoot)("a disk that has become read-only makes no container a dead one's", async () => {
   const state = temporaryDirectory("readonly")
   const on = { env: { TOYBOX_ROOT: state } }
@@ -101,6 +135,7 @@ test.skipIf(!isRoot)("a disk that has become read-only makes no container a dead
     const listed = look("ps", "--format", "{{.Names}} {{.State}}")
     expect(listed).toEqual({ stdout: "lives running\n", stderr: "", exitCode: 0 })
     expect(look("exec", "lives", "echo", "hi")).toEqual({ stdout: "hi\n", stderr: "", exitCode: 0 })
+    expect(look("rm", "-f", "lives")).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("EROFS") })
     const lives = (await toybox(["inspect", "-f", "{{.Id}}", "lives"], on)).stdout.trim()
     const { supervisor } = JSON.parse(readFileSync(join(state, "run/running", lives), "utf8"))
     process.kill(supervisor.pid, "SIGKILL")
