@@ -58,7 +58,8 @@ export const PROCESS_OPTIONS = {
     type: "string",
     repeated: true,
     valueHint: "OPTION",
-    description: "no-new-privileges[=true|false], seccomp=FILE|unconfined",
+    description:
+      "no-new-privileges[=true|false], seccomp=FILE|unconfined; label=disable and apparmor=unconfined are so anyway",
   },
   privileged: { type: "boolean", description: "All capabilities, devices and paths of the host" },
   device: { type: "string", repeated: true, valueHint: "SRC[:DST[:rwm]]", description: "Device of the host" },

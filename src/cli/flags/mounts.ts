@@ -185,6 +185,9 @@ const MOUNT_FIELDS = {
   volume: ["source", "readonly", "volume-nocopy"],
 }
 
+// Of docker where the machine's files are another machine's: there is nothing to be kept consistent.
+const CONSISTENCIES = ["default", "consistent", "cached", "delegated"]
+
 /**
  * --mount type=bind|volume|tmpfs,source=…,target=…[,readonly][,bind-propagation=…][,volume-nocopy][,tmpfs-size=…][,tmpfs-mode=…];
  * without a type a volume, as docker has it, or a bind where the source is a path.
@@ -196,6 +199,7 @@ export function parseMount(text: string): Mount {
     const key = equals < 0 ? word : word.slice(0, equals)
     fields.set(ALIASES[key] ?? key, equals < 0 ? "true" : word.slice(equals + 1))
   }
+  if (CONSISTENCIES.includes(fields.get("consistency") ?? "")) fields.delete("consistency")
   const from = fields.get("source")
   const type = fields.get("type") ?? (from !== undefined && isPath(from) ? "bind" : "volume")
   if (type !== "bind" && type !== "tmpfs" && type !== "volume")

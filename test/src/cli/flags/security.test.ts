@@ -38,14 +38,18 @@ describe("no_new_privs", () => {
     [["--security-opt", "no-new-privileges=false"], false],
     [["--security-opt", "no-new-privileges:false"], false],
     [["--security-opt", "no-new-privileges"], true],
+    [["--security-opt", "label=disable", "--security-opt", "apparmor:unconfined"], true],
     [["--privileged", "--security-opt", "no-new-privileges=true"], true],
   ])("%j: %p", (words, expected) => {
     expect(noNewPrivileges(run(...words))).toBe(expected)
   })
 
-  test.each(["apparmor=x", "no-new-privileges=0", "", "no-new-privileges=true "])("refuses %j", (text) => {
-    expect(() => noNewPrivileges(run("--security-opt", text))).toThrow("--security-opt")
-  })
+  test.each(["apparmor=x", "label=type:x", "no-new-privileges=0", "", "no-new-privileges=true "])(
+    "refuses %j",
+    (text) => {
+      expect(() => noNewPrivileges(run("--security-opt", text))).toThrow("--security-opt")
+    },
+  )
 })
 
 describe("--device-cgroup-rule", () => {
