@@ -37,6 +37,7 @@ import { putImage } from "../image/store/put.ts"
 import { type ImageRecord, listImages, readBlobFile, storePaths } from "../image/store/records.ts"
 import { copyOf } from "../overlay/copied.ts"
 import { overlayLayout } from "../overlay/layout.ts"
+import { MAX_LAYERS } from "../overlay/links.ts"
 import type { Paths } from "../paths.ts"
 import { assertStillThere, wholeRoot } from "./whole.ts"
 
@@ -71,6 +72,15 @@ function baseOf(paths: Paths, { lower, below = [] }: ContainerRecord, { image, i
   const record = fits.find(({ id }) => id === imageId) ?? fits.find(({ name }) => name === image) ?? fits[0]
   const bytes = record && readBlobFile(paths, record.id)
   return record && bytes ? { record, config: readConfig(bytes, `the config of ${record.name}`) } : null
+}
+
+/** Throws ToyboxError where the image has no room for one more layer: it would never run. */
+function checkRoom({ name }: ContainerRecord, { record }: Base): void {
+  const { length } = record.layers
+  if (length < MAX_LAYERS) return
+  throw new ToyboxError(`the image of ${name} has ${length} layers already, and at most ${MAX_LAYERS} can be mounted`, {
+    hint: `toybox export ${name} | toybox import - NAME makes an image of one layer`,
+  })
 }
 
 /** What is asked of the container's health, in an image's words; nothing where that is not known. */
@@ -139,6 +149,7 @@ async function make(paths: Paths, record: ContainerRecord, options: CommitOption
   const stored = readStored(paths, record.id, record.name)
   const isCopy = copyOf(containerPath(paths, record.id)) !== null
   const base = isCopy ? null : baseOf(paths, record, stored)
+  if (base !== null) checkRoom(record, base)
   const created = new Date(options.latestTime === null ? Date.now() : options.latestTime * 1000).toISOString()
   const times = options.latestTime === null ? {} : { latestTime: options.latestTime }
   const source =

@@ -1,7 +1,7 @@
 /**
  * Short names for many layers. fsconfig(2) takes at most 255 bytes a value, whatever the kernel; "lowerdir+", which takes
  * a layer at a time, came with Linux 6.8 only. So each layer gets a link with a name of one byte, in one directory, from
- * which the mount is made: 127 of them and the colons between are 253 bytes.
+ * which the mount is made: 127 of them and the colons between are 253 bytes, which leaves room for what a container wrote.
  */
 import { call, callResult, failure } from "../../ffi/call.ts"
 import { EEXIST } from "../../ffi/constants/errno.ts"
@@ -32,12 +32,8 @@ export function lowerNames(count: number): Uint8Array {
   return bytes
 }
 
-/** Makes the links to layers, the top one first, in a directory of their own. Throws ToyboxError for more than 127. */
+/** Makes the links to layers, the top one first, in a directory of their own. */
 export function linkLayers(directory: string, layers: readonly string[]): void {
-  if (layers.length > MAX_LAYERS)
-    throw new ToyboxError(`the image has ${layers.length} layers, and at most ${MAX_LAYERS} can be mounted`, {
-      hint: "build it again with fewer layers, or flatten it",
-    })
   mkdir(directory, 0o700)
   const path = new Uint8Array([...new TextEncoder().encode(`${directory}/`), 0, 0])
   layers.forEach((layer, i) => {
@@ -53,6 +49,10 @@ export function linkLayers(directory: string, layers: readonly string[]): void {
  * are relative, for all layers lie beside one another. Throws ToyboxError for more than 127.
  */
 export function imageLinks(layers: readonly string[]): string {
+  if (layers.length > MAX_LAYERS)
+    throw new ToyboxError(`the image has ${layers.length} layers, and at most ${MAX_LAYERS} can be mounted`, {
+      hint: "build it again with fewer layers, or flatten it",
+    })
   const directory = `${directoryOf(layers[0] ?? "")}/layers`
   if (exists(directory)) return directory
   // Nobody sees half of them; of another one's that was killed there it has the name, and the links.
