@@ -4,8 +4,9 @@ import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH, O_RDONLY } fro
 import { close, exists, open, stat } from "../../ffi/fs.ts"
 import { tryLock } from "../../ffi/lock.ts"
 import { ToyboxError } from "../errors.ts"
-import { ListFailure, mountRoot } from "../launch/index.ts"
+import { mountRoot } from "../launch/index.ts"
 import type { Spec } from "../oci/runtime.ts"
+import { copyOf } from "../overlay/copied.ts"
 import { overlayLayout, overlaySteps } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import { isThere } from "./namespaces.ts"
@@ -64,8 +65,9 @@ function runningRoot({ pid, startTime: started }: RunningRecord): number {
 /** Its layers, mounted detached: gone from the machine when the descriptor is closed. */
 async function mountedLayers(directory: string, { lower, below = [] }: ContainerRecord): Promise<number> {
   const layout = overlayLayout(directory)
-  const copy = () => open(layout.upper, O_PATH | O_DIRECTORY)
-  if (lower === undefined) return copy()
+  if (lower === undefined) return open(layout.upper, O_PATH | O_DIRECTORY)
+  const copy = copyOf(directory)
+  if (copy !== null) return open(copy, O_PATH | O_DIRECTORY)
   if (!exists(lower)) throw new ToyboxError(`what the container stands on is gone: ${lower}`)
   const { imageLinks, inDirectory, lowerNames } = await import("../overlay/links.ts")
   const layers = below.length > 0 ? { below, links: lowerNames(below.length + 1) } : null
@@ -73,9 +75,9 @@ async function mountedLayers(directory: string, { lower, below = [] }: Container
   try {
     return inDirectory(layers ? imageLinks([lower, ...below]) : directory, () => mountRoot(steps))
   } catch (error) {
-    // Where overlayfs is refused now it was then, and the upper directory is the whole root.
-    if (error instanceof ListFailure && below.length === 0 && error.calls[error.index]?.name.startsWith("fs"))
-      return copy()
+    const { copiedRoot, mountRefusal } = await import("./root.ts")
+    const refusal = mountRefusal(error)
+    if (refusal !== null) return (await copiedRoot({ lower, below }, directory, refusal)).fd
     const { explainFailure } = await import("../launch/report.ts")
     throw explainFailure(error)
   }

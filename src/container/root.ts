@@ -34,7 +34,7 @@ async function layeredRoot(request: ContainerRequest, directory: string): Promis
   try {
     fd = inDirectory(links, () => mountRoot(steps))
   } catch (error) {
-    const refusal = error instanceof ListFailure ? refusalOf(error, error) : null
+    const refusal = mountRefusal(error)
     if (refusal === null) throw error
     return copiedRoot(request, directory, refusal)
   }
@@ -66,6 +66,10 @@ function refusalOf({ steps, calls }: Encoded, { index, errno }: { index: number;
   return OVERLAY_REFUSED.includes(name) && failed.name.startsWith("fs") ? `${failed.name}: ${name}` : null
 }
 
+/** What refused the overlay, where that is why it was not mounted here; null where it is something else. */
+export const mountRefusal = (error: unknown): string | null =>
+  error instanceof ListFailure ? refusalOf(error, error) : null
+
 /** What refused the overlay, where that is why the container's process ended: `fsopen: ENODEV`. */
 export function overlayRefusal(encoded: Encoded, { failures }: Reports): string | null {
   const [failure] = failures
@@ -84,7 +88,7 @@ function copiedBefore(directory: string): Root {
 
 /** Instead of an overlay: copies the image's layers for this container, with a warning. Throws ToyboxError. */
 export async function copiedRoot(
-  { lower, below }: ContainerRequest,
+  { lower, below }: Pick<ContainerRequest, "lower" | "below">,
   directory: string,
   refusal: string,
 ): Promise<Root> {

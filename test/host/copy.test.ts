@@ -228,6 +228,25 @@ describe.skipIf(!isRoot)("where overlayfs is refused", () => {
     expect(stderr).toContain("more\n")
   }, 60_000)
 
+  test("cp reads and writes one that has ended, and one that was never started", async () => {
+    const image = imageOf(layersOf(makeRoot({ files: { "/srv/of-image": "image\n" } })))
+    const cp = (...words: string[]) => `timeout 20 '${toyboxBinary()}' cp ${words.join(" ")}`
+    const look = (name: string) => `${cp(`${name}:/srv/.`, "-")} | tar -x -O of-image more; echo`
+    const script = ["sh", "-c", "'echo more > /srv/more'"].join(" ")
+    const after = [
+      look("ended"),
+      `'${toyboxBinary()}' create --name new ${image} ${script} > /dev/null`,
+      "echo given > $TOYBOX_ROOT/given",
+      cp("$TOYBOX_ROOT/given", "new:/srv/more"),
+      look("new"),
+      cp("$TOYBOX_ROOT/given", "ended:/srv/given"),
+      `timeout 20 '${toyboxBinary()}' start -a ended`,
+    ]
+    const words = ownRun("-q", "--name", "ended", image, "sh", "-c", "cat /srv/given; echo more > /srv/more")
+    const { stdout } = await onOverlay(words, "", after.join("\n"))
+    expect(stdout.replace(/^left: .*\n/gm, "")).toBe("more\nimage\n\ngiven\nimage\n\ngiven\n")
+  }, 60_000)
+
   test("file capabilities and other attributes are there", async () => {
     const { copy } = await onOverlay(ownRun(richRoot(), "true"))
     for (const [file, name, value] of ATTRIBUTES) {
