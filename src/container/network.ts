@@ -110,12 +110,15 @@ const hasEnded = (pid: number) => /^\d+ \(.*\) [ZX]/s.test(tryReadText(`/proc/${
 
 const PATIENCE = 500
 
+interface Child {
+  pid: number
+  /** Who it is will be told over the report pipe. */
+  reported: boolean
+  reportFd: number
+}
+
 /** Waits for the network namespace of the container's process; null where it failed before, or was killed. */
-function awaitNamespace(
-  child: { pid: number; reported: boolean; reportFd: number },
-  reports: Reports,
-  traced: boolean,
-) {
+function awaitNamespace(child: Child, reports: Reports, traced: boolean) {
   const hasCome = () => reports.moments?.includes(MOMENT_NETWORK) && (!child.reported || reports.pid !== undefined)
   while (!hasCome()) {
     if (reports.failures.length > 0) return null
@@ -125,14 +128,20 @@ function awaitNamespace(
   return reports.pid ?? child.pid
 }
 
+/** Whether the container's process has failed by now, or was killed. */
+function hasFailed({ pid, reportFd }: Child, reports: Reports, traced: boolean): boolean {
+  if (poll([{ fd: reportFd, events: POLLIN }], 0)[0]) readReports(reportFd, reports, traced)
+  return reports.failures.length > 0 || hasEnded(reports.pid ?? pid)
+}
+
 /**
- * Connects a container's process to its places, as soon as it has a network namespace. `reported`: who it is will be told
- * over the report pipe. What fails in the process is left to who reads its reports to the end.
+ * Connects a container's process to its places, as soon as it has a network namespace. What fails in the process is left to
+ * who reads its reports to the end.
  */
 export function connectPlaces(
   request: ContainerRequest,
   places: readonly Place[],
-  child: { pid: number; reported: boolean; reportFd: number },
+  child: Child,
   reports: Reports,
 ): void {
   const pid = awaitNamespace(child, reports, request.trace)
@@ -141,6 +150,8 @@ export function connectPlaces(
   try {
     withRoutes((socket) => connect(pid, places, leadingOut(places), socket))
   } catch (error) {
+    // The namespace goes with the process, as where overlayfs is refused: that is told then.
+    if (hasFailed(child, reports, request.trace)) return
     if (!(error instanceof NoBridges) || request.ports || !request.networks.every(({ byDefault }) => byDefault))
       throw error
     if (!request.quiet) withoutNetwork(error)

@@ -110,7 +110,7 @@ function imageOf(layers: readonly Uint8Array[]): string {
 }
 
 /** A command of toybox in a mount namespace where the state directory `$state` lies on an overlay. */
-async function onOverlay(words: readonly string[], before = "", after = "") {
+async function onOverlay(words: readonly string[], before = "", after = "", namespaces = ["-m"]) {
   const dir = temporaryDirectory("overlay")
   const state = `${dir}/merged/state`
   const script = [
@@ -123,7 +123,7 @@ async function onOverlay(words: readonly string[], before = "", after = "") {
     `find ${state}/containers ${state}/run/running -mindepth 1 -maxdepth 1 -printf "left: %p\\n"`,
     "exit $code",
   ]
-  const args = ["-m", "--propagation", "private", "sh", "-c", script.join("\n"), "sh", ...words]
+  const args = [...namespaces, "--propagation", "private", "sh", "-c", script.join("\n"), "sh", ...words]
   const result = await toybox(args, { binary: "/usr/bin/unshare", timeoutSeconds: 30 })
   const containers = `${dir}/upper/state/containers`
   /** Where the root of the one container that was kept is, seen from outside. */
@@ -245,6 +245,17 @@ describe.skipIf(!isRoot)("where overlayfs is refused", () => {
     const words = ownRun("-q", "--name", "ended", image, "sh", "-c", "cat /srv/given; echo more > /srv/more")
     const { stdout } = await onOverlay(words, "", after.join("\n"))
     expect(stdout.replace(/^left: .*\n/gm, "")).toBe("more\nimage\n\ngiven\nimage\n\ngiven\n")
+  }, 60_000)
+
+  test("a copy has its networks: the process without one may be gone before it is connected", async () => {
+    const root = makeRoot()
+    const address = "ip -o -4 address show eth0 | wc -l"
+    const started = ownRun("-dq", "--net", "bridge", "--name", "second", root, "sleep", "1000")
+    const again = `timeout -k 2 20 '${toyboxBinary()}' ${started.join(" ")} > /dev/null
+      timeout 20 '${toyboxBinary()}' exec second sh -c '${address}'; timeout 20 '${toyboxBinary()}' rm -f second > /dev/null`
+    const words = ownRun("--rm", "--net", "bridge", root, "sh", "-c", address)
+    const { stdout, exitCode } = await onOverlay(words, "", again, ["-m", "-n"])
+    expect({ stdout, exitCode }).toEqual({ stdout: "1\n1\n", exitCode: 0 })
   }, 60_000)
 
   test("file capabilities and other attributes are there", async () => {
