@@ -1,6 +1,6 @@
 /** toybox cache: what is there, who uses it, and that only what nobody uses goes. */
 import { afterAll, describe, expect, test } from "bun:test"
-import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { makeArchive } from "../helpers/archive.ts"
 import { ownRun } from "../helpers/own.ts"
@@ -31,6 +31,24 @@ describe.skipIf(!isRoot)("toybox cache", () => {
   const files = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response(Bun.file(served)) })
   afterAll(() => files.stop(true))
   let served = ""
+
+  test("what a kept container stands on is there after the next boot: another run took it from under it", async () => {
+    const path = makeArchive("kept.tar")
+    const ofLayer = () => join(stateRoot(), "layers/sha256", layers()[0] ?? "", "layer.json")
+    const facts = () => JSON.parse(readFileSync(ofLayer(), "utf8"))
+    expect((await toybox(ownRun("--rm", "-q", path, "true"))).exitCode).toBe(0)
+    // Nothing is waited for where nothing stays.
+    expect(facts().boot).toBeString()
+    const command = "[ -e /again ] || { touch /again; exit; }; sleep 1000"
+    expect((await toybox(ownRun("--name", "stays", path, "sh", "-c", command))).exitCode).toBe(0)
+    // As after a boot.
+    if (facts().boot) writeFileSync(ofLayer(), JSON.stringify({ ...facts(), boot: "another" }))
+    expect((await toybox(["start", "stays"])).exitCode).toBe(0)
+    expect((await toybox(ownRun("--rm", "-q", path, "cat", "/srv/name"))).stdout).toBe("kept.tar")
+    expect((await toybox(["exec", "stays", "cat", "/srv/name"])).stdout).toBe("kept.tar")
+    await toybox(["rm", "--force", "stays"])
+    expect((await cache("prune")).exitCode).toBe(0)
+  }, 30_000)
 
   test("ls tells layers, where they are from and who uses them", async () => {
     const path = makeArchive("listed.tar")

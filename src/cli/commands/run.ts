@@ -86,6 +86,7 @@ export async function obtainRequest(
     const { unpackedRoot } = await import("../unpack.ts")
     request.lower = await unpackedRoot(request.archive, paths, request.quiet, signalFd)
   }
+  if (request.archive && !request.autoRemove) (await import("../../image/cache/layers.ts")).settleLayer(request.lower)
   if (request.fromStore) await (await import("../run-image.ts")).applyObtained(request, argv, paths, signalFd)
   if (request.archive || request.fromStore) request.obtainedMs = Math.round(performance.now() - before)
   return request

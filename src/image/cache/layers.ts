@@ -11,7 +11,7 @@ import { tryLock, tryLockShared } from "../../../ffi/lock.ts"
 import { removeTree } from "../../../ffi/remove-tree.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
-import { bootId, readJson, writeAtOnce } from "../../state-file.ts"
+import { bootId, readJson, writeDurably } from "../../state-file.ts"
 
 /** layer.json. */
 export interface LayerFacts {
@@ -62,17 +62,32 @@ const factsPath = (layer: string): string => `${layer}/layer.json`
 /** Null where a power cut has taken it. */
 const readFacts = (layer: string): LayerFacts | null => readJson<LayerFacts>(factsPath(layer))
 
+/** Puts the layer, which is open, on the disk: it counts after the next boot, too. */
+function settle(fd: number, path: string, { boot: _, ...facts }: LayerFacts): void {
+  call("syncfs", fd)
+  writeDurably(factsPath(path), encode(facts))
+}
+
 /** Whether the layer, locked by `fd`, has all its content. One that was not synchronised is, after a minute: that is cheap then. */
 function isWhole(fd: number, path: string): boolean {
   const facts = readFacts(path)
   if (facts?.boot === undefined) return facts !== null
-  const { boot, ...rest } = facts
-  if (boot !== bootId()) return false
-  if (Date.now() - Date.parse(facts.created) > SYNC_AFTER) {
-    call("syncfs", fd)
-    writeAtOnce(factsPath(path), encode(rest))
-  }
+  if (facts.boot !== bootId()) return false
+  if (Date.now() - Date.parse(facts.created) > SYNC_AFTER) settle(fd, path, facts)
   return true
+}
+
+/** Makes a layer, by its root, count after the next boot, too: a container that is kept stands on it. It is held. */
+export function settleLayer(root: string): void {
+  const path = root.slice(0, -layerRoot("").length)
+  const facts = readFacts(path)
+  if (facts?.boot === undefined) return
+  const fd = open(path, O_RDONLY | O_DIRECTORY)
+  try {
+    settle(fd, path, facts)
+  } finally {
+    close(fd)
+  }
 }
 
 /**
