@@ -139,7 +139,8 @@ export function abandonLayer({ fd, path }: Held): void {
 /**
  * Puts a finished layer in its place. A power cut must not leave a layer of empty files: its content is on the disk
  * before (`durable`), or it counts until the next boot only, which suits what is made again from a file at hand. Where
- * another toybox was faster, its layer stays. Returns the root, held as by holdLayer.
+ * another toybox was faster, its layer stays. Returns the root, held as by holdLayer. Where it throws, the layer is still to be
+ * abandoned.
  */
 export function finishLayer(paths: Paths, layer: Held, digest: string, facts: LayerFacts, durable: boolean): string {
   const path = layerPath(paths, digest)
@@ -162,7 +163,6 @@ export function finishLayer(paths: Paths, layer: Held, digest: string, facts: La
   }
   // The same lock, now shared.
   if (tryLockShared(layer.fd) && exists(layerRoot(path))) return layerRoot(path)
-  close(layer.fd)
   throw new ToyboxError(`the layer ${digest} was removed as soon as it was there`, { hint: "try again" })
 }
 

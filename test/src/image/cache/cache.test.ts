@@ -1,5 +1,15 @@
 import { describe, expect, test } from "bun:test"
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs"
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { fileIdentity } from "../../../../ffi/file-identity.ts"
 import { close } from "../../../../ffi/fs.ts"
@@ -99,6 +109,18 @@ describe("a layer", () => {
     writeFileSync(file, JSON.stringify({ ...FACTS, boot }))
     expect(holdLayer(paths, digest("f"))).not.toBeNull()
     expect(layerFacts(paths, digest("f"))).toEqual(FACTS)
+  })
+
+  test("that is removed as soon as it is there is told, and can be abandoned then", () => {
+    const paths = makeState()
+    const layer = beginLayer(paths)
+    rmSync(join(layer.path, "root"), { recursive: true })
+    expect(() => finishLayer(paths, layer, digest("9"), FACTS, true)).toThrow("as soon as it was there")
+    // The number would be somebody else's.
+    const next = openSync("/dev/null", "r")
+    expect(next).not.toBe(layer.fd)
+    abandonLayer(layer)
+    closeSync(next)
   })
 
   test("that is held, or kept by somebody, is not removed", () => {
