@@ -180,7 +180,7 @@ export async function bringUp(
   const cgroupFd = into ? call("openat", AT_FDCWD, into, O_PATH | O_DIRECTORY | O_CLOEXEC, 0) : undefined
   const traceFd = request.trace ? executableMemfd() : undefined
   const listenerFd = await connectListener(request)
-  const madeMounts = await mountsThatAre(request, paths, live, spec)
+  const madeMounts = await mountsThatAre(request, paths, live, spec, root)
   const opening = openingFacts(spec, {
     stdio: stdio.facts,
     reportFd: reportEnd,
@@ -232,7 +232,7 @@ export async function bringUp(
     two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
     go()
     const ends = [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, cgroupFd, listenerFd]
-    for (const fd of [...ends, ...madeMounts.values()]) if (fd !== undefined) close(fd)
+    for (const fd of new Set([...ends, ...madeMounts.values()])) if (fd !== undefined) close(fd)
     releaseFacts(opening)
     if (supervisor) live.record.supervisor = { pid: opened.pid, startTime: startTime(opened.pid) ?? "" }
     // While the child makes itself ready there is time to write things down, and to tidy up after others.
@@ -250,7 +250,7 @@ export async function bringUp(
 }
 
 /** Mounts that are there already, in place of those of the spec. */
-async function mountsThatAre(request: ContainerRequest, paths: Paths, live: Live, spec: Spec) {
+async function mountsThatAre(request: ContainerRequest, paths: Paths, live: Live, spec: Spec, root: Root) {
   const { ipc } = request.process.namespaces
   const made =
     ipc?.mode === "container"
@@ -259,7 +259,7 @@ async function mountsThatAre(request: ContainerRequest, paths: Paths, live: Live
   const isInMemory = ({ destination }: VolumeWish) =>
     spec.mounts.some((mount) => mount.type === "tmpfs" && mount.destination === destination)
   if (!request.volumes.some(isInMemory)) return made
-  const shared = await (await import("./tmpfs-volumes.ts")).sharedVolumes(request, paths, live, spec)
+  const shared = await (await import("./tmpfs-volumes.ts")).sharedVolumes(request, paths, live, spec, root.fd)
   return new Map([...made, ...shared])
 }
 

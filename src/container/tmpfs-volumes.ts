@@ -19,10 +19,14 @@ import { isErrno } from "../../ffi/errno.ts"
 import { close, open } from "../../ffi/fs.ts"
 import { tryLock } from "../../ffi/lock.ts"
 import { OPEN_HOW_SIZE, openHow } from "../../ffi/structs.ts"
+import { ToyboxError } from "../errors.ts"
 import type { Mount, Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
-import { volumeData } from "../volume/volume.ts"
+import { parseMountOptions } from "../plan/mount-options.ts"
+import { cannotFill, type VolumeWish, volumeData } from "../volume/volume.ts"
+import { openInRootFd } from "./identity.ts"
 import { inMountNamespace } from "./mount-namespace.ts"
+import { makeTmpfs } from "./oci/copy-up.ts"
 import type { ContainerRequest } from "./request.ts"
 import { isAlive, readRunning, runningIds } from "./state.ts"
 
@@ -68,28 +72,51 @@ async function lockMount(paths: Paths, name: string): Promise<number> {
   return fd
 }
 
+/** A new one, with what the image has at its place. Throws ToyboxError. */
+function make({ name, destination, copy }: VolumeWish, mount: Mount, spec: Spec, rootFd: number): number {
+  const from = copy ? openInRootFd(rootFd, destination, O_PATH | O_DIRECTORY) : -1
+  try {
+    return makeTmpfs(mount, parseMountOptions(mount.options), spec, from)
+  } catch (error) {
+    if (error instanceof ToyboxError) throw cannotFill(name, error)
+    throw new ToyboxError(`the volume ${name} cannot be mounted`, { cause: error })
+  } finally {
+    if (from >= 0) close(from)
+  }
+}
+
 /**
- * For those of a container's volumes that are in memory, and are mounted: what takes the place of the mounts of the spec. The
- * others are its to mount, and are locked in `live.mounting` until it has (letOthersMount).
+ * For those of a container's volumes that are in memory: what takes the place of the mounts of the spec, one for all places of
+ * a volume. Those that nobody has mounted are made, and locked in `live.mounting` until others can find them (letOthersMount).
  */
 export async function sharedVolumes(
   request: ContainerRequest,
   paths: Paths,
   live: { id: string; mounting: Map<string, number> },
   spec: Spec,
+  rootFd: number,
 ): Promise<Map<Mount, number>> {
   const found = new Map<Mount, number>()
-  // In one order, so that no two wait for each other.
-  for (const { name, destination } of [...request.volumes].sort((a, b) => (a.name < b.name ? -1 : 1))) {
-    const mount = spec.mounts.find((mount) => mount.destination === destination && mount.type === "tmpfs")
-    if (mount === undefined || live.mounting.has(name)) continue
-    const lock = await lockMount(paths, name)
+  const byName = new Map<string, number>()
+  const obtain = async (wish: VolumeWish, mount: Mount): Promise<number> => {
+    const { name } = wish
+    // A second attempt to start has the lock.
+    const lock = live.mounting.get(name) ?? (await lockMount(paths, name))
     live.mounting.set(name, lock)
-    const fd = takeFromOthers(paths, live.id, name)
-    if (fd === null) continue
-    found.set(mount, fd)
+    const taken = takeFromOthers(paths, live.id, name)
+    if (taken === null) return make(wish, mount, spec, rootFd)
     live.mounting.delete(name)
     close(lock)
+    return taken
+  }
+  // In one order, so that no two wait for each other.
+  for (const wish of [...request.volumes].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+    const { name, destination } = wish
+    const mount = spec.mounts.find((mount) => mount.destination === destination && mount.type === "tmpfs")
+    if (mount === undefined) continue
+    const fd = byName.get(name) ?? (await obtain(wish, mount))
+    byName.set(name, fd)
+    found.set(mount, fd)
   }
   return found
 }

@@ -91,6 +91,10 @@ function newMountStep(mount: Mount, { attributes, data }: MountOptions, spec: Sp
   return { kind: "mount", type, source, target, attributes, data: whole, ...detour }
 }
 
+/** Whether a mount before is of the same that the parent has made. */
+const isAgain = (mount: Mount, made: number, { mounts }: Spec, { madeMounts }: Facts): boolean =>
+  mounts.slice(0, mounts.indexOf(mount)).some((other) => madeMounts?.get(other) === made)
+
 function mountStep(mount: Mount, spec: Spec, facts: Facts): Step[] {
   if (mount.type === "cgroup") return cgroupSteps(mount, facts)
   const options = parseMountOptions(mount.options)
@@ -101,9 +105,9 @@ function mountStep(mount: Mount, spec: Spec, facts: Facts): Step[] {
   const made = facts.madeMounts?.get(mount)
   if (made === undefined) return [newMountStep(mount, options, spec, facts)]
   const { source, destination: target } = mount
-  return [
-    { kind: "bind", source, target, directory: true, recursive: false, attributes, coverSymlink: false, fd: made },
-  ]
+  const again = isAgain(mount, made, spec, facts) ? { again: true } : {}
+  const where = { source, target, directory: true, coverSymlink: false }
+  return [{ kind: "bind", ...where, recursive: false, attributes, fd: made, ...again }]
 }
 
 /** Everything mounted, in the order of the spec. */

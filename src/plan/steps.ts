@@ -77,6 +77,8 @@ export type Step =
       taken?: boolean
       /** The parent has taken it already: a mount that is attached nowhere. */
       fd?: number
+      /** By then a step before has moved it to its place: a copy of it is mounted here. */
+      again?: boolean
       /** Not where a symbolic link leads, but the link itself. */
       sourceNoFollow?: boolean
     }

@@ -7,8 +7,8 @@ import { AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../
 import { isErrno } from "../../ffi/errno.ts"
 import { close, listEntries, lstat, open, stat } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
-import { ToyboxError } from "../errors.ts"
 import { copyTree } from "../overlay/copy.ts"
+import { cannotFill } from "./volume.ts"
 
 const decoder = new TextDecoder()
 const textOf = (name: Uint8Array) => decoder.decode(name.subarray(0, -1))
@@ -76,10 +76,7 @@ export function fillBound(path: string, name: string, from: string | null): void
     moveUp(directory, whole)
   } catch (error) {
     removeTree(below(copy))
-    throw new ToyboxError(`the volume ${name} cannot be filled with what the image has there`, {
-      cause: error,
-      hint: `with -v ${name}:PATH:nocopy it stays empty`,
-    })
+    throw cannotFill(name, error)
   } finally {
     close(directory)
   }

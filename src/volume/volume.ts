@@ -71,6 +71,13 @@ export function volumeNamed(paths: Paths, name: string): Volume {
   throw new ToyboxError(`there is no volume "${name}"`, { hint: "toybox volume ls lists them" })
 }
 
+/** What a volume fails with that cannot be filled. */
+export const cannotFill = (name: string, cause: unknown): ToyboxError =>
+  new ToyboxError(`the volume ${name} cannot be filled with what the image has there`, {
+    cause,
+    hint: `with -v ${name}:PATH:nocopy it stays empty`,
+  })
+
 /** All of them, by name. What killed commands have left of others is removed. */
 export function listVolumes(paths: Paths): Volume[] {
   const names = listDir(paths.volumes)

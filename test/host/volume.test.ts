@@ -1,6 +1,15 @@
 /** Named and nameless volumes: what is in them, whose they are, and when they go. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { existsSync, readdirSync, readFileSync, readlinkSync, statSync, writeFileSync } from "node:fs"
+import {
+  chmodSync,
+  chownSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { tarOf } from "../helpers/oci-layout.ts"
@@ -109,6 +118,41 @@ describe.skipIf(!isRoot)("toybox volume", () => {
     expect(await run("-v", "memory:/m", "base", "ls", "/m")).toBe("")
     expect(readFileSync("/proc/self/mountinfo", "utf8")).not.toContain(dataOf("memory"))
     await succeed("volume", "rm", "memory")
+  }, 60_000)
+
+  test("one in memory has what the image has at its place, each time that it is made, and is one at all places", async () => {
+    const create = (name: string, o: string) =>
+      succeed("volume", "create", "-o", "type=tmpfs", "-o", "device=tmpfs", "-o", `o=${o}`, name)
+    await create("memory", "size=3m")
+    await create("moded", "size=3m,mode=711,uid=7")
+    await create("small", "size=8k")
+    const root = makeRoot({ files: { "/srv/file": "of the image\n", "/srv/large": "x".repeat(100_000) } })
+    chownSync(join(root, "srv"), 12, 34)
+    chmodSync(join(root, "srv"), 0o2750)
+    const look = "cat /srv/file; stat -c %u:%g:%a /srv; rm /srv/file; touch /srv/mine"
+    for (let i = 0; i < 2; i++)
+      expect(await run("-v", "memory:/srv", root, "sh", "-c", look)).toBe("of the image\n12:34:2750")
+    expect(await run("-v", "moded:/srv", root, "stat", "-c", "%u:%g:%a", "/srv")).toBe("7:34:711")
+    expect(await run("-v", "memory:/srv:nocopy", root, "sh", "-c", "ls -A /srv; stat -c %a /srv")).toBe("1777")
+    expect(await run("-v", "memory:/not/there", root, "ls", "-A", "/not/there")).toBe("")
+    const full = await toybox(ownRun("--rm", "-v", "small:/srv", root, "true"))
+    expect(full.exitCode).toBe(125)
+    expect(full.stderr).toContain("ENOSPC")
+    expect(full.stderr).toContain("the volume small cannot be filled with what the image has there")
+    expect(await run("-v", "small:/srv:nocopy", root, "ls", "-A", "/srv")).toBe("")
+    // At two places, of which one is for reading only, and with somebody who has it already.
+    const both = ["-v", "memory:/one:ro", "-v", "memory:/two/below"]
+    const write = "echo x > /two/below/file; cat /one/file; touch /one/y 2> /dev/null || echo no"
+    expect(await run(...both, "base", "sh", "-c", write)).toBe("x\nno")
+    await succeed(...ownRun("-d", "--rm", "--name", "has", ...both, "base", "sh", "-c", `${write}; sleep 1000`))
+    expect(await run(...both, root, "sh", "-c", `cat /one/file; echo more > /two/below/file; cat /one/file`)).toBe(
+      "x\nmore",
+    )
+    expect(await succeed("exec", "has", "cat", "/one/file")).toBe("more")
+    await succeed("rm", "--force", "has")
+    // Started again it is new, too.
+    await succeed(...ownRun("--name", "twice", "-v", "memory:/srv", root, "sh", "-c", look))
+    expect(await succeed("start", "-a", "twice")).toBe("of the image\n12:34:2750")
   }, 60_000)
 
   test("create, ls, inspect and rm", async () => {

@@ -65,14 +65,8 @@ function ownRoot(fd: number, data: MountOptions["data"], copied: boolean, { linu
   if (mode) call("fchmodat", AT_FDCWD, `/proc/self/fd/${fd}/.`, Number.parseInt(mode, 8), 0)
 }
 
-/** Makes the tmpfs, attached nowhere; returns its descriptor. `made`: the mounts before it that were made so, too. */
-export function copyUp(
-  mount: Mount,
-  options: MountOptions,
-  spec: Spec,
-  rootFd: number,
-  made: ReadonlyMap<Mount, number>,
-): number {
+/** Makes a tmpfs, attached nowhere, with a copy of the directory `from` where that is 0 or more; returns its descriptor. */
+export function makeTmpfs(mount: Mount, options: MountOptions, spec: Spec, from: number): number {
   const data = translated(options.data, spec)
   const fs = call("fsopen", mount.type, FSOPEN_CLOEXEC)
   try {
@@ -82,7 +76,6 @@ export function copyUp(
     }
     call("fsconfig", fs, FSCONFIG_CMD_CREATE, null, null, 0)
     const fd = call("fsmount", fs, FSMOUNT_CLOEXEC, 0)
-    const from = openBelow(mount, spec, rootFd, made)
     try {
       if (from >= 0) copyTree(`/proc/self/fd/${from}/.`, `/proc/self/fd/${fd}/.`)
       ownRoot(fd, data, from >= 0, spec)
@@ -90,10 +83,24 @@ export function copyUp(
     } catch (error) {
       close(fd)
       throw error
-    } finally {
-      if (from >= 0) close(from)
     }
   } finally {
     close(fs)
+  }
+}
+
+/** Makes the tmpfs with what is at its place. `made`: the mounts before it that were made so, too. */
+export function copyUp(
+  mount: Mount,
+  options: MountOptions,
+  spec: Spec,
+  rootFd: number,
+  made: ReadonlyMap<Mount, number>,
+): number {
+  const from = openBelow(mount, spec, rootFd, made)
+  try {
+    return makeTmpfs(mount, options, spec, from)
+  } finally {
+    if (from >= 0) close(from)
   }
 }

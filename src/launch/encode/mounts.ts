@@ -136,10 +136,10 @@ const takenAgain = (source: Slot, recursive: boolean, into: Slot): Call[] => [
   { name: "fcntl", args: [source, F_DUPFD_CLOEXEC, 3], into },
 ]
 
-const copySource = ({ fd, source, recursive, sourceNoFollow }: StepOf<"bind">, into: Slot): Call[] =>
-  fd === undefined
-    ? [copyMount(AT_FDCWD, source, recursive, into, sourceNoFollow)]
-    : [{ name: "fcntl", args: [fd, F_DUPFD_CLOEXEC, 3], into }]
+function copySource({ fd, again, source, recursive, sourceNoFollow }: StepOf<"bind">, into: Slot): Call[] {
+  if (fd === undefined) return [copyMount(AT_FDCWD, source, recursive, into, sourceNoFollow)]
+  return [again ? copyMount(fd, "", recursive, into) : { name: "fcntl", args: [fd, F_DUPFD_CLOEXEC, 3], into }]
+}
 
 export function bind(step: StepOf<"bind">): Call[] {
   // What later steps need is known by its slot.
