@@ -3,7 +3,9 @@ import { afterAll, describe, expect, test } from "bun:test"
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statfsSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
+import { tarOf } from "../helpers/oci-layout.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { startToybox, toybox } from "../helpers/toybox.ts"
 
@@ -225,6 +227,28 @@ test.skipIf(!isRoot)(
     } finally {
       await toybox(["rm", "--all", "--force"], on)
       expect(await ownLeftovers({ root: state, ignore: /^mount / })).toEqual([])
+      Bun.spawnSync(["umount", state])
+    }
+  },
+  30_000,
+)
+
+test.skipIf(!isRoot)(
+  "a disk of 1 GiB with room for a few thousand files takes an image of a few",
+  async () => {
+    const state = temporaryDirectory("inodes")
+    tmpfs(state, "1g", "nr_inodes=65536")
+    const on = { env: { TOYBOX_ROOT: state } }
+    try {
+      mkdirSync(join(state, "used"))
+      for (let i = 0; i < 60_000; i++) writeFileSync(join(state, "used", String(i)), "")
+      const stdin = tarOf(makeRoot())
+      expect(await toybox(["import", "-q", "-", "few:1"], { ...on, stdin })).toMatchObject({ exitCode: 0, stderr: "" })
+      for (let i = 0; i < 5000; i++) writeFileSync(join(state, "used", `more${i}`), "")
+      expect((await toybox(["import", "-q", "-", "more:1"], { ...on, stdin })).stderr).toMatch(
+        /nearly full: \d+ inodes/,
+      )
+    } finally {
       Bun.spawnSync(["umount", state])
     }
   },

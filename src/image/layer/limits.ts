@@ -63,6 +63,9 @@ function spaceOf(fd: number): { bytes: Space | null; inodes: Space | null } {
   }
 }
 
+/** A hundredth; of what does not count there is no end. */
+const share = (space: Space | null): number => (space?.all ?? Number.POSITIVE_INFINITY) / 100
+
 const shown = (bytes: number): string => {
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB"]
   const unit = Math.min(units.length - 1, Math.floor(Math.log2(Math.max(1, bytes)) / 10))
@@ -76,11 +79,11 @@ export function createBudget(limits: UnpackLimits, fd: number): Budget {
   let entries = 0
   let nextLook = 0
 
-  function lookAtDisk(): void {
+  /** `part`: the bytes that come now. */
+  function lookAtDisk(part: number): void {
     const { bytes, inodes } = spaceOf(fd)
-    const share = (bytes?.all ?? Number.POSITIVE_INFINITY) / 100
-    const step = Math.min(DISK_STEP, share)
-    const keptFree = limits.freeBytes ?? Math.min(MOST_FREE, share)
+    const step = Math.max(part, Math.min(DISK_STEP, share(bytes), share(inodes) * LEAST_ENTRY))
+    const keptFree = limits.freeBytes ?? Math.min(MOST_FREE, share(bytes))
     if (bytes !== null && bytes.free - step < keptFree) {
       const floor = `${shown(keptFree)} are kept free`
       throw new LimitError(
@@ -88,11 +91,11 @@ export function createBudget(limits: UnpackLimits, fd: number): Budget {
         "make room on the disk",
       )
     }
-    const inodesNeeded = Math.min(MOST_FREE_INODES, (inodes?.all ?? 0) / 100) + step / LEAST_ENTRY
+    const inodesNeeded = Math.min(MOST_FREE_INODES, share(inodes)) + step / LEAST_ENTRY
     if (inodes !== null && inodes.free < inodesNeeded) {
       throw new LimitError(`the disk is nearly full: ${inodes.free} inodes are free`, "make room on the disk")
     }
-    nextLook = total + step
+    nextLook = total - part + step
   }
 
   return {
@@ -102,7 +105,7 @@ export function createBudget(limits: UnpackLimits, fd: number): Budget {
       if (total > limits.ratioFrom && total > compressed * limits.ratio) {
         throw new LimitError(`it unpacks to more than ${limits.ratio} times its size`)
       }
-      if (total >= nextLook) lookAtDisk()
+      if (total >= nextLook) lookAtDisk(bytes)
     },
     entry(size, nameBytes) {
       entries++
