@@ -175,13 +175,14 @@ export const listLayers = (paths: Paths): string[] =>
     .map((name) => `sha256:${name}`)
     .filter((digest) => DIGEST.test(digest))
 
-/** Removes a layer; false where a container runs on it. `inUse` is asked when no container can start on it any more. */
+/** Removes a layer; false where a container stands on it. `inUse` is asked, and again when no container can start on it any more. */
 export function removeLayer(paths: Paths, digest: string, inUse: () => boolean): boolean {
   const path = layerPath(paths, digest)
   const fd = openDirectory(path)
   if (fd === null) return true
   try {
-    if (!tryLock(fd)) return false
+    // Without the lock first: to who is about to run on it the layer is gone while another has that.
+    if (inUse() || !tryLock(fd)) return false
     if (!exists(path)) return true
     if (inUse()) return false
     mkdirAll(unfinishedLayers(paths), 0o700)

@@ -123,6 +123,18 @@ describe("a layer", () => {
     closeSync(next)
   })
 
+  test("that is kept by somebody can be held while others would remove it", () => {
+    const paths = makeState()
+    addLayer(paths, digest("c"))
+    const held: unknown[] = []
+    const isKept = () => {
+      held.push(holdLayer(paths, digest("c")))
+      return true
+    }
+    expect(removeLayer(paths, digest("c"), isKept)).toBe(false)
+    expect(held).toEqual([layerRoot(layerPath(paths, digest("c")))])
+  })
+
   test("that is held, or kept by somebody, is not removed", () => {
     const paths = makeState()
     addLayer(paths, digest("c"))
@@ -142,7 +154,9 @@ describe("a layer", () => {
     const paths = makeState()
     addLayer(paths, digest("e"))
     let during: string | null = ""
+    let asked = 0
     removeLayer(paths, digest("e"), () => {
+      if (++asked === 1) return false
       during = holdLayer(paths, digest("e"))
       return true
     })
