@@ -46,6 +46,33 @@ describe.skipIf(!isRoot)("limits", () => {
     expect((await unpack(small, { limits: { ratioFrom: 2 ** 26 } })).bytes).toBeGreaterThan(2 ** 25)
   })
 
+  test("what is kept in memory: attributes of directories, and what global headers say", async () => {
+    const large = "x".repeat(4_000_000)
+    const directories = Array.from({ length: 17 }, (_, i) => [paxHeader([["SCHILY.xattr.user.x", large]]), dir(`${i}`)])
+    expect(await refused(tarArchive(...directories.flat()))).toBe(
+      "bad.tar is refused: its directories have more than 64 MiB of extended attributes",
+    )
+    const two = ["a", "b"].map((keyword) => paxHeader([[keyword, large]], "g"))
+    expect(await refused(tarArchive(...two, file("x")))).toContain("has global headers with more than 100 records, or")
+    const many = Array.from({ length: 101 }, (_, i) => [`k${i}`, "x"] as const)
+    expect(await refused(tarArchive(paxHeader(many, "g"), file("x")))).toContain(
+      "has global headers with more than 100",
+    )
+    await unpack(tarArchive(paxHeader(many.slice(1), "g"), file("x")))
+  })
+
+  test("an attribute that is too large for the kernel is told as that", async () => {
+    for (const [name, value] of [
+      ["user.x", "x".repeat(65537)],
+      [`user.${"x".repeat(256)}`, "y"],
+    ] as const)
+      for (const entry of [file("f"), dir("d")]) {
+        const text = await refused(tarArchive(paxHeader([[`SCHILY.xattr.${name}`, value]]), entry))
+        expect(text).toContain("an extended attribute")
+        expect(text).toContain("that the kernel refuses")
+      }
+  })
+
   test("what follows the end of the archive counts, too", async () => {
     const bytes = Buffer.concat([tarArchive(file("x")), Buffer.alloc(3_000_000)])
     expect(await refused(bytes, { limits: { bytes: 2_000_000 } })).toContain("more than 1.9 MiB")

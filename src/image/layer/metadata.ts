@@ -23,7 +23,9 @@ export const metadataOf = ({ mode, uid, gid, mtime, mtimeNanoseconds, xattrs }: 
 })
 
 const EPERM = -1
+const E2BIG = -7
 const EINVAL = -22
+const ERANGE = -34
 const EOPNOTSUPP = -95
 
 /**
@@ -43,7 +45,9 @@ function checkXattr(result: number, name: string): void {
   // A file system without attributes; but a program that relies on its capabilities would fail much later.
   if (result === EOPNOTSUPP && name !== "security.capability") return
   if (result === EOPNOTSUPP) throw new EntryError("has file capabilities, which this file system cannot keep")
-  if (result === EINVAL) throw new EntryError(`has an extended attribute ${shownName(name)} that the kernel refuses`)
+  // The last two are of values and names that are too long: xattr(7).
+  if (result === EINVAL || result === E2BIG || result === ERANGE)
+    throw new EntryError(`has an extended attribute ${shownName(name)} that the kernel refuses`)
   if (result < 0) throw failure("setxattr", result, shownName(name))
 }
 
@@ -85,6 +89,10 @@ export function applyToName(dirFd: number, name: string, metadata: Metadata, isS
   }
   call("utimensat", dirFd, path, timesOf(metadata), AT_SYMLINK_NOFOLLOW)
 }
+
+/** Bytes of the attributes. */
+export const xattrBytes = ({ xattrs }: Metadata): number =>
+  [...(xattrs ?? [])].reduce((sum, [name, value]) => sum + name.length + value.length, 0)
 
 /** Whether a file has attributes to set. */
 export const hasXattrs = ({ xattrs }: Metadata): boolean => !wanted(xattrs).next().done

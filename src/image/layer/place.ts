@@ -16,9 +16,9 @@ import { lstat } from "../../../ffi/fs.ts"
 import { isWhiteout, makeWhiteout, setOpaque } from "../../overlay/whiteouts.ts"
 import { shownName, toName } from "./binary.ts"
 import { createDirectories, type Directory, IMPLIED_MODE, pathIn } from "./directories.ts"
-import { EntryError } from "./errors.ts"
+import { EntryError, LimitError } from "./errors.ts"
 import { makeFile, type OpenFile, openFile } from "./files.ts"
-import { applyToName, applyToOpen, metadataOf } from "./metadata.ts"
+import { applyToName, applyToOpen, metadataOf, xattrBytes } from "./metadata.ts"
 import type { SkeletonWriter } from "./skeleton.ts"
 import type { TarEntry, TarSink } from "./tar/entry.ts"
 import { meaningOf } from "./whiteouts.ts"
@@ -50,6 +50,9 @@ export function deviceNumber({ major, minor }: TarEntry): number {
   return (minor & 0xff) + major * 0x100 + Math.floor(minor / 0x100) * 0x100000
 }
 
+/** Bytes of the attributes of all directories, which wait in memory for the end. */
+const MOST_WAITING = 64 * 2 ** 20
+
 const NODES = { character: S_IFCHR, block: S_IFBLK, fifo: S_IFIFO } as const
 
 /** Whether a directory is where these components lead without any symlink. */
@@ -70,6 +73,15 @@ export function createPlacer(rootFd: number, whiteouts: boolean, skeleton: Skele
   const directories = createDirectories(rootFd, whiteouts, skeleton?.setAside)
   const { root, open } = directories
   let file: OpenFile | null = null
+  let waiting = 0
+
+  /** What is given to a directory at the end. Throws LimitError. */
+  function keep(directory: Directory, entry: TarEntry): void {
+    waiting += xattrBytes(entry)
+    if (waiting > MOST_WAITING)
+      throw new LimitError(`its directories have more than ${MOST_WAITING / 2 ** 20} MiB of extended attributes`)
+    directory.metadata = metadataOf(entry)
+  }
 
   /** Makes something; what has its name goes. */
   function make(parent: Directory, name: string, call: string, attempt: () => number): void {
@@ -89,7 +101,7 @@ export function createPlacer(rootFd: number, whiteouts: boolean, skeleton: Skele
       directory = directories.add(parent, name)
       if (hides) setOpaque(open(directory))
     }
-    directory.metadata = metadataOf(entry)
+    keep(directory, entry)
   }
 
   function startFile(parent: Directory, name: string, entry: TarEntry): void {
@@ -169,7 +181,7 @@ export function createPlacer(rootFd: number, whiteouts: boolean, skeleton: Skele
     const name = components.pop()
     if (name === undefined) {
       if (entry.type !== "directory") throw new EntryError("it is the root, but no directory")
-      root.metadata = metadataOf(entry)
+      keep(root, entry)
       return
     }
     const parent = directories.walk(components)

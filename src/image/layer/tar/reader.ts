@@ -27,6 +27,9 @@ export interface TarReader {
 // An entry's names and attributes: the kernel takes 64 KiB for one attribute, and for all of a file's names of attributes.
 const LONGEST_EXTENSION = 4 * 1024 * 1024
 
+// They are kept, and copied for each entry: of honest writers they are a comment, or a time.
+const MOST_GLOBAL = 100
+
 const EXTENSIONS = "xXgLK"
 
 /** What the reader is in the middle of. */
@@ -112,6 +115,9 @@ export function createTarReader(sink: TarSink, isLeftOut: (entry: TarEntry) => b
       for (const keyword of extensions.global.keys()) {
         if (keyword.startsWith("GNU.sparse.")) extensions.global.delete(keyword)
       }
+      const size = [...extensions.global].reduce((sum, [keyword, value]) => sum + keyword.length + value.length, 0)
+      if (extensions.global.size > MOST_GLOBAL || size > LONGEST_EXTENSION)
+        throw new TarError(`has global headers with more than ${MOST_GLOBAL} records, or ${LONGEST_EXTENSION} bytes`)
     } else addPaxRecords(text, extensions.local)
   }
 
