@@ -13,6 +13,7 @@ import { O_CREAT, O_DIRECTORY, O_EXCL, O_RDONLY, O_WRONLY } from "../../../ffi/c
 import { S_IFDIR, S_IFMT, S_IFREG } from "../../../ffi/constants/stat.ts"
 import { close, lstat, mkdir, open, writeAll, writeFile } from "../../../ffi/fs.ts"
 import { toName } from "./binary.ts"
+import { LimitError } from "./errors.ts"
 import type { TarEntry } from "./tar/entry.ts"
 import { meaningOf } from "./whiteouts.ts"
 
@@ -54,6 +55,9 @@ export interface SkeletonWriter {
   close(): void
 }
 
+// What is listed of moved files is in memory until the end: so many bytes, with what each costs beside its path.
+const MOST_LISTED = 64 * 2 ** 20
+const EACH_LISTED = 64
 // Larger ones compress no better.
 const BUFFER = 1024 * 1024
 
@@ -67,6 +71,13 @@ export function createSkeleton(dir: string): SkeletonWriter {
   let files = 0
   let chunk: Uint8Array = buffer.subarray(0, 0)
   let from = 0
+  let listed = 0
+
+  /** Before something is listed. Throws LimitError. */
+  function countListed(path: string): void {
+    listed += path.length + EACH_LISTED
+    if (listed > MOST_LISTED) throw new LimitError("it replaces too many of its own files, or has them behind symlinks")
+  }
 
   function flush(): void {
     if (fill > 0) writeAll(fd, Bun.zstdCompressSync(buffer.subarray(0, fill), { level: 1 }))
@@ -102,11 +113,15 @@ export function createSkeleton(dir: string): SkeletonWriter {
         mkdir(`${dir}/${MOVED}`, 0o700)
         movedFd = open(`${dir}/${MOVED}`, O_RDONLY | O_DIRECTORY)
       }
+      countListed(path)
       call("renameat", dirFd, toName(name), movedFd, String(moved.aside.length))
       moved.aside.push({ path, before: files })
       return true
     },
-    elsewhere: (path) => moved.elsewhere.push([files, path]),
+    elsewhere(path) {
+      countListed(path)
+      moved.elsewhere.push([files, path])
+    },
     count: () => files++,
     finish() {
       flush()

@@ -192,6 +192,15 @@ describe.skipIf(!isRoot)("a stream is made again", () => {
     expect(taken).toBeGreaterThan(20)
   })
 
+  test("not where more of its files are replaced, deep down, than memory is to be taken for", async () => {
+    const path = `${Array.from({ length: 15 }, () => "x".repeat(250)).join("/")}/f`
+    const one = tarArchive(paxHeader([["path", path]]), file("f", "x")).subarray(0, -1024)
+    const dir = temporaryDirectory("layer")
+    const bytes = Buffer.concat([...Array.from({ length: 18_000 }, () => one), Buffer.alloc(1024)])
+    await expect(unpackTo(dir, bytes)).rejects.toThrow("it replaces too many of its own files")
+    expect(readdirSync(`${dir}/root`)).toEqual([])
+  }, 60_000)
+
   test("an archive that was never closed, where its digest is known", async () => {
     for (const bytes of [tarEntry(file("a", "")), tarEntry(file("a", "content")).subarray(0, 512 + 7)]) {
       const dir = temporaryDirectory("endless")
