@@ -4,9 +4,12 @@ import { isErrno } from "../ffi/errno.ts"
 import { writeAll } from "../ffi/fs.ts"
 import { poll } from "../ffi/poll.ts"
 
+/** What would be a command to a terminal: messages have words of images, archives and registries in them. */
+const COMMANDS = /(?![\t\n])\p{Cc}/gu
+
 /** One line at once, in the middle of a run: also from where nothing can be awaited. */
 export function notice(text: string): void {
-  const bytes = new TextEncoder().encode(`toybox: ${text}\n`)
+  const bytes = new TextEncoder().encode(`toybox: ${text.replace(COMMANDS, "?")}\n`)
   try {
     writeAll(2, bytes)
   } catch {

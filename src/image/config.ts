@@ -62,6 +62,8 @@ export interface ImageConfig {
 
 const MAX_LAYERS = 500
 const MAX_HISTORY = 4096
+/** Each is made when a container is. */
+const MAX_VOLUMES = 1000
 
 // What execve(2) cannot be given.
 function words(field: Field): string[] {
@@ -74,6 +76,12 @@ const command = (field: Field): string[] =>
   words(typeof field.value === "string" ? { ...field, value: [field.value] } : field)
 
 const names = (field: Field): string[] => members(field).map(([name]) => name)
+
+function volumes(field: Field): string[] {
+  const found = names(field)
+  if (found.length > MAX_VOLUMES) throw fault(field, `has ${found.length} elements, ${MAX_VOLUMES} are allowed`)
+  return found
+}
 
 const healthcheck = (field: Field): Healthcheck => {
   const number = (name: string) => optional(member(field, name), count)
@@ -104,7 +112,7 @@ function containerConfig(field: Field): ContainerConfig {
     WorkingDir: text("WorkingDir"),
     Labels: read("Labels", stringMap, {}),
     ExposedPorts: read("ExposedPorts", names, []),
-    Volumes: read("Volumes", names, []),
+    Volumes: read("Volumes", volumes, []),
     ...(StopSignal === "" ? {} : { StopSignal }),
     ...(health === undefined ? {} : { Healthcheck: health }),
     ...Object.fromEntries(builders),
