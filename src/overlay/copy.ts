@@ -4,7 +4,7 @@ import { struct } from "../../ffi/calls.ts"
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
-  AT_SYMLINK_NOFOLLOW,
+  AT_SYMLINK_FOLLOW,
   O_CLOEXEC,
   O_CREAT,
   O_DIRECTORY,
@@ -13,6 +13,8 @@ import {
   O_PATH,
   O_RDONLY,
   O_WRONLY,
+  RESOLVE_BENEATH,
+  RESOLVE_NO_SYMLINKS,
   SEEK_DATA,
   SEEK_HOLE,
   SEEK_SET,
@@ -22,6 +24,7 @@ import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/c
 import { isErrno } from "../../ffi/errno.ts"
 import { close, listEntries, lstat, type Stat, stat } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
+import { OPEN_HOW_SIZE, openHow } from "../../ffi/structs.ts"
 import { ToyboxError } from "../errors.ts"
 import { isOpaque, isOverlayAttribute, isWhiteout, pathIn } from "./whiteouts.ts"
 
@@ -45,30 +48,32 @@ function join(directory: Path, name: Path): Path {
   return path
 }
 
-/** A directory of the copy: open, and the path that hard links are made by. Nobody else has it yet. */
+/** A directory of the copy: open, and its path from the top, by which files are found that get further names. */
 interface Directory {
   fd: number
   path: Path
 }
+
+const TOP: Path = toPath("")
 
 /** The path of what is open, of any kind. A link itself is not followed here: proc_pid_fd(5), open(2) "O_PATH". */
 const opened = (fd: number): Path => toPath(`/proc/self/fd/${fd}`)
 
 const place = ({ fd }: Directory, name: Path): Path => (fd === AT_FDCWD ? name : pathIn(fd, name))
 
-function copyXattrs(handle: number, to: Directory, name: Path): void {
+function copyXattrs(handle: number, to: number): void {
   const from = opened(handle)
   const size = callResult("listxattr", from, scratch.address, SCRATCH_SIZE)
   if (size <= 0) return // None, or a file system without them.
   const attributes = decoder.decode(scratch.bytes.subarray(0, size)).split("\0")
-  const path = place(to, name)
+  const path = opened(to)
   for (const attribute of attributes) {
     // What an overlay keeps for itself must not speak to the next one.
     if (attribute === "" || isOverlayAttribute(attribute)) continue
     const length = callResult("getxattr", from, attribute, scratch.address, SCRATCH_SIZE)
     if (length < 0) continue
     const value = scratch.bytes.slice(0, length)
-    callResult("lsetxattr", path, attribute, value, length, 0)
+    callResult("setxattr", path, attribute, value, length, 0)
   }
 }
 
@@ -114,13 +119,18 @@ const makedev = ({ rdevMajor: major, rdevMinor: minor }: Stat) =>
   (minor & 0xff) + (major & 0xfff) * 256 + Math.floor(minor / 256) * 2 ** 20
 
 function setMetadata(handle: number, to: Directory, name: Path, stat: TimedStat): void {
-  call("fchownat", to.fd, name, stat.uid, stat.gid, AT_SYMLINK_NOFOLLOW)
-  const isLink = (stat.mode & S_IFMT) === S_IFLNK
-  // After the owner: chown(2) clears the setuid bit and file capabilities.
-  if (!isLink) call("fchmodat", to.fd, name, stat.mode & 0o7777, 0)
-  copyXattrs(handle, to, name)
-  const time = [[8, stat.seconds] as const, [8, stat.nanoseconds] as const]
-  call("utimensat", to.fd, name, struct(...time, ...time), AT_SYMLINK_NOFOLLOW)
+  const own = call("openat", to.fd, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0)
+  try {
+    call("fchownat", own, "", stat.uid, stat.gid, AT_EMPTY_PATH)
+    const isLink = (stat.mode & S_IFMT) === S_IFLNK
+    // After the owner: chown(2) clears the setuid bit and file capabilities.
+    if (!isLink) call("fchmodat", AT_FDCWD, opened(own), stat.mode & 0o7777, 0)
+    copyXattrs(handle, own)
+    const time = [[8, stat.seconds] as const, [8, stat.nanoseconds] as const]
+    call("utimensat", AT_FDCWD, opened(own), struct(...time, ...time), 0)
+  } finally {
+    close(own)
+  }
 }
 
 interface TimedStat extends Stat {
@@ -159,16 +169,21 @@ function enterDirectory(source: number, to: Directory, name: Path, there: Stat |
   return false
 }
 
-/** Where files with several names were copied to, by device and inode. */
-type Seen = Map<string, Path>
+/** Where files with several names were copied to, by device and inode, from the top directory of the copy. */
+interface Seen {
+  top: number
+  paths: Map<string, Path>
+}
 
 function copyDirectory(handle: number, to: Directory, name: Path, there: Stat | null, seen: Seen): void {
   const source = call("openat", handle, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
   try {
     const merges = enterDirectory(source, to, name, there)
-    const fd = call("openat", to.fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
+    const fd = call("openat", to.fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
     try {
-      const directory = { fd, path: join(to.path, name) }
+      const isTop = to.fd === AT_FDCWD
+      if (isTop) seen.top = fd
+      const directory = { fd, path: isTop ? TOP : join(to.path, name) }
       for (const entry of listEntries(source)) copyNamed(source, entry.name, directory, seen, merges)
     } finally {
       close(fd)
@@ -178,18 +193,25 @@ function copyDirectory(handle: number, to: Directory, name: Path, there: Stat | 
   }
 }
 
+const COPIED = openHow(O_PATH | O_NOFOLLOW | O_CLOEXEC, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+
 /** True where what has several names is there under one already, and has got this one, too. */
 function linked(stat: Stat, { fd, path }: Directory, name: Path, seen: Seen): boolean {
   if (stat.nlink < 2) return false
   const key = `${stat.dev}/${stat.ino}`
-  const first = seen.get(key)
+  const first = seen.paths.get(key)
   if (first !== undefined) {
-    call("linkat", AT_FDCWD, first, fd, name, 0)
+    const copy = call("openat2", seen.top, first, COPIED, OPEN_HOW_SIZE)
+    try {
+      call("linkat", AT_FDCWD, opened(copy), fd, name, AT_SYMLINK_FOLLOW)
+    } finally {
+      close(copy)
+    }
     return true
   }
   const own = join(path, name)
   // One that is too deep to be named is copied for each of its names.
-  if (own.length <= PATH_MAX) seen.set(key, own)
+  if (own.length <= PATH_MAX) seen.paths.set(key, own)
   return false
 }
 
@@ -209,7 +231,7 @@ function copyOpened(handle: number, stat: TimedStat, to: Directory, name: Path, 
   setMetadata(handle, to, name, stat)
 }
 
-/** Somebody may be changing what is copied: each name is looked up once, in an open directory, and no link is followed. */
+/** Somebody may be changing what is copied, and the copy: each name is looked up once, in an open directory, and no link is followed. */
 function copyNamed(from: number, name: Path, to: Directory, seen: Seen, onLayers: boolean): void {
   const handle = callResult("openat", from, name, O_PATH | O_NOFOLLOW | O_CLOEXEC, 0)
   // Gone since it was listed.
@@ -244,7 +266,7 @@ export function copyTree(from: string, to: string): void {
   let tree = -1
   try {
     tree = openAlone(from)
-    copyOpened(tree, statOf(tree), { fd: AT_FDCWD, path: toPath("") }, toPath(to), new Map(), true)
+    copyOpened(tree, statOf(tree), { fd: AT_FDCWD, path: TOP }, toPath(to), { top: -1, paths: new Map() }, true)
   } catch (error) {
     throw new ToyboxError(`cannot copy ${from} to ${to}`, { cause: error })
   } finally {

@@ -2,7 +2,9 @@
 import { expect, test } from "bun:test"
 import { mkdirSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { ToyboxError } from "../../src/errors.ts"
 import { copyTree } from "../../src/overlay/copy.ts"
+import { listing } from "../helpers/listing.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 
 cleanUpAfterAll()
@@ -44,6 +46,37 @@ test.skipIf(!isRoot)(
       exchanging.kill()
       await exchanging.exited
     }
+  },
+  40_000,
+)
+
+test.skipIf(!isRoot)(
+  "a link that takes the place of a directory of the copy is not followed, nor made a way to other files",
+  async () => {
+    const dir = temporaryDirectory("exchanged")
+    const [from, to, outside] = [join(dir, "from"), join(dir, "to"), join(dir, "outside")]
+    const make = `mkdir -p ${from}/d ${to}/d ${to}/links ${outside}/deep && echo secret > ${outside}/deep/first && chmod 700 ${outside}/deep
+    for i in $(seq 100); do mkdir -p ${from}/d/$i/deep ${to}/d/$i && echo own > ${from}/d/$i/deep/first
+      ln ${from}/d/$i/deep/first ${from}/d/$i/second; ln -s ${outside} ${to}/links/$i; done`
+    expect(Bun.spawnSync(["sh", "-c", make]).exitCode).toBe(0)
+    const before = listing(outside, { times: true })
+    const exchanging = Bun.spawn(["timeout", "-k", "1", "30", "python3", "-c", EXCHANGE, to], { stdout: "pipe" })
+    try {
+      await exchanging.stdout.getReader().read()
+      for (let i = 0; i < 20; i++) {
+        // What is exchanged at the wrong moment ends it, as it may.
+        try {
+          copyTree(from, to)
+        } catch (error) {
+          expect(error).toBeInstanceOf(ToyboxError)
+        }
+        expect(listing(outside, { times: true })).toEqual(before)
+      }
+    } finally {
+      exchanging.kill()
+      await exchanging.exited
+    }
+    expect(Bun.spawnSync(["grep", "-r", "secret", to]).stdout.toString()).toBe("")
   },
   40_000,
 )
