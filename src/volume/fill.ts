@@ -1,11 +1,10 @@
 /** What an image has where a volume comes to be is copied into it, once, as docker and podman do. */
 import { O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close, exists, listDir, open, readLink, rename } from "../../ffi/fs.ts"
-import { removeTree } from "../../ffi/remove-tree.ts"
+import { close, exists, open } from "../../ffi/fs.ts"
 import type { Paths } from "../paths.ts"
 import { lockOpened, releaseLock } from "../state-file.ts"
-import { freshMark, volumeData } from "./volume.ts"
+import { freshMark } from "./volume.ts"
 
 const WAIT = 20
 
@@ -24,32 +23,20 @@ async function takeFresh(path: string) {
 }
 
 /**
- * Copies the directory `from` into a volume that no container has used and nobody has put anything into, also where that is
- * a directory of the host; null: there is nothing to copy. Whoever else is about to use it waits. What a killed toybox has copied is of no account. The volume is held
+ * Copies the directory `from` into a volume that was never filled and that nobody has put anything into, also where that is a
+ * directory of the host; null: there is nothing to copy. Whoever else is about to use it waits. The volume is held
  * (holdVolume). Throws ToyboxError.
  */
 export async function fillVolume(paths: Paths, name: string, from: string | null): Promise<void> {
   const lock = await takeFresh(freshMark(paths, name))
   if (lock === null) return
-  const data = volumeData(paths, name)
-  const copy = `${data}.new`
-  let done = false
+  let filled = false
   try {
-    removeTree(copy)
-    if (readLink(data) !== null) {
-      const { fillBound } = await import("./fill-bound.ts")
-      fillBound(data, name, from)
-    } else if (from !== null && listDir(data).length === 0) {
-      const { copyTree } = await import("../overlay/copy.ts")
-      copyTree(from, copy)
-      rename(copy, data)
-    }
-    done = true
+    const { fillIn } = await import("./fill-in.ts")
+    filled = fillIn(paths, name, from)
   } finally {
-    if (done) releaseLock(lock)
-    else {
-      removeTree(copy)
-      close(lock.fd)
-    }
+    if (filled) releaseLock(lock)
+    // The next one tries again.
+    else close(lock.fd)
   }
 }

@@ -1,5 +1,5 @@
 /**
- * Volumes: volumes/NAME/data, with volume.json beside it, and `fresh` as long as no container has used it. What is being made,
+ * Volumes: volumes/NAME/data, with volume.json beside it, and `fresh` as long as nothing was ever in it. What is being made,
  * or removed, has a name that begins with a dot and ends with whose it is. A volume is locked, shared, by every toybox that is
  * about to run a container on it.
  */
@@ -49,7 +49,7 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,200}$/
 /** The directory that containers get; absolute. */
 export const volumeData = (paths: Paths, name: string): string => `${volumePath(paths, name)}/data`
 
-/** There as long as no container has used the volume. */
+/** There as long as the volume is to be filled by the first container whose image has something at its place. */
 export const freshMark = (paths: Paths, name: string): string => `${volumePath(paths, name)}/fresh`
 
 export const isVolumeName = (text: string): boolean => NAME.test(text)

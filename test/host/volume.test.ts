@@ -363,9 +363,40 @@ describe.skipIf(!isRoot)("toybox volume", () => {
       writeFileSync(join(dataOf("put"), "mine"), "")
       expect(await run("-v", "put:/data", "filled", "ls", "/data")).toBe("mine")
       expect(await run("-v", "plain:/data:nocopy", "filled", "ls", "/data")).toBe("")
-      expect(await run("-v", "plain:/data", "filled", "ls", "/data")).toBe("")
       await succeed("volume", "rm", "copied", "put", "plain")
     })
+
+    test("it is copied by the first that has something there, as by docker and podman, in place", async () => {
+      const names = ["fifo", "file", "hard", "inner", "soft", "sparse"]
+      const device = temporaryDirectory("device")
+      await succeed("volume", "create", "-o", "type=none", "-o", `device=${device}`, "-o", "o=bind", "bound")
+      for (const name of ["late", "bound"]) {
+        // Nobody wants it, or has it; and one that runs has the volume mounted.
+        expect(await run("-v", `${name}:/data:nocopy`, "filled", "ls", "/data")).toBe("")
+        expect(await run("-v", `${name}:/not/there`, "filled", "ls", "/not/there")).toBe("")
+        await succeed(...ownRun("-d", "--name", "has", "-v", `${name}:/not/there`, "filled", "sleep", "1000"))
+        expect(await run("-v", `${name}:/data`, "filled", "ls", "-A", "/data")).toBe(names.join("\n"))
+        expect(await succeed("exec", "has", "ls", "-A", "/not/there")).toBe(names.join("\n"))
+        await succeed("rm", "--force", "has")
+        // Then it was filled, whatever becomes of that.
+        await run("-v", `${name}:/data:nocopy`, "filled", "sh", "-c", "rm -r /data/*")
+        expect(await run("-v", `${name}:/data`, "filled", "ls", "/data")).toBe("")
+      }
+      // What somebody has put into it is all that is in it.
+      await run("-v", "written:/not/there", "filled", "touch", "/not/there/mine")
+      expect(await run("-v", "written:/data", "filled", "ls", "/data")).toBe("mine")
+      // Killed while it was moved up.
+      const half = `${stateRoot()}/volumes/half`
+      await succeed("volume", "create", "half")
+      Bun.spawnSync([
+        "sh",
+        "-c",
+        `mkdir -m 750 ${half}/data.new.whole && touch ${half}/data/a ${half}/data.new.whole/b`,
+      ])
+      expect(await run("-v", "half:/data", "filled", "sh", "-c", "ls -A /data; stat -c %a /data")).toBe("a\nb\n750")
+      expect(readdirSync(half).sort()).toEqual(["data", "volume.json"])
+      await succeed("volume", "rm", "late", "bound", "written", "half")
+    }, 30_000)
 
     test("a directory of the host gets it, too, where it is empty: whole, also after a kill", async () => {
       const bound = async (name: string, options = "bind") => {
