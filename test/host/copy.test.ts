@@ -247,6 +247,18 @@ describe.skipIf(!isRoot)("where overlayfs is refused", () => {
     expect(stdout.replace(/^left: .*\n/gm, "")).toBe("more\nimage\n\ngiven\nimage\n\ngiven\n")
   }, 60_000)
 
+  test("export of one that was never started has nothing that a layer has removed", async () => {
+    const image = imageOf(layersOf(makeRoot()))
+    const words = ownRun("--rm", "-q", image, "find", "srv", "opt")
+    const after = `'${toyboxBinary()}' create --name new ${image} true > /dev/null
+      timeout 20 '${toyboxBinary()}' export -q new | tar -t | sed -n '/^srv\\|^opt/{s,/$,,;p}' > $TOYBOX_ROOT/exported; cat $TOYBOX_ROOT/exported`
+    const { stdout } = await onOverlay(words, "", after)
+    const names = stdout.split("\n").filter((name) => /^(srv|opt)/.test(name))
+    const [shown, exported] = [names.slice(0, names.length / 2), names.slice(names.length / 2)]
+    expect(shown.length).toBeGreaterThan(8)
+    expect(exported.sort()).toEqual(shown.sort())
+  }, 60_000)
+
   test("a copy has its networks: the process without one may be gone before it is connected", async () => {
     const root = makeRoot()
     const address = "ip -o -4 address show eth0 | wc -l"
