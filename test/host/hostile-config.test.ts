@@ -40,6 +40,17 @@ describe.skipIf(!isRoot)("a hostile config", () => {
     expect(stderr.replaceAll("\n", "")).not.toMatch(/\p{Cc}/u)
   })
 
+  test("is not waited for where a layout has a FIFO in its place", async () => {
+    const dir = temporaryDirectory("layout")
+    writeFileSync(join(dir, "oci-layout"), '{"imageLayoutVersion":"1.0.0"}')
+    Bun.spawnSync(["mkfifo", join(dir, "index.json")])
+    const { stderr, exitCode } = await toybox(["pull", `oci:${dir}`], { timeoutSeconds: 5 })
+    expect({ exitCode, told: stderr.includes(`index.json of ${dir} is not JSON`) }).toEqual({
+      exitCode: 125,
+      told: true,
+    })
+  })
+
   test("does not ask for more volumes than anybody needs", async () => {
     const Volumes = Object.fromEntries(Array.from({ length: 1001 }, (_, i) => [`/v${i}`, {}]))
     const { stderr, exitCode } = await load({ Cmd: ["true"], Volumes })

@@ -1,5 +1,5 @@
 /** An image in a directory, or in an archive of it: image-layout.md of the OCI image specification. */
-import { O_RDONLY } from "../../../ffi/constants/fcntl.ts"
+import { O_NONBLOCK, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import { close, open, readAll, stat } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
@@ -15,7 +15,8 @@ export const REF_NAME = "org.opencontainers.image.ref.name"
 
 function openIn(dir: string, path: string): number | null {
   try {
-    return open(`${dir}/${path}`, O_RDONLY)
+    // Not to wait for who writes to a FIFO.
+    return open(`${dir}/${path}`, O_RDONLY | O_NONBLOCK)
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR")) return null
     throw error
