@@ -3,7 +3,7 @@ import { basename, join } from "node:path"
 import { DEFAULT_CAPABILITIES, defaultMounts, MASKED_PATHS, READONLY_PATHS } from "../../src/spec/defaults.ts"
 import { makeRoot } from "./root.ts"
 import { scratch, temporaryDirectory } from "./scratch.ts"
-import { type ToyboxResult, toybox } from "./toybox.ts"
+import { type ToyboxOptions, type ToyboxResult, toybox } from "./toybox.ts"
 
 /** A config.json as engines write it, to be changed. */
 // biome-ignore lint/suspicious/noExplicitAny: tests also write what no type allows.
@@ -44,14 +44,18 @@ export function config(script: string, rootPath = "rootfs"): Config {
 }
 
 /** Writes a bundle and runs it; the container is deleted by the run. */
-export async function runConfig(value: Config, rootPath = sharedRoot()): Promise<ToyboxResult> {
+export async function runConfig(
+  value: Config,
+  rootPath = sharedRoot(),
+  options: ToyboxOptions = {},
+): Promise<ToyboxResult> {
   const bundle = temporaryDirectory("bundle")
   const id = `${basename(scratch())}-${count++}`
   if (value.root?.path === "rootfs") value.root.path = rootPath
   if (value.linux && value.linux.cgroupsPath === undefined)
     value.linux.cgroupsPath = `/toybox.slice/${basename(scratch())}/${id}`
   writeFileSync(join(bundle, "config.json"), JSON.stringify(value))
-  return toybox(["oci", "--root", join(scratch(), "oci"), "run", "--bundle", bundle, id])
+  return toybox(["oci", "--root", join(scratch(), "oci"), "run", "--bundle", bundle, id], options)
 }
 
 /** What `script` prints in a container whose configuration `change` has changed. Throws unless all is well. */

@@ -1,6 +1,7 @@
 import { afterAll, describe, expect, test } from "bun:test"
 import { statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
 import {
   type Config,
   config,
@@ -54,6 +55,31 @@ describe("process", () => {
     )
     // By the exec a user keeps the ambient ones only.
     expect(sets).toEqual(["20", "20", "20", "40021", "20"])
+  })
+
+  test("those that toybox itself does not have are left out, with a word; in a user namespace all are there", async () => {
+    const set = ["CAP_KILL", "CAP_SYS_TIME"]
+    const value = () => {
+      const asked = config(status("CapEff"))
+      asked.process.capabilities = { bounding: set, permitted: set, effective: set, inheritable: set, ambient: set }
+      return asked
+    }
+    const binary = join(temporaryDirectory("lacking"), "toybox")
+    const less = "--bounding-set=-sys_time --inh-caps=-sys_time"
+    writeFileSync(binary, `#!/bin/sh\nexec setpriv ${less} ${toyboxBinary()} "$@"\n`, { mode: 0o755 })
+    expect(await runConfig(value(), sharedRoot(), { binary })).toMatchObject({
+      stdout: "0000000000000020\n",
+      stderr: "toybox: process.capabilities: toybox itself does not have CAP_SYS_TIME: left out\n",
+      exitCode: 0,
+    })
+    const mapped = value()
+    mapped.linux.namespaces.push({ type: "user" })
+    mapped.linux.uidMappings = [{ containerID: 0, hostID: 0, size: 65536 }]
+    mapped.linux.gidMappings = mapped.linux.uidMappings
+    expect(await runConfig(mapped, sharedRoot(), { binary })).toMatchObject({
+      stdout: "0000000002000020\n",
+      stderr: "",
+    })
   })
 
   test("none where none are named", async () => {

@@ -9,7 +9,6 @@ import { explainFailure } from "../../launch/report.ts"
 import { notice } from "../../log.ts"
 import { readSpec } from "../../oci/read.ts"
 import type { Spec } from "../../oci/runtime.ts"
-import { lastCapability } from "../facts.ts"
 import { writePidFile } from "../pid-file.ts"
 import { bringUp, type CreateRequest } from "./bring-up.ts"
 import { destroy } from "./delete.ts"
@@ -28,7 +27,7 @@ import {
   unlock,
   writeRecord,
 } from "./state.ts"
-import { checkSupported, unknownCapabilities } from "./supported.ts"
+import { checkSupported, leaveOutCapabilities } from "./supported.ts"
 
 /** A container that waits for its start; the lock is held. */
 export interface Created {
@@ -133,8 +132,7 @@ export async function createContainer(request: CreateRequest): Promise<Created> 
   spec.process.env = [...spec.process.env, ...request.env]
   checkRoot(spec)
   checkSupported(spec)
-  const unknown = unknownCapabilities(spec.process, lastCapability())
-  if (unknown.length > 0) notice(`process.capabilities: this kernel does not know ${unknown.join(", ")}: left out`)
+  leaveOutCapabilities(spec)
   // What is mounted over it must be mounted on the directory itself.
   spec.root.path = realPath(spec.root.path)
   const record = newRecord(request, spec)

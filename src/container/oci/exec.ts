@@ -20,7 +20,7 @@ import { environmentIn } from "./environment.ts"
 import { awaitReports, joinedFilter } from "./joined-filter.ts"
 import type { OciRecord } from "./record.ts"
 import { ociState, readConfig, readRecord, type Status, statusOf } from "./state.ts"
-import { checkLabels } from "./supported.ts"
+import { checkLabels, leaveOutCapabilities } from "./supported.ts"
 
 export interface ExecRequest {
   root: string
@@ -48,6 +48,7 @@ function target(request: ExecRequest): { record: OciRecord; status: Status; spec
   const process = request.process(config.process)
   checkLabels(process, "exec")
   const spec = { ...config, process: { ...process, env: [...process.env, ...request.env] } }
+  leaveOutCapabilities(spec)
   spec.process.env = environmentIn(record.pid, spec.process)
   return { record, status, spec }
 }

@@ -3,7 +3,9 @@ import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT } from "../../../ffi/constants/stat.ts"
 import { exists, lstat, readText } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
+import { notice } from "../../log.ts"
 import type { Device, Process, Spec } from "../../oci/runtime.ts"
+import { lastCapability, ownCapabilities } from "../facts.ts"
 
 const APPARMOR = "/sys/module/apparmor/parameters/enabled"
 const hasAppArmor = () => exists(APPARMOR) && readText(APPARMOR).startsWith("Y")
@@ -22,10 +24,28 @@ export function checkLabels({ apparmorProfile, selinuxLabel }: Process, where: s
   if (selinuxLabel && !hasSelinux()) throw lacks(where, "process.selinuxLabel", "SELinux")
 }
 
-/** The capabilities of a process that this kernel does not know; the others are given all the same, as runc does it. */
-export function unknownCapabilities({ capabilities }: Process, last: number): string[] {
-  const known = new Set(CAPABILITY_NAMES.slice(0, last + 1))
-  return [...new Set(Object.values(capabilities).flat())].filter((name) => !known.has(name))
+/**
+ * Leaves out of a process what capabilities this kernel does not know, or toybox itself cannot give, and tells so: such are no
+ * reason to fail (runtime spec, config.md, "Linux Process"). In a user namespace, all are there to be given.
+ */
+export function leaveOutCapabilities({ process, linux }: Spec): void {
+  const known = new Set(CAPABILITY_NAMES.slice(0, lastCapability() + 1))
+  const own = new Set(linux.namespaces.some(({ type }) => type === "user") ? known : ownCapabilities())
+  const asked = [...new Set(Object.values(process.capabilities).flat())]
+  const unknown = asked.filter((name) => !known.has(name))
+  const lacking = asked.filter((name) => known.has(name) && !own.has(name))
+  if (unknown.length > 0) notice(`process.capabilities: this kernel does not know ${unknown.join(", ")}: left out`)
+  if (lacking.length > 0) notice(`process.capabilities: toybox itself does not have ${lacking.join(", ")}: left out`)
+  if (lacking.length === 0) return
+  const given = (names: string[]) => names.filter((name) => own.has(name))
+  const { bounding, effective, permitted, inheritable, ambient } = process.capabilities
+  process.capabilities = {
+    bounding: given(bounding),
+    effective: given(effective),
+    permitted: given(permitted),
+    inheritable: given(inheritable),
+    ambient: given(ambient),
+  }
 }
 
 const KINDS: Record<Device["type"], number> = { c: S_IFCHR, u: S_IFCHR, b: S_IFBLK, p: S_IFIFO }
