@@ -26,3 +26,9 @@ export function lockChanges(paths: Paths, id: string): number | null {
     throw error
   }
 }
+
+/** Waits until who is just changing a container has done. Of one that does not run any more nobody begins to. */
+export function awaitChanges(paths: Paths, id: string): void {
+  const changes = lockChanges(paths, id)
+  if (changes !== null) close(changes)
+}

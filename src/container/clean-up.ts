@@ -5,7 +5,7 @@ import { openCgroup } from "../cgroup/manager.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { Live } from "./bring-up.ts"
-import { lockChanges } from "./change-lock.ts"
+import { awaitChanges } from "./change-lock.ts"
 import { forget } from "./discard.ts"
 import { keepResult, leaveEnded } from "./entry.ts"
 import { recordEvents } from "./events.ts"
@@ -34,9 +34,7 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
       errors.push(error)
     }
   }
-  // Who is just changing it (withContainer) has done then; nobody begins to, for it does not run any more.
-  const changes = lockChanges(paths, live.id)
-  if (changes !== null) close(changes)
+  awaitChanges(paths, live.id)
   // Not as toybox remembers it: it may have been connected to networks since, and other limits may have added to its cgroup.
   const now = readRunning(paths, live.id)
   let isKept = true

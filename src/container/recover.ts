@@ -10,6 +10,7 @@ import { unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { bootId, readJson } from "../state-file.ts"
 import { attachPath } from "./attach-protocol.ts"
+import { awaitChanges } from "./change-lock.ts"
 import { emptyTrash, forget } from "./discard.ts"
 import { enterRunning, keepResult, leaveEnded } from "./entry.ts"
 import { recordEvents } from "./events.ts"
@@ -54,16 +55,18 @@ function lostResult({ boot, started }: Pick<RunningRecord, "boot" | "started">, 
 function recoverOne(paths: Paths, id: string): void {
   const lock = lockDead(paths, id)
   if (!lock) return
-  const record = readEntry(paths, id)
+  const found = readEntry(paths, id)
   let usage: FinalUsage | undefined
   let pending: ContainerResult | null = null
-  if (record?.cgroup) {
-    const manager = openCgroup(record.cgroup)
+  if (found?.cgroup) {
+    const manager = openCgroup(found.cgroup)
     // What can still be known.
-    if (!record.autoRemove) usage = manager.finalUsage()
+    if (!found.autoRemove) usage = manager.finalUsage()
     manager.kill()
-    manager.remove()
   }
+  awaitChanges(paths, id)
+  const record = readEntry(paths, id)
+  if (record?.cgroup) openCgroup(record.cgroup).remove()
   if (record?.ports) {
     endForwarder(paths, id)
     unpublishPorts(id, record.ports, record.networks ?? [])

@@ -134,21 +134,24 @@ describe.skipIf(!isRoot)("toybox update", () => {
     // afterEach looks for what is left of the cgroups.
   })
 
-  test("one that ends is cleaned up when who is just changing it has done", async () => {
-    await sleeper("ends")
-    const [{ Id, State }] = JSON.parse(await succeed("inspect", "ends"))
-    const entry = join(stateRoot(), "run/running", Id)
-    // As an update would.
-    const lock = ["timeout", "20", "flock", join(stateRoot(), "containers", Id), "sh", "-c", "echo; read x"]
-    const changing = Bun.spawn(lock, { stdin: "pipe", stdout: "pipe" })
-    await changing.stdout.getReader().read()
-    process.kill(State.Pid, "SIGKILL")
-    await Bun.sleep(500)
-    const { cgroup } = JSON.parse(readFileSync(entry, "utf8"))
-    expect(existsSync(Object.values<string>(cgroup.dirs)[0] ?? "")).toBe(true)
-    changing.stdin.end()
-    expect(await succeed("wait", "ends")).toBe("137")
-  })
+  test.each(["it", "its toybox"])(
+    "of one that ends while it is changed nothing is removed before: %s is killed",
+    async (who) => {
+      await sleeper("ends")
+      const [{ Id, State }] = JSON.parse(await succeed("inspect", "ends"))
+      const entry = () => JSON.parse(readFileSync(join(stateRoot(), "run/running", Id), "utf8"))
+      // As an update would.
+      const lock = ["timeout", "20", "flock", join(stateRoot(), "containers", Id), "sh", "-c", "echo; read x"]
+      const changing = Bun.spawn(lock, { stdin: "pipe", stdout: "pipe" })
+      await changing.stdout.getReader().read()
+      process.kill(who === "it" ? State.Pid : entry().supervisor.pid, "SIGKILL")
+      const waiting = toybox(["wait", "ends"])
+      await Bun.sleep(500)
+      expect(existsSync(Object.values<string>(entry().cgroup.dirs)[0] ?? "")).toBe(true)
+      changing.stdin.end()
+      expect((await waiting).stdout).toBe("137\n")
+    },
+  )
 
   test("what the kernel refuses is told, and nothing is changed", async () => {
     await sleeper("held", "--mem", "64M", "--pids", "50")
