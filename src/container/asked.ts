@@ -4,7 +4,7 @@ import { isErrno } from "../../ffi/errno.ts"
 import { replaceFile } from "../../ffi/fs.ts"
 import type { Paths } from "../paths.ts"
 import { readJson } from "../state-file.ts"
-import { containerPath } from "./state.ts"
+import { containerPath, type RunningRecord } from "./state.ts"
 
 /** containers/ID/asked.json. */
 export interface Asked {
@@ -14,26 +14,33 @@ export interface Asked {
   unhandled?: boolean
   /** It took no notice of the signal in so many seconds, and all of it was killed. */
   killedAfter?: number
+  /** When the run was started, of which it was asked: that names it, whatever the clock has been set to since. */
+  started: string
   /** ISO 8601. */
   at: string
 }
 
 const path = (paths: Paths, id: string) => `${containerPath(paths, id)}/asked.json`
 
-/** Notes what is about to be done. */
-export function noteAsked(paths: Paths, id: string, asked: Omit<Asked, "at">): void {
+/** Notes what is about to be done to a run. */
+export function noteAsked(
+  paths: Paths,
+  id: string,
+  { started }: Pick<RunningRecord, "started">,
+  asked: Omit<Asked, "at" | "started">,
+): void {
   try {
-    replaceFile(path(paths, id), JSON.stringify({ ...asked, at: new Date().toISOString() }))
+    replaceFile(path(paths, id), JSON.stringify({ ...asked, started, at: new Date().toISOString() }))
   } catch (error) {
     // A note is no reason not to stop a container; on a full disk least of all. One that removes itself may be gone.
     if (!isErrno(error, "ENOENT", "ENOSPC", "EDQUOT", "EROFS")) throw error
   }
 }
 
-/** What was asked while it ran the last time, if anything. */
+/** What was asked of the run that was started then, if anything. */
 export function readAsked(paths: Paths, id: string, started: string | undefined): Asked | null {
   const asked = readJson<Asked>(path(paths, id))
-  return asked !== null && started !== undefined && asked.at >= started ? asked : null
+  return started !== undefined && asked?.started === started ? asked : null
 }
 
 /** Whether toybox was to kill it at once, or did in the end. */

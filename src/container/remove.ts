@@ -36,7 +36,8 @@ export class IsRunning extends ToyboxError {
 /** Kills what runs in it and waits until its own toybox has cleaned up after it. */
 function end(paths: Paths, id: string): void {
   const deadline = Date.now() + PATIENCE
-  noteAsked(paths, id, { command: "kill", signal: SIGKILL })
+  const first = readRunning(paths, id)
+  if (first) noteAsked(paths, id, first, { command: "kill", signal: SIGKILL })
   for (;;) {
     const running = readRunning(paths, id)
     if (!running) return

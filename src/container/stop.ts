@@ -81,7 +81,7 @@ export const endRestarting = ({ supervisor }: RunningRecord): void => endProcess
 
 /** Keeps a container that waits for it from being started again; false where its supervisor has begun to start it. */
 function cancelRestart(paths: Paths, id: string, running: RunningRecord, command: Asked["command"]): boolean {
-  noteAsked(paths, id, { command, signal: SIGKILL })
+  noteAsked(paths, id, running, { command, signal: SIGKILL })
   endRestarting(running)
   recover(paths)
   return readRunning(paths, id) === null
@@ -130,7 +130,7 @@ export function beginStop(paths: Paths, reference: string, wish: StopWish): () =
   const seconds = wish.seconds ?? head?.stopSeconds ?? DEFAULT_STOP_SECONDS
   const unseen = signal !== SIGKILL && unhandled(running.pid, signal)
   const asked = { command: "stop", signal, ...(unseen ? { unhandled: true } : {}) } as const
-  noteAsked(paths, id, asked)
+  noteAsked(paths, id, running, asked)
   const begun = performance.now()
   // First, for its end is told by another.
   if (isAlive(running)) tell("kill", { signal: String(signal) })
@@ -144,7 +144,7 @@ export function beginStop(paths: Paths, reference: string, wish: StopWish): () =
     const last = readRunning(paths, id)
     if (last && isOther(last, running.started)) return stopContainer(paths, reference, wish)
     if (last) {
-      noteAsked(paths, id, { ...asked, killedAfter: seconds })
+      noteAsked(paths, id, last, { ...asked, killedAfter: seconds })
       tell("kill", { signal: String(SIGKILL) })
     }
     if (last?.cgroup) openCgroup(last.cgroup).kill()
@@ -186,7 +186,7 @@ export function beginKill(paths: Paths, reference: string, number: number): () =
   if (number === SIGKILL && running?.restarting)
     return cancelRestart(paths, id, running, "kill") ? () => {} : beginKill(paths, reference, number)
   if (!running || !isAlive(running)) throw new NotRunning(reference)
-  noteAsked(paths, id, { command: "kill", signal: number })
+  noteAsked(paths, id, running, { command: "kill", signal: number })
   if (!signalProcess(running, number)) throw new NotRunning(reference)
   const head = readHead(paths, id)
   if (head) recordEvents(paths, head, ["kill", { signal: String(number) }])

@@ -94,6 +94,21 @@ describe.skipIf(!isRoot)("--restart", () => {
     expect((await inspect("sleeps")).State).toMatchObject({ Status: "exited", Running: false })
   }, 60_000)
 
+  test("what is stopped or killed stays so, though the clock was set back since its start", async () => {
+    for (const command of ["kill", "stop"]) {
+      const id = await run(command, "unless-stopped", "trap 'exit 0' TERM; sleep 1000 & wait")
+      const text = readFileSync(running(id), "utf8")
+      const { started } = JSON.parse(text)
+      writeFileSync(
+        running(id),
+        text.replace(`"started":"${started}"`, `"started":"${started.replace(/^\d{4}/, "2999")}"`),
+      )
+      await ok(command, command)
+      expect((await inspect(command)).State).toMatchObject({ Status: "exited", Running: false })
+    }
+    expect(await ok("start", "--boot")).toBe("")
+  })
+
   test("killed with its supervisor it is ended, and the next command says so", async () => {
     const id = await run("gone", "always", "exec sleep 1000")
     const { supervisor } = JSON.parse(readFileSync(running(id), "utf8"))

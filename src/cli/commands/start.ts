@@ -1,6 +1,6 @@
 /** toybox create, start, restart and rename. */
 import { call } from "../../../ffi/call.ts"
-import { readAsked } from "../../container/asked.ts"
+import { isToEnd, readAsked } from "../../container/asked.ts"
 import { attach, connectTo, stayWith } from "../../container/attach.ts"
 import { DEFAULT_DETACH_KEYS, parseDetachKeys } from "../../container/detach-keys.ts"
 import { recordEvents } from "../../container/events.ts"
@@ -105,10 +105,11 @@ function startAtBoot(paths: Paths, { rest, typed }: ParsedArgv): Promise<number>
 }
 
 function isForBoot(paths: Paths, id: string): boolean {
-  const policy = readHead(paths, id)?.detached?.restart
+  const head = readHead(paths, id)
+  const policy = head?.detached?.restart
   const result = readResult(paths, id)
   if (!policy || !result) return false
-  const asked = readAsked(paths, id, result.started)?.command === "stop"
+  const asked = isToEnd(readAsked(paths, id, result.started), head.stopSignal)
   return startsAtBoot(policy, { exitCode: result.exitCode, asked })
 }
 

@@ -13,7 +13,10 @@ const result = (more: Partial<ContainerResult>): ContainerResult => ({
   ...more,
 })
 const ender = (more: Partial<ContainerResult>, asked: Partial<Asked> | null = null) =>
-  enderOf({ record, result: result(more), asked: asked && { command: "stop", signal: 15, at: "", ...asked } }, name)
+  enderOf(
+    { record, result: result(more), asked: asked && { command: "stop", signal: 15, started: "", at: "", ...asked } },
+    name,
+  )
 
 describe("who ended a container", () => {
   test("an exit code says it all", () => {
@@ -55,7 +58,7 @@ test("what it used, and which limits it came to", () => {
     {
       record,
       result: result({ exitCode: 1, executed: "2026-01-01T00:00:00.012Z", obtainedMs: 2500, usage }),
-      asked: { command: "stop", signal: 15, at: "", unhandled: true, killedAfter: 10 },
+      asked: { command: "stop", signal: 15, started: "", at: "", unhandled: true, killedAfter: 10 },
     },
     name,
   )
