@@ -152,5 +152,6 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
   const signal = ending.escalated ?? ending.status.signal
   const exitCode = signal === undefined ? (ending.status.code ?? 0) : 128 + signal
   recordEvents(paths, head, ["exec_die", { execID: what.execID, exitCode: String(exitCode) }])
+  ending.passRest?.()
   return exitCode
 }

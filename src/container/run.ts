@@ -14,6 +14,7 @@ import { describeEnding, resultOf } from "./result.ts"
 import { newRoot } from "./root.ts"
 import { start } from "./start.ts"
 import type { ContainerResult } from "./state.ts"
+import type { Ending } from "./supervise.ts"
 
 /** Runs a container in the foreground; returns the exit code for toybox. `signalFd` is of takeSignals. */
 export async function run(request: ContainerRequest, paths: Paths, signalFd: number): Promise<number> {
@@ -23,6 +24,7 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
   const { resultFd } = request
   let exitCode: number
   let result: ContainerResult | null = null
+  let passRest: Ending["passRest"]
   try {
     if (request.ports) (await import("./ports.ts")).claimForContainer(request.ports, request, paths, live.record)
     if (request.volumes.length > 0) live.held = (await import("./volumes.ts")).takeVolumes(request, paths, live)
@@ -33,6 +35,7 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
     live.root = root
     const spec = makeSpec(request, live.id, live.directory)
     const { ending, manager } = await start(request, paths, live, root, spec, signalFd)
+    passRest = ending.passRest
     live.ended = isNew(spec, "pid")
     const told = describeEnding(ending, manager, isKill(readAsked(paths, live.id, live.record.started)))
     exitCode = told.exitCode
@@ -60,5 +63,6 @@ export async function run(request: ContainerRequest, paths: Paths, signalFd: num
   }
   await cleanUp(paths, live, request.autoRemove ? null : result)
   if (resultFd !== null && result) (await import("./result-fd.ts")).tellResult(resultFd, live, result)
+  passRest?.()
   return exitCode
 }

@@ -70,6 +70,8 @@ export interface Ending {
   passedOn?: number
   /** by the toybox in the foreground, though there is a supervisor. */
   fromForeground?: true
+  /** Gives a slow reader what is left of the output; to be called when nobody waits for this toybox any more. */
+  passRest?: () => void
 }
 
 /** Whether a process neither catches, ignores nor blocks a signal: proc_pid_status(5). */
@@ -88,6 +90,21 @@ export const unheard = (signal: number): string =>
 
 const DRAIN_MILLISECONDS = 100
 
+const outputsOf = (pumps: readonly Pump[]) => pumps.filter((pump) => !pump.done && pump.from !== 0)
+
+/** Until all that is there has been taken, or this toybox is told to end. How long others hold the output is no matter. */
+function passRest(outputs: readonly Pump[], signalFd: number): void {
+  for (let left = outputs; left.length > 0; left = outputsOf(left)) {
+    const isWaiting = left.some(isPending)
+    const [signalled, ...moved] = poll([{ fd: signalFd, events: POLLIN }, ...left.map(wanted)], isWaiting ? null : 0)
+    left.forEach((pump, i) => {
+      advance(pump, moved[i] ?? 0)
+    })
+    if (signalled && readSignals(signalFd).some((signal) => ENDING.has(signal))) return
+    if (!isWaiting && moved.every((events) => events === 0)) return
+  }
+}
+
 /** Runs until the command has ended and what it wrote is passed on. */
 export function supervise(options: Supervised): Ending {
   const { signalFd, reportFd, notice } = options
@@ -100,17 +117,12 @@ export function supervise(options: Supervised): Ending {
   let escalated: number | undefined
   let passedOn: number | undefined
   let attached: Attached | null = null
-  /** The rest of the output is not waited for. */
-  let givenUp = false
   let socket = options.terminal?.socket ?? -1
   const { doors, start } = options.published ?? {}
 
   const forward = (signal: number) => {
     // What has been waited for is nobody's number, or another's, while the rest of its output is copied.
-    if (status !== null) {
-      givenUp ||= ENDING.has(signal)
-      return
-    }
+    if (status !== null) return
     if (ENDING.has(signal)) passedOn = signal
     if (!executed && ENDING.has(signal)) {
       escalated = signal
@@ -159,8 +171,7 @@ export function supervise(options: Supervised): Ending {
         { fd: executed ? (doors?.fd ?? -1) : -1, events: POLLIN },
         ...live.map(wanted),
       ]
-      const isDraining = status !== null && !live.some((pump) => pump.from !== 0 && isPending(pump))
-      const wait = isDraining ? Math.max(0, drainUntil - Date.now()) : null
+      const wait = status === null ? null : Math.max(0, drainUntil - Date.now())
       const [signalled = 0, reported = 0, sent = 0, knocked = 0, ...moved] = poll(sources, wait)
       if (reported) onReport()
       if (sent) onMaster()
@@ -169,10 +180,9 @@ export function supervise(options: Supervised): Ending {
       if (signalled) onSignals()
       if (status !== null) {
         if (drainUntil === Number.POSITIVE_INFINITY) drainUntil = Date.now() + DRAIN_MILLISECONDS
-        const outputs = pumps.filter((pump) => !pump.done && pump.from !== 0)
-        // A slow reader gets what has been read for him; how long others hold the command's output is no matter.
-        const idle = moved.every((events) => events === 0) && !outputs.some(isPending)
-        if (!reporting && (outputs.length === 0 || givenUp || (idle && Date.now() >= drainUntil))) break
+        const outputs = outputsOf(pumps)
+        const idle = moved.every((events) => events === 0)
+        if (!reporting && (outputs.length === 0 || (idle && Date.now() >= drainUntil))) break
       }
     }
   } finally {
@@ -182,6 +192,7 @@ export function supervise(options: Supervised): Ending {
     status,
     reports,
     executed,
+    passRest: () => passRest(outputsOf(pumps), signalFd),
     ...(escalated === undefined ? {} : { escalated }),
     ...(passedOn === undefined ? {} : { passedOn }),
   }

@@ -55,6 +55,9 @@ describe.skipIf(!isRoot)("streams and signals", () => {
     const words = ["sh", "-c", "head -c 70000 /dev/zero | tr '\\0' x"]
     const slowly = '"$0" "$@" </dev/null | (sleep 1; wc -c)'
     expect(line(slowly, "--rm", "-t", "base", ...words).stdout).toBe("70000\n")
+    // Nobody else waits for him.
+    const listed = slowly.replace("wc -c", '"$0" ps -aq; wc -c')
+    expect(line(listed, "--rm", "-t", "base", ...words).stdout).toBe("70000\n")
     await succeed(...ownRun("-d", "--name", "slow", "base", "sleep", "1000"))
     const exec = `shift $(($# - 3)); ${slowly.replace('"$@"', 'exec -t slow "$@"')}`
     expect(line(exec, ...words).stdout).toBe("70000\n")

@@ -131,6 +131,7 @@ export async function execInContainer(request: ExecRequest, signalFd: number): P
     notice,
   })
   if (!ending.executed) throw launchFailure(spec, one, two, ending.reports)
+  ending.passRest?.()
   const signal = ending.escalated ?? ending.status.signal
   return signal === undefined ? (ending.status.code ?? 0) : 128 + signal
 }

@@ -67,6 +67,7 @@ async function startAndWait(
   })
   reportFailure(ending.reports, record, spec)
   if (!keep) deleteContainer(root, record.id, true)
+  ending.passRest?.()
   const signal = ending.escalated ?? ending.status.signal
   return signal === undefined ? (ending.status.code ?? 0) : 128 + signal
 }
