@@ -27,6 +27,8 @@ export interface ImageFiles {
 }
 
 const MOST_MEMBERS = 100_000
+// All names are in memory; those of images have some hundred bytes.
+const LONGEST_NAME = 1024
 const MOST_LINKS = 8
 const WINDOW = 64 * 1024
 const CHUNK = 512 * 1024
@@ -70,6 +72,8 @@ function readMembers(fd: number, name: string): Map<string, Place | string> {
   let content = 0
   const note = (entry: TarEntry) => {
     const path = normal(entry.path)
+    if (entry.path.length > LONGEST_NAME || entry.link.length > LONGEST_NAME)
+      throw new TarError(`has a member whose name has more than ${LONGEST_NAME} bytes`)
     if (members.size === MOST_MEMBERS) throw new TarError(`has more than ${MOST_MEMBERS} members`)
     if (entry.type === "symlink" || entry.type === "hardlink") members.set(path, linkTarget(path, entry))
     if (entry.type !== "file") return

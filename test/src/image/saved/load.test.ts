@@ -221,6 +221,7 @@ const HOSTILE: readonly (readonly [what: string, bytes: Uint8Array, why: string]
     }),
     "sparse file",
   ],
+  ["a name without end", tarArchive(gnuLong("L", "x".repeat(2_000_000)), { name: "x" }), "more than 1024 bytes"],
   ["a size beyond all measure", tarArchive({ name: "x", size: 8 ** 11 - 1 }), "is truncated"],
 ]
 
