@@ -48,6 +48,12 @@ describe.skipIf(!isRoot)("toybox cache", () => {
     expect((await toybox(["exec", "stays", "cat", "/srv/name"])).stdout).toBe("kept.tar")
     await toybox(["rm", "--force", "stays"])
     expect((await cache("prune")).exitCode).toBe(0)
+
+    // One that was only made stays until it has run, also with --rm.
+    const { stdout: made } = await toybox(["create", "--rm", makeArchive("made.tar"), "true"])
+    expect(facts().boot).toBeUndefined()
+    expect((await toybox(["rm", made.trim()])).exitCode).toBe(0)
+    expect((await cache("prune")).exitCode).toBe(0)
   }, 30_000)
 
   test("ls tells layers, where they are from and who uses them", async () => {

@@ -15,6 +15,7 @@ import { beginStop, type StopWish } from "../../container/stop.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { changeRunning, withContainer } from "../../container/with-container.ts"
 import { needsRoot, ToyboxError, UsageError } from "../../errors.ts"
+import { settleLayer } from "../../image/cache/layers.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type OptionDefinitions, type ParsedArgv, parseArgv, parseLeading } from "../argv.ts"
@@ -45,6 +46,8 @@ export async function createCommand(words: readonly string[]): Promise<number> {
   // What it is made for is not the terminal of this command.
   const detached = { ...argv, booleans: new Map([...argv.booleans, ["detach", true] as const]) }
   const request = await obtainRequest(words, detached, paths, signalFd)
+  // With --rm, too, it stays until it has run.
+  if (request.archive) settleLayer(request.lower)
   const make = () => createContainer(request, paths)
   print([await (argv.booleans.get("replace") ? replacing(paths, request.name, make) : make())])
   return 0
