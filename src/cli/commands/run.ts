@@ -9,7 +9,7 @@ import { BASE, ensureBase } from "../../image/base.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseLeading } from "../argv.ts"
-import { readRequest } from "../request.ts"
+import { type RunCommandRequest, readRequest } from "../request.ts"
 import { RUN_OPTIONS } from "./run-options.ts"
 
 /** Runs the command; returns the exit code. */
@@ -76,7 +76,7 @@ export async function obtainRequest(
   argv: ParsedArgv,
   paths: Paths,
   signalFd: number,
-): Promise<ContainerRequest> {
+): Promise<RunCommandRequest> {
   const request = await readRequest(argv, paths)
   request.commandLine = { words, directory: readLink("/proc/self/cwd") ?? "/" }
   ensurePaths(paths)
