@@ -25,13 +25,13 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
 
       section limits
       toybox run --rm --cpu 10% --mem 50M --pids 33 --cpuset 1 --cpu-weight 50 --io-weight 200 base \\
-        sh -c 'echo ready; exec sleep 60' >/tmp/log 2>&1 &
+        sh -c 'echo ready; exec sleep 200' >/tmp/log 2>&1 &
       started /tmp/log
       for file in cpu.max memory.max memory.swap.max pids.max cpu.weight cpuset.cpus io.weight; do
         echo "$file $(cat $(own)/$file)"
       done
       pid=$(cat $(own)/cgroup.procs)
-      within 10 grep -qx sleep /proc/$pid/comm
+      within 60 grep -qx sleep /proc/$pid/comm
       echo "processes $(echo "$pid" | wc -l) $(cat /proc/$pid/comm) $(grep Cpus_allowed_list /proc/$pid/status | cut -f2)"
       echo "root $(tr ' ' '\\n' < /sys/fs/cgroup/cgroup.subtree_control | sort | xargs)"
       echo "slice $(tr ' ' '\\n' < /sys/fs/cgroup/toybox.slice/cgroup.subtree_control | sort | xargs)"
@@ -56,7 +56,7 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
         i=0; while [ $i -lt 20000 ]; do i=$((i + 1)); done; for i in 1 2 3 4; do sleep 0 & done; wait' 2>/dev/null
       toybox why --json used; toybox why used | cut -d: -f1; toybox rm used >/dev/null
       section pids
-      toybox run --rm --pids 5 base sh -c 'for i in 1 2 3 4 5 6 7; do sleep 1 & done 2>&1; wait' 2>&1 | grep -c fork
+      toybox run --rm --pids 5 base sh -c 'for i in 1 2 3 4 5 6 7; do sleep 100 & done 2>&1; wait' 2>&1 | grep -c fork
 
       section devices
       toybox run --rm --cap-add MKNOD base sh -c '
@@ -76,10 +76,10 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
       toybox run --mem 50M --name killed base sh -c 'sleep 1000 & sleep 1000 & echo ready; wait' >/tmp/log 2>&1 &
       box=$!; started /tmp/log
       # Not of the container's PID namespace: it does not die with its PID 1.
-      ( echo 0 > $(own)/cgroup.procs; exec sleep 20 ) & outsider=$!
-      within 5 grep -qx $outsider $(own)/cgroup.procs
+      ( echo 0 > $(own)/cgroup.procs; exec sleep 200 ) & outsider=$!
+      within 60 grep -qx $outsider $(own)/cgroup.procs
       kill -9 $box; wait $box
-      within 5 sh -c '[ $(cat /sys/fs/cgroup/toybox.slice/*/cgroup.procs | wc -l) = 1 ]' && echo only the outsider
+      within 60 sh -c '[ $(cat /sys/fs/cgroup/toybox.slice/*/cgroup.procs | wc -l) = 1 ]' && echo only the outsider
       toybox ps -a --json; wait $outsider 2>/dev/null; echo "outsider $?"
       toybox rm killed
       section left-killed; left
@@ -114,7 +114,7 @@ describe.skipIf(missing !== undefined)("on pure cgroup v2", () => {
       section own-cgroups
       toybox run -d --name own --privileged base sh -c '
         cd /sys/fs/cgroup; mkdir init other; echo 1 > init/cgroup.procs; echo +memory > cgroup.subtree_control; exec sleep 1000' >/dev/null
-      within 15 toybox exec own sh -c 'grep -q memory /sys/fs/cgroup/cgroup.subtree_control'
+      within 60 toybox exec own sh -c 'grep -q memory /sys/fs/cgroup/cgroup.subtree_control'
       toybox exec own cat /proc/self/cgroup; echo $?
       toybox rm -f own
       section left-own-cgroups; left

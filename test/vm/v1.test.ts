@@ -7,7 +7,7 @@ if (missing !== undefined) console.log(`vm tests skipped: ${missing}`)
 const LIMITS = `
   section limits
   toybox run --rm --cpu 10% --mem 50M --pids 33 --cpuset 1 --cpu-weight 50 base \\
-    sh -c 'echo ready; exec sleep 60' >/tmp/log 2>&1 &
+    sh -c 'echo ready; exec sleep 200' >/tmp/log 2>&1 &
   started /tmp/log
   for file in cpu/cpu.cfs_quota_us cpu/cpu.cfs_period_us memory/memory.limit_in_bytes pids/pids.max cpuset/cpuset.cpus; do
     echo "$file $(cat $(own \${file%/*})/\${file#*/})"
