@@ -32,15 +32,19 @@ const isFull = (error: unknown): boolean => isErrno(error, "ENOSPC", "EDQUOT", "
  * It appears locked, so that nobody takes it for a dead one's. A removal does not fail for want of room, which it makes.
  */
 export function enterRunning(paths: Paths, id: string, record: RunningRecord): FileLock | null {
-  const path = runningPath(paths, id)
-  const temporary = `${paths.running}/.${id}.${process.pid}`
-  let fd: number | null
   try {
-    fd = createExclusive(temporary)
+    return enterNew(paths, id, record) ?? takeEnded(paths, id, record)
   } catch (error) {
     if (!(record.removing && isErrno(error, "ENOSPC", "EDQUOT"))) throw error
     return enterHead(paths, id, record)
   }
+}
+
+/** The same with a file of its own, for which, and for whose second name, a disk must have room. */
+function enterNew(paths: Paths, id: string, record: RunningRecord): FileLock | null {
+  const path = runningPath(paths, id)
+  const temporary = `${paths.running}/.${id}.${process.pid}`
+  const fd = createExclusive(temporary)
   if (fd === null) throw new ToyboxError(`container ${id} is being started already`)
   let entered = false
   try {
@@ -55,7 +59,7 @@ export function enterRunning(paths: Paths, id: string, record: RunningRecord): F
     unlink(temporary)
     if (!entered) close(fd)
   }
-  return entered ? { fd, path } : takeEnded(paths, id, record)
+  return entered ? { fd, path } : null
 }
 
 /**

@@ -92,7 +92,7 @@ describe.skipIf(!isRoot).each([
 /** Takes what room there is for files. */
 function fillWithFiles(directory: string): void {
   mkdirSync(directory, { recursive: true })
-  for (let n = readdirSync(directory).length; ; n++)
+  for (let n = 0; ; n++)
     try {
       writeFileSync(join(directory, String(n)), "")
     } catch {
@@ -100,7 +100,7 @@ function fillWithFiles(directory: string): void {
     }
 }
 
-test.skipIf(!isRoot)("where there is room for no more files, everything can be removed", async () => {
+test.skipIf(!isRoot).each([0, 1])("where there is room for %d more files, everything can be removed", async (room) => {
   const state = temporaryDirectory("files")
   tmpfs(state, "40m", "nr_inodes=2000")
   const on = { env: { TOYBOX_ROOT: state } }
@@ -110,6 +110,8 @@ test.skipIf(!isRoot)("where there is room for no more files, everything can be r
     await toybox(["create", ...ownRun("--name", "made", "base", "true").slice(1)], on)
     for (const words of [["ended"], ["-v", "kept"], ["-f", "runs"], ["made"]]) {
       fillWithFiles(join(state, "filling"))
+      // A second name of a file takes the room of one on some file systems.
+      for (const name of readdirSync(join(state, "filling")).slice(0, room)) rmSync(join(state, "filling", name))
       expect(await toybox(["rm", ...words], on)).toMatchObject({ stdout: `${words.at(-1)}\n`, stderr: "", exitCode: 0 })
     }
     expect((await toybox(["ps", "-aq"], on)).stdout).toBe("")
