@@ -1,7 +1,7 @@
 /** What an image has where a volume comes to be is copied into it, once, as docker and podman do. */
 import { O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close, exists, open } from "../../ffi/fs.ts"
+import { close, exists, listDir, open, stat, writeAll } from "../../ffi/fs.ts"
 import type { Paths } from "../paths.ts"
 import { lockOpened, releaseLock } from "../state-file.ts"
 import { freshMark } from "./volume.ts"
@@ -22,6 +22,10 @@ async function takeFresh(path: string) {
   return null
 }
 
+/** Of an empty directory there are the owner and mode only: they count once, for containers change them. */
+const isToCopy = (from: string, mark: number): boolean =>
+  listDir(from).length > 0 || stat(`/proc/self/fd/${mark}`)?.size === 0
+
 /**
  * Copies the directory `from` into a volume that was never filled and that nobody has put anything into, also where that is a
  * directory of the host; null: there is nothing to copy. Whoever else is about to use it waits. The volume is held
@@ -33,7 +37,9 @@ export async function fillVolume(paths: Paths, name: string, from: string | null
   let filled = false
   try {
     const { fillIn } = await import("./fill-in.ts")
-    filled = fillIn(paths, name, from)
+    const isWanted = from !== null && isToCopy(from, lock.fd)
+    filled = fillIn(paths, name, isWanted ? from : null)
+    if (isWanted && !filled) writeAll(lock.fd, Uint8Array.of(0x2e))
   } finally {
     if (filled) releaseLock(lock)
     // The next one tries again.

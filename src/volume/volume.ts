@@ -49,7 +49,10 @@ const NAME = /^[a-zA-Z0-9][a-zA-Z0-9_.-]{1,200}$/
 /** The directory that containers get; absolute. */
 export const volumeData = (paths: Paths, name: string): string => `${volumePath(paths, name)}/data`
 
-/** There as long as the volume is to be filled by the first container whose image has something at its place. */
+/**
+ * There as long as the volume is to be filled by the first container whose image has something at its place; itself empty as long
+ * as none has had an empty directory there, whose owner and mode the volume got.
+ */
 export const freshMark = (paths: Paths, name: string): string => `${volumePath(paths, name)}/fresh`
 
 export const isVolumeName = (text: string): boolean => NAME.test(text)

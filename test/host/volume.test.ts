@@ -4,6 +4,7 @@ import {
   chmodSync,
   chownSync,
   existsSync,
+  mkdirSync,
   readdirSync,
   readFileSync,
   readlinkSync,
@@ -382,6 +383,15 @@ describe.skipIf(!isRoot)("toybox volume", () => {
         await run("-v", `${name}:/data:nocopy`, "filled", "sh", "-c", "rm -r /data/*")
         expect(await run("-v", `${name}:/data`, "filled", "ls", "/data")).toBe("")
       }
+      // Of an empty directory the owner is taken over once: what a container makes of it stays.
+      const owner = ["stat", "-c", "%u:%a", "/home/alice"]
+      const root = makeRoot()
+      mkdirSync(join(root, "home/alice"), { recursive: true })
+      chownSync(join(root, "home/alice"), 7, 7)
+      expect(await run("-v", "owned:/home/alice", root, ...owner)).toBe("7:755")
+      await run("-v", "owned:/home/alice", root, "sh", "-c", "chown 1000 /home/alice; chmod 700 /home/alice")
+      expect(await run("-v", "owned:/home/alice", root, ...owner)).toBe("1000:700")
+      expect(await run("-v", "owned:/data", "filled", "ls", "-A", "/data")).toBe(names.join("\n"))
       // What somebody has put into it is all that is in it.
       await run("-v", "written:/not/there", "filled", "touch", "/not/there/mine")
       expect(await run("-v", "written:/data", "filled", "ls", "/data")).toBe("mine")
@@ -395,7 +405,7 @@ describe.skipIf(!isRoot)("toybox volume", () => {
       ])
       expect(await run("-v", "half:/data", "filled", "sh", "-c", "ls -A /data; stat -c %a /data")).toBe("a\nb\n750")
       expect(readdirSync(half).sort()).toEqual(["data", "volume.json"])
-      await succeed("volume", "rm", "late", "bound", "written", "half")
+      await succeed("volume", "rm", "late", "bound", "written", "half", "owned")
     }, 30_000)
 
     test("a directory of the host gets it, too, where it is empty: whole, also after a kill", async () => {
