@@ -18,6 +18,7 @@ import { endForwarder } from "./forwarder.ts"
 import { unguardPlaces } from "./guard-places.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { unshareNetwork } from "./share-network.ts"
+import { recoverStandstill, stillId } from "./standstill.ts"
 import {
   allIds,
   type ContainerHead,
@@ -130,7 +131,9 @@ function tryRecover(id: string, action: () => void): void {
 export function recoverNames(paths: Paths, names: readonly string[]): void {
   for (const name of names) {
     // An entry that was being made ends with the pid of its maker.
+    const still = stillId(name)
     if (!name.startsWith(".")) tryRecover(name, () => recoverOne(paths, name))
+    else if (still !== null) tryRecover(still, () => recoverStandstill(paths, still))
     else if (!exists(`/proc/${name.slice(name.lastIndexOf(".") + 1)}`)) unlink(`${paths.running}/${name}`)
   }
 }

@@ -2,21 +2,12 @@
 import { O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { SIGTERM } from "../../ffi/constants/signal.ts"
 import { close, exists, open } from "../../ffi/fs.ts"
-import { openCgroup } from "../cgroup/manager.ts"
 import { imageHealthcheck } from "../container/health.ts"
 import { changesOf } from "../container/observe/changes.ts"
 import { recover } from "../container/recover.ts"
 import { signalName } from "../container/signal-name.ts"
-import {
-  type ContainerHead,
-  type ContainerRecord,
-  containerPath,
-  isAlive,
-  type RunningRecord,
-  readRecord,
-  readRunning,
-  resolveId,
-} from "../container/state.ts"
+import { beginStandstill, endStandstill } from "../container/standstill.ts"
+import { type ContainerHead, type ContainerRecord, containerPath, readRecord, resolveId } from "../container/state.ts"
 import { setPaused } from "../container/stop.ts"
 import { readStored, type StoredRequest } from "../container/stored-request.ts"
 import { ToyboxError } from "../errors.ts"
@@ -60,8 +51,6 @@ interface Base {
   record: ImageRecord
   config: ImageConfig
 }
-
-const isPaused = ({ cgroup }: RunningRecord) => cgroup !== null && openCgroup(cgroup).isFrozen()
 
 /** The image that a container stands on; null where that is a directory or an archive, or is not here any more. */
 function baseOf(paths: Paths, { lower, below = [] }: ContainerRecord, { image, imageId }: StoredRequest): Base | null {
@@ -190,16 +179,15 @@ export async function commitContainer(paths: Paths, reference: string, options: 
   const id = resolveId(paths, reference)
   const record = readRecord(paths, id)
   if (record === null) throw new ToyboxError(`container ${reference} is being made or removed`)
-  const running = readRunning(paths, id)
-  const stands = options.pause && running !== null && isAlive(running) && !isPaused(running)
-  if (stands) setPaused(paths, id, true)
+  const still = options.pause ? beginStandstill(paths, id) : null
   try {
+    if (still) setPaused(paths, id, true)
     return await make(paths, record, options)
   } catch (error) {
     // It may be what went wrong, whatever was told of it.
     assertStillThere(paths, id, record.name)
     throw error
   } finally {
-    if (stands) setPaused(paths, id, false)
+    if (still) endStandstill(paths, id, still)
   }
 }

@@ -282,6 +282,35 @@ describe.skipIf(!isRoot)("toybox commit", () => {
     await succeed(["commit", "-q", "--pause=false", "lives", "lives:3"])
   })
 
+  test("whose container goes on, or ends, by somebody else's will meanwhile is made all the same", async () => {
+    const big = "head -c 200000000 /dev/urandom > /srv/big; echo ready; while :; do sleep 1; done"
+    const state = async () => succeed(["ps", "--all", "--filter", "name=^stands$", "--format", "{{.State}}"])
+    const committing = async () => {
+      const commit = await startToybox(["commit", "-q", "stands", "stands:1"])
+      for (const end = performance.now() + 10_000; (await state()) !== "paused"; await Bun.sleep(5))
+        if (performance.now() > end) throw new Error("it is not paused")
+      return commit
+    }
+    await succeed(ownRun("-d", "--name", "stands", "based:1", big))
+    const written = async () => (await toybox(["logs", "stands"])).stdout
+    for (const end = performance.now() + 20_000; (await written()) === ""; await Bun.sleep(20))
+      if (performance.now() > end) throw new Error("it is not ready")
+    // Killed: the next command lets it go on; but none that somebody has paused himself.
+    const killed = await committing()
+    killed.kill("SIGKILL")
+    await killed.wait()
+    expect(await state()).toBe("running")
+    await succeed(["pause", "stands"])
+    expect(await state()).toBe("paused")
+    await succeed(["unpause", "stands"])
+    for (const end of ["unpause", "kill"]) {
+      const commit = await committing()
+      await succeed([end, "stands"])
+      expect(await commit.wait()).toMatchObject({ stderr: "", exitCode: 0 })
+    }
+    expect(readdirSync(join(stateRoot(), "run/running")).filter((name) => name.startsWith("."))).toEqual([])
+  }, 60_000)
+
   test("of a directory is all of it, in one layer", async () => {
     await succeed(ownRun("--name", "plain", "base", "sh", "-c", "echo mine > /srv/mine"))
     await succeed(["commit", "-q", "plain", "plain:1"])
@@ -322,7 +351,6 @@ describe.skipIf(!isRoot)("toybox commit", () => {
         // It was done already.
       }
       await committing.wait()
-      await toybox(["unpause", "big"])
     }
     await succeed(["commit", "-q", "big", "big:1"])
     expect(readdirSync(join(stateRoot(), "images/layers/new"))).toEqual([])

@@ -1,0 +1,48 @@
+/**
+ * A container that stands still while toybox reads it, and goes on afterwards: running/.ID.still is there meanwhile, locked, so
+ * that the next toybox lets it go on where this one was killed. Who pauses one for himself makes none.
+ */
+import { O_RDWR } from "../../ffi/constants/fcntl.ts"
+import { isErrno } from "../../ffi/errno.ts"
+import { open } from "../../ffi/fs.ts"
+import { openCgroup } from "../cgroup/manager.ts"
+import type { Paths } from "../paths.ts"
+import { type FileLock, lockOpened, releaseLock, tryLockFile } from "../state-file.ts"
+import { recordEvents } from "./events.ts"
+import { isAlive, type RunningRecord, readHead, readRunning } from "./state.ts"
+
+const MARK = /^\.([0-9a-f]{64})\.still$/
+
+/** Whose standstill a name among the running ones is of; null where it is of none. */
+export const stillId = (name: string): string | null => MARK.exec(name)?.[1] ?? null
+
+const isPaused = ({ cgroup }: RunningRecord) => cgroup !== null && openCgroup(cgroup).isFrozen()
+
+/** The right to let a container stand still; null where it does already, or does not run. */
+export function beginStandstill(paths: Paths, id: string): FileLock | null {
+  const running = readRunning(paths, id)
+  if (!running?.cgroup || !isAlive(running) || isPaused(running)) return null
+  return tryLockFile(`${paths.running}/.${id}.still`)
+}
+
+/** Lets it go on, unless somebody has done so meanwhile, or it has ended. */
+export function endStandstill(paths: Paths, id: string, lock: FileLock): void {
+  const running = readRunning(paths, id)
+  const head = readHead(paths, id)
+  if (running?.cgroup && isAlive(running) && isPaused(running)) {
+    openCgroup(running.cgroup).thaw()
+    if (head) recordEvents(paths, head, ["unpause"])
+  }
+  releaseLock(lock)
+}
+
+/** The same for a toybox that was killed. */
+export function recoverStandstill(paths: Paths, id: string): void {
+  const path = `${paths.running}/.${id}.still`
+  try {
+    const lock = lockOpened(open(path, O_RDWR), path)
+    if (lock) endStandstill(paths, id, lock)
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error
+  }
+}
