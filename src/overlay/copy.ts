@@ -59,8 +59,6 @@ const TOP: Path = toPath("")
 /** The path of what is open, of any kind. A link itself is not followed here: proc_pid_fd(5), open(2) "O_PATH". */
 const opened = (fd: number): Path => toPath(`/proc/self/fd/${fd}`)
 
-const place = ({ fd }: Directory, name: Path): Path => (fd === AT_FDCWD ? name : pathIn(fd, name))
-
 function copyXattrs(handle: number, to: number): void {
   const from = opened(handle)
   const size = callResult("listxattr", from, scratch.address, SCRATCH_SIZE)
@@ -161,7 +159,7 @@ function enterDirectory(source: number, to: Directory, name: Path, there: Stat |
   const merges = there !== null && (there.mode & S_IFMT) === S_IFDIR && !isOpaque(source)
   if (merges) {
     // An overlay shows those of the uppermost directory only.
-    removeXattrs(place(to, name))
+    removeXattrs(pathIn(to.fd, name))
     return true
   }
   if (there) remove(to, name, there)

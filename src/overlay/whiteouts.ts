@@ -5,7 +5,7 @@
  */
 import { call, callResult, failure, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
 import { EEXIST, EOPNOTSUPP, EPERM } from "../../ffi/constants/errno.ts"
-import { O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../../ffi/constants/fcntl.ts"
+import { AT_FDCWD, O_CLOEXEC, O_CREAT, O_EXCL, O_NOFOLLOW, O_WRONLY } from "../../ffi/constants/fcntl.ts"
 import { S_IFCHR, S_IFMT, S_IFREG } from "../../ffi/constants/stat.ts"
 import { close, lstat, type Stat } from "../../ffi/fs.ts"
 
@@ -21,8 +21,12 @@ export const isOverlayAttribute = (name: string): boolean => /^((trusted|user)\.
 export const isWhiteoutStat = (stat: Stat | null): boolean =>
   stat !== null && (stat.mode & S_IFMT) === S_IFCHR && stat.rdevMajor === 0 && stat.rdevMinor === 0
 
-/** The path of a name (bytes with a closing NUL) in an open directory: for calls on attributes, which take no descriptor with it. */
+/**
+ * The path of a name (bytes with a closing NUL) in an open directory: for calls on attributes, which take no descriptor with it.
+ * AT_FDCWD is for a name that is a path itself.
+ */
 export function pathIn(dirFd: number, name: Uint8Array): Uint8Array {
+  if (dirFd === AT_FDCWD) return name
   const directory = new TextEncoder().encode(`/proc/self/fd/${dirFd}/`)
   const path = new Uint8Array(directory.length + name.length)
   path.set(directory)

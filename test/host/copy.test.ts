@@ -228,6 +228,22 @@ describe.skipIf(!isRoot)("where overlayfs is refused", () => {
     expect(stderr).toContain("more\n")
   }, 60_000)
 
+  test("diff tells what the container has changed, as of an overlay", async () => {
+    const image = imageOf(layersOf(makeRoot({ files: { "/srv/é": "old", "/srv/kept/file": "" } })))
+    const change = [
+      "cd /srv; echo new > é; rm file2; rm -r way back; mkdir way back; touch back/mine; chmod 600 kept/file; touch -h hidden2; chmod 700 /opt",
+      "rm -r hidden; echo > hidden; rm replaced; mkdir replaced; mkdir -p /new/dir; ln -s x /new/link; mv file4 file5",
+    ].join("; ")
+    const words = ownRun("-q", "--name", "changed", image, "/bin/sh", "-c", change)
+    expect(await toybox(words)).toMatchObject({ stderr: "", exitCode: 0 })
+    const { stdout: shown } = await toybox(["diff", "changed"])
+    await toybox(["rm", "changed"])
+    expect(shown.split("\n")).toEqual(expect.arrayContaining(["C /srv/é", "D /srv/file2", "D /srv/back/g", "C /opt"]))
+    expect(shown).not.toContain("empty")
+    const { stdout } = await onOverlay(words, "", `timeout 20 '${toyboxBinary()}' diff changed`)
+    expect(stdout.replace(/^left: .*\n/gm, "")).toBe(shown)
+  }, 60_000)
+
   test("cp reads and writes one that has ended, and one that was never started", async () => {
     const image = imageOf(layersOf(makeRoot({ files: { "/srv/of-image": "image\n" } })))
     const cp = (...words: string[]) => `timeout 20 '${toyboxBinary()}' cp ${words.join(" ")}`

@@ -1,9 +1,11 @@
 /** toybox top, diff, stats. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
+import { renameSync } from "node:fs"
+import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
-import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { type RunningToybox, startToybox, toybox } from "../helpers/toybox.ts"
 import { terminal } from "../helpers/tty.ts"
 
@@ -15,9 +17,10 @@ describe.skipIf(!isRoot)("a running container", () => {
   let container: RunningToybox
 
   beforeAll(async () => {
-    const root = makeRoot({
-      files: { "data/kept": "1", "data/gone": "1", "data/changed": "1", "old/a": "1", "old/b": "1" },
-    })
+    const files = { "data/kept": "1", "data/gone": "1", "data/changed": "1", "old/a": "1", "old/b": "1" }
+    // Paths are not ASCII for everybody.
+    const root = join(temporaryDirectory("racine"), "é")
+    renameSync(makeRoot({ files }), root)
     const script =
       "rm /data/gone; echo 2 > /data/changed; echo 3 > /data/new; mkdir /fresh; echo x > /fresh/x; " +
       "rm -r /old; mkdir /old; echo 4 > /old/b; ln -s /etc/passwd /link; sleep 1000 & echo ready; while :; do :; done"
