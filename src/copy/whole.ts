@@ -3,7 +3,7 @@ import { callResult, scratch } from "../../ffi/call.ts"
 import { O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { OVERLAYFS_SUPER_MAGIC } from "../../ffi/constants/magic.ts"
 import { close, exists, open } from "../../ffi/fs.ts"
-import { type LookedInto, lookInto } from "../container/look-into.ts"
+import { lookInto } from "../container/look-into.ts"
 import { recover } from "../container/recover.ts"
 import { containerPath, readHead, resolveId } from "../container/state.ts"
 import { ToyboxError } from "../errors.ts"
@@ -14,30 +14,21 @@ import { overlayLayout } from "../overlay/layout.ts"
 import { mountView } from "../overlay/view.ts"
 import type { Paths } from "../paths.ts"
 
-type View = Pick<LookedInto, "rootFd" | "close">
-
-const viewOf = (rootFd: number): View => ({ rootFd, close: () => close(rootFd) })
-
 const isOnOverlay = (path: string): boolean =>
   callResult("statfs", path, scratch.address) === 0 && scratch.word(0) === OVERLAYFS_SUPER_MAGIC
 
 /** Its root without what is mounted in it. `links`: a path where a directory can be made. */
-async function openView(paths: Paths, id: string, layers: readonly string[], links: string): Promise<View> {
+async function openView(paths: Paths, id: string, layers: readonly string[], links: string): Promise<number> {
   const container = containerPath(paths, id)
-  const copy = copyOf(container)
-  if (copy !== null) return viewOf(open(copy, O_PATH | O_DIRECTORY))
   const { upper } = overlayLayout(container)
+  // What layers hide of one another the kernel does not know of there (whiteouts.ts): who looks into it copies them.
+  if (layers.length > 1 && copyOf(container) === null && isOnOverlay(container)) (await lookInto(paths, id)).close()
+  const copy = copyOf(container)
+  if (copy !== null) return open(copy, O_PATH | O_DIRECTORY)
   // Made when it is started for the first time.
-  const isStarted = exists(upper)
-  const all = isStarted ? [upper, ...layers] : layers
+  const all = exists(upper) ? [upper, ...layers] : layers
   const [only, ...more] = all
-  if (only !== undefined && more.length === 0) return viewOf(open(only, O_PATH | O_DIRECTORY))
-  if (isStarted || !isOnOverlay(container)) return viewOf(mountView(all, links))
-  // What layers hide of one another the kernel does not know of there (whiteouts.ts): they are copied.
-  const found = await lookInto(paths, id)
-  if (!found.running) return found
-  found.close()
-  return openView(paths, id, layers, links)
+  return only !== undefined && more.length === 0 ? open(only, O_PATH | O_DIRECTORY) : mountView(all, links)
 }
 
 /** Throws where a container is not there any more: what was read of it meanwhile may not have been all. */
@@ -57,12 +48,12 @@ export async function* wholeRoot(paths: Paths, reference: string, options: WalkO
   const layers = head.lower === undefined ? [] : [head.lower, ...(head.below ?? [])]
   const workspace = openWorkspace(paths)
   try {
-    const view = await openView(paths, id, layers, `${workspace.path}/layers`)
+    const fd = await openView(paths, id, layers, `${workspace.path}/layers`)
     try {
-      yield* writeTree({ dirFd: view.rootFd, name: ".", path: "." }, options)
+      yield* writeTree({ dirFd: fd, name: ".", path: "." }, options)
       assertStillThere(paths, id, reference)
     } finally {
-      view.close()
+      close(fd)
     }
   } finally {
     workspace.remove()
