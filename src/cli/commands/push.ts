@@ -10,7 +10,7 @@ import {
   repositoryName,
 } from "../../image/reference.ts"
 import { loadSettings } from "../../image/registry/settings.ts"
-import { openImage } from "../../image/store/open.ts"
+import { holdImage } from "../../image/store/open.ts"
 import { type ImageRecord, listImages } from "../../image/store/records.ts"
 import { imageSource } from "../../image/transport.ts"
 import { print } from "../../log.ts"
@@ -58,8 +58,7 @@ async function pushOne(
   argv: ParsedArgv,
 ): Promise<void> {
   const { booleans, lists } = argv
-  if (openImage(paths, image.name) === null)
-    throw new ToyboxError(`${familiarName(image)} is not whole`, { hint: "pull or load it again" })
+  holdImage(paths, image, familiarName(image))
   const quiet = booleans.get("quiet") ?? false
   const shown = familiarReference(destination)
   const signal = untilEnded(shown)

@@ -1,10 +1,10 @@
 /** toybox save. */
 import { isTerminal } from "../../../ffi/tty.ts"
-import { ToyboxError, UsageError } from "../../errors.ts"
+import { UsageError } from "../../errors.ts"
 import { startProgress } from "../../image/progress.ts"
 import { openOutput } from "../../image/saved/output.ts"
 import { type ArchiveFormat, planSave, type SavedImage } from "../../image/saved/save.ts"
-import { openImage } from "../../image/store/open.ts"
+import { holdImage } from "../../image/store/open.ts"
 import { notice } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
@@ -19,8 +19,7 @@ function chosenImages(paths: Paths, words: readonly string[]): SavedImage[] {
   const chosen = new Map<string, { record: SavedImage["record"]; names: string[] }>()
   for (const word of words) {
     const { record, byId } = findStored(paths, word)
-    if (openImage(paths, record.name) === null)
-      throw new ToyboxError(`${word} is not whole`, { hint: "pull or load it again" })
+    holdImage(paths, record, word)
     const names = byId || !isReference(record) ? [] : [record.name]
     const known = chosen.get(record.manifest)
     if (known === undefined) chosen.set(record.manifest, { record, names })

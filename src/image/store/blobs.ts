@@ -5,6 +5,7 @@
 
 import { call } from "../../../ffi/call.ts"
 import { O_CREAT, O_EXCL, O_RDONLY, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
+import { isErrno } from "../../../ffi/errno.ts"
 import { close, open, stat, writeAll } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
@@ -58,11 +59,20 @@ export function keptBlob(paths: Paths, { digest, size }: Pick<Descriptor, "diges
   return stat(path)?.size === size ? path : null
 }
 
-/** A blob that is kept, compared with its digest while it comes. Throws ToyboxError where it is damaged. */
+function openKept(path: string, digest: string): number {
+  try {
+    return open(path, O_RDONLY)
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error
+    throw new ToyboxError(`the layer ${digest} that was kept has just been removed, with its image`)
+  }
+}
+
+/** A blob that is kept, compared with its digest while it comes. Throws ToyboxError where it is damaged, or gone. */
 export async function* readKept(path: string, digest: string): AsyncGenerator<Uint8Array> {
   const { algorithm } = splitDigest(digest)
   const hash = new Bun.CryptoHasher(algorithm)
-  const fd = open(path, O_RDONLY)
+  const fd = openKept(path, digest)
   try {
     for await (const part of readFile(fd)) {
       hash.update(part)

@@ -1,4 +1,5 @@
 /** The way of a run whose image is in the store: a few calls. */
+import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
 import { holdLayer } from "../cache/layers.ts"
 import { type ImageConfig, readConfig } from "../config.ts"
@@ -24,4 +25,11 @@ export function openImage(paths: Paths, name: string): StoredImage | null {
     roots.unshift(root)
   }
   return { record, config: readConfig(bytes, `the config of ${name}`), roots }
+}
+
+/** Holds the layers of an image that was found by this word. Throws ToyboxError where it is not whole, or not there any more. */
+export function holdImage(paths: Paths, { name }: ImageRecord, word: string): void {
+  if (openImage(paths, name) !== null) return
+  if (readImage(paths, name) === null) throw new ToyboxError(`${word} has just been removed`)
+  throw new ToyboxError(`${word} is not whole`, { hint: "pull or load it again" })
 }

@@ -1,12 +1,14 @@
 /** Images made of layers in the store. */
 import { describe, expect, test } from "bun:test"
-import { chmodSync } from "node:fs"
+import { chmodSync, rmSync } from "node:fs"
+import { layerPath } from "../../../../src/image/cache/layers.ts"
 import { digestOf } from "../../../../src/image/digest.ts"
 import { readManifest } from "../../../../src/image/manifest.ts"
 import { addLayer } from "../../../../src/image/store/add-layer.ts"
-import { openImage } from "../../../../src/image/store/open.ts"
+import { readKept } from "../../../../src/image/store/blobs.ts"
+import { holdImage, openImage } from "../../../../src/image/store/open.ts"
 import { plainManifest, putImage, tagImage } from "../../../../src/image/store/put.ts"
-import { listImages, readBlobFile } from "../../../../src/image/store/records.ts"
+import { blobPath, listImages, readBlobFile, removeBlobs, storePaths } from "../../../../src/image/store/records.ts"
 import { removeImage } from "../../../../src/image/store/remove.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../../../src/paths.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../../helpers/scratch.ts"
@@ -35,6 +37,8 @@ async function makeImage(paths: Paths, name: string | null) {
   return { lower, upper, config, record: await putImage(paths, { name, config }) }
 }
 
+const users = { ofImages: () => new Map<string, string[]>(), ofRoots: () => new Map<string, string[]>() }
+
 describe.skipIf(!isRoot)("an image made of layers", () => {
   test("is there under its name, with a manifest of plain layers", async () => {
     const paths = freshStore()
@@ -53,10 +57,22 @@ describe.skipIf(!isRoot)("an image made of layers", () => {
     expect(plainManifest(config, [lower.diffId, upper.diffId], sizes).digest).toBe(record.manifest)
   })
 
+  test("is held while it is there; who has removed it, or a layer, is told", async () => {
+    const paths = freshStore()
+    const { record, upper } = await makeImage(paths, "example.org/made:1")
+    holdImage(paths, record, "made:1")
+    rmSync(layerPath(storePaths(paths), upper.chainId), { recursive: true })
+    expect(() => holdImage(paths, record, "made:1")).toThrow("made:1 is not whole")
+    await removeImage(paths, record, users, false)
+    expect(() => holdImage(paths, record, "made:1")).toThrow("made:1 has just been removed")
+    const kept = readKept(blobPath(paths, record.id), record.id)
+    removeBlobs(paths, new Set())
+    await expect(kept.next()).rejects.toThrow("that was kept has just been removed, with its image")
+  })
+
   test("gets no further name when it has just been removed: that would lead to nothing", async () => {
     const paths = freshStore()
     const { record } = await makeImage(paths, "example.org/made:1")
-    const users = { ofImages: () => new Map<string, string[]>(), ofRoots: () => new Map<string, string[]>() }
     await removeImage(paths, record, users, false)
     expect(tagImage(paths, record, "example.org/other:1")).rejects.toThrow("was just removed")
     expect(listImages(paths)).toEqual([])
