@@ -59,7 +59,8 @@ const TOP: Path = toPath("")
 /** The path of what is open, of any kind. A link itself is not followed here: proc_pid_fd(5), open(2) "O_PATH". */
 const opened = (fd: number): Path => toPath(`/proc/self/fd/${fd}`)
 
-function copyXattrs(handle: number, to: number): void {
+/** Gives what is open at `to` the attributes of what is open at `handle`; both may be of any kind. */
+export function copyXattrs(handle: number, to: number): void {
   const from = opened(handle)
   const size = callResult("listxattr", from, scratch.address, SCRATCH_SIZE)
   if (size <= 0) return // None, or a file system without them.

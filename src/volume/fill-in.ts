@@ -8,7 +8,7 @@ import { AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../
 import { isErrno } from "../../ffi/errno.ts"
 import { close, listDir, listEntries, lstat, open, readLink, stat } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
-import { copyTree } from "../overlay/copy.ts"
+import { copyTree, copyXattrs } from "../overlay/copy.ts"
 import type { Paths } from "../paths.ts"
 import { volumePath } from "./remove.ts"
 import { cannotFill, volumeData } from "./volume.ts"
@@ -27,7 +27,7 @@ interface Staging {
 
 const remove = ({ fd }: Staging, name: string) => removeTree(`/proc/self/fd/${fd}/${name}`)
 
-/** What lies there goes up into the directory, which gets its owner and mode; what somebody has put there meanwhile stays. */
+/** What lies there goes up into the directory, which gets its owner, mode and attributes; what somebody has put there meanwhile stays. */
 function moveUp(staging: Staging, directory: number): void {
   const from = openBelow(staging.fd, staging.whole)
   try {
@@ -38,6 +38,7 @@ function moveUp(staging: Staging, directory: number): void {
     if (found) {
       call("fchown", directory, found.uid, found.gid)
       call("fchmod", directory, found.mode & 0o7777)
+      copyXattrs(from, directory)
     }
   } finally {
     close(from)

@@ -12,6 +12,7 @@ import {
   writeFileSync,
 } from "node:fs"
 import { join } from "node:path"
+import { call, SCRATCH_SIZE, scratch } from "../../ffi/call.ts"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { tarOf } from "../helpers/oci-layout.ts"
 import { ownRun } from "../helpers/own.ts"
@@ -388,7 +389,10 @@ describe.skipIf(!isRoot)("toybox volume", () => {
       const root = makeRoot()
       mkdirSync(join(root, "home/alice"), { recursive: true })
       chownSync(join(root, "home/alice"), 7, 7)
+      const note = Buffer.from("a note")
+      call("lsetxattr", join(root, "home/alice"), "user.note", note, note.length, 0)
       expect(await run("-v", "owned:/home/alice", root, ...owner)).toBe("7:755")
+      expect(call("lgetxattr", dataOf("owned"), "user.note", scratch.address, SCRATCH_SIZE)).toBe(note.length)
       await run("-v", "owned:/home/alice", root, "sh", "-c", "chown 1000 /home/alice; chmod 700 /home/alice")
       expect(await run("-v", "owned:/home/alice", root, ...owner)).toBe("1000:700")
       expect(await run("-v", "owned:/data", "filled", "ls", "-A", "/data")).toBe(names.join("\n"))
