@@ -18,11 +18,21 @@ export const stillId = (name: string): string | null => MARK.exec(name)?.[1] ?? 
 
 const isPaused = ({ cgroup }: RunningRecord) => cgroup !== null && openCgroup(cgroup).isFrozen()
 
-/** The right to let a container stand still; null where it does already, or does not run. */
+/** Lets a container stand still; null where it does already, or does not run. What is returned goes to endStandstill. */
 export function beginStandstill(paths: Paths, id: string): FileLock | null {
   const running = readRunning(paths, id)
   if (!running?.cgroup || !isAlive(running) || isPaused(running)) return null
-  return tryLockFile(`${paths.running}/.${id}.still`)
+  const lock = tryLockFile(`${paths.running}/.${id}.still`)
+  if (lock === null) return null
+  try {
+    openCgroup(running.cgroup).freeze()
+  } catch (error) {
+    releaseLock(lock)
+    throw error
+  }
+  const head = readHead(paths, id)
+  if (head) recordEvents(paths, head, ["pause"])
+  return lock
 }
 
 /** Lets it go on, unless somebody has done so meanwhile, or it has ended. */

@@ -8,7 +8,6 @@ import { recover } from "../container/recover.ts"
 import { signalName } from "../container/signal-name.ts"
 import { beginStandstill, endStandstill } from "../container/standstill.ts"
 import { type ContainerHead, type ContainerRecord, containerPath, readRecord, resolveId } from "../container/state.ts"
-import { setPaused } from "../container/stop.ts"
 import { readStored, type StoredRequest } from "../container/stored-request.ts"
 import { ToyboxError } from "../errors.ts"
 import { layerPath, layerRoot, removeAbandonedLayers } from "../image/cache/layers.ts"
@@ -181,7 +180,6 @@ export async function commitContainer(paths: Paths, reference: string, options: 
   if (record === null) throw new ToyboxError(`container ${reference} is being made or removed`)
   const still = options.pause ? beginStandstill(paths, id) : null
   try {
-    if (still) setPaused(paths, id, true)
     return await make(paths, record, options)
   } catch (error) {
     // It may be what went wrong, whatever was told of it.
