@@ -1,19 +1,18 @@
-/** What is written down of a container is changed by one toybox at a time; flock(2) of its directory, which goes with it. */
+/**
+ * What is written down of a container is changed by one toybox at a time; flock(2) of a file that goes with its directory. The lock
+ * of the directory is another: who looks into a container may keep it for long (look-into.ts).
+ */
 import { call } from "../../ffi/call.ts"
-import { LOCK_EX, O_DIRECTORY, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { LOCK_EX, O_CREAT, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import { close, open } from "../../ffi/fs.ts"
 import type { Paths } from "../paths.ts"
 import { containerPath } from "./state.ts"
 
-/**
- * Waits until nobody else changes a container; what was read of it before may be old then. Comes before the locks of names and
- * networks, but after that of places, where more are needed. Returns what is to be closed; null where it has been removed.
- */
-export function lockChanges(paths: Paths, id: string): number | null {
+function lock(paths: Paths, id: string, flags: number): number | null {
   let fd: number
   try {
-    fd = open(containerPath(paths, id), O_RDONLY | O_DIRECTORY)
+    fd = open(`${containerPath(paths, id)}/changes`, O_RDONLY | flags, 0o600)
   } catch (error) {
     if (isErrno(error, "ENOENT")) return null
     throw error
@@ -27,8 +26,14 @@ export function lockChanges(paths: Paths, id: string): number | null {
   }
 }
 
+/**
+ * Waits until nobody else changes a container; what was read of it before may be old then. Comes before the locks of names and
+ * networks, but after that of places, where more are needed. Returns what is to be closed; null where it has been removed.
+ */
+export const lockChanges = (paths: Paths, id: string): number | null => lock(paths, id, O_CREAT)
+
 /** Waits until who is just changing a container has done. Of one that does not run any more nobody begins to. */
 export function awaitChanges(paths: Paths, id: string): void {
-  const changes = lockChanges(paths, id)
+  const changes = lock(paths, id, 0)
   if (changes !== null) close(changes)
 }

@@ -322,6 +322,29 @@ describe.skipIf(!isRoot)("files of a container", () => {
     expect(mountsBelow(stateRoot())).toEqual([])
   })
 
+  test("one whose reader does not read keeps nobody waiting, nor one that is renamed", async () => {
+    const name = "cp-waits"
+    await toybox(ownRun("--name", name, "base", "sh", "-c", "dd if=/dev/zero of=/big bs=1M count=1 2> /dev/null"))
+    const [{ Id }] = JSON.parse((await toybox(["inspect", name])).stdout)
+    const env = { ...process.env, TOYBOX_ROOT: stateRoot() }
+    const script = `exec 3<&0; "$0" cp ${name}:/big - | { read line <&3; }`
+    const reader = Bun.spawn(["sh", "-c", script, toyboxBinary()], { env, stdin: "pipe", stderr: "ignore" })
+    const isTaken = ["flock", "--nonblock", join(stateRoot(), "containers", Id), "true"]
+    for (const end = Date.now() + 20_000; Date.now() < end; await Bun.sleep(5))
+      if (Bun.spawnSync(isTaken).exitCode !== 0) break
+    // What it leaves is put in order by the next one.
+    const starting = await startToybox(["start", name])
+    while (!existsSync(join(stateRoot(), "run/running", Id))) await Bun.sleep(5)
+    starting.kill("SIGKILL")
+    await starting.wait()
+    expect(await toybox(["ps", "-q"], { timeoutSeconds: 10 })).toMatchObject({ exitCode: 0 })
+    expect(await toybox(["rename", name, "cp-renamed"], { timeoutSeconds: 10 })).toMatchObject({ exitCode: 0 })
+    expect(Bun.spawnSync(isTaken).exitCode).toBe(1)
+    reader.stdin.end()
+    await reader.exited
+    await toybox(["rm", "cp-renamed"])
+  }, 60_000)
+
   test("a reader that goes ends it", async () => {
     const script = `"$0" cp cp-runs:/ - | head -c 1000 > /dev/null; echo "\${PIPESTATUS[0]}"`
     const { stdout, stderr } = Bun.spawnSync(["bash", "-c", script, toyboxBinary()], {

@@ -82,8 +82,20 @@ describe.skipIf(!isRoot)("--restart", () => {
     const before = performance.now()
     await ok("rename", "waits", "sleeps")
     // As any toybox that is just writing down what is to be another.
-    const directory = join(stateRoot(), "containers", id)
-    const changing = Bun.spawn(["timeout", "20", "flock", directory, "sleep", "8"])
+    const lock = join(stateRoot(), "containers", id, "changes")
+    const change = async () => {
+      const holder = ["timeout", "20", "flock", lock, "sh", "-c", "echo; sleep 8"]
+      const changing = Bun.spawn(holder, { stdout: "pipe" })
+      await changing.stdout.getReader().read()
+      return changing
+    }
+    let changing = await change()
+    // It may just have been started again.
+    for (; !(await waits()); changing = await change()) {
+      changing.kill()
+      await changing.exited
+      await until(waits)
+    }
     await Bun.sleep(7000)
     const held = await inspect("sleeps")
     expect([held.State.Restarting, performance.now() - before]).toEqual([true, expect.any(Number)])
@@ -96,7 +108,8 @@ describe.skipIf(!isRoot)("--restart", () => {
 
   test("what is stopped or killed stays so, though the clock was set back since its start", async () => {
     for (const command of ["kill", "stop"]) {
-      const id = await run(command, "unless-stopped", "trap 'exit 0' TERM; sleep 1000 & wait")
+      const id = await run(command, "unless-stopped", "trap 'exit 0' TERM; echo up; sleep 1000 & wait")
+      await until(async () => (await runs(command)) === 1)
       const text = readFileSync(running(id), "utf8")
       const { started } = JSON.parse(text)
       writeFileSync(

@@ -141,7 +141,15 @@ describe.skipIf(!isRoot)("toybox update", () => {
       const [{ Id, State }] = JSON.parse(await succeed("inspect", "ends"))
       const entry = () => JSON.parse(readFileSync(join(stateRoot(), "run/running", Id), "utf8"))
       // As an update would.
-      const lock = ["timeout", "20", "flock", join(stateRoot(), "containers", Id), "sh", "-c", "echo; read x"]
+      const lock = [
+        "timeout",
+        "20",
+        "flock",
+        join(stateRoot(), "containers", Id, "changes"),
+        "sh",
+        "-c",
+        "echo; read x",
+      ]
       const changing = Bun.spawn(lock, { stdin: "pipe", stdout: "pipe" })
       await changing.stdout.getReader().read()
       process.kill(who === "it" ? State.Pid : entry().supervisor.pid, "SIGKILL")
