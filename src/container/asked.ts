@@ -14,6 +14,8 @@ export interface Asked {
   unhandled?: boolean
   /** It took no notice of the signal in so many seconds, and all of it was killed. */
   killedAfter?: number
+  /** It had ended by itself before, and waited to be started again: that it is not is all that was asked. */
+  waiting?: true
   /** When the run was started, of which it was asked: that names it, whatever the clock has been set to since. */
   started: string
   /** ISO 8601. */

@@ -81,7 +81,7 @@ export const endRestarting = ({ supervisor }: RunningRecord): void => endProcess
 
 /** Keeps a container that waits for it from being started again; false where its supervisor has begun to start it. */
 function cancelRestart(paths: Paths, id: string, running: RunningRecord, command: Asked["command"]): boolean {
-  noteAsked(paths, id, running, { command, signal: SIGKILL })
+  noteAsked(paths, id, running, { command, signal: SIGKILL, waiting: true })
   endRestarting(running)
   recover(paths)
   return readRunning(paths, id) === null

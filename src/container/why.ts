@@ -18,8 +18,12 @@ const between = (from: string | undefined, to: string) =>
 const INIT_HINT = "a PID 1 sees only signals that it has a handler for: run --init puts one before the command"
 
 /** Who ended it, where that is known; null where the exit code says it all. */
-export function enderOf({ record, result, asked }: Account, signalName: (number: number) => string): string | null {
+export function enderOf(
+  { record, result, asked: told }: Account,
+  signalName: (number: number) => string,
+): string | null {
   const { signal, exitCode, oomKilled, passedOn, fromForeground, error } = result
+  const asked = told?.waiting ? null : told
   if (error !== undefined) return error
   if (asked?.killedAfter !== undefined)
     return `toybox stop: ${signalName(asked.signal)} had no effect in ${asked.killedAfter} s, and then SIGKILL`

@@ -70,6 +70,7 @@ describe.skipIf(!isRoot)("--restart", () => {
       await ok(...command, "waits")
       expect(performance.now() - before).toBeLessThan(8000)
       expect(existsSync(running(id))).toBe(false)
+      if (command[0] === "stop") expect(JSON.parse(await ok("why", "--json", "waits")).by).toBeNull()
       await toybox(["rm", "-f", "waits"])
     }
   }, 60_000)
@@ -104,6 +105,8 @@ describe.skipIf(!isRoot)("--restart", () => {
     await until(waits)
     await ok("kill", "sleeps")
     expect((await inspect("sleeps")).State).toMatchObject({ Status: "exited", Running: false })
+    // It had ended by itself.
+    expect(JSON.parse(await ok("why", "--json", "sleeps"))).toMatchObject({ exitCode: 1, by: null })
   }, 60_000)
 
   test("what is stopped or killed stays so, though the clock was set back since its start", async () => {

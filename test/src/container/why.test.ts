@@ -34,6 +34,9 @@ describe("who ended a container", () => {
     expect(ender({ exitCode: 139, signal: 11 }, {})).toContain("and then by SIG11 of somebody else")
     expect(ender({ exitCode: 137, signal: 9 }, { command: "kill", signal: 9 })).toBe("toybox kill, with SIG9")
     expect(ender({ exitCode: 3 }, { command: "kill", signal: 1 })).toBeNull()
+    // Of one that waited to be started again.
+    expect(ender(killed, { command: "kill", signal: 9, waiting: true })).toContain("memory limit")
+    expect(ender({ exitCode: 1 }, { signal: 9, waiting: true })).toBeNull()
   })
 
   test("the kernel, the terminal, others", () => {
