@@ -28,6 +28,7 @@ import { unhandled } from "./supervise.ts"
 const ESRCH = -3
 // A toybox that was killed removes no entry: after the container's end it is looked after so often.
 const LOOK_EVERY = 50
+const SETTLE_EVERY = 5
 const PATIENCE = 10_000
 
 /**
@@ -91,6 +92,15 @@ function find(paths: Paths, reference: string): { id: string; running: RunningRe
   recover(paths)
   const id = resolveId(paths, reference)
   return { id, running: readRunning(paths, id) }
+}
+
+/** As find; one that is just being started, or has just ended, and may be started again, is waited for. */
+function findSettled(paths: Paths, reference: string): ReturnType<typeof find> {
+  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(SETTLE_EVERY)) {
+    const found = find(paths, reference)
+    const { running } = found
+    if (!running || running.restarting || isAlive(running) || Date.now() > deadline) return found
+  }
 }
 
 function findRunning(paths: Paths, reference: string): { id: string; running: RunningRecord } {
@@ -182,7 +192,7 @@ export function stopWithMachine(paths: Paths): void {
  * that waits to be started again from that. Throws where it does not run, or does not end.
  */
 export function beginKill(paths: Paths, reference: string, number: number): () => void {
-  const { id, running } = find(paths, reference)
+  const { id, running } = number === SIGKILL ? findSettled(paths, reference) : find(paths, reference)
   if (number === SIGKILL && running?.restarting)
     return cancelRestart(paths, id, running, "kill") ? () => {} : beginKill(paths, reference, number)
   if (!running || !isAlive(running)) throw new NotRunning(reference)

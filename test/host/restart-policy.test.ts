@@ -109,6 +109,22 @@ describe.skipIf(!isRoot)("--restart", () => {
     expect(JSON.parse(await ok("why", "--json", "sleeps"))).toMatchObject({ exitCode: 1, by: null })
   }, 60_000)
 
+  test("one that has just ended is killed before it is started again", async () => {
+    const id = await run("ends", "always", "exec sleep 1000")
+    const { Pid } = (await inspect("ends")).State
+    // It is cleaned up when nobody changes it any more.
+    const lock = ["timeout", "20", "flock", join(stateRoot(), "containers", id, "changes"), "sh", "-c", "echo; read x"]
+    const changing = Bun.spawn(lock, { stdin: "pipe", stdout: "pipe" })
+    await changing.stdout.getReader().read()
+    process.kill(Pid, "SIGKILL")
+    await until(async () => !existsSync(`/proc/${Pid}`))
+    const killing = toybox(["kill", "ends"])
+    await Bun.sleep(500)
+    changing.stdin.end()
+    expect(await killing).toMatchObject({ stdout: "ends\n", stderr: "", exitCode: 0 })
+    expect((await inspect("ends")).State).toMatchObject({ Status: "exited", Running: false })
+  })
+
   test("what is stopped or killed stays so, though the clock was set back since its start", async () => {
     for (const command of ["kill", "stop"]) {
       const id = await run(command, "unless-stopped", "trap 'exit 0' TERM; echo up; sleep 1000 & wait")
