@@ -61,7 +61,9 @@ export function waitEnd(paths: Paths, id: string, milliseconds: number | null, s
   }
 }
 
-const isOther = (running: RunningRecord, started: string) => running.restarting || running.started !== started
+/** Whether the run that was `started` then has ended, and its policy, or somebody, starts another. */
+export const isOther = (running: RunningRecord, started: string | undefined): boolean =>
+  running.restarting === true || running.started !== started
 
 /** Signals the very process that a record names, even should it end meanwhile; false where it has: pidfd_send_signal(2). */
 export function signalProcess(named: { pid: number; startTime: string } | undefined, number: number): boolean {

@@ -18,7 +18,7 @@ import { lastExitCode } from "./event-log.ts"
 import { readHealth } from "./health-file.ts"
 import { recover } from "./recover.ts"
 import { containerPath, isAlive, readHead, readResult, readRunning, resolveId } from "./state.ts"
-import { waitEnd } from "./stop.ts"
+import { isOther, waitEnd } from "./stop.ts"
 
 /** docker's conditions, and of podman's that it runs, and is healthy. */
 export const CONDITIONS = ["not-running", "next-exit", "removed", "running", "healthy"] as const
@@ -90,7 +90,10 @@ export function awaitContainer(paths: Paths, reference: string, condition: Condi
   const before = readResult(paths, id)?.finished
   return until(paths, places, () => {
     const result = readResult(paths, id)
-    if (result && result.finished !== before) return result.exitCode
+    const running = readRunning(paths, id)
+    // The result comes first: until all is cleaned up it cannot be removed.
+    const isOver = running === null || isOther(running, result?.started)
+    if (result && result.finished !== before && isOver) return result.exitCode
     return isGone() ? exitCodeOf(paths, id, reference) : null
   })
 }

@@ -1,8 +1,10 @@
 /** stop, kill, wait, pause and unpause: docker's meaning, several containers a command. */
 import { afterEach, describe, expect, test } from "bun:test"
+import { existsSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
-import { startToybox, toybox } from "../helpers/toybox.ts"
+import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
@@ -105,7 +107,7 @@ describe.skipIf(!isRoot)("ending containers", () => {
     const second = await waiting("--condition", "next-exit", "again")
     await toybox(["start", "again"])
     expect(await second.wait()).toMatchObject({ stdout: "4\n", exitCode: 0 })
-    await toybox(["rm", "again"])
+    expect(await toybox(["rm", "again"])).toMatchObject({ stderr: "", exitCode: 0 })
     expect(await removed.wait()).toMatchObject({ stdout: "4\n", exitCode: 0 })
     // The exit code of one that goes with its end is known, too.
     await toybox(ownRun("-d", "--rm", "--name", "brief", "base", "sh", "-c", "sleep 1.5; exit 6"))
@@ -113,6 +115,25 @@ describe.skipIf(!isRoot)("ending containers", () => {
     for (const one of both) expect(await one.wait()).toMatchObject({ stdout: "6\n", exitCode: 0 })
     const refused = await toybox(["wait", "--condition", "happy", "again"])
     expect(refused).toMatchObject({ exitCode: 125, stderr: expect.stringContaining("next-exit") })
+  })
+
+  test("a next exit is told when the container can be removed", async () => {
+    await toybox(ownRun("-d", "--name", "slow", "base", "sh", "-c", "sleep 0.7; exit 4"))
+    const [{ Id }] = JSON.parse((await toybox(["inspect", "slow"])).stdout)
+    const { supervisor } = JSON.parse(readFileSync(join(stateRoot(), "run/running", Id), "utf8"))
+    const waiting = await startToybox(["wait", "--condition", "next-exit", "slow"])
+    let isTold = false
+    const told = waiting.wait().finally(() => {
+      isTold = true
+    })
+    // Its supervisor gets no processor just when it has written down how it ended.
+    while (!existsSync(join(stateRoot(), "containers", Id, "result.json"))) Bun.sleepSync(0)
+    process.kill(supervisor.pid, "SIGSTOP")
+    await Bun.sleep(700)
+    process.kill(supervisor.pid, "SIGCONT")
+    expect(isTold).toBe(false)
+    expect(await told).toMatchObject({ stdout: "4\n", exitCode: 0 })
+    expect(await toybox(["rm", "slow"])).toMatchObject({ stderr: "", exitCode: 0 })
   })
 
   test("kill sends any signal; errors of some do not hide the success of others", async () => {
