@@ -97,13 +97,24 @@ function find(paths: Paths, reference: string): { id: string; running: RunningRe
 }
 
 /** As find; one that is just being started, or has just ended, and may be started again, is waited for. */
-function findSettled(paths: Paths, reference: string): ReturnType<typeof find> {
-  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(SETTLE_EVERY)) {
-    const found = find(paths, reference)
-    const { running } = found
-    if (!running || running.restarting || isAlive(running) || Date.now() > deadline) return found
+function findSettled(
+  paths: Paths,
+  reference: string,
+  isUp: (running: RunningRecord) => boolean,
+): ReturnType<typeof find> {
+  const { id, running: first } = find(paths, reference)
+  let running = first
+  for (const deadline = Date.now() + PATIENCE; running && !running.restarting && !isUp(running); ) {
+    if (Date.now() > deadline) break
+    Bun.sleepSync(SETTLE_EVERY)
+    recover(paths)
+    running = readRunning(paths, id)
   }
+  return { id, running }
 }
+
+// Before that nothing minds a signal but SIGKILL.
+const hasBegun = (running: RunningRecord) => isAlive(running) && running.executed !== undefined
 
 function findRunning(paths: Paths, reference: string): { id: string; running: RunningRecord } {
   const { id, running } = find(paths, reference)
@@ -130,7 +141,7 @@ export interface Killed {
  * ended by itself. One that does not run is none to stop.
  */
 export function beginStop(paths: Paths, reference: string, wish: StopWish): () => Killed | null {
-  const { id, running } = find(paths, reference)
+  const { id, running } = findSettled(paths, reference, hasBegun)
   if (!running) return () => null
   if (running.restarting)
     return cancelRestart(paths, id, running, "stop") ? () => null : beginStop(paths, reference, wish)
@@ -194,7 +205,7 @@ export function stopWithMachine(paths: Paths): void {
  * that waits to be started again from that. Throws where it does not run, or does not end.
  */
 export function beginKill(paths: Paths, reference: string, number: number): () => void {
-  const { id, running } = number === SIGKILL ? findSettled(paths, reference) : find(paths, reference)
+  const { id, running } = number === SIGKILL ? findSettled(paths, reference, isAlive) : find(paths, reference)
   if (number === SIGKILL && running?.restarting)
     return cancelRestart(paths, id, running, "kill") ? () => {} : beginKill(paths, reference, number)
   if (!running || !isAlive(running)) throw new NotRunning(reference)

@@ -1,6 +1,6 @@
 /** stop, kill, wait, pause and unpause: docker's meaning, several containers a command. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
@@ -31,6 +31,25 @@ describe.skipIf(!isRoot)("ending containers", () => {
     expect(stderr).toContain("ignores did not end within 1 s of signal 15: killed")
     expect([stdout, exitCode]).toEqual(["handles\nignores\nhandles\n", 0])
     expect((await toybox(["wait", "handles", "ignores"])).stdout).toBe("5\n137\n")
+  })
+
+  test("one that is just being started is stopped when it has begun, with its stop signal", async () => {
+    await toybox(["volume", "create", "filled"])
+    // What is copied into its volume takes time.
+    const fresh = join(stateRoot(), "volumes/filled/fresh")
+    const holder = ["timeout", "20", "flock", fresh, "sh", "-c", "echo; read x"]
+    const filling = Bun.spawn(holder, { stdin: "pipe", stdout: "pipe" })
+    await filling.stdout.getReader().read()
+    const starting = toybox(ownRun("-d", "--init", "--name", "begins", "-v", "filled:/srv", "base", "sleep", "1000"))
+    while (readdirSync(join(stateRoot(), "names")).length === 0) await Bun.sleep(5)
+    const stopping = toybox(["stop", "begins"])
+    await Bun.sleep(500)
+    filling.stdin.end()
+    expect(await stopping).toMatchObject({ stdout: "begins\n", stderr: "", exitCode: 0 })
+    expect((await starting).exitCode).toBe(0)
+    expect((await toybox(["wait", "begins"])).stdout).toBe("143\n")
+    await toybox(["rm", "begins"])
+    await toybox(["volume", "rm", "filled"])
   })
 
   test("several are stopped at the same time, each by its own patience", async () => {
