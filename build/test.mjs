@@ -82,7 +82,11 @@ async function runTests(name, filters, { quiet = false } = {}) {
 function noteFailures(name) {
   let file = name
   let block = []
+  let isOver = false
   return (line) => {
+    // What follows repeats what failed.
+    isOver ||= /^\d+ tests? failed:$/.test(line)
+    if (isOver) return
     if (/^\S+\.test\.ts:$/.test(line)) file = line.slice(0, -1)
     if (/^(\((pass|skip|todo)\)|# Unhandled error)/.test(line)) block = []
     else block = [...block, line].slice(-FAILURE_LINES)

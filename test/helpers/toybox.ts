@@ -136,8 +136,8 @@ export async function succeed(words: string[], options: ToyboxOptions = {}): Pro
   return stdout.trimEnd()
 }
 
-/** The process that the watchdog `pid` has started. */
-async function childOf(pid: number): Promise<number> {
+/** The process that the watchdog `pid` has started; null where it has ended before it could be looked at. */
+async function childOf(pid: number): Promise<number | null> {
   for (const end = performance.now() + 10_000; performance.now() < end; await Bun.sleep(5)) {
     let children: string
     try {
@@ -148,7 +148,7 @@ async function childOf(pid: number): Promise<number> {
     const child = Number(children.split(" ")[0])
     if (child > 0) return child
   }
-  throw new Error("toybox ended before it could be looked at")
+  return null
 }
 
 /** Starts toybox with a pipe on standard input and leaves it running; the watchdog ends it in any case. */
@@ -159,11 +159,17 @@ export async function startToybox(args: readonly string[], options: ToyboxOption
   const done = finish(child, out, err, args, options.timeoutSeconds)
   // Somebody who never waits must not fail the run by an unhandled rejection.
   done.catch(() => undefined)
-  const pid = await childOf(child.pid)
+  const started = await childOf(child.pid)
+  const pid = () => {
+    if (started === null) throw new Error(`${args.join(" ")} ended before it could be looked at`)
+    return started
+  }
   const input = child.stdin
   if (options.stdin !== undefined && typeof input === "object") input.write(options.stdin)
   return {
-    pid,
+    get pid() {
+      return pid()
+    },
     stdin: {
       write: (data) => {
         if (typeof input !== "object" || !("flush" in input)) return
@@ -175,7 +181,7 @@ export async function startToybox(args: readonly string[], options: ToyboxOption
       },
     },
     kill: (signal) => {
-      process.kill(pid, signal)
+      process.kill(pid(), signal)
     },
     waitFor: async (text, seconds = 10) => {
       for (const end = performance.now() + seconds * 1000; performance.now() < end; await Bun.sleep(10)) {
