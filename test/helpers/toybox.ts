@@ -181,7 +181,12 @@ export async function startToybox(args: readonly string[], options: ToyboxOption
       },
     },
     kill: (signal) => {
-      process.kill(pid(), signal)
+      try {
+        process.kill(pid(), signal)
+      } catch (error) {
+        // It has just ended.
+        if ((error as NodeJS.ErrnoException).code !== "ESRCH") throw error
+      }
     },
     waitFor: async (text, seconds = 10) => {
       for (const end = performance.now() + seconds * 1000; performance.now() < end; await Bun.sleep(10)) {
