@@ -10,7 +10,6 @@ import { poll } from "../../ffi/poll.ts"
 import { readSignals } from "../../ffi/signal.ts"
 import { rawSettings, setTerminalSettings, terminalSettings, windowSize } from "../../ffi/tty.ts"
 import { connectUnix } from "../../ffi/unix.ts"
-import { openCgroup } from "../cgroup/manager.ts"
 import { EXIT_UNREAD, ToyboxError } from "../errors.ts"
 import { notice, print } from "../log.ts"
 import type { Paths } from "../paths.ts"
@@ -19,6 +18,7 @@ import { detachFilter } from "./detach-keys.ts"
 import { recordEvents } from "./events.ts"
 import { ENDING, isDeaf, passOn, sendSignal } from "./pass-signal.ts"
 import { findRunning } from "./running.ts"
+import { isPaused } from "./standstill.ts"
 import { readHead, readResult } from "./state.ts"
 import { type InputWatch, watchInput } from "./stdio.ts"
 import { awaitEnd } from "./wait.ts"
@@ -62,7 +62,7 @@ function connect(paths: Paths, reference: string): { id: string; socket: number 
     throw new ToyboxError(`container ${reference} runs in the foreground of another toybox`, {
       hint: `toybox exec -it ${reference} sh gives a shell in it`,
     })
-  if (running.cgroup && openCgroup(running.cgroup).isFrozen())
+  if (isPaused(running))
     throw new ToyboxError(`container ${reference} is paused`, { hint: `toybox unpause ${reference}` })
   try {
     return { id, socket: connectTo(paths, id) }

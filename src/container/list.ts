@@ -1,11 +1,11 @@
 /** Containers as `ps` shows them. */
-import { openCgroup } from "../cgroup/manager.ts"
 import { portsColumn, speaksIpv6 } from "../network/show-ports.ts"
 import type { Paths } from "../paths.ts"
 import type { UsesVolumes } from "../volume/volume.ts"
 import type { HealthStatus } from "./health.ts"
 import { readHealth } from "./health-file.ts"
 import { recoverAll } from "./recover.ts"
+import { isPaused } from "./standstill.ts"
 import { allIds, isAlive, type RunningRecord, readHead, readResult, readRunning } from "./state.ts"
 
 export interface Summary extends UsesVolumes {
@@ -30,8 +30,7 @@ export interface Summary extends UsesVolumes {
   ports?: string
 }
 
-const lifeOf = ({ cgroup }: RunningRecord): "running" | "paused" =>
-  cgroup && openCgroup(cgroup).isFrozen() ? "paused" : "running"
+const lifeOf = (running: RunningRecord): "running" | "paused" => (isPaused(running) ? "paused" : "running")
 
 /** A container as it is now; null where it is just being made or removed. Without `paused` one that is runs, which costs less. */
 export function summaryOf(paths: Paths, id: string, paused = true): Summary | null {

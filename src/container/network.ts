@@ -39,14 +39,6 @@ export const mayForge = ({ privileged, capAdd }: Pick<RunRequest, "privileged" |
 
 const ATTEMPTS = 3
 
-/** What is missing of the rules may be so of what those that run have in them. Throws ToyboxError. */
-async function mendContainers(paths: Paths): Promise<void> {
-  const { publishAgain } = await import("./ports.ts")
-  const { guardAgain } = await import("./guard-places.ts")
-  guardAgain(paths)
-  publishAgain(paths)
-}
-
 /** Takes a place in a network, which may be removed meanwhile: the default one is made anew then. Throws ToyboxError. */
 export async function takePlaceIn(
   paths: Paths,
@@ -59,7 +51,7 @@ export async function takePlaceIn(
     try {
       const bridge = await ensureBridge(paths, network, socket, quiet)
       const taking = { ...container, others: otherContainers(paths) }
-      if (bridge.mended) await mendContainers(paths)
+      if (bridge.mended) (await import("./reload-networks.ts")).mendContainers(paths)
       const able = six ? bridge.network : withoutIpv6(bridge.network)
       const endpoint = takePlace(paths, able, wish, taking)
       return { endpoint: guarded ? { ...endpoint, guarded } : endpoint, bridge }

@@ -14,6 +14,7 @@ import { recordEvents } from "./events.ts"
 import { afterProbe, type HealthCheck, type Probe, UNKNOWN_HEALTH } from "./health.ts"
 import { readHealth, writeHealth } from "./health-file.ts"
 import { STILL_STARTING } from "./health-monitor.ts"
+import { isPaused } from "./standstill.ts"
 import { isAlive, parentOf, type RunningRecord, readHead, readRunning } from "./state.ts"
 
 // As docker has it.
@@ -85,8 +86,6 @@ async function probe(id: string, { command, timeout }: HealthCheck, running: Run
   }
   return { start, end: new Date().toISOString(), exitCode: ended, output: new TextDecoder().decode(told) }
 }
-
-const isPaused = ({ cgroup }: RunningRecord) => cgroup !== null && openCgroup(cgroup).isFrozen()
 
 /**
  * Looks at the health of a container of which one start is meant, and writes down what was found. Of one that is paused nothing

@@ -7,6 +7,12 @@ import type { Paths } from "../paths.ts"
 import { areAllGuarded, guardAgain } from "./guard-places.ts"
 import { publishAgain, unledContainers } from "./ports.ts"
 
+/** Makes what is missing of what the containers that run have in the rules. Throws ToyboxError. */
+export function mendContainers(paths: Paths): void {
+  guardAgain(paths)
+  publishAgain(paths)
+}
+
 /**
  * Makes what is missing of all networks whose links are there, and of what containers have of them. Returns their names. Throws
  * ToyboxError.
@@ -16,8 +22,7 @@ export function reloadNetworks(paths: Paths): string[] {
     presentNetworks(paths, socket).map((network) => makeBridge(paths, network, socket).network),
   )
   ensureAll(networks)
-  guardAgain(paths)
-  publishAgain(paths)
+  mendContainers(paths)
   return networks.map(({ name }) => name)
 }
 

@@ -16,13 +16,17 @@ const MARK = /^\.([0-9a-f]{64})\.still$/
 /** Whose standstill a name among the running ones is of; null where it is of none. */
 export const stillId = (name: string): string | null => MARK.exec(name)?.[1] ?? null
 
-const isPaused = ({ cgroup }: RunningRecord) => cgroup !== null && openCgroup(cgroup).isFrozen()
+/** Whether somebody, toybox or its user, lets a container that runs stand still. */
+export const isPaused = ({ cgroup }: Pick<RunningRecord, "cgroup">): boolean =>
+  cgroup !== null && openCgroup(cgroup).isFrozen()
+
+const markOf = (paths: Paths, id: string) => `${paths.running}/.${id}.still`
 
 /** Lets a container stand still; null where it does already, or does not run. What is returned goes to endStandstill. */
 export function beginStandstill(paths: Paths, id: string): FileLock | null {
   const running = readRunning(paths, id)
   if (!running?.cgroup || !isAlive(running) || isPaused(running)) return null
-  const lock = tryLockFile(`${paths.running}/.${id}.still`)
+  const lock = tryLockFile(markOf(paths, id))
   if (lock === null) return null
   try {
     openCgroup(running.cgroup).freeze()
@@ -48,7 +52,7 @@ export function endStandstill(paths: Paths, id: string, lock: FileLock): void {
 
 /** The same for a toybox that was killed. */
 export function recoverStandstill(paths: Paths, id: string): void {
-  const path = `${paths.running}/.${id}.still`
+  const path = markOf(paths, id)
   try {
     const lock = lockOpened(open(path, O_RDWR), path)
     if (lock) endStandstill(paths, id, lock)

@@ -58,8 +58,13 @@ const ONE = new Uint8Array([1, 0, 0, 0])
 const address = takeScratch(32)
 
 const makeSide = (fd: number): Side => ({
-  ...{ fd, watched: 0, pipe: null, pending: 0 },
-  ...{ ended: false, finished: false, gone: false },
+  fd,
+  watched: 0,
+  pipe: null,
+  pending: 0,
+  ended: false,
+  finished: false,
+  gone: false,
 })
 
 function setOptions(fd: number): void {
