@@ -9,6 +9,7 @@ import { NoBridges, withRoutes } from "./bridge.ts"
 import { type Endpoint, macBytes, type Place } from "./endpoint.ts"
 import { describeLink, type LinkStep, linkMessage } from "./links.ts"
 import { addressOf } from "./network.ts"
+import { withOwnProc } from "./own-proc.ts"
 import { linkNamed } from "./read.ts"
 
 /** A pair of links, one end of which is a process's, and the other, which is down, on the bridge. */
@@ -26,12 +27,10 @@ const portStep = ({ endpoint, bridge, hairpin }: Place): LinkStep => ({
   hairpin,
 })
 
+/** Its path is one below /proc. */
 type Setting = readonly [path: string, value: string]
 
-const settingOf = (link: string, name: string, value: string): Setting => [
-  `/proc/sys/net/ipv6/conf/${link}/${name}`,
-  value,
-]
+const settingOf = (link: string, name: string, value: string): Setting => [`sys/net/ipv6/conf/${link}/${name}`, value]
 
 /**
  * A port of a bridge needs no addresses. It would have one of IPv6, and routes: through all of them the kernel goes whenever a
@@ -49,10 +48,10 @@ const insideSettings = (endpoint: Endpoint): Setting[] => [
 ]
 
 /** Where one cannot be made, or the kernel has no IPv6, the link is as links are. */
-function apply(settings: readonly Setting[]): void {
+function apply(settings: readonly Setting[], proc = "/proc"): void {
   for (const [path, value] of settings) {
     try {
-      writeText(path, value)
+      writeText(`${proc}/${path}`, value)
     } catch (error) {
       if (!(error instanceof SyscallError)) throw error
     }
@@ -87,9 +86,9 @@ export function describeEndpoint(place: Place, leads: boolean): string[] {
   const inside = insideSteps(place.endpoint, 0, leads)
   return [
     describeLink(pairStep(place, 0)).replace("netns 0", "netns $PID"),
-    ...outsideSettings(place.endpoint).map(([path, value]) => `echo ${value} >${path}`),
+    ...outsideSettings(place.endpoint).map(([path, value]) => `echo ${value} >/proc/${path}`),
     describeLink(portStep(place)),
-    ...insideSettings(place.endpoint).map(([path, value]) => `nsenter -t $PID -n sh -c 'echo ${value} >${path}'`),
+    ...insideSettings(place.endpoint).map(([path, value]) => `nsenter -t $PID -n sh -c 'echo ${value} >/proc/${path}'`),
     ...inside.map((step) => `nsenter -t $PID -n ${describeLink(step)}`),
   ]
 }
@@ -130,7 +129,7 @@ export function connect(
     throw new NoBridges("the kernel has no veth links (CONFIG_VETH)", { hint: "use --net none or --net host" })
   }
   inNetworkOf(pid, (inside) => {
-    for (const { endpoint } of places) apply(insideSettings(endpoint))
+    withOwnProc((proc) => apply(places.flatMap(({ endpoint }) => insideSettings(endpoint)), proc))
     const steps = places.flatMap(({ endpoint }) =>
       insideSteps(endpoint, linkNamed(inside, endpoint.interface)?.index ?? 0, endpoint === leading),
     )
