@@ -82,6 +82,7 @@ export const NFT_META_IIFNAME = 6
 export const NFT_META_OIFNAME = 7
 export const NFT_META_NFPROTO = 15
 export const NFT_META_L4PROTO = 16
+export const NFT_META_IIFGROUP = 21
 export const NFTA_PAYLOAD_DREG = 1
 export const NFTA_PAYLOAD_BASE = 2
 export const NFTA_PAYLOAD_OFFSET = 3

@@ -23,6 +23,7 @@ export const IFLA_ADDRESS = 1
 export const IFLA_IFNAME = 3
 export const IFLA_MTU = 4
 export const IFLA_MASTER = 10
+export const IFLA_GROUP = 27
 export const IFLA_LINKINFO = 18
 export const IFLA_NET_NS_PID = 19
 export const IFLA_IFALIAS = 20

@@ -129,7 +129,12 @@ export function connect(
     throw new NoBridges("the kernel has no veth links (CONFIG_VETH)", { hint: "use --net none or --net host" })
   }
   inNetworkOf(pid, (inside) => {
-    withOwnProc((proc) => apply(places.flatMap(({ endpoint }) => insideSettings(endpoint)), proc))
+    withOwnProc((proc) =>
+      apply(
+        places.flatMap(({ endpoint }) => insideSettings(endpoint)),
+        proc,
+      ),
+    )
     const steps = places.flatMap(({ endpoint }) =>
       insideSteps(endpoint, linkNamed(inside, endpoint.interface)?.index ?? 0, endpoint === leading),
     )

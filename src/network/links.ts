@@ -6,6 +6,9 @@ import { type Attribute, bytes, encodeAttributes, nested, text, u8, u32 } from "
 import type { Message } from "../../ffi/netlink/messages.ts"
 import { formatIp } from "./ip.ts"
 
+/** Of the links of containers out here, so that rules can tell them from others': "tb". */
+export const GROUP = 0x7462
+
 /** A network, or an address in one: 4 or 16 bytes in network order, and the length of the prefix in bits. */
 export interface Cidr {
   readonly ip: Uint8Array
@@ -53,7 +56,7 @@ export function describeLink(step: LinkStep): string {
     case "veth": {
       const { name, mac, pid } = step.peer
       const peer = `peer name ${name} mtu ${step.mtu} address ${formatMac(mac)} netns ${pid}`
-      return `ip link add ${step.name} mtu ${step.mtu} master ${step.bridge.name} type veth ${peer}`
+      return `ip link add ${step.name} mtu ${step.mtu} master ${step.bridge.name} group ${GROUP} type veth ${peer}`
     }
     case "mtu":
       return `ip link set ${step.name} mtu ${step.mtu}`
@@ -145,6 +148,7 @@ function body(step: LinkStep): Body {
         text(rt.IFLA_IFNAME, step.name),
         u32(rt.IFLA_MTU, step.mtu),
         u32(rt.IFLA_MASTER, step.bridge.index),
+        u32(rt.IFLA_GROUP, GROUP),
         linkInfo(
           "veth",
           nested(rt.IFLA_INFO_DATA, [bytes(rt.VETH_INFO_PEER, Uint8Array.from([...ifinfomsg(0, 0), ...peer]))]),

@@ -21,6 +21,7 @@ import {
 } from "./bridge.ts"
 import { unguardAll } from "./firewall/guard.ts"
 import { hasNfTables, hasTables, removeNetwork as removeRules } from "./firewall/index.ts"
+import { letReportsGo } from "./firewall/reports.ts"
 import { restoreForwarding } from "./forwarding.ts"
 import { type Containers, holdersOf } from "./leases.ts"
 import { describeLink, type LinkStep, linkMessage } from "./links.ts"
@@ -182,5 +183,7 @@ export function removeNetworkRules(paths: Paths, network: Network): void {
   for (const path of [seenPath(paths, network), toldPath(paths, network)]) unlink(path)
   if (!hasNfTables()) return
   removeRules(asFirewall(network))
-  if (!hasTables()) unguardAll()
+  if (hasTables()) return
+  unguardAll()
+  letReportsGo()
 }

@@ -5,6 +5,7 @@ import type { Paths } from "../paths.ts"
 import { writeAtOnce } from "../state-file.ts"
 import { aliasOf, asFarAs, asFirewall, gatewaysOf, seenPath } from "./bridge.ts"
 import { areWhole, ensureNetworks } from "./firewall/index.ts"
+import { holdReports } from "./firewall/reports.ts"
 import { generation, hasNfTables } from "./firewall/table.ts"
 import { listNetworks, type Network } from "./network.ts"
 import { allLinks, linkWithAddresses } from "./read.ts"
@@ -37,6 +38,7 @@ export const isComplete = (network: Network, socket: NetlinkSocket): boolean =>
 export function mendRules(paths: Paths, network: Network, socket: NetlinkSocket): { mended: boolean } {
   let mended = false
   const isNew = tryReadText(seenPath(paths, network)) === null
+  holdReports()
   for (let attempt = 1; ; attempt++) {
     const before = generation()
     if (areWhole([asFirewall(network)]) || attempt === ATTEMPTS) {

@@ -1,5 +1,5 @@
 /** A procfs(5) of this thread's own, for the settings of network namespaces. */
-import { call, callResult } from "../../ffi/call.ts"
+import { callResult } from "../../ffi/call.ts"
 import { FSCONFIG_CMD_CREATE, FSMOUNT_CLOEXEC, FSOPEN_CLOEXEC } from "../../ffi/constants/mount.ts"
 import { close } from "../../ffi/fs.ts"
 

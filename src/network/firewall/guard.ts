@@ -6,10 +6,11 @@
 import * as nf from "../../../ffi/constants/nf_tables.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import type { Message } from "../../../ffi/netlink/messages.ts"
-import { dump, type NetlinkSocket } from "../../../ffi/netlink/socket.ts"
+import type { NetlinkSocket } from "../../../ffi/netlink/socket.ts"
 import { formatIp } from "../ip.ts"
 import { formatMac } from "../links.ts"
-import { asElement, decodeElements } from "./answers.ts"
+import { asElement } from "./answers.ts"
+import { elementsOf, etherType, IP6, icmpv6, remove, removeUnused, rule } from "./bridge-parts.ts"
 import { ifname } from "./elements.ts"
 import * as ex from "./expressions.ts"
 import { accept, drop, jump, link, type Part } from "./parts.ts"
@@ -19,9 +20,7 @@ import {
   deleteTable,
   type Element,
   getChain,
-  getElements,
   newChain,
-  newRule,
   newSet,
   newTable,
   type SetShape,
@@ -45,7 +44,6 @@ const { NFT_REG_1: ONE, NFT_REG_2: TWO, NFT_REG32_00 } = nf
 // Behind the name of a link, of 16 bytes, and an address of a link, of 8 with what fills them up.
 const THREE = NFT_REG32_00 + 6
 const { NFT_PAYLOAD_LL_HEADER: LINK, NFT_PAYLOAD_NETWORK_HEADER: NETWORK, NFT_PAYLOAD_TRANSPORT_HEADER: TRANSPORT } = nf
-const IPPROTO_ICMPV6 = 58
 
 /** Where something is in a packet. */
 interface Field {
@@ -74,23 +72,8 @@ const isSender = (set: string, ether: Field, address: Field, inverted = false): 
   ],
 })
 
-const etherType = (text: string, high: number, low: number): Part => ({
-  text: `ether type ${text}`,
-  expressions: [ex.payload(LINK, 12, 2, ONE), ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(high, low))],
-})
 const ARP = etherType("arp", 0x08, 0x06)
 const IP = etherType("ip", 0x08, 0x00)
-const IP6 = etherType("ip6", 0x86, 0xdd)
-
-const icmpv6 = (text: string, type: number): Part => ({
-  text: `icmpv6 type ${text}`,
-  expressions: [
-    ex.meta(nf.NFT_META_L4PROTO, ONE),
-    ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(IPPROTO_ICMPV6)),
-    ex.payload(TRANSPORT, 0, 1, ONE),
-    ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(type)),
-  ],
-})
 
 const GUARDED: readonly (readonly Part[])[] = [
   [IP, isSender("senders4", ETHER_SADDR, IP_SADDR), accept],
@@ -109,22 +92,14 @@ const SETS = [
   { name: "senders6", key: ["ifname", "ether_addr", "ipv6_addr"] },
 ] as const satisfies readonly SetShape[]
 
-const rule = (chain: string, parts: readonly Part[]): Message =>
-  newRule(
-    TABLE,
-    chain,
-    parts.flatMap(({ expressions }) => expressions),
-    parts.map(({ text }) => text).join(" "),
-  )
-
 const tableMessages = (): Message[] => [
   newTable(TABLE),
   ...SETS.map((shape, i) => newSet(TABLE, shape, i + 1)),
   newChain(TABLE, { name: MARK }),
   newChain(TABLE, { name: "judged" }),
   newChain(TABLE, { name: "prerouting", hook: { type: "filter", number: nf.NF_INET_PRE_ROUTING, priority: -300 } }),
-  ...GUARDED.map((parts) => rule("judged", parts)),
-  rule("prerouting", [link("iifname", "guarded"), jump("judged")]),
+  ...GUARDED.map((parts) => rule(TABLE, "judged", parts)),
+  rule(TABLE, "prerouting", [link("iifname", "guarded"), jump("judged")]),
 ]
 
 /** The link-local address that the kernel makes of a link's: RFC 4291, appendix A. */
@@ -156,11 +131,9 @@ const ATTEMPTS = 50
 // Of the chain that judges, and of the one that leads there.
 const RULES = GUARDED.length + 1
 
-const elementsOf = (socket: NetlinkSocket, set: string) => decodeElements(dump(socket, getElements(TABLE, set)))
-
 /** What adds the elements of the table to another that is in its place. */
 const contents = (socket: NetlinkSocket): Message[] =>
-  SETS.flatMap(({ name }) => addElements(TABLE, name, elementsOf(socket, name).map(asElement)))
+  SETS.flatMap(({ name }) => addElements(TABLE, name, elementsOf(socket, TABLE, name).map(asElement)))
 
 /**
  * Lets from these links only what comes from their own addresses. They need not be there yet. False where the kernel has no
@@ -190,7 +163,7 @@ export function areGuarded(links: readonly Guarded[]): boolean {
   if (links.length === 0 || !hasNfTables()) return true
   return withSocket((socket) => {
     if (!isThere(socket)) return false
-    const known = new Set(elementsOf(socket, "guarded").map(({ key }) => key.toHex()))
+    const known = new Set(elementsOf(socket, TABLE, "guarded").map(({ key }) => key.toHex()))
     return isWhole(socket, TABLE, RULES) && links.every(({ link: name }) => known.has(ifname(name).toHex()))
   })
 }
@@ -202,9 +175,7 @@ export function unguard(links: readonly Guarded[]): void {
     if (!isThere(socket)) return
     for (const { set, elements } of links.flatMap(entriesOf))
       for (const element of elements) remove(socket, deleteElements(TABLE, set, [element]))
-    const before = generationOf(socket)
-    // Somebody may just be adding one: then the generation is another, and the batch is refused.
-    if (elementsOf(socket, "guarded").length === 0) remove(socket, [deleteTable(TABLE)], before)
+    removeUnused(socket, TABLE, "guarded")
   })
 }
 
@@ -216,8 +187,3 @@ export const unguardAll = (): void =>
 
 /** What has our name may be somebody else's. */
 const isThere = (socket: NetlinkSocket) => exists(socket, getChain(TABLE, MARK))
-
-function remove(socket: NetlinkSocket, messages: readonly Message[], generation?: number): void {
-  const [error] = sendBatch(socket, messages, generation)
-  if (error && !isErrno(error, "ENOENT", "ERESTART", "EOPNOTSUPP", "EAFNOSUPPORT")) throw error
-}

@@ -1,0 +1,53 @@
+/** What toybox's tables of the family bridge have in common. */
+import * as nf from "../../../ffi/constants/nf_tables.ts"
+import { isErrno } from "../../../ffi/errno.ts"
+import type { Message } from "../../../ffi/netlink/messages.ts"
+import { dump, type NetlinkSocket } from "../../../ffi/netlink/socket.ts"
+import { decodeElements, type KnownElement } from "./answers.ts"
+import * as ex from "./expressions.ts"
+import type { Part } from "./parts.ts"
+import { deleteTable, getElements, newRule, type Table } from "./requests.ts"
+import { generationOf, sendBatch } from "./table.ts"
+
+const { NFT_REG_1: ONE, NFT_PAYLOAD_LL_HEADER: LINK, NFT_PAYLOAD_TRANSPORT_HEADER: TRANSPORT } = nf
+const IPPROTO_ICMPV6 = 58
+
+export const etherType = (text: string, high: number, low: number): Part => ({
+  text: `ether type ${text}`,
+  expressions: [ex.payload(LINK, 12, 2, ONE), ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(high, low))],
+})
+export const IP6 = etherType("ip6", 0x86, 0xdd)
+
+export const icmpv6 = (text: string, type: number): Part => ({
+  text: `icmpv6 type ${text}`,
+  expressions: [
+    ex.meta(nf.NFT_META_L4PROTO, ONE),
+    ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(IPPROTO_ICMPV6)),
+    ex.payload(TRANSPORT, 0, 1, ONE),
+    ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(type)),
+  ],
+})
+
+export const rule = (table: Table, chain: string, parts: readonly Part[]): Message =>
+  newRule(
+    table,
+    chain,
+    parts.flatMap(({ expressions }) => expressions),
+    parts.map(({ text }) => text).join(" "),
+  )
+
+export const elementsOf = (socket: NetlinkSocket, table: Table, set: string): KnownElement[] =>
+  decodeElements(dump(socket, getElements(table, set)))
+
+/** Removes what may have gone, or been changed, meanwhile. */
+export function remove(socket: NetlinkSocket, messages: readonly Message[], generation?: number): void {
+  const [error] = sendBatch(socket, messages, generation)
+  if (error && !isErrno(error, "ENOENT", "ERESTART", "EOPNOTSUPP", "EAFNOSUPPORT")) throw error
+}
+
+/** Removes a table, if nothing is in its set any more. */
+export function removeUnused(socket: NetlinkSocket, table: Table, set: string): void {
+  const before = generationOf(socket)
+  // Somebody may just be adding one: then the generation is another, and the batch is refused.
+  if (elementsOf(socket, table, set).length === 0) remove(socket, [deleteTable(table)], before)
+}
