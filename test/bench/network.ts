@@ -1,18 +1,22 @@
-/** What a network costs a run, beside podman's with netavark; and how much goes through it, beside the same made by hand. */
-import { mkdirSync } from "node:fs"
+/** What a network costs a run, beside podman's and docker's; and how much goes through it, beside the same made by hand. */
+import { existsSync, mkdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { makeNamespace, type Namespace } from "../helpers/network.ts"
-import { attempt, type Contender, measure, median } from "./measure.ts"
+import { type Dockerd, startDockerd } from "./dockerd.ts"
+import { attempt, type Contender, measure, median, type Timing } from "./measure.ts"
 import { toyboxRun } from "./peers.ts"
 import { table } from "./report.ts"
 import type { Settle } from "./settle.ts"
 import { benchCgroup, makeBenchRoot } from "./workspace.ts"
 
-/** Milliseconds that it adds; a share of what podman's adds; throughput to that by hand; the 500th container to the first. */
-const TARGETS = { adds: 6, podman: 0.1, throughput: 0.95, many: 1.3 }
+/** Milliseconds that it adds; a share of what an engine's adds; throughput to that by hand; the 500th container to the first. */
+const TARGETS = { adds: 6, engine: 0.1, throughput: 0.95, many: 1.3 }
 const MEGABYTES = 4000
-const TRANSFERS = 5
+const TRANSFERS = 9
+/** More than of others: the difference of two times is measured. */
+const OWN_ROUNDS = 100
+const ENGINE_ROUNDS = 20
 const MANY = 499
 
 // From the network namespaces of both, because it is not the sender that is measured.
@@ -27,6 +31,9 @@ while True:
   s = l.accept()[0]
   while s.recv_into(part): pass
   s.close()`
+
+/** Where it is not, podman has CNI's plugins make networks. */
+const NETAVARK = "/usr/lib/podman/netavark"
 
 const within = (host: Namespace, contender: Contender): Contender => ({
   ...contender,
@@ -47,7 +54,9 @@ function podman(workspace: string, root: string, network: string): Contender {
   ]
   const engine = ["podman", ...store, "--cgroup-manager", "cgroupfs", "--network-config-dir", join(dir, "networks")]
   const cmd = [...engine, "run", "--rm", "--network", network, ...limits, "--rootfs", `${root}:O`, "/bin/true"]
-  return { name: `podman ${network}`, cmd, settle: 250 }
+  const config = join(dir, "containers.conf")
+  writeFileSync(config, existsSync(NETAVARK) ? '[network]\nnetwork_backend = "netavark"\n' : "")
+  return { name: `podman ${network}`, cmd, env: { CONTAINERS_CONF: config }, settle: 250 }
 }
 
 /** A state directory whose `run`, as /run is, is in memory. */
@@ -112,12 +121,24 @@ async function throughput(state: string, root: string, host: Namespace): Promise
   }
 }
 
+/** Each without a network and with one. */
+function engines(workspace: string, root: string, host: Namespace, dockerd: Dockerd | string) {
+  const pairOf = (make: (network: string) => Contender) => ["none", "bridge"].map(make)
+  return [
+    ...(Bun.which("podman") === null
+      ? []
+      : [{ name: "podman", pair: pairOf((name) => within(host, podman(workspace, root, name))) }]),
+    ...(typeof dockerd === "string" ? [] : [{ name: "docker", pair: pairOf(dockerd.run) }]),
+  ]
+}
+
 /** Prints the figures; true where a target was missed. */
 export async function network(workspace: string, method: { rounds: number; settle: Settle }): Promise<boolean> {
   const root = makeBenchRoot(join(workspace, "network-root"))
   const state = makeState(workspace)
   const host = await makeNamespace()
   const lines: string[] = []
+  let dockerd: Dockerd | string = ""
   let over = false
   const tell = (what: string, ratio: number, bound: number, isOver = ratio > bound) => {
     lines.push(`${what}: ${ratio.toFixed(2)}, target ${bound}: ${isOver ? "over" : "ok"}`)
@@ -129,19 +150,25 @@ export async function network(workspace: string, method: { rounds: number; settl
     )
     // Makes the link, which stays.
     for (const contender of own) attempt(contender)
-    const peers =
-      Bun.which("podman") === null ? [] : ["none", "bridge"].map((name) => within(host, podman(workspace, root, name)))
-    const refused = peers.map(attempt).find((said) => said !== undefined)
-    if (refused !== undefined) lines.push(`podman: skipped: ${refused}`)
-    const all = refused === undefined ? [...own, ...peers] : own
-    const rounds = Math.min(method.rounds, 40)
-    const timings = await measure(all, { ...method, rounds })
-    const [none = Number.NaN, bridge = Number.NaN, theirNone, theirBridge] = timings.map(median)
-    tell("a network adds, milliseconds", bridge - none, TARGETS.adds)
-    if (theirNone !== undefined && theirBridge !== undefined) {
-      lines.push(`podman's adds ${(theirBridge - theirNone).toFixed(1)} ms`)
-      tell("toybox's / podman's", (bridge - none) / (theirBridge - theirNone), TARGETS.podman)
+    const ownMethod = { ...method, rounds: Math.min(method.rounds * 2, OWN_ROUNDS) }
+    const timings = await measure(own, ownMethod)
+    const added = (pair: readonly Timing[]) => median(pair[1] as Timing) - median(pair[0] as Timing)
+    const adds = added(timings)
+    tell("a network adds, milliseconds", adds, TARGETS.adds)
+    dockerd = await startDockerd(workspace, root, host)
+    for (const { name, pair } of engines(workspace, root, host, dockerd)) {
+      const refused = pair.map(attempt).find((said) => said !== undefined)
+      if (refused !== undefined) {
+        lines.push(`${name}: skipped: ${refused}`)
+        continue
+      }
+      const theirs = await measure(pair, { ...method, rounds: Math.min(method.rounds, ENGINE_ROUNDS) })
+      timings.push(...theirs)
+      lines.push(`${name}'s adds ${added(theirs).toFixed(1)} ms`)
+      tell(`toybox's / ${name}'s`, adds / added(theirs), TARGETS.engine)
     }
+    if (typeof dockerd === "string") lines.push(`docker: skipped: ${dockerd}`)
+    else await dockerd.stop()
     const [speed, byHand] = await throughput(state, root, host)
     lines.push(`from a container to the outside: ${Math.round(speed)} MB/s, by hand ${Math.round(byHand)} MB/s`)
     tell("throughput to that by hand", speed / byHand, TARGETS.throughput, speed / byHand < TARGETS.throughput)
@@ -152,16 +179,16 @@ export async function network(workspace: string, method: { rounds: number; settl
       await Promise.all(
         [0, 1].map(() => toybox("run", "-d", "--quiet", "--net", "bridge", root, "/bin/sleep", "10000")),
       )
-    const crowded = await measure(own, { ...method, rounds })
-    const [manyNone = Number.NaN, manyBridge = Number.NaN] = crowded.map(median)
-    lines.push(`beside ${MANY} others a network adds ${(manyBridge - manyNone).toFixed(2)} ms`)
-    tell("the 500th container's / the first's", (manyBridge - manyNone) / (bridge - none), TARGETS.many)
+    const many = added(await measure(own, ownMethod))
+    lines.push(`beside ${MANY} others a network adds ${many.toFixed(2)} ms`)
+    tell("the 500th container's / the first's", many / adds, TARGETS.many)
     await toybox("rm", "--all", "--force")
     console.log(
-      `\nnetwork: /bin/true, start to exit, ${rounds} interleaved rounds\n${table(timings, "toybox none", {})}\n${lines.join("\n")}`,
+      `\nnetwork: /bin/true, start to exit, ${ownMethod.rounds} interleaved rounds\n${table(timings, "toybox none", {})}\n${lines.join("\n")}`,
     )
     return over
   } finally {
+    if (typeof dockerd === "object") await dockerd.stop()
     await host.close()
   }
 }
