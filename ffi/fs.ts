@@ -202,6 +202,9 @@ export function readLink(path: string): string | null {
   return decoder.decode(scratch.bytes.subarray(0, result))
 }
 
+/** Whether there is a symlink, wherever it leads. */
+export const isLink = (path: string): boolean => callResult("readlinkat", AT_FDCWD, path, scratch.address, 1) >= 0
+
 /** access(2) F_OK. */
 export function exists(path: string): boolean {
   return callResult("access", path, 0) === 0

@@ -55,8 +55,9 @@ export function describeLink(step: LinkStep): string {
       return `ip link add ${step.name} address ${formatMac(step.mac)} up type bridge mcast_snooping 0`
     case "veth": {
       const { name, mac, pid } = step.peer
-      const peer = `peer name ${name} mtu ${step.mtu} address ${formatMac(mac)} netns ${pid}`
-      return `ip link add ${step.name} mtu ${step.mtu} master ${step.bridge.name} group ${GROUP} type veth ${peer}`
+      const queues = "numtxqueues 1 numrxqueues 1"
+      const peer = `peer name ${name} mtu ${step.mtu} address ${formatMac(mac)} netns ${pid} ${queues}`
+      return `ip link add ${step.name} mtu ${step.mtu} master ${step.bridge.name} group ${GROUP} ${queues} type veth ${peer}`
     }
     case "mtu":
       return `ip link set ${step.name} mtu ${step.mtu}`
@@ -127,6 +128,9 @@ const changes = (header: Uint8Array, attributes: readonly Attribute[], type = rt
 const linkInfo = (kind: string, ...data: Attribute[]) =>
   nested(rt.IFLA_LINKINFO, [text(rt.IFLA_INFO_KIND, kind), ...data])
 
+/** The kernel would have one for each processor and use one, and wait until all of them have seen that the others are not used. */
+const ONE_QUEUE = [u32(rt.IFLA_NUM_TX_QUEUES, 1), u32(rt.IFLA_NUM_RX_QUEUES, 1)]
+
 function body(step: LinkStep): Body {
   switch (step.kind) {
     case "bridge":
@@ -143,12 +147,14 @@ function body(step: LinkStep): Body {
         u32(rt.IFLA_MTU, step.mtu),
         bytes(rt.IFLA_ADDRESS, mac),
         u32(rt.IFLA_NET_NS_PID, pid),
+        ...ONE_QUEUE,
       ])
       return makes(ifinfomsg(0, 0), [
         text(rt.IFLA_IFNAME, step.name),
         u32(rt.IFLA_MTU, step.mtu),
         u32(rt.IFLA_MASTER, step.bridge.index),
         u32(rt.IFLA_GROUP, GROUP),
+        ...ONE_QUEUE,
         linkInfo(
           "veth",
           nested(rt.IFLA_INFO_DATA, [bytes(rt.VETH_INFO_PEER, Uint8Array.from([...ifinfomsg(0, 0), ...peer]))]),

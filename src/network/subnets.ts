@@ -3,14 +3,17 @@ import type { Cidr } from "./links.ts"
 
 const value = (bytes: Uint8Array): bigint => bytes.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n)
 
-function bytesOf(number: bigint, size: number): Uint8Array {
-  return Uint8Array.from({ length: size }, (_, i) => Number((number >> BigInt(8 * (size - 1 - i))) & 0xffn))
-}
-
 /** The address that is `offset` after the first one of a network. */
 export function addressAt({ ip, prefix }: Cidr, offset: number): Uint8Array {
-  const host = BigInt(8 * ip.length - prefix)
-  return bytesOf(((value(ip) >> host) << host) + BigInt(offset), ip.length)
+  const address = ip.map((byte, i) => byte & ~(0xff >> Math.min(8, Math.max(0, prefix - 8 * i))))
+  // On the path of every start: no bigints, which cost more than the system call that asks for the address.
+  let rest = offset
+  for (let i = address.length - 1; rest > 0 && i >= 0; i--) {
+    rest += address[i] ?? 0
+    address[i] = rest % 256
+    rest = Math.floor(rest / 256)
+  }
+  return address
 }
 
 /** How far an address is from the first one of a network; null where it is outside, or too far to be a number. */

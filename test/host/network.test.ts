@@ -149,7 +149,9 @@ test("--explain shows the lines of ip and nft for what is not there yet, and mak
   const text = await run("run", "--explain", "--rm", "base", "true")
   expect(text).not.toContain("type bridge ")
   expect(text).not.toContain("nft add element")
-  expect(text).toMatch(/ip link add veth\w+ mtu 1450 master tb-\w+ group 29794 type veth peer name eth0 .* netns \$PID/)
+  expect(text).toMatch(
+    /ip link add veth\w+ mtu 1450 master tb-\w+ group 29794 numtxqueues 1 numrxqueues 1 type veth peer name eth0 .* netns \$PID/,
+  )
   expect(text).toMatch(
     /echo 1 >\/proc\/sys\/net\/ipv6\/conf\/veth\w+\/disable_ipv6\nip link set veth\w+ up type bridge_slave/,
   )
