@@ -9,7 +9,7 @@ import { NoBridges, withRoutes } from "./bridge.ts"
 import { type Endpoint, macBytes, type Place } from "./endpoint.ts"
 import { describeLink, type LinkStep, linkMessage } from "./links.ts"
 import { addressOf } from "./network.ts"
-import { withOwnProc } from "./own-proc.ts"
+import { ownProc } from "./own-proc.ts"
 import { linkNamed } from "./read.ts"
 
 /** A pair of links, one end of which is a process's, and the other, which is down, on the bridge. */
@@ -129,12 +129,7 @@ export function connect(
     throw new NoBridges("the kernel has no veth links (CONFIG_VETH)", { hint: "use --net none or --net host" })
   }
   inNetworkOf(pid, (inside) => {
-    withOwnProc((proc) =>
-      apply(
-        places.flatMap(({ endpoint }) => insideSettings(endpoint)),
-        proc,
-      ),
-    )
+    for (const { endpoint } of places) apply(insideSettings(endpoint), ownProc())
     const steps = places.flatMap(({ endpoint }) =>
       insideSteps(endpoint, linkNamed(inside, endpoint.interface)?.index ?? 0, endpoint === leading),
     )
