@@ -9,13 +9,14 @@ import type { Message } from "../../../ffi/netlink/messages.ts"
 import { GROUP } from "../links.ts"
 import { IP6, icmpv6, remove, rule } from "./bridge-parts.ts"
 import * as ex from "./expressions.ts"
-import { drop, type Part } from "./parts.ts"
+import { drop, jump, type Part } from "./parts.ts"
 import { deleteTable, getChain, getTable, newChain, newTable, type Table } from "./requests.ts"
 import { exists, isWhole, sendBatch, withSocket } from "./table.ts"
 
 const TABLE: Table = { family: "bridge", name: "toybox-mld" }
 /** Says that the table is ours and of this shape. */
 const CHAIN = "reports-1"
+const JUDGED = "judged"
 
 const { NFT_REG_1: ONE, NFT_PAYLOAD_TRANSPORT_HEADER: TRANSPORT } = nf
 const MLD2_REPORT = 143
@@ -48,19 +49,17 @@ const ofAddresses = (count: number): Part => ({
   ],
 })
 
+// All that any bridge carries comes by: the first question is to be one that most of it is done with.
+const REPORTS: readonly Part[] = [IP6, fromContainer, icmpv6("mld2-listener-report", MLD2_REPORT), jump(JUDGED)]
 // A link has one address of its own, and one of its network.
-const RULES = [1, 2].map((count) => [
-  IP6,
-  fromContainer,
-  icmpv6("mld2-listener-report", MLD2_REPORT),
-  ofAddresses(count),
-  drop,
-])
+const COUNTS = [1, 2]
 
 const tableMessages = (): Message[] => [
   newTable(TABLE),
+  newChain(TABLE, { name: JUDGED }),
   newChain(TABLE, { name: CHAIN, hook: { type: "filter", number: nf.NF_INET_PRE_ROUTING, priority: -300 } }),
-  ...RULES.map((parts) => rule(TABLE, CHAIN, parts)),
+  rule(TABLE, CHAIN, REPORTS),
+  ...COUNTS.map((count) => rule(TABLE, JUDGED, [ofAddresses(count), drop])),
 ]
 
 /**
@@ -70,7 +69,7 @@ const tableMessages = (): Message[] => [
 export const holdReports = (): void =>
   withSocket((socket) => {
     const isOurs = exists(socket, getChain(TABLE, CHAIN))
-    if (isOurs ? isWhole(socket, TABLE, RULES.length) : exists(socket, getTable(TABLE))) return
+    if (isOurs ? isWhole(socket, TABLE, 1 + COUNTS.length) : exists(socket, getTable(TABLE))) return
     sendBatch(socket, [...(isOurs ? [deleteTable(TABLE)] : []), ...tableMessages()])
   })
 
