@@ -29,6 +29,7 @@ export function reserve(arena: Arena, size: number): number {
 
 /** Gives back, zeroed, all that was taken since `used` was `mark`. */
 export function release(arena: Arena, mark: number): void {
+  if (arena.used === mark) return
   arena.bytes.fill(0, mark, arena.used)
   arena.used = mark
 }

@@ -17,8 +17,11 @@ const SPANS: readonly (readonly [from: number, span: number, word: string])[] = 
 ]
 
 /** How long ago a time is, in words. */
-export function ago(iso: string): string {
-  const seconds = Math.max(0, Math.round((Date.now() - Date.parse(iso)) / 1000))
+export const ago = (iso: string): string => since(Date.parse(iso))
+
+/** The same of one in milliseconds. */
+export function since(time: number): string {
+  const seconds = Math.max(0, Math.round((Date.now() - time) / 1000))
   const [, span, word] = SPANS.find(([from]) => seconds >= from) ?? [1, 1, "second"]
   const count = Math.floor(seconds / span)
   return `${count} ${word}${count === 1 ? "" : "s"} ago`

@@ -14,7 +14,7 @@ import { familiarName, findStored } from "../image.ts"
 import { chosenImages } from "../image-filter.ts"
 import { imageUsers } from "../image-users.ts"
 import { type SortKeys, sorted } from "../sort.ts"
-import { ago, listFormat, printTable, shown } from "../table.ts"
+import { listFormat, printTable, shown, since } from "../table.ts"
 import { IMAGES_OPTIONS, RMI_OPTIONS } from "./images-options.ts"
 
 function statePaths({ strings }: ParsedArgv) {
@@ -52,12 +52,13 @@ export async function imagesCommand(words: readonly string[]): Promise<number> {
     printFormatted(format, fields, IMAGE_TITLES, titled)
   } else {
     const digests = booleans.get("digests") ?? false
+    // Build tools that want the same digest every time write the epoch, or nothing.
+    const age = (created: number) => (created > 0 ? since(created) : "")
     const rows = images.map((image) => [
       shown(isNameless(image) ? "<none>" : familiarName(image)),
       ...(digests ? [repoDigestOf(image)?.digest ?? "<none>"] : []),
       id(image),
-      // Build tools that want the same digest every time write the epoch, or nothing.
-      Date.parse(image.created ?? "") > 0 ? ago(image.created ?? "") : "",
+      age(Date.parse(image.created ?? "")),
       formatBytes(image.size),
       image.platform,
     ])
