@@ -178,7 +178,7 @@ export function request(socket: NetlinkSocket, ...messages: readonly Message[]):
 }
 
 /** One attempt at a dump; null where it was interrupted by a change. */
-function dumpOnce(socket: NetlinkSocket, message: Message): Received[] | null {
+function dumpOnce(socket: NetlinkSocket, message: Message, most: number): Received[] | null {
   const sequence = send(socket, [{ ...message, flags: message.flags | NLM_F_REQUEST | NLM_F_DUMP }])
   const messages: Received[] = []
   let interrupted = false
@@ -200,13 +200,17 @@ function dumpOnce(socket: NetlinkSocket, message: Message): Received[] | null {
       if (one.type >= NLMSG_MIN_TYPE) messages.push(one)
       else if (one.type !== NLMSG_NOOP) throw new BogusAnswer(`netlink answer of type ${one.type} in a dump`)
     }
+    if (messages.length > most) return messages
   }
 }
 
-/** All that a get with NLM_F_DUMP yields, of one moment: one that a change has interrupted is repeated. */
-export function dump(socket: NetlinkSocket, message: Message): Received[] {
+/**
+ * All that a get with NLM_F_DUMP yields, of one moment: one that a change has interrupted is repeated. Where there are more than
+ * `most` messages, the first of them, and the socket can only be closed.
+ */
+export function dump(socket: NetlinkSocket, message: Message, most = Number.POSITIVE_INFINITY): Received[] {
   for (let attempt = 0; attempt < DUMP_ATTEMPTS; attempt++) {
-    const messages = dumpOnce(socket, message)
+    const messages = dumpOnce(socket, message, most)
     if (messages !== null) return messages
   }
   throw new BogusAnswer(`netlink: everything changes all the time: ${message.what}`)

@@ -120,6 +120,45 @@ describe("rules of nft", () => {
   }, 30_000)
 })
 
+/** What is asked of sets of 100,000 elements, what there is more of each than an address, and one that means the network. */
+const LARGE: readonly (readonly [string, string, string, string, string])[] = [
+  ["addresses", "set", "type ipv4_addr", "", "10.88.0.2"],
+  ["ranges", "set", "type ipv4_addr; flags interval", "/31", "10.88.0.0/24"],
+  ["two parts", "set", "type ipv4_addr . inet_proto", " . tcp", "10.88.0.2 . tcp"],
+  ["what has something for all others", "map", "type ipv4_addr : verdict", " : continue", "* : drop"],
+]
+
+test.each(LARGE)(
+  "a large set, of %s, says what a small one says, as soon",
+  async (_, kind, type, more, own) => {
+    const asked = type.includes(" . ") ? "ip saddr . ip protocol" : "ip saddr"
+    const others = Array.from({ length: 100_000 }, (_unused, i) => `44.${i >> 15}.${(i >> 7) & 255}.${(i & 127) * 2}`)
+    const fill = (some: readonly string[]) =>
+      machine.host.run(
+        ["nft", "-f", "-"],
+        `flush ${kind} inet mine large; add element inet mine large { ${some.join(", ")} }\n`,
+      )
+    const looked = async () => {
+      const start = performance.now()
+      return { found: words(await look()), took: performance.now() - start }
+    }
+    await sh(`${NFT}; nft 'add ${kind} inet mine large { ${type}; }'
+      ${rule(kind === "map" ? `${asked} vmap @large` : `${asked} @large drop`)}`)
+    await fill([own])
+    const small = await looked()
+    const large = others.map((address) => `${address}${more}`)
+    await fill(large)
+    expect((await looked()).found).toBe("")
+    await fill([...large, own])
+    const { found, took } = await looked()
+    await sh(CLEAN)
+    expect(small.found).toStartWith("out ports")
+    expect(found).toBe(small.found)
+    expect(took).toBeLessThan(2 * small.took + 250)
+  },
+  60_000,
+)
+
 const IPTABLES: readonly (readonly [string, readonly string[], string, string])[] = [
   ["a policy", ["-P FORWARD DROP"], "out ports within", "iptables"],
   [

@@ -5,10 +5,10 @@
 import * as nf from "../../../ffi/constants/nf_tables.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import { decodeAttributes, find, readBe32, readString } from "../../../ffi/netlink/attributes.ts"
-import { attributesOf, type Message, type Received } from "../../../ffi/netlink/messages.ts"
-import { dump, type NetlinkSocket } from "../../../ffi/netlink/socket.ts"
-import { decodeElements, type KnownElement } from "./answers.ts"
-import { judge, type Sets } from "./judge.ts"
+import { attributesOf, type Received } from "../../../ffi/netlink/messages.ts"
+import { dump, type NetlinkSocket, request } from "../../../ffi/netlink/socket.ts"
+import { decodeElements } from "./answers.ts"
+import { judge, type KnownSet, type Sets } from "./judge.ts"
 import type { Packet } from "./packet.ts"
 import { getAllChains, getElements, getRules, type Table } from "./requests.ts"
 import { hasNfTables, withSocket } from "./table.ts"
@@ -100,29 +100,42 @@ interface ForeignTable {
   sets: Sets
 }
 
-function openTable(socket: NetlinkSocket, table: Table): ForeignTable {
-  const read = (message: Message): Received[] => {
-    try {
-      return dump(socket, message)
-    } catch (error) {
-      // It has just been removed.
-      if (isErrno(error, "ENOENT")) return []
-      throw error
-    }
-  }
-  return {
-    rules: once((chain) =>
-      read(getRules(table, chain)).flatMap((message) => {
-        const attributes = attributesOf(message, NFGENMSG)
-        const name = find(attributes, nf.NFTA_RULE_CHAIN)
-        // Kernels before 4.17 tell of all chains, whatever they are asked.
-        const isOf = name !== undefined && readString(name) === chain
-        return isOf ? [find(attributes, nf.NFTA_RULE_EXPRESSIONS) ?? new Uint8Array()] : []
-      }),
-    ),
-    sets: once((set): readonly KnownElement[] => decodeElements(read(getElements(table, set)))),
+/** What is read, nothing where it has just been removed. */
+function unlessGone(read: () => Received[]): Received[] {
+  try {
+    return read()
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return []
+    throw error
   }
 }
+
+// Of some hundred elements each.
+const MOST_MESSAGES = 4
+const ALL_OTHERS = new Uint8Array()
+
+/** A set of somebody's. Of a list of 100,000 addresses the kernel finds the one that is meant sooner than it tells of all. */
+function readSet(socket: NetlinkSocket, table: Table, name: string): KnownSet {
+  const messages = unlessGone(() => withSocket((own) => dump(own, getElements(table, name), MOST_MESSAGES)))
+  const elements = decodeElements(messages)
+  if (messages.length <= MOST_MESSAGES) return { elements }
+  const get = (key: Uint8Array) =>
+    decodeElements(unlessGone(() => request(socket, getElements(table, name, { key, text: "" }))))[0]
+  return { elements, get: (value) => get(value) ?? get(ALL_OTHERS) ?? null }
+}
+
+const openTable = (socket: NetlinkSocket, table: Table): ForeignTable => ({
+  rules: once((chain) =>
+    unlessGone(() => dump(socket, getRules(table, chain))).flatMap((message) => {
+      const attributes = attributesOf(message, NFGENMSG)
+      const name = find(attributes, nf.NFTA_RULE_CHAIN)
+      // Kernels before 4.17 tell of all chains, whatever they are asked.
+      const isOf = name !== undefined && readString(name) === chain
+      return isOf ? [find(attributes, nf.NFTA_RULE_EXPRESSIONS) ?? new Uint8Array()] : []
+    }),
+  ),
+  sets: once((set) => readSet(socket, table, set)),
+})
 
 /** What becomes of a packet in a chain; null: it is through, and nobody has said anything. */
 function passThrough(name: string, table: ForeignTable, packet: Packet, depth = 0): "accept" | "drop" | null {

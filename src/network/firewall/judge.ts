@@ -4,8 +4,16 @@ import { type Attribute, decodeAttributes, find, readBe32, readString } from "..
 import { type KnownElement, type Verdict, verdictIn } from "./answers.ts"
 import { type Answer, linkName, type Packet, PROTOCOL_TCP, STATE_BITS, xtMatches } from "./packet.ts"
 
-/** The elements of a set or map of the rule's table. */
-export type Sets = (name: string) => readonly KnownElement[]
+/** A set or map. */
+export interface KnownSet {
+  /** Of a large one only some. */
+  readonly elements: readonly KnownElement[]
+  /** Which of a large one's is for a value. */
+  readonly get?: (value: Uint8Array) => KnownElement | null
+}
+
+/** Those of the rule's table. */
+export type Sets = (name: string) => KnownSet
 
 const REGISTERS = 16
 const NAMES = { ip: nf.NFPROTO_IPV4, ip6: nf.NFPROTO_IPV6 } as const
@@ -17,6 +25,9 @@ const HEADER = {
 type Known = readonly (number | null)[]
 const unknown = (length: number): Known => Array<null>(length).fill(null)
 const word = (value: number): Known => [...new Uint8Array(Uint32Array.of(value).buffer)]
+
+/** As many bytes as the words have that so many are put into. */
+const wordsOf = (length: number) => (length + 3) & ~3
 
 /** The network header, byte by byte. */
 function header({ family, from, to }: Packet): (number | null)[] {
@@ -98,12 +109,13 @@ const OPERATORS: Readonly<Record<number, (order: number) => boolean>> = {
 }
 
 /** The element that a value is in: null where there is none, undefined where it is not known. */
-function lookUp(all: readonly KnownElement[], value: Known): KnownElement | null | undefined {
+function lookUp({ elements: all, get }: KnownSet, value: Known): KnownElement | null | undefined {
   const elements = all.filter(isOfValues)
   const otherwise = all.find((element) => !isOfValues(element)) ?? null
   if (elements.length === 0) return otherwise
   // Ranges of several parts at once are not read.
   if (!isKnown(value) || elements.some(({ ranged }) => ranged)) return undefined
+  if (get) return get(Uint8Array.from(value))
   if (!elements.some(({ end }) => end)) return elements.find(({ key }) => compare(value, key) === 0) ?? otherwise
   const before = elements
     .filter(({ key }) => (compare(value, key) ?? -1) >= 0)
@@ -137,9 +149,10 @@ function ask(name: string, its: readonly Attribute[], file: Registers, packet: P
     case "payload": {
       const [offset, length] = [number(its, nf.NFTA_PAYLOAD_OFFSET), number(its, nf.NFTA_PAYLOAD_LEN)]
       const base = number(its, nf.NFTA_PAYLOAD_BASE) === nf.NFT_PAYLOAD_NETWORK_HEADER ? header(packet) : []
+      // What fills up the last word is zero.
       file.load(
         number(its, nf.NFTA_PAYLOAD_DREG),
-        Array.from({ length }, (_, i) => base[offset + i] ?? null),
+        Array.from({ length: wordsOf(length) }, (_, i) => (i < length ? (base[offset + i] ?? null) : 0)),
       )
       return undefined
     }
@@ -210,9 +223,9 @@ export function judge(expressions: Uint8Array, packet: Packet, sets: Sets): Verd
     }
     if (name === "lookup") {
       const set = find(its, nf.NFTA_LOOKUP_SET)
-      const elements = set === undefined ? [] : sets(readString(set))
-      const length = elements.find(isOfValues)?.key.length ?? 0
-      const element = lookUp(elements, file.read(number(its, nf.NFTA_LOOKUP_SREG), length))
+      const known = set === undefined ? { elements: [] } : sets(readString(set))
+      const length = known.elements.find(isOfValues)?.key.length ?? 0
+      const element = lookUp(known, file.read(number(its, nf.NFTA_LOOKUP_SREG), length))
       const inverted = (number(its, nf.NFTA_LOOKUP_FLAGS) & nf.NFT_LOOKUP_F_INV) !== 0
       if (element === undefined) certain = false
       else if ((element !== null) === inverted) return null

@@ -39,6 +39,7 @@ export interface SetShape {
 }
 
 export interface Element {
+  /** Empty of the one that stands for all that no other does. */
   readonly key: Uint8Array
   readonly data?: Uint8Array
   /** As nft(8) has it. */
@@ -178,10 +179,15 @@ export function newSet(table: Table, shape: SetShape, id: number): Message {
 // NFTNL_UDATA_SET_ELEM_COMMENT: a string with its NUL.
 const comment = (words: string) => Uint8Array.from(note(0, new TextEncoder().encode(`${words}\0`)))
 
+const keyAttribute = (key: Uint8Array): Attribute =>
+  key.length === 0
+    ? be32(nf.NFTA_SET_ELEM_FLAGS, nf.NFT_SET_ELEM_CATCHALL)
+    : nested(nf.NFTA_SET_ELEM_KEY, [bytes(nf.NFTA_DATA_VALUE, key)])
+
 const elementAttribute = ({ key, data, comment: words, end }: Element): Attribute =>
   nested(nf.NFTA_LIST_ELEM, [
     ...(end ? [be32(nf.NFTA_SET_ELEM_FLAGS, nf.NFT_SET_ELEM_INTERVAL_END)] : []),
-    nested(nf.NFTA_SET_ELEM_KEY, [bytes(nf.NFTA_DATA_VALUE, key)]),
+    keyAttribute(key),
     ...(data ? [nested(nf.NFTA_SET_ELEM_DATA, [bytes(nf.NFTA_DATA_VALUE, data)])] : []),
     ...(words === undefined ? [] : [bytes(nf.NFTA_SET_ELEM_USERDATA, comment(words))]),
   ])
@@ -232,7 +238,7 @@ export const addElements = (table: Table, set: string, elements: readonly Elemen
 export const deleteElements = (table: Table, set: string, elements: readonly Element[]): Message[] =>
   elementRequests(table, set, elements, { type: nf.NFT_MSG_DELSETELEM, flags: 0, verb: "delete" })
 
-/** To be dumped: all elements of a set; with a key, to be asked for: that one, ENOENT where it is not there. Since 4.15. */
+/** To be dumped: all elements of a set; with a key, to be asked for: the one that means it, ENOENT without one. Since 4.15. */
 export const getElements = (table: Table, set: string, one?: Element): Message =>
   message(
     table,
