@@ -220,7 +220,7 @@ export async function bringUp(
         // First: the names of its links tell a toybox that cleans up after this one what to take back.
         updateRunning(live.lock, live.record)
         const { guardPlaces } = await import("./guard-places.ts")
-        guardPlaces(guarded, request.quiet)
+        guardPlaces(paths, guarded, request.quiet)
       }
       if (awaitsLinks(spec, facts)) go()
       if (request.ports) await (await import("./ports.ts")).publishForContainer(request, paths, live)

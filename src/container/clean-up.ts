@@ -68,7 +68,7 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
   await unshare()
   if (networks.some(({ guarded }) => guarded)) {
     const { unguardPlaces } = await import("./guard-places.ts")
-    attempt(() => unguardPlaces(networks))
+    attempt(() => unguardPlaces(paths, networks))
   }
   if (networks.length > 0) {
     const { leavePlaces } = await import("../network/leases.ts")

@@ -1,7 +1,9 @@
 /** Containers that could take their neighbours' addresses are kept from it. */
+import { unlink } from "../../ffi/fs.ts"
 import { notice } from "../log.ts"
+import { guardedPath } from "../network/bridge.ts"
 import { type Endpoint, macBytes } from "../network/endpoint.ts"
-import { areGuarded, type Guarded, guard, unguard } from "../network/firewall/guard.ts"
+import { areGuarded, type Guarded, guard, setMark, unguard } from "../network/firewall/guard.ts"
 import { addressOf } from "../network/network.ts"
 import type { Paths } from "../paths.ts"
 import { isSharedByForger } from "./shared-mark.ts"
@@ -18,9 +20,9 @@ export const asGuarded = ({ link, mac, ip, ip6 }: Endpoint): Guarded => ({
 const connected = (endpoints: readonly Endpoint[]) => endpoints.filter(({ link }) => link !== "")
 
 /** Lets from a container's links only what comes from its addresses. Throws ToyboxError. */
-export function guardPlaces(endpoints: readonly Endpoint[], quiet: boolean): void {
+export function guardPlaces(paths: Paths, endpoints: readonly Endpoint[], quiet: boolean): void {
   const links = connected(endpoints)
-  if (links.length > 0 && !guard(links.map(asGuarded)) && !quiet)
+  if (links.length > 0 && !guard(links.map(asGuarded), guardedPath(paths)) && !quiet)
     notice(
       "the kernel has no nf_tables for bridges: with NET_ADMIN or NET_RAW the container could take its neighbours' addresses",
     )
@@ -41,12 +43,20 @@ export const areAllGuarded = (paths: Paths): boolean => areGuarded(allOf(guarded
 
 /** The same for all that run: somebody has removed it. Throws ToyboxError. */
 export function guardAgain(paths: Paths): void {
+  const mark = guardedPath(paths)
+  // First: who starts meanwhile sets it after that.
+  unlink(mark)
   const places = guardedPlaces(paths)
-  if (areGuarded(allOf(places))) return
-  guard(allOf(places))
+  if (places.length === 0) return
+  if (areGuarded(allOf(places))) {
+    setMark(mark)
+    return
+  }
+  guard(allOf(places), mark)
   // Who has ended meanwhile may have taken back what was not there yet.
-  for (const { id, endpoints } of places) if (readRunning(paths, id) === null) unguardPlaces(endpoints)
+  for (const { id, endpoints } of places) if (readRunning(paths, id) === null) unguardPlaces(paths, endpoints)
 }
 
 /** Takes that back; where nothing is there it does nothing. */
-export const unguardPlaces = (endpoints: readonly Endpoint[]): void => unguard(connected(endpoints).map(asGuarded))
+export const unguardPlaces = (paths: Paths, endpoints: readonly Endpoint[]): void =>
+  unguard(connected(endpoints).map(asGuarded), guardedPath(paths))

@@ -52,7 +52,7 @@ function unplug(paths: Paths, id: string, record: RunningRecord, gone: readonly 
     const next = networks.find((endpoint) => !isInternal(paths, endpoint))
     for (const endpoint of gone) disconnect(record.pid, endpoint, next, socket)
   })
-  if (isSharedByForger(paths, id) || gone.some(({ guarded }) => guarded)) unguardPlaces(gone)
+  if (isSharedByForger(paths, id) || gone.some(({ guarded }) => guarded)) unguardPlaces(paths, gone)
   if (record.ports) unpublishPorts(id, record.ports, gone)
   changeRunning(paths, id, left)
   leavePlaces(paths.networkRun, id, gone)
@@ -78,7 +78,7 @@ async function plug(paths: Paths, wish: EndpointWish, id: string, record: Runnin
     const more = { ...record, networks: [...networks, endpoint] }
     // First: whoever puts in order what a killed toybox has left must know.
     changeRunning(paths, id, more)
-    if (endpoint.guarded) guardPlaces([endpoint], false)
+    if (endpoint.guarded) guardPlaces(paths, [endpoint], false)
     const { bridge } = place
     const leads = !bridge.network.internal && networks.every((other) => isInternal(paths, other))
     try {

@@ -75,7 +75,7 @@ function recoverOne(paths: Paths, id: string): void {
   }
   if (record?.networks) {
     unshareNetwork(paths, id, record.networks)
-    if (record.networks.some(({ guarded }) => guarded)) unguardPlaces(record.networks)
+    if (record.networks.some(({ guarded }) => guarded)) unguardPlaces(paths, record.networks)
     leavePlaces(paths.networkRun, id, record.networks)
   }
   // It may have been killed before it was written down which addresses it had taken.

@@ -17,7 +17,7 @@ export function shareNetwork(paths: Paths, id: string, mayForge: boolean): void 
   markShared(paths, id, mayForge)
   // Who ends looks for the mark once more when nobody sees him run any more.
   const running = readRunning(paths, id)
-  if (running && mayForge) guardPlaces(running.networks ?? [], false)
+  if (running && mayForge) guardPlaces(paths, running.networks ?? [], false)
   if (running) return
   unlink(sharedPath(paths, id))
   throw new ToyboxError(
@@ -29,7 +29,7 @@ export function shareNetwork(paths: Paths, id: string, mayForge: boolean): void 
 export function unshareNetwork(paths: Paths, id: string, endpoints: readonly Endpoint[]): void {
   if (endpoints.length > 0) {
     withRoutes((socket) => deleteLinks(endpoints, socket))
-    unguardPlaces(endpoints)
+    unguardPlaces(paths, endpoints)
   }
   unlink(sharedPath(paths, id))
 }

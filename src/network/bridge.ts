@@ -65,6 +65,9 @@ export const withoutIpv6 = (network: Network): Network => ({ ...network, subnet6
 /** The file that tells which rules of this machine were looked at last, for a network: their generation. */
 export const seenPath = (paths: Paths, { id }: Network): string => `${paths.networkRun}/${id}.rules`
 
+/** The file that tells that containers are kept from others' addresses (firewall/guard.ts). */
+export const guardedPath = (paths: Paths): string => `${paths.networkRun}/guarded`
+
 /** The file with what was told last of other firewalls, for a network. */
 export const toldPath = (paths: Paths, { id }: Network): string => `${paths.networkRun}/${id}.told`
 

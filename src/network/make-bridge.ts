@@ -12,6 +12,7 @@ import {
   asFirewall,
   type Bridge,
   DEFAULT_MTU,
+  guardedPath,
   NetworkGone,
   NoBridges,
   OURS,
@@ -184,6 +185,6 @@ export function removeNetworkRules(paths: Paths, network: Network): void {
   if (!hasNfTables()) return
   removeRules(asFirewall(network))
   if (hasTables()) return
-  unguardAll()
+  unguardAll(guardedPath(paths))
   letReportsGo()
 }

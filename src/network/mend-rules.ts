@@ -3,7 +3,8 @@ import { tryReadText } from "../../ffi/fs.ts"
 import type { NetlinkSocket } from "../../ffi/netlink/socket.ts"
 import type { Paths } from "../paths.ts"
 import { writeAtOnce } from "../state-file.ts"
-import { aliasOf, asFarAs, asFirewall, gatewaysOf, seenPath } from "./bridge.ts"
+import { aliasOf, asFarAs, asFirewall, gatewaysOf, guardedPath, seenPath } from "./bridge.ts"
+import { isGuardLost } from "./firewall/guard.ts"
 import { areWhole, ensureNetworks } from "./firewall/index.ts"
 import { holdReports } from "./firewall/reports.ts"
 import { generation, hasNfTables } from "./firewall/table.ts"
@@ -36,7 +37,7 @@ export const isComplete = (network: Network, socket: NetlinkSocket): boolean =>
  * missing than what a new network needs, all networks whose links are there get theirs back: `mended`. Throws ToyboxError.
  */
 export function mendRules(paths: Paths, network: Network, socket: NetlinkSocket): { mended: boolean } {
-  let mended = false
+  let mended = isGuardLost(guardedPath(paths))
   const isNew = tryReadText(seenPath(paths, network)) === null
   holdReports()
   for (let attempt = 1; ; attempt++) {

@@ -5,8 +5,10 @@
  */
 import * as nf from "../../../ffi/constants/nf_tables.ts"
 import { isErrno } from "../../../ffi/errno.ts"
+import { tryReadText, unlink } from "../../../ffi/fs.ts"
 import type { Message } from "../../../ffi/netlink/messages.ts"
 import type { NetlinkSocket } from "../../../ffi/netlink/socket.ts"
+import { writeAtOnce } from "../../state-file.ts"
 import { formatIp } from "../ip.ts"
 import { formatMac } from "../links.ts"
 import { asElement } from "./answers.ts"
@@ -135,12 +137,23 @@ const RULES = GUARDED.length + 1
 const contents = (socket: NetlinkSocket): Message[] =>
   SETS.flatMap(({ name }) => addElements(TABLE, name, elementsOf(socket, TABLE, name).map(asElement)))
 
+/** The path of a file that is there as long as the table is to be: who finds it without the table knows that somebody removed that. */
+export type Mark = string
+
+/** Makes that file. */
+export const setMark = (mark: Mark): void => writeAtOnce(mark, new Uint8Array())
+
 /**
  * Lets from these links only what comes from their own addresses. They need not be there yet. False where the kernel has no
  * nf_tables for bridges. Throws ToyboxError where a table of our name is somebody else's.
  */
-export function guard(links: readonly Guarded[]): boolean {
-  if (!hasNfTables()) return false
+export function guard(links: readonly Guarded[], mark: Mark): boolean {
+  if (!hasNfTables() || !addLinks(links)) return false
+  setMark(mark)
+  return true
+}
+
+function addLinks(links: readonly Guarded[]): boolean {
   const added = links.flatMap(entriesOf).flatMap(({ set, elements }) => addElements(TABLE, set, elements))
   return withSocket((socket) => {
     for (let attempt = 0; ; attempt++) {
@@ -169,21 +182,30 @@ export function areGuarded(links: readonly Guarded[]): boolean {
 }
 
 /** Takes back what guard did, and the table with the last of them. Where nothing is there it does nothing. */
-export function unguard(links: readonly Guarded[]): void {
+export function unguard(links: readonly Guarded[], mark: Mark): void {
   if (!hasNfTables()) return
   withSocket((socket) => {
     if (!isThere(socket)) return
     for (const { set, elements } of links.flatMap(entriesOf))
       for (const element of elements) remove(socket, deleteElements(TABLE, set, [element]))
+    // First: who makes the table anew sets it after that.
+    unlink(mark)
     removeUnused(socket, TABLE, "guarded")
+    if (isThere(socket)) setMark(mark)
   })
 }
 
 /** Removes the table, whatever is in it: there is no network any more. */
-export const unguardAll = (): void =>
+export function unguardAll(mark: Mark): void {
+  unlink(mark)
   withSocket((socket) => {
     if (isThere(socket)) remove(socket, [deleteTable(TABLE)])
   })
+}
+
+/** Whether somebody has removed the table, or rules of it. */
+export const isGuardLost = (mark: Mark): boolean =>
+  tryReadText(mark) !== null && withSocket((socket) => !isThere(socket) || !isWhole(socket, TABLE, RULES))
 
 /** What has our name may be somebody else's. */
 const isThere = (socket: NetlinkSocket) => exists(socket, getChain(TABLE, MARK))
