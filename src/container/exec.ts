@@ -92,6 +92,7 @@ function execProcess(own: Process, options: ExecOptions, rootFd: number, hostnam
 /** Runs a command in a container by name or id; returns its exit code. `signalFd` is of takeSignals. */
 export async function exec(paths: Paths, reference: string, options: ExecOptions, signalFd: number): Promise<number> {
   const {
+    id,
     running,
     record: { spec: own, ...head },
   } = findRunning(paths, reference)
@@ -101,7 +102,9 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
   // Looked at once more, now that it is held: the number may have become another's.
   if (rootFd < 0 || !isAlive(running)) throw new ToyboxError(`container ${reference} has ended`)
   const spec = { ...own, process: execProcess(own.process, options, rootFd, own.hostname ?? "") }
-  const { seccomp } = spec.linux
+  const { seccomp, namespaces } = spec.linux
+  if (options.privileged && namespaces.some(({ type }) => type === "network"))
+    (await import("./share-network.ts")).letForgerIn(paths, id)
   const filter = seccomp && !options.privileged ? await compileFilter(seccomp) : undefined
   const { terminal, interactive, detached, letGo } = options
   const stdio = detached ? NO_STDIO : openStdio({ terminal, interactive })

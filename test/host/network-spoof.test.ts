@@ -24,6 +24,8 @@ n.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_IF, socket.if_nametoinde
 target = socket.inet_pton(socket.AF_INET6, six)
 n.sendto(struct.pack("!BBHI", 136, 0, 0, 0x20000000) + target + b"\\x02\\x01" + mac, ("ff02::1", 0))`
 
+const REACH = ["sh", "-c", "busybox ping -c1 -W1 172.17.5.2 || true"]
+
 let machine: Machine
 const run = (...words: string[]) => machine.run(...words)
 const sh = (name: string, script: string) => run("exec", name, "sh", "-c", script)
@@ -161,6 +163,41 @@ test("who shares its network, or connects later, is kept from it, too; then noth
   await run("rm", "-f", "attacker", "victim", "beside")
   expect(await machine.sh("nft list tables")).not.toContain("table bridge toybox\n")
   await run("rm", "-f", "--all")
+}, 60_000)
+
+test("a command that may make packets as it likes is kept from it, too, in whose network ever it is", async () => {
+  await run("rm", "-f", "--all")
+  await run("network", "create", "--subnet=10.67.0.0/24", "third")
+  const start = async (name: string, net: string) => {
+    await run("run", "-d", "--name", name, `--net=${net}`, "base", "sleep", "1000")
+    return (await settings(name)).pid
+  }
+  const links = async () =>
+    (await machine.sh("nft list set bridge toybox guarded || true")).match(/veth\w+/g)?.length ?? 0
+  const owner = await start("owner", "third")
+  await start("beside", "container:owner")
+  await start("behind", "container:beside")
+  await run("exec", "owner", "true")
+  expect(await links()).toBe(0)
+  await run("exec", "--privileged", "behind", "sh", "-c", "ip link set eth0 address 02:00:00:00:00:77")
+  expect(await links()).toBe(1)
+  const reaches = async () => machine.host.run(["nsenter", "--net", "--target", String(owner), ...REACH])
+  expect(await reaches()).toContain("0 packets received")
+  await run("exec", "--privileged", "owner", "true")
+  expect(await links()).toBe(1)
+  // What it is connected to later, as well.
+  await run("network", "create", "--subnet=10.68.0.0/24", "fourth")
+  await run("network", "connect", "fourth", "owner")
+  expect(await links()).toBe(2)
+  await run("rm", "-f", "owner")
+  expect(await links()).toBe(0)
+  await run("rm", "-f", "--all")
+  await start("again", "third")
+  await start("besides", "container:again")
+  await run("run", "--rm", "--net=container:besides", "--cap-add=NET_RAW", "base", "true")
+  expect(await links()).toBe(1)
+  await run("rm", "-f", "--all")
+  expect(await machine.sh("nft list tables")).not.toContain("table bridge toybox\n")
 }, 60_000)
 
 test("a table of bridges that somebody else has made under our name is an error, and stays as it is", async () => {
