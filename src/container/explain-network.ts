@@ -9,7 +9,9 @@ import { describeEndpoint } from "../network/connect.ts"
 import { type Endpoint, leadingOut, newLinkName, type Place, takePlace } from "../network/endpoint.ts"
 import { describeGuard } from "../network/firewall/guard.ts"
 import { describeNetwork, hasNfTables, hasTables, isKnown } from "../network/firewall/index.ts"
-import { describeTable } from "../network/firewall/ruleset.ts"
+import { describeReports } from "../network/firewall/reports.ts"
+import { tableShape } from "../network/firewall/ruleset.ts"
+import { describeMaking } from "../network/firewall/table-shape.ts"
 import { describeForwarding } from "../network/forwarding.ts"
 import { describeBridge, mtuFor } from "../network/make-bridge.ts"
 import { hasIpv6, networkFor } from "../network/make-network.ts"
@@ -58,12 +60,15 @@ function bridgeFor(paths: Paths, name: string, socket: NetlinkSocket): { bridge:
 
 function rulesFor(network: Network): string[] {
   if (!hasNfTables() || isKnown(asFirewall(network))) return []
-  const table = hasTables()
-    ? []
-    : ["nft -f - <<'EOF'", ...describeTable({ family: "inet", name: "toybox" }).trimEnd().split("\n"), "EOF"]
+  const table = hasTables() ? [] : describeMaking(tableShape({ family: "inet", name: "toybox" }))
   const local = `/proc/sys/net/ipv4/conf/${network.bridge}/route_localnet`
   const isLet = network.internal || tryReadText(local)?.trim() === "1"
-  return [...table, ...describeNetwork(asFirewall(network)), ...(isLet ? [] : [`echo 1 >${local}`])]
+  return [
+    ...describeReports(),
+    ...table,
+    ...describeNetwork(asFirewall(network)),
+    ...(isLet ? [] : [`echo 1 >${local}`]),
+  ]
 }
 
 /** The places that a run would have, and the lines of ip(8) and nft(8) that make them. Throws ToyboxError where there are none. */

@@ -7,7 +7,8 @@ import {
   type PublishedPort,
 } from "../../src/network/firewall/index.ts"
 import type { Table } from "../../src/network/firewall/requests.ts"
-import { describeTable } from "../../src/network/firewall/ruleset.ts"
+import { tableShape } from "../../src/network/firewall/ruleset.ts"
+import { describeShape } from "../../src/network/firewall/table-shape.ts"
 import { parseIp } from "../../src/network/ip.ts"
 import { makeNamespace, type Namespace } from "../helpers/network.ts"
 
@@ -73,7 +74,7 @@ describe("the table", () => {
       const table = { family, name: "toybox" }
       const [ours, theirs] = await Promise.all([namespace(), namespace()])
       expect(await carryOut(ours, [{ kind: "table", table }])).toEqual([])
-      await theirs.run(["nft", "-f", "-"], describeTable(table))
+      await theirs.run(["nft", "-f", "-"], describeShape(tableShape(table)).join("\n"))
       expect(await ruleset(ours)).toEqual(await ruleset(theirs))
       expect((await ruleset(ours)).length).toBeGreaterThan(20)
       // Expression by expression, register by register, as the kernel has them.
@@ -90,7 +91,7 @@ describe("the table", () => {
     const steps: Step[] = networks.map((network) => ({ kind: "ensure", network }))
     const done = await carryOut(ours, [...steps, { kind: "publish", id: "c1", ports, addresses }])
     expect(done).toEqual([])
-    await theirs.run(["nft", "-f", "-"], describeTable({ family: "inet", name: "toybox" }))
+    await theirs.run(["nft", "-f", "-"], describeShape(tableShape({ family: "inet", name: "toybox" })).join("\n"))
     for (const line of [
       ...networks.flatMap(describeNetwork),
       ...describePublish({ id: "c1", ports, addresses, served: [] }),

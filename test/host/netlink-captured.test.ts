@@ -5,7 +5,8 @@ import * as nf from "../../ffi/constants/nf_tables.ts"
 import * as rt from "../../ffi/constants/rtnetlink.ts"
 import { networkEntries, portEntries } from "../../src/network/firewall/elements.ts"
 import { addElements } from "../../src/network/firewall/requests.ts"
-import { describeTable, tableMessages } from "../../src/network/firewall/ruleset.ts"
+import { tableMessages, tableShape } from "../../src/network/firewall/ruleset.ts"
+import { describeShape } from "../../src/network/firewall/table-shape.ts"
 import { parseIp } from "../../src/network/ip.ts"
 import { describeLink, type LinkStep, linkMessage } from "../../src/network/links.ts"
 import { capture, type Protocol, requestsIn, requestsOf, type Shown, type Tree } from "../helpers/captured.ts"
@@ -166,7 +167,10 @@ function withoutSetId(tree: Tree): Tree {
 describe.skipIf(!isRoot)("nf_tables, as nft sends it", () => {
   test.each(["inet", "ip", "ip6"] as const)("the table of the family %s", (family) => {
     const table = { family, name: "toybox" } as const
-    const sent = capture(["ip", "netns", "exec", NAMESPACE, "nft", "-f", "-"], describeTable(table))
+    const sent = capture(
+      ["ip", "netns", "exec", NAMESPACE, "nft", "-f", "-"],
+      describeShape(tableShape(table)).join("\n"),
+    )
     const theirs = sent.flatMap((bytes) => requestsIn(bytes, NF_TABLES)).filter(({ type }) => type >= messageType(0))
     const ours = requestsOf(tableMessages(table), NF_TABLES)
     // nft's notes for itself, which change with its version.

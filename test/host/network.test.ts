@@ -175,32 +175,6 @@ test("--explain shows the lines of ip and nft for what is not there yet, and mak
   expect(await state()).toBe(before)
 }, 60_000)
 
-test("--explain on a machine where nothing is yet has it all", async () => {
-  const bare = await makeMachine(1400)
-  try {
-    const text = await bare.host.run(
-      bare
-        .toybox("run", "--explain", "--rm", "-p", "8080:80", "-p", "[::1]:8081:81", "base", "true")
-        .map((word) => word.replace(/^TOYBOX_ROOT=.*/, "TOYBOX_ROOT=/nonexistent/toybox")),
-    )
-    expect(text).toContain("mtu 1400")
-    expect(text).toContain("echo 1 >/proc/sys/net/ipv4/ip_forward")
-    expect(text).toMatch(/echo 1 >\/proc\/sys\/net\/ipv4\/conf\/tb-\w+\/route_localnet/)
-    expect(text).toContain("nft -f - <<'EOF'\ntable inet toybox {")
-    expect(text).toContain("nft add element inet toybox ports4")
-    expect(text).toContain("nft add element inet toybox forwarded '{ tcp . 8080 }'")
-    expect(text).toContain("# what comes to them from ::1 a process of toybox's serves, when somebody comes")
-    expect(text).toContain("#   [::1]:8081/tcp, and carries it on to ")
-    // What is shown is what nft takes.
-    const table = /<<'EOF'\n([\s\S]*?)\nEOF\n/.exec(text)?.[1] ?? ""
-    await bare.host.run(["nft", "-f", "-"], `${table}\n`)
-    for (const line of text.split("\n").filter((one) => one.startsWith("nft add element inet"))) await bare.sh(line)
-  } finally {
-    await bare.host.close()
-    await bare.outside.close()
-  }
-}, 60_000)
-
 test("networks that are made: names for neighbours, kept apart from others, gone with all that was theirs", async () => {
   const made = await run(
     "network",

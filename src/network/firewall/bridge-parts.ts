@@ -6,8 +6,9 @@ import { dump, type NetlinkSocket } from "../../../ffi/netlink/socket.ts"
 import { decodeElements, type KnownElement } from "./answers.ts"
 import * as ex from "./expressions.ts"
 import type { Part } from "./parts.ts"
-import { deleteTable, getElements, newRule, type Table } from "./requests.ts"
+import { deleteTable, getElements, newChain, newRule, newSet, newTable, type Table } from "./requests.ts"
 import { generationOf, sendBatch } from "./table.ts"
+import { lineOf, type TableShape } from "./table-shape.ts"
 
 const { NFT_REG_1: ONE, NFT_PAYLOAD_LL_HEADER: LINK, NFT_PAYLOAD_TRANSPORT_HEADER: TRANSPORT } = nf
 const IPPROTO_ICMPV6 = 58
@@ -28,13 +29,24 @@ export const icmpv6 = (text: string, type: number): Part => ({
   ],
 })
 
-export const rule = (table: Table, chain: string, parts: readonly Part[]): Message =>
+const rule = (table: Table, chain: string, parts: readonly Part[]): Message =>
   newRule(
     table,
     chain,
     parts.flatMap(({ expressions }) => expressions),
-    parts.map(({ text }) => text).join(" "),
+    lineOf(parts),
   )
+
+/** The requests that make a table, to be sent in one batch. */
+export const shapeMessages = ({ table, sets, chains }: TableShape): Message[] => [
+  newTable(table),
+  ...sets.map((shape, i) => newSet(table, shape, i + 1)),
+  ...chains.map((chain) => newChain(table, chain)),
+  ...chains.flatMap(({ name, rules }) => rules.map((parts) => rule(table, name, parts))),
+]
+
+/** How many rules it has. */
+export const rulesIn = ({ chains }: TableShape): number => chains.flatMap(({ rules }) => rules).length
 
 export const elementsOf = (socket: NetlinkSocket, table: Table, set: string): KnownElement[] =>
   decodeElements(dump(socket, getElements(table, set)))

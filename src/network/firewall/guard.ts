@@ -12,7 +12,7 @@ import { writeAtOnce } from "../../state-file.ts"
 import { formatIp } from "../ip.ts"
 import { formatMac } from "../links.ts"
 import { asElement } from "./answers.ts"
-import { elementsOf, etherType, IP6, icmpv6, remove, removeUnused, rule } from "./bridge-parts.ts"
+import { elementsOf, etherType, IP6, icmpv6, remove, removeUnused, rulesIn, shapeMessages } from "./bridge-parts.ts"
 import { ifname } from "./elements.ts"
 import * as ex from "./expressions.ts"
 import { accept, drop, jump, link, type Part } from "./parts.ts"
@@ -22,13 +22,11 @@ import {
   deleteTable,
   type Element,
   getChain,
-  newChain,
-  newSet,
-  newTable,
   type SetShape,
   type Table,
 } from "./requests.ts"
 import { exists, generationOf, hasNfTables, isOurs, isWhole, sendBatch, withSocket } from "./table.ts"
+import { describeMaking, type TableShape } from "./table-shape.ts"
 
 /** A container's end on the bridge, and what may come from it: 6, 4 and 16 bytes. */
 export interface Guarded {
@@ -94,15 +92,19 @@ const SETS = [
   { name: "senders6", key: ["ifname", "ether_addr", "ipv6_addr"] },
 ] as const satisfies readonly SetShape[]
 
-const tableMessages = (): Message[] => [
-  newTable(TABLE),
-  ...SETS.map((shape, i) => newSet(TABLE, shape, i + 1)),
-  newChain(TABLE, { name: MARK }),
-  newChain(TABLE, { name: "judged" }),
-  newChain(TABLE, { name: "prerouting", hook: { type: "filter", number: nf.NF_INET_PRE_ROUTING, priority: -300 } }),
-  ...GUARDED.map((parts) => rule(TABLE, "judged", parts)),
-  rule(TABLE, "prerouting", [link("iifname", "guarded"), jump("judged")]),
-]
+const SHAPE: TableShape = {
+  table: TABLE,
+  sets: SETS,
+  chains: [
+    { name: MARK, rules: [] },
+    { name: "judged", rules: GUARDED },
+    {
+      name: "prerouting",
+      hook: { type: "filter", number: nf.NF_INET_PRE_ROUTING, priority: -300 },
+      rules: [[link("iifname", "guarded"), jump("judged")]],
+    },
+  ],
+}
 
 /** The link-local address that the kernel makes of a link's: RFC 4291, appendix A. */
 const linkLocal = ([a = 0, b = 0, c = 0, d = 0, e = 0, f = 0]: Uint8Array) =>
@@ -122,16 +124,20 @@ function entriesOf({ link: name, mac, ip, ip6 }: Guarded): { set: string; elemen
   ].filter(({ elements }) => elements.length > 0)
 }
 
-/** The lines of nft(8) that do what guard does where its table is there already. */
-export const describeGuard = (links: readonly Guarded[]): string[] =>
-  links
-    .flatMap(entriesOf)
-    .flatMap(({ set, elements }) => elements.map(({ text }) => `nft add element bridge toybox ${set} '{ ${text} }'`))
+/** The lines of nft(8) that do what guard does. */
+export function describeGuard(links: readonly Guarded[]): string[] {
+  if (!hasNfTables()) return []
+  return [
+    ...(withSocket(isThere) ? [] : describeMaking(SHAPE)),
+    ...links
+      .flatMap(entriesOf)
+      .flatMap(({ set, elements }) => elements.map(({ text }) => `nft add element bridge toybox ${set} '{ ${text} }'`)),
+  ]
+}
 
 const ATTEMPTS = 50
 
-// Of the chain that judges, and of the one that leads there.
-const RULES = GUARDED.length + 1
+const RULES = rulesIn(SHAPE)
 
 /** What adds the elements of the table to another that is in its place. */
 const contents = (socket: NetlinkSocket): Message[] =>
@@ -160,8 +166,8 @@ function addLinks(links: readonly Guarded[]): boolean {
       const before = generationOf(socket)
       const isMade = isOurs(socket, TABLE, MARK)
       const isBroken = isMade && !isWhole(socket, TABLE, RULES)
-      const anew = isBroken ? [deleteTable(TABLE), ...tableMessages(), ...contents(socket)] : []
-      const table = isMade ? anew : tableMessages()
+      const anew = isBroken ? [deleteTable(TABLE), ...shapeMessages(SHAPE), ...contents(socket)] : []
+      const table = isMade ? anew : shapeMessages(SHAPE)
       const [error] = sendBatch(socket, [...table, ...added], isBroken ? before : undefined)
       if (error === undefined) return true
       if (isErrno(error, "EOPNOTSUPP", "EAFNOSUPPORT")) return false

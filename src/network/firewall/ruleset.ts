@@ -31,14 +31,11 @@ import {
   tcpSyn,
   UNSPECIFIED,
 } from "./parts.ts"
-import { type ChainShape, newChain, newRule, newSet, newTable, type SetShape, type Table } from "./requests.ts"
+import { newChain, newRule, newSet, newTable, type SetShape, type Table } from "./requests.ts"
+import { type ChainOfRules, lineOf, type TableShape } from "./table-shape.ts"
 
 const filter = (number: number, priority: number) => ({ type: "filter", number, priority }) as const
 const nat = (number: number, priority: number) => ({ type: "nat", number, priority }) as const
-
-interface Chain extends ChainShape {
-  readonly rules: readonly (readonly Part[])[]
-}
 
 /**
  * Says that the table is ours and has these sets: another number for other sets. One with other rules, be it another version's, is
@@ -46,7 +43,7 @@ interface Chain extends ChainShape {
  */
 export const MARK = "toybox-2"
 
-const CHAINS: readonly Chain[] = [
+const CHAINS: readonly ChainOfRules[] = [
   { name: MARK, rules: [] },
   {
     name: "raw",
@@ -156,10 +153,8 @@ export const ruleCount = (table: Table): number => CHAINS.flatMap((chain) => rul
 
 const setsOf = (table: Table): readonly SetShape[] => SETS.filter(({ name }) => hasSet(table, name))
 
-const rulesOf = (table: Table, { rules }: Chain) =>
+const rulesOf = (table: Table, { rules }: ChainOfRules) =>
   rules.filter((parts) => parts.every(({ family }) => fits(table, family)))
-
-const lineOf = (parts: readonly Part[]) => parts.map(({ text }) => text).join(" ")
 
 /** What nft puts before a part of one family in a table of both. */
 const familyTest = (table: Table, { family, passes }: Part) =>
@@ -189,32 +184,9 @@ export function tableMessages(table: Table): Message[] {
   ]
 }
 
-const HOOKS: Readonly<Record<number, string>> = {
-  [nf.NF_INET_PRE_ROUTING]: "prerouting",
-  [nf.NF_INET_FORWARD]: "forward",
-  [nf.NF_INET_LOCAL_IN]: "input",
-  [nf.NF_INET_LOCAL_OUT]: "output",
-  [nf.NF_INET_POST_ROUTING]: "postrouting",
-}
-
-const describeSet = ({ name, key, data, interval }: SetShape) =>
-  `  ${data ? "map" : "set"} ${name} { type ${key.join(" . ")}${data ? ` : ${data.join(" . ")}` : ""}; ${interval ? "flags interval; " : ""}}`
-
-function describeChain(table: Table, chain: Chain): string[] {
-  const { name, hook } = chain
-  const header = hook
-    ? [`    type ${hook.type} hook ${HOOKS[hook.number]} priority ${hook.priority}; policy accept;`]
-    : []
-  const rules = rulesOf(table, chain).map((parts) => `    ${lineOf(parts)}`)
-  return [`  chain ${name} {`, ...header, ...rules, "  }"]
-}
-
-/** The table as `nft -f` reads it. */
-export const describeTable = (table: Table): string =>
-  [
-    `table ${table.family} ${table.name} {`,
-    ...setsOf(table).map(describeSet),
-    ...CHAINS.flatMap((chain) => describeChain(table, chain)),
-    "}",
-    "",
-  ].join("\n")
+/** The table, as this kernel has it. */
+export const tableShape = (table: Table): TableShape => ({
+  table,
+  sets: setsOf(table),
+  chains: CHAINS.map((chain) => ({ ...chain, rules: rulesOf(table, chain) })),
+})
