@@ -200,6 +200,14 @@ test("a command that may make packets as it likes is kept from it, too, in whose
   expect(await machine.sh("nft list tables")).not.toContain("table bridge toybox\n")
 }, 60_000)
 
+test("of many that end at once each is told nothing, and nothing of it is left", async () => {
+  for (let round = 0; round < 6; round++) {
+    const ends = Array.from({ length: 12 }, () => machine.told("run", "--rm", "--cap-add=NET_RAW", "base", "true"))
+    for (const end of await Promise.all(ends)) expect(end).toEqual({ code: 0, stdout: "", stderr: "" })
+    expect(await machine.sh("nft list tables")).not.toContain("table bridge toybox\n")
+  }
+}, 60_000)
+
 test("a table of bridges that somebody else has made under our name is an error, and stays as it is", async () => {
   await machine.sh("nft add table bridge toybox; nft 'add chain bridge toybox theirs'")
   const { code, stderr } = await machine.told("run", "--rm", "--cap-add=NET_RAW", "base", "true")

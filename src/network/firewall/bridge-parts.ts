@@ -48,18 +48,32 @@ export const shapeMessages = ({ table, sets, chains }: TableShape): Message[] =>
 /** How many rules it has. */
 export const rulesIn = ({ chains }: TableShape): number => chains.flatMap(({ rules }) => rules).length
 
-export const elementsOf = (socket: NetlinkSocket, table: Table, set: string): KnownElement[] =>
-  decodeElements(dump(socket, getElements(table, set)))
-
-/** Removes what may have gone, or been changed, meanwhile. */
-export function remove(socket: NetlinkSocket, messages: readonly Message[], generation?: number): void {
-  const [error] = sendBatch(socket, messages, generation)
-  if (error && !isErrno(error, "ENOENT", "ERESTART", "EOPNOTSUPP", "EAFNOSUPPORT")) throw error
+/** All elements of a set; none where the table has gone meanwhile. */
+export function elementsOf(socket: NetlinkSocket, table: Table, set: string): KnownElement[] {
+  try {
+    return decodeElements(dump(socket, getElements(table, set)))
+  } catch (error) {
+    if (isErrno(error, "ENOENT")) return []
+    throw error
+  }
 }
+
+/** Removes what may have gone meanwhile. */
+export function remove(socket: NetlinkSocket, messages: readonly Message[]): void {
+  const [error] = sendBatch(socket, messages)
+  if (error && !isErrno(error, "ENOENT", "EOPNOTSUPP", "EAFNOSUPPORT")) throw error
+}
+
+const ATTEMPTS = 50
 
 /** Removes a table, if nothing is in its set any more. */
 export function removeUnused(socket: NetlinkSocket, table: Table, set: string): void {
-  const before = generationOf(socket)
-  // Somebody may just be adding one: then the generation is another, and the batch is refused.
-  if (elementsOf(socket, table, set).length === 0) remove(socket, [deleteTable(table)], before)
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const before = generationOf(socket)
+    if (elementsOf(socket, table, set).length > 0) return
+    // Somebody may just be adding one: then the generation is another, and the batch is refused.
+    const [error] = sendBatch(socket, [deleteTable(table)], before)
+    if (error === undefined || isErrno(error, "ENOENT")) return
+    if (!isErrno(error, "ERESTART")) throw error
+  }
 }
