@@ -37,7 +37,7 @@ export const wantsIpv6 = ({ sysctl }: Pick<RunRequest, "sysctl">, position: numb
 export const mayForge = ({ privileged, capAdd }: Pick<RunRequest, "privileged" | "capAdd">): boolean =>
   privileged || capAdd.some((name) => ["ALL", "CAP_NET_ADMIN", "CAP_NET_RAW"].includes(name))
 
-const ATTEMPTS = 3
+const ATTEMPTS = 20
 
 /** Takes a place in a network, which may be removed meanwhile: the default one is made anew then. Throws ToyboxError. */
 export async function takePlaceIn(

@@ -153,8 +153,11 @@ export function makeBridge(paths: Paths, wanted: Network, socket: NetlinkSocket)
  * Removes a network with its link and rules, and with the last one what was changed of the machine; unless containers that run
  * have addresses in it. Returns their ids.
  */
-export function removeNetwork(paths: Paths, network: Network, containers: Containers): string[] {
+export function removeNetwork(paths: Paths, wanted: Network, containers: Containers): string[] {
   return withNetworksLocked(paths, () => {
+    const network = findNetwork(paths, wanted.name)
+    // Another has removed it meanwhile, and a start may have made one of its name.
+    if (network?.id !== wanted.id) return []
     const [leases, aside] = [leasesOf(paths, network), asideOf(paths, network)]
     if (exists(leases)) rename(leases, aside)
     const holders = holdersOf(aside).filter((id) => containers.runs(id))
