@@ -26,19 +26,23 @@ export async function askHelper(name: string, server: string, patience = PATIENC
     env: process.env,
     stdin: new TextEncoder().encode(server),
     stdout: "pipe",
-    stderr: "ignore",
+    stderr: "pipe",
     timeout: patience,
     killSignal: "SIGKILL",
   })
   const said = child.stdout.text()
+  const complaint = child.stderr.text()
   const code = await child.exited
   // What it has started itself may hold its output open for as long as it likes.
-  const whole = child.signalCode === "SIGKILL" ? null : await Promise.race([said, Bun.sleep(patience)])
+  const inTime = (text: Promise<string>) => Promise.race([text, Bun.sleep(patience)])
+  const whole = child.signalCode === "SIGKILL" ? null : await inTime(said)
   if (typeof whole !== "string") throw new ToyboxError(`${program} did not answer in ${patience / 1000} s`)
   const output = whole.trim()
   if (code !== 0) {
     if (output.toLowerCase().includes(NOT_FOUND)) return null
-    throw new ToyboxError(`${program} failed (${code}): ${output.replace(/\p{Cc}/gu, " ").slice(0, 200)}`)
+    // By the protocol it says there why it failed; not all do.
+    const why = output || ((await inTime(complaint)) ?? "").trim() || "it does not say why"
+    throw new ToyboxError(`${program} failed (${code}): ${why.replace(/\p{Cc}/gu, " ").slice(0, 200)}`)
   }
   const root = decodeJson(output, `the answer of ${program}`)
   const username = string(member(root, "Username"))

@@ -151,6 +151,8 @@ describe("credential helpers", () => {
     ["../../bin/sh", "true", "is not the name of a credential helper"],
     ["absent", null, "docker-credential-absent is not installed"],
     ["fails", "echo no luck; exit 3", "docker-credential-fails failed (3): no luck"],
+    ["complains", "echo locked >&2; exit 3", "docker-credential-complains failed (3): locked"],
+    ["refuses", "exit 3", "docker-credential-refuses failed (3): it does not say why"],
     ["babbles", "echo nonsense", "the answer of docker-credential-babbles is not JSON"],
     ["hangs", "exec sleep 60", "did not answer in 0.2 s"],
     ["waits", "sleep 6; echo", "did not answer in 0.2 s"],
