@@ -8,7 +8,7 @@ import type { Progress, ProgressPart } from "../progress.ts"
 import { addLayer } from "./add-layer.ts"
 import { isPlain, keptBlob, writingTo } from "./blobs.ts"
 import { storePaths, tryLockStore } from "./records.ts"
-import type { ImageOrigin } from "./remote.ts"
+import { type ImageOrigin, MirrorFailed } from "./remote.ts"
 import type { Workspace } from "./workspace.ts"
 
 /** A layer to be had. */
@@ -46,7 +46,7 @@ const isWanted = ({ keep, paths }: LayerJob, descriptor: Descriptor): boolean =>
 function incoming(job: LayerJob, descriptor: Descriptor, part: ProgressPart): AsyncGenerator<Uint8Array> {
   const { keep } = job
   if (keep === null || !isWanted(job, descriptor)) return counted(job, descriptor, part)
-  const path = `${keep.workspace.path}/${keep.blobs.size}`
+  const path = `${keep.workspace.path}/${crypto.randomUUID()}`
   keep.blobs.set(descriptor.digest, path)
   return writingTo(counted(job, descriptor, part), path)
 }
@@ -56,6 +56,18 @@ async function* counted(job: LayerJob, descriptor: Descriptor, part: ProgressPar
     job.signal.throwIfAborted()
     part.add(bytes.length)
     yield bytes
+  }
+}
+
+/** Does something with a blob, and again from its beginning, where a mirror fails in the middle of it. */
+async function wherever({ keep }: LayerJob, { digest }: Descriptor, work: () => Promise<void>): Promise<void> {
+  for (;;) {
+    try {
+      return await work()
+    } catch (error) {
+      if (!(error instanceof MirrorFailed)) throw error
+      keep?.blobs.delete(digest)
+    }
   }
 }
 
@@ -121,11 +133,11 @@ async function keepBlob(job: LayerJob, { descriptor }: WantedLayer): Promise<voi
 async function ensureLayer(job: LayerJob, layer: WantedLayer): Promise<void> {
   const paths = storePaths(job.paths)
   for (let told = false; ; told = true) {
-    if (holdLayer(paths, layer.chainId) !== null) return keepBlob(job, layer)
+    if (holdLayer(paths, layer.chainId) !== null) return wherever(job, layer.descriptor, () => keepBlob(job, layer))
     const lock = tryLockStore(job.paths, layer.chainId)
     if (lock !== null) {
       try {
-        if (holdLayer(paths, layer.chainId) === null) await unpackOne(job, layer)
+        if (holdLayer(paths, layer.chainId) === null) await wherever(job, layer.descriptor, () => unpackOne(job, layer))
         return
       } finally {
         releaseLock(lock)

@@ -1,6 +1,7 @@
 /** Where an image is pulled from: the mirrors of its registry, then the registry. */
 import { ToyboxError } from "../../errors.ts"
-import type { Descriptor } from "../manifest.ts"
+import { BadBytes } from "../digest.ts"
+import { type Descriptor, readManifest } from "../manifest.ts"
 import { manifestName, type Reference, repositoryName } from "../reference.ts"
 import { getBlob, readBlob } from "../registry/blobs.ts"
 import { type ClientOptions, openRepository, type Repository } from "../registry/client.ts"
@@ -8,6 +9,9 @@ import { authFiles, findCredentials } from "../registry/credentials.ts"
 import { endpointsFor, type Wishes } from "../registry/endpoint.ts"
 import { getManifest, headManifest, type RawManifest } from "../registry/manifests.ts"
 import type { Settings } from "../registry/settings.ts"
+
+/** A mirror failed in the middle of a blob: asked again, the origin has it from elsewhere, from its beginning. */
+export class MirrorFailed extends BadBytes {}
 
 /** Somewhere that has an image. */
 export interface ImageOrigin {
@@ -46,20 +50,25 @@ export function remoteImage(reference: Reference, options: RemoteOptions): Image
   })
   // That one which had the manifest has the blobs, too.
   let first = 0
-  const somewhere = async <T>(ask: (repository: Repository) => Promise<T>): Promise<T> => {
+  /** Whatever a mirror lacks or does wrong, the registry has the last word. False: it has spoken. */
+  const passOver = (i: number, error: unknown): boolean => {
+    if (i === repositories.length - 1 || client.signal?.aborted) return false
+    if (i >= first) {
+      first = i + 1
+      client.notice?.(
+        `the mirror ${endpoints[i]?.host} is passed over: ${error instanceof Error ? error.message : error}`,
+      )
+    }
+    return true
+  }
+  const somewhere = async <T>(ask: (repository: Repository, i: number) => Promise<T>): Promise<T> => {
     for (let i = first; ; i++) {
       const open = repositories[i]
       if (open === undefined) throw new ToyboxError(`${reference.domain} is not reached in any way`)
       try {
-        const answer = await ask(await open())
-        first = i
-        return answer
+        return await ask(await open(), i)
       } catch (error) {
-        // Whatever a mirror lacks or does wrong, the registry has the last word.
-        if (i === repositories.length - 1 || client.signal?.aborted) throw error
-        client.notice?.(
-          `the mirror ${endpoints[i]?.host} is passed over: ${error instanceof Error ? error.message : error}`,
-        )
+        if (!passOver(i, error)) throw error
       }
     }
   }
@@ -67,16 +76,27 @@ export function remoteImage(reference: Reference, options: RemoteOptions): Image
   return {
     repository: repositoryName(reference),
     digest: () => somewhere((repository) => headManifest(repository, name)),
-    manifest: (digest) => somewhere((repository) => getManifest(repository, digest ?? name)),
+    manifest: (digest) =>
+      somewhere(async (repository) => {
+        const raw = await getManifest(repository, digest ?? name)
+        // Where a mirror was there may be somebody now who has the same page for every address.
+        if (repository.mirror) readManifest(raw.bytes, `the manifest of ${repository.host}/${repository.path}`)
+        return raw
+      }),
     blob: (descriptor) => somewhere((repository) => getBlob(repository, descriptor)),
     async *stream(descriptor) {
-      const parts = await somewhere(async (repository) => {
+      const { i, begun, parts } = await somewhere(async (repository, i) => {
         const parts = readBlob(repository, descriptor)
         // Whether it is there, its first part tells; from there on readBlob goes on by itself where it breaks off.
-        return { first: await parts.next(), parts }
+        return { i, begun: await parts.next(), parts }
       })
-      if (!parts.first.done) yield parts.first.value
-      yield* parts.parts
+      if (!begun.done) yield begun.value
+      try {
+        yield* parts
+      } catch (error) {
+        if (!passOver(i, error)) throw error
+        throw new MirrorFailed(`the mirror ${endpoints[i]?.host} failed`, { cause: error })
+      }
     },
   }
 }
