@@ -224,7 +224,7 @@ export function createTarReader(sink: TarSink, isLeftOut: (entry: TarEntry) => b
     },
     finish(endless = false) {
       const total = position + partialSize
-      if (total === 0) throw new TarError("is empty")
+      if (total === 0 && !endless) throw new TarError("is empty")
       // One block of zeros is enough for everybody.
       if (state === "ended" || (zeroBlock && partialSize === 0)) return
       if (endless && partialSize === 0 && (state === "header" || (state === "skip" && left < BLOCK))) return

@@ -1,6 +1,7 @@
 /** Whatever stream is unpacked, the same is made again of what is kept of it. */
 import { describe, expect, test } from "bun:test"
 import { appendFileSync, mkdirSync, readdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs"
+import { gzipSync } from "node:zlib"
 import { ToyboxError } from "../../../../src/errors.ts"
 import { digestOf } from "../../../../src/image/digest.ts"
 import { rebuildTar } from "../../../../src/image/layer/rebuild.ts"
@@ -215,6 +216,15 @@ describe.skipIf(!isRoot)("a stream is made again", () => {
       expect((await rebuild(dir, diffId)).equals(bytes)).toBe(true)
       await expect(unpack(bytes.subarray(0, 500), true)).rejects.toThrow("is truncated")
     }
+  })
+
+  test("no bytes at all, where their digest is known", async () => {
+    const dir = temporaryDirectory("empty")
+    mkdirSync(`${dir}/root`)
+    const options = { name: "it", target: `${dir}/root`, whiteouts: "overlay", skeleton: dir, endless: true } as const
+    const { diffId, entries } = await unpackLayer(chunked(gzipSync("")), options)
+    expect({ diffId, entries }).toEqual({ diffId: digestOf(""), entries: 0 })
+    expect((await rebuild(dir, diffId)).length).toBe(0)
   })
 
   test("where nothing is odd, nothing but the skeleton is kept, and that is small", async () => {
