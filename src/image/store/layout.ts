@@ -63,7 +63,11 @@ export function readLayoutBlob(files: ImageFiles, digest: string, limit: number)
 }
 
 /** Throws only when all has been read and is wrong; the last part is held back until it is known to be right. */
-async function* streamBlob(files: ImageFiles, { digest, size }: Descriptor): AsyncGenerator<Uint8Array> {
+async function* streamBlob(files: ImageFiles, { digest, size, data }: Descriptor): AsyncGenerator<Uint8Array> {
+  if (data !== undefined) {
+    yield data
+    return
+  }
   const { algorithm } = splitDigest(digest)
   const hasher = new Bun.CryptoHasher(algorithm)
   let position = 0
@@ -111,8 +115,8 @@ function chosen(files: ImageFiles, tag: string | undefined): Descriptor {
 
 /** The image of a layout that a descriptor of it leads to. */
 export function layoutImage(files: ImageFiles, choose: () => Descriptor): ImageOrigin {
-  const raw = ({ digest, mediaType }: Descriptor): RawManifest => ({
-    bytes: readLayoutBlob(files, digest, MAX_MANIFEST),
+  const raw = ({ digest, mediaType, data }: Descriptor): RawManifest => ({
+    bytes: data ?? readLayoutBlob(files, digest, MAX_MANIFEST),
     digest,
     mediaType,
   })
