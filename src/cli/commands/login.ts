@@ -67,7 +67,10 @@ export async function loginCommand(words: readonly string[]): Promise<number> {
     if (admission === "open") notice(`${host} lets everybody in: nothing says whether the password is right`)
   } catch (error) {
     if (!(error instanceof RegistryError) || (error.status !== 401 && error.status !== 403)) throw error
-    throw new ToyboxError(`${host} refuses this user name and password; nothing was kept`, { cause: error })
+    throw new ToyboxError(`${host} refuses this user name and password; nothing was kept`, {
+      cause: error,
+      hint: "many registries want a token in the place of the account's password",
+    })
   }
   storePassword(state, host, username, password)
   notice(`the password is in ${authFile(state)}, which only its owner can read; it is not encrypted`)
