@@ -133,6 +133,13 @@ async function* counted(
   }
 }
 
+/** The steps of an image, with one for each layer of which nothing is told: buildah takes no image that has told of some only. */
+function wholeHistory({ history, diffIds }: ImageConfig): HistoryEntry[] {
+  const told = history.filter(({ empty_layer }) => !empty_layer).length
+  const missing = Math.max(0, diffIds.length - told)
+  return [...history, ...Array.from({ length: missing }, () => ({ empty_layer: false }))]
+}
+
 async function make(paths: Paths, record: ContainerRecord, options: CommitOptions): Promise<ImageRecord> {
   const stored = readStored(paths, record.id, record.name)
   const isCopy = copyOf(containerPath(paths, record.id)) !== null
@@ -166,7 +173,7 @@ async function make(paths: Paths, record: ContainerRecord, options: CommitOption
     ...(options.author === undefined ? {} : { author: options.author }),
     config: options.change(configOf(told?.config.config ?? EMPTY_CONTAINER_CONFIG, record, stored)),
     diffIds: [...(base?.config.diffIds ?? []), diffId],
-    history: [...(base?.config.history ?? []), entry],
+    history: [...(base ? wholeHistory(base.config) : []), entry],
   })
   return putImage(paths, { name: options.name, config: bytes })
 }

@@ -45,6 +45,7 @@ export interface ContainerConfig {
 
 export interface HistoryEntry {
   created?: string
+  author?: string
   created_by?: string
   comment?: string
   empty_layer: boolean
@@ -138,6 +139,7 @@ function historyEntry(field: Field): HistoryEntry {
   }
   return {
     ...text("created"),
+    ...text("author"),
     ...text("created_by"),
     ...text("comment"),
     empty_layer: optional(member(field, "empty_layer"), boolean) ?? false,

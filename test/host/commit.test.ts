@@ -198,6 +198,9 @@ describe.skipIf(!isRoot)("toybox commit", () => {
     expect([Author, Architecture]).toEqual(["Somebody", process.arch === "x64" ? "amd64" : "arm64"])
     expect(await succeed(ownRun("--rm", "told:1"))).toBe("/srv")
     expect(await succeed(["history", "told:1"])).toContain("a word")
+    const steps = (await succeed(["history", "--json", "told:1"])).split("\n").map((step) => JSON.parse(step))
+    // Of the layers below nothing was told.
+    expect(steps.map(({ author }) => author)).toEqual(["Somebody", undefined, undefined])
     await succeed(ownRun("--name", "other", "--entrypoint", "/bin/echo", "based:1", "a", "b"))
     await succeed(["commit", "-q", "other", "other:1"])
     expect((await inspect("other:1")).Config).toMatchObject({ Entrypoint: ["/bin/echo"], Cmd: ["a", "b"] })
