@@ -260,28 +260,22 @@ export interface Entry {
 const DT_UNKNOWN = 0
 export const DT_DIR = 4
 
-/** Shows where in `scratch` each entry of an open directory is, without "." and ".."; none of one that has been removed. getdents64(2). */
-function eachEntry(fd: number, see: (name: number, end: number, type: number) => void): void {
-  const { bytes } = scratch
+/** The entries of an open directory, without "." and ".."; none of one that has been removed: getdents64(2). */
+export function listEntries(fd: number): Entry[] {
+  const entries: Entry[] = []
   for (;;) {
     const size = callResult("getdents64", fd, scratch.address, SCRATCH_SIZE)
-    if (size === 0 || size === ENOENT) return
+    if (size === 0 || size === ENOENT) return entries
     if (size < 0) throw failure("getdents64", size, fd)
+    const { bytes } = scratch
     for (let position = 0; position < size; ) {
       const start = position + 19
       const end = bytes.indexOf(0, start)
       const dots = bytes[start] === DOT && (end === start + 1 || (end === start + 2 && bytes[start + 1] === DOT))
-      if (!dots) see(start, end, bytes[position + 18] ?? DT_UNKNOWN)
+      if (!dots) entries.push({ name: bytes.slice(start, end + 1), type: bytes[position + 18] ?? DT_UNKNOWN })
       position += (bytes[position + 16] ?? 0) | ((bytes[position + 17] ?? 0) << 8)
     }
   }
-}
-
-/** The entries of an open directory, without "." and ".."; none of one that has been removed. */
-export function listEntries(fd: number): Entry[] {
-  const entries: Entry[] = []
-  eachEntry(fd, (start, end, type) => entries.push({ name: scratch.bytes.slice(start, end + 1), type }))
-  return entries
 }
 
 /** The names in a directory; empty where there is no such directory. */
@@ -290,9 +284,7 @@ export function listDir(path: string): string[] {
   if (fd === ENOENT) return []
   if (fd < 0) throw failure("open", fd, path)
   try {
-    const names: string[] = []
-    eachEntry(fd, (start, end) => names.push(decoder.decode(scratch.bytes.subarray(start, end))))
-    return names
+    return listEntries(fd).map(({ name }) => decoder.decode(name.subarray(0, -1)))
   } finally {
     close(fd)
   }
