@@ -30,6 +30,7 @@ import {
   type ContainerHead,
   type ContainerResult,
   type RunningRecord,
+  resultPath,
   startTime,
   updateRunning,
   writeRecord,
@@ -230,6 +231,8 @@ export async function bringUp(
     if (supervisor) pid = reportedPid(reportFd, reports) ?? 0
     const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd })
     two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
+    // From here on it may end, and a supervisor that is killed would leave the end of the run before as that of this one.
+    if (live.head) unlink(resultPath(paths, live.id))
     go()
     const ends = [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, cgroupFd, listenerFd]
     for (const fd of new Set([...ends, ...madeMounts.values()])) if (fd !== undefined) close(fd)

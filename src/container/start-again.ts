@@ -1,5 +1,5 @@
 /** Containers that are made before they are started, or started again. */
-import { close, readText, unlink } from "../../ffi/fs.ts"
+import { close, readText } from "../../ffi/fs.ts"
 import { detectCgroups } from "../cgroup/detect.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Rlimit } from "../oci/runtime.ts"
@@ -24,7 +24,6 @@ import {
   readHead,
   readRunning,
   resolveId,
-  resultPath,
 } from "./state.ts"
 import { readStored } from "./stored-request.ts"
 
@@ -111,7 +110,6 @@ export async function startContainer(
       request = requestOf(paths, mine)
       // Who looks into it from now on sees that it runs.
       close(await lockRoot(containerPath(paths, id), reference))
-      unlink(resultPath(paths, id))
     } catch (error) {
       leaveRunning(live.lock)
       throw error

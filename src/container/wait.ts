@@ -87,13 +87,17 @@ export function awaitContainer(paths: Paths, reference: string, condition: Condi
     })
   }
   if (condition === "removed") return until(paths, places, () => (isGone() ? exitCodeOf(paths, id, reference) : null))
+  const now = readRunning(paths, id)
+  const run = now?.restarting ? undefined : now?.started
   const before = readResult(paths, id)?.finished
   return until(paths, places, () => {
-    const result = readResult(paths, id)
     const running = readRunning(paths, id)
+    const result = readResult(paths, id)
     // The result comes first: until all is cleaned up it cannot be removed.
     const isOver = running === null || isOther(running, result?.started)
     if (result && result.finished !== before && isOver) return result.exitCode
+    // Its result went when it was started again.
+    if (run !== undefined && running && isOther(running, run)) return exitCodeOf(paths, id, reference)
     return isGone() ? exitCodeOf(paths, id, reference) : null
   })
 }

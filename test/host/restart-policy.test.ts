@@ -4,7 +4,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
-import { stateRoot, toybox } from "../helpers/toybox.ts"
+import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
@@ -123,6 +123,28 @@ describe.skipIf(!isRoot)("--restart", () => {
     changing.stdin.end()
     expect(await killing).toMatchObject({ stdout: "ends\n", stderr: "", exitCode: 0 })
     expect((await inspect("ends")).State).toMatchObject({ Status: "exited", Running: false })
+  })
+
+  test("one that was started again and dies with its toybox has an end of its own, not that of the run before", async () => {
+    const id = await run("dies", "on-failure", "test -e /n && exec sleep 1000; touch /n; exit 3")
+    await until(async () => {
+      const { RestartCount, State } = await inspect("dies")
+      return RestartCount === 1 && State.Status === "running"
+    })
+    process.kill(JSON.parse(readFileSync(running(id), "utf8")).supervisor.pid, "SIGKILL")
+    await until(async () => (await inspect("dies")).State.Status === "exited")
+    expect((await inspect("dies")).State).toMatchObject({ ExitCode: 137, Error: "toybox itself was killed" })
+  })
+
+  test("a next exit is told, though it was started again before anybody looked", async () => {
+    const id = await run("quick", "on-failure", "test -e /n && exec sleep 1000; touch /n; sleep 1; exit 3")
+    const waiting = await startToybox(["wait", "--condition", "next-exit", "quick"])
+    await Bun.sleep(400)
+    process.kill(waiting.pid, "SIGSTOP")
+    await until(async () => (await inspect("quick")).RestartCount === 1)
+    await until(async () => !existsSync(join(stateRoot(), "containers", id, "result.json")))
+    process.kill(waiting.pid, "SIGCONT")
+    expect(await waiting.wait()).toMatchObject({ stdout: "3\n", exitCode: 0 })
   })
 
   test("what is stopped or killed stays so, though the clock was set back since its start", async () => {
