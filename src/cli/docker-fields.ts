@@ -3,6 +3,7 @@
 import type { Summary } from "../container/list.ts"
 import { writtenBytes } from "../container/observe/size.ts"
 import { readRecord, readRunning } from "../container/state.ts"
+import { tryReadStored } from "../container/stored-request.ts"
 import { formatBytes } from "../image/progress.ts"
 import { familiarForm, parseReference, repositoryName } from "../image/reference.ts"
 import { type ImageRecord, isNameless } from "../image/store/records.ts"
@@ -40,7 +41,9 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
   const { id, name, image, command, created, labels, status } = summary
   const spec = readRecord(paths, id)?.spec
   const network = spec?.linux.namespaces.find(({ type }) => type === "network")
-  const networks = readRunning(paths, id)?.networks?.map((endpoint) => endpoint.network) ?? []
+  // Of one that does not run, where it is to be.
+  const places = readRunning(paths, id)?.networks ?? tryReadStored(paths, id)?.networks ?? []
+  const networks = places.map((place) => place.network)
   const mounts = () =>
     (spec?.mounts ?? []).flatMap(({ type, source, destination }) => {
       const volume = volumeAt(summary, destination)

@@ -126,6 +126,8 @@ describe.skipIf(!isRoot)("ps", () => {
     expect(await named("expose=50-60/udp")).toEqual(["served"])
     expect(await named("network=bridge")).toEqual(["served"])
     expect(await named("network=none")).toEqual(["on", "over"])
+    const networks = await toybox(["ps", "-a", "--format", "{{.Names}}:{{.Networks}}"])
+    expect(networks.stdout).toBe("served:bridge\non:none\nover:none\n")
     for (const wrong of [
       "name",
       "=x",
