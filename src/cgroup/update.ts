@@ -6,6 +6,7 @@ import { executePlan } from "./execute.ts"
 import { type CgroupIo, hostIo } from "./io.ts"
 import { type CgroupHandle, type CgroupPlan, type CgroupRequest, type CgroupStep, labelOf } from "./plan.ts"
 import { readStats } from "./stats.ts"
+import { rememberValues, type Undo } from "./undo.ts"
 import { readCpusetLevels } from "./v1/cpuset.ts"
 import { planV1, wantsCpuset } from "./v1/plan.ts"
 import { readV2Facts } from "./v2/facts.ts"
@@ -57,7 +58,7 @@ function isChange(step: CgroupStep, { cpu }: LinuxResources, present: ReadonlySe
 /**
  * Changes the limits of a container with processes in it; what `request.resources` leaves out stays. On v1 the memory files
  * are written in the order the change needs, and hierarchies that are only now of use are joined; before that `announce` is
- * told, as at the making. Device rules cannot be changed on v2. Throws ToyboxError; writes before the failing one stay.
+ * told, as at the making. Device rules cannot be changed on v2. Throws ToyboxError; then all is as it was. So it is by `undo`.
  */
 export function updateCgroup(
   cgroups: Cgroups,
@@ -65,7 +66,7 @@ export function updateCgroup(
   request: Omit<CgroupRequest, "path">,
   io: CgroupIo = hostIo,
   announce: (handle: CgroupHandle) => void = () => {},
-): { readonly handle: CgroupHandle; readonly notices: readonly string[] } {
+): { readonly handle: CgroupHandle; readonly notices: readonly string[]; readonly undo: Undo } {
   const full: CgroupRequest = { ...request, path: handle.path }
   if (handle.version === 2 && request.resources.devices?.length) {
     throw new ToyboxError(`${labelOf(full, "devices")}: cannot be changed in a running container on cgroup v2`)
@@ -79,10 +80,15 @@ export function updateCgroup(
   const changes = plan.steps.filter((step) => isChange(step, request.resources, present))
   // A toybox that was killed may have made them.
   const steps = changes.map((step) => (step.kind === "mkdir" ? { ...step, shared: true } : step))
-  const { notices, createdParents } = executePlan({ ...plan, steps }, io)
-  const from = handle.dirs.pids ?? Object.values(handle.dirs)[0]
-  if (from !== undefined) for (const dir of fresh) follow(from, dir, io)
-  const dirs = { ...handle.dirs, ...plan.handle.dirs }
-  const parents = [...new Set([...createdParents.toReversed(), ...handle.parents, ...plan.handle.parents])]
-  return { handle: { ...handle, dirs, parents }, notices }
+  const undo = rememberValues(steps, io)
+  try {
+    const { notices, createdParents } = executePlan({ ...plan, steps }, io)
+    const from = handle.dirs.pids ?? Object.values(handle.dirs)[0]
+    if (from !== undefined) for (const dir of fresh) follow(from, dir, io)
+    const dirs = { ...handle.dirs, ...plan.handle.dirs }
+    const parents = [...new Set([...createdParents.toReversed(), ...handle.parents, ...plan.handle.parents])]
+    return { handle: { ...handle, dirs, parents }, notices, undo }
+  } catch (error) {
+    throw undo(error)
+  }
 }

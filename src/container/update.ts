@@ -2,12 +2,10 @@
 import { detectCgroups } from "../cgroup/detect.ts"
 import type { RequestedResources } from "../cgroup/flags.ts"
 import { mergeRequested, mergeResources } from "../cgroup/merge.ts"
-import { onlineList } from "../cgroup/online.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
 import { updateCgroup } from "../cgroup/update.ts"
-import { errorChain, ToyboxError } from "../errors.ts"
+import { ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
-import type { LinuxResources } from "../oci/resources.ts"
 import type { Paths } from "../paths.ts"
 import { recordEvents } from "./events.ts"
 import type { RestartPolicy } from "./restart-policy.ts"
@@ -20,23 +18,6 @@ export interface Update {
   limits: (current: RequestedResources) => RequestedResources | null
   /** Undefined: as it is; null: none. */
   restart: RestartPolicy | null | undefined
-}
-
-/** What the kernel has where nobody has asked for anything. */
-const unlimited = (): LinuxResources => ({
-  memory: { limit: -1, swap: -1, reservation: -1 },
-  cpu: { quota: -1, period: 100_000, shares: 1024, cpus: onlineList("cpu"), mems: onlineList("node") },
-})
-
-type Groups = Readonly<Record<string, Readonly<Record<string, unknown>> | undefined>>
-
-/** Of `all` only what `like` has, too. */
-function only(all: LinuxResources, like: LinuxResources): LinuxResources {
-  const picked = Object.entries(like as Groups).map(([group, fields = {}]) => [
-    group,
-    Object.fromEntries(Object.entries((all as Groups)[group] ?? {}).filter(([field]) => Object.hasOwn(fields, field))),
-  ])
-  return Object.fromEntries(picked)
 }
 
 /** Throws where a container cannot have that policy. */
@@ -73,33 +54,16 @@ function keep(
 }
 
 /** Sets limits of a running container, where `then` does not fail, nor the kernel refuses one; else all are as before. */
-function apply(
-  paths: Paths,
-  id: string,
-  running: RunningRecord,
-  before: RequestedResources,
-  change: RequestedResources,
-  then: () => void,
-) {
+function apply(paths: Paths, id: string, running: RunningRecord, change: RequestedResources, then: () => void) {
   if (!running.cgroup) throw new ToyboxError("it has no cgroup")
-  // With what it is in only now.
-  let { cgroup } = running
-  const cgroups = detectCgroups()
+  const announce = (handle: CgroupHandle) => changeRunning(paths, id, { ...running, cgroup: handle })
+  const { handle, notices, undo } = updateCgroup(detectCgroups(), running.cgroup, change, undefined, announce)
+  for (const text of notices) notice(text)
   try {
-    const announce = (handle: CgroupHandle) => changeRunning(paths, id, { ...running, cgroup: handle })
-    const { handle, notices } = updateCgroup(cgroups, cgroup, change, undefined, announce)
-    for (const text of notices) notice(text)
-    cgroup = handle
-    changeRunning(paths, id, { ...running, cgroup })
+    changeRunning(paths, id, { ...running, cgroup: handle })
     then()
   } catch (error) {
-    const old = only(mergeResources(unlimited(), before.resources), change.resources)
-    try {
-      updateCgroup(cgroups, cgroup, { resources: old, options: {}, defaults: ["memory.swap"] })
-    } catch (again) {
-      notice(`the limits of before could not be set again: ${errorChain(again)}`)
-    }
-    throw error
+    throw undo(error)
   }
 }
 
@@ -118,11 +82,10 @@ export function updateContainer(paths: Paths, reference: string, { limits, resta
   resolveId(paths, reference)
   withContainer(paths, reference, {
     up: (id, running) => {
-      const before = current(id)
-      const change = limits(before)
+      const change = limits(current(id))
       const kept = () => keep(paths, id, change, restart)
       try {
-        if (change) apply(paths, id, running, before, change, kept)
+        if (change) apply(paths, id, running, change, kept)
         else kept()
       } catch (cause) {
         throw new ToyboxError(`cannot change ${change ? "the limits of " : ""}${reference}`, { cause })

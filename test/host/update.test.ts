@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from "bun:test"
 import { existsSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
-import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
@@ -179,6 +179,23 @@ describe.skipIf(!isRoot)("toybox update", () => {
     for (const words of [["held"], ["--mem", "lots", "held"], ["--restart", "sometimes", "held"], ["--mem", "1g"]])
       expect((await toybox(["update", ...words])).exitCode).toBe(125)
     expect(await hostConfig("held")).toEqual(before)
+  })
+
+  test("what had no limit before has none after a change that fails late", async () => {
+    await sleeper("bare")
+    const now = async () => [
+      await limit("bare", "cpu.shares", "cpu.weight"),
+      await limit("bare", "memory.soft_limit_in_bytes", "memory.low"),
+      ...(isV1 ? [await limit("bare", "memory.swappiness", "")] : []),
+    ]
+    const before = await now()
+    // Of no device that there is.
+    const node = join(temporaryDirectory(), "none")
+    expect(Bun.spawnSync(["mknod", node, "b", "254", "1048575"]).exitCode).toBe(0)
+    const words = ["--cpu-shares", "512", "--memory-reservation", "8M", ...(isV1 ? ["--memory-swappiness", "9"] : [])]
+    const refused = await toybox(["update", ...words, "--device-read-bps", `${node}:1mb`, "bare"])
+    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("--device-read-bps") })
+    expect(await now()).toEqual(before)
   })
 
   test("--restart takes and gives a policy", async () => {

@@ -218,6 +218,35 @@ describe("update", () => {
     expect(fake.files.get(at("cpuset", "cpuset.mems"))).toBe("0")
   })
 
+  test("what the kernel refuses leaves all as it was, also what had no value of its own", () => {
+    const { cgroups, fake } = v1Machine()
+    const { manager } = createCgroup(cgroups, request, { io: fake.io })
+    const before = new Map(fake.files)
+    const device = { major: 8, minor: 0 }
+    const resources = {
+      cpu: { shares: 512, quota: 20_000 },
+      memory: { limit: 2 * LIMIT, swap: 2 * LIMIT, swappiness: 9 },
+      blockIO: { weight: 300, throttleReadBpsDevice: [{ ...device, rate: 1000 }] },
+    }
+    const throttle = "blkio.throttle.read_bps_device"
+    fake.onWrite = (path) => {
+      if (path.endsWith(throttle)) throw fail("write", "ENODEV", path)
+    }
+    expect(() => updateCgroup(cgroups, manager.handle, { resources }, fake.io)).toThrow(throttle)
+    const values = (files: ReadonlyMap<string, string>) =>
+      ["memory", "cpu,cpuacct"].flatMap((controller) =>
+        [...files].filter(([path]) => path.startsWith(at(controller))).map(([path, text]) => [path, text.trim()]),
+      )
+    expect(values(fake.files)).toEqual(values(before))
+    expect(fake.dirs.has(at("blkio"))).toBe(false)
+    // As the caller asks for it, later.
+    fake.onWrite = () => {}
+    const { undo } = updateCgroup(cgroups, manager.handle, { resources: { ...resources, blockIO: {} } }, fake.io)
+    const error = new Error("full disk")
+    expect(undo(error)).toBe(error)
+    expect(values(fake.files)).toEqual(values(before))
+  })
+
   test("tells what it is about to make, and takes what a killed one has made", () => {
     const { cgroups, fake } = v1Machine()
     const { manager } = createCgroup(cgroups, request, { io: fake.io })
