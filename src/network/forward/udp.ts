@@ -1,5 +1,5 @@
 /** Datagrams to published ports: each client has a socket of its own to the container, as long as anything passes. */
-import { call, callResult, takeScratch } from "../../../ffi/call.ts"
+import { call, callResult, type Scratch, takeScratch } from "../../../ffi/call.ts"
 import { struct } from "../../../ffi/calls.ts"
 import { EPOLLIN } from "../../../ffi/constants/epoll.ts"
 import {
@@ -36,6 +36,9 @@ const AT_ONCE = 64
 const MOST_BYTES = 65_536
 const RECEIVE_BUFFER = 1 << 20
 
+/** Of all forwarders of this process: each datagram has gone on before the next one comes. */
+let memory: { data: Scratch & { size: number }; address: Scratch } | undefined
+
 /** Forwards what comes to bound sockets; of `most` clients at once. */
 export function forwardUdp(
   loop: Loop,
@@ -48,8 +51,8 @@ export function forwardUdp(
 } {
   // Who was heard of last is behind.
   const flows = new Map<string, Flow>()
-  const data = { ...takeScratch(MOST_BYTES), size: MOST_BYTES }
-  const address = takeScratch(32)
+  memory ??= { data: { ...takeScratch(MOST_BYTES), size: MOST_BYTES }, address: takeScratch(32) }
+  const { data, address } = memory
 
   const end = (key: string, flow: Flow) => {
     loop.remove(flow.fd)

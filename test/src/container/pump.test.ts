@@ -1,9 +1,18 @@
-import { describe, expect, test } from "bun:test"
+import { afterEach, beforeEach, describe, expect, test } from "bun:test"
 import { close, read, readAll, writeAll } from "../../../ffi/fs.ts"
+import { arena } from "../../../ffi/libc.ts"
+import { release } from "../../../ffi/memory.ts"
 import { pipe } from "../../../ffi/pipe.ts"
 import { poll } from "../../../ffi/poll.ts"
 import { advance, createPump, type Pump, wanted } from "../../../src/container/pump.ts"
 import { random } from "../cgroup/random.ts"
+
+// A pump takes memory for good, and the tests of many files are one process.
+let mark = 0
+beforeEach(() => {
+  mark = arena.used
+})
+afterEach(() => release(arena, mark))
 
 /** Goes on for as long as there is something to do at once. */
 function settle(pump: Pump): void {
