@@ -27,6 +27,7 @@ import {
 } from "./requests.ts"
 import { exists, generationOf, hasNfTables, isOurs, isWhole, sendBatch, withSocket } from "./table.ts"
 import { describeMaking, type TableShape } from "./table-shape.ts"
+import { ETHER_SOURCE, IIFNAME, rawBits, typeofKey } from "./typeof.ts"
 
 /** A container's end on the bridge, and what may come from it: 6, 4 and 16 bytes. */
 export interface Guarded {
@@ -38,7 +39,7 @@ export interface Guarded {
 
 const TABLE: Table = { family: "bridge", name: "toybox" }
 /** Says that the table is ours and of this shape. */
-const MARK = "toybox-guard-1"
+const MARK = "toybox-guard-2"
 
 const { NFT_REG_1: ONE, NFT_REG_2: TWO, NFT_REG32_00 } = nf
 // Behind the name of a link, of 16 bytes, and an address of a link, of 8 with what fills them up.
@@ -57,7 +58,9 @@ const ARP_SADDR_ETHER: Field = { text: "arp saddr ether", base: NETWORK, offset:
 const ARP_SADDR_IP: Field = { text: "arp saddr ip", base: NETWORK, offset: 14, length: 4 }
 const IP_SADDR: Field = { text: "ip saddr", base: NETWORK, offset: 12, length: 4 }
 const IP6_SADDR: Field = { text: "ip6 saddr", base: NETWORK, offset: 8, length: 16 }
-const ND_TARGET: Field = { text: "icmpv6 taddr", base: TRANSPORT, offset: 8, length: 16 }
+// nft has a name for it, icmpv6 taddr, since 1.0.8: older ones would not read what they show themselves.
+const ND_TARGET_BITS = rawBits("th", TRANSPORT, 64, 128)
+const ND_TARGET: Field = { text: ND_TARGET_BITS.text, base: TRANSPORT, offset: 8, length: 16 }
 
 const load = ({ base, offset, length }: Field, register: number) => ex.payload(base, offset, length, register)
 
@@ -81,7 +84,7 @@ const GUARDED: readonly (readonly Part[])[] = [
   // CVE-2020-13401: to its neighbours a container is no router.
   [IP6, icmpv6("nd-router-advert", 134), drop],
   [IP6, icmpv6("nd-redirect", 137), drop],
-  [IP6, icmpv6("nd-neighbor-advert", 136), isSender("senders6", ETHER_SADDR, ND_TARGET, true), drop],
+  [IP6, icmpv6("nd-neighbor-advert", 136), isSender("targets6", ETHER_SADDR, ND_TARGET, true), drop],
   [IP6, isSender("senders6", ETHER_SADDR, IP6_SADDR), accept],
   [drop],
 ]
@@ -90,6 +93,11 @@ const SETS = [
   { name: "guarded", key: ["ifname"] },
   { name: "senders4", key: ["ifname", "ether_addr", "ipv4_addr"] },
   { name: "senders6", key: ["ifname", "ether_addr", "ipv6_addr"] },
+  {
+    name: "targets6",
+    key: ["ifname", "ether_addr", "bits128"],
+    typeof: typeofKey([IIFNAME, ETHER_SOURCE, ND_TARGET_BITS]),
+  },
 ] as const satisfies readonly SetShape[]
 
 const SHAPE: TableShape = {
@@ -111,16 +119,17 @@ const linkLocal = ([a = 0, b = 0, c = 0, d = 0, e = 0, f = 0]: Uint8Array) =>
   Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 0x02, b, c, 0xff, 0xfe, d, e, f)
 
 function entriesOf({ link: name, mac, ip, ip6 }: Guarded): { set: string; elements: Element[] }[] {
-  const from = (address: Uint8Array): Element => ({
+  const from = (address: Uint8Array, shown = formatIp(address)): Element => ({
     key: Uint8Array.of(...ifname(name), ...mac, 0, 0, ...address),
-    text: `"${name}" . ${formatMac(mac)} . ${formatIp(address)}`,
+    text: `"${name}" . ${formatMac(mac)} . ${shown}`,
   })
   // Before it has an address it asks whether somebody else has.
   const six = ip6 === null ? [] : [ip6, linkLocal(mac), new Uint8Array(16)]
   return [
     { set: "guarded", elements: [{ key: ifname(name), text: `"${name}"` }] },
     { set: "senders4", elements: [from(ip)] },
-    { set: "senders6", elements: six.map(from) },
+    { set: "senders6", elements: six.map((address) => from(address)) },
+    { set: "targets6", elements: six.map((address) => from(address, `0x${address.toHex()}`)) },
   ].filter(({ elements }) => elements.length > 0)
 }
 

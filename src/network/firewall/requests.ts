@@ -4,6 +4,7 @@ import * as nf from "../../../ffi/constants/nf_tables.ts"
 import { type Attribute, be32, bytes, nested, text } from "../../../ffi/netlink/attributes.ts"
 import type { Message } from "../../../ffi/netlink/messages.ts"
 import type { Expression } from "./expressions.ts"
+import { note } from "./typeof.ts"
 
 /** A table; `family` is one of FAMILIES. */
 export interface Table {
@@ -26,6 +27,8 @@ const TYPES = {
   ether_addr: { number: 9, size: 6, byteOrder: 2 },
   inet_proto: { number: 12, size: 1, byteOrder: 2 },
   inet_service: { number: 13, size: 2, byteOrder: 2 },
+  /** 128 bits of a packet that nft has no name for: its integer. */
+  bits128: { number: 4, size: 16, byteOrder: 2 },
 } as const
 export type Type = keyof typeof TYPES
 
@@ -36,6 +39,8 @@ export interface SetShape {
   readonly data?: readonly Type[]
   /** Elements are ranges, from one to before an `end`. */
   readonly interval?: boolean
+  /** For nft, where the types of the key do not tell what it is: typeof.ts. */
+  readonly typeof?: { readonly text: string; readonly note: readonly number[] }
 }
 
 export interface Element {
@@ -150,14 +155,17 @@ function typeSize(types: readonly Type[]): number {
 }
 
 // nft's notes for itself, as it needs them to show the elements: NFTNL_UDATA_SET_KEYBYTEORDER and _DATABYTEORDER.
-const note = (type: number, data: Uint8Array) => [type, data.length, ...data]
 const byteOrder = (types: readonly Type[]) =>
   Uint8Array.of(types.length === 1 && types[0] ? TYPES[types[0]].byteOrder : 0, 0, 0, 0)
 
 /** `id` tells sets apart that are made in the same batch. */
 export function newSet(table: Table, shape: SetShape, id: number): Message {
   const { name, key, data, interval } = shape
-  const notes = [...note(0, byteOrder(key)), ...(data ? note(1, byteOrder(data)) : [])]
+  const notes = [
+    ...note(0, byteOrder(key)),
+    ...(data ? note(1, byteOrder(data)) : []),
+    ...(shape.typeof ? note(3, shape.typeof.note) : []),
+  ]
   return message(
     table,
     nf.NFT_MSG_NEWSET,

@@ -23,8 +23,8 @@ const HOOKS: Readonly<Record<number, string>> = {
 
 export const lineOf = (parts: readonly Part[]): string => parts.map(({ text }) => text).join(" ")
 
-const describeSet = ({ name, key, data, interval }: SetShape) =>
-  `  ${data ? "map" : "set"} ${name} { type ${key.join(" . ")}${data ? ` : ${data.join(" . ")}` : ""}; ${interval ? "flags interval; " : ""}}`
+const describeSet = ({ name, key, data, interval, typeof: whole }: SetShape) =>
+  `  ${data ? "map" : "set"} ${name} { ${whole ? `typeof ${whole.text}` : `type ${key.join(" . ")}`}${data ? ` : ${data.join(" . ")}` : ""}; ${interval ? "flags interval; " : ""}}`
 
 function describeChain({ name, hook, rules }: ChainOfRules): string[] {
   const header = hook
