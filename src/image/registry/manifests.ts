@@ -25,16 +25,22 @@ function toldDigest(headers: Headers): string | null {
   return told !== null && digestFault(told) === null ? told : null
 }
 
+/** Of these the answer to GET is no other. */
+const WHATEVER_IS_ASKED = [401, 403, 429]
+
 /**
- * The digest that a tag has now, by HEAD, which registries do not count as a pull. Null where the registry does not tell, or
- * does not know HEAD. Throws RegistryError where there is no such manifest.
+ * The digest that a tag has now, by HEAD, which registries do not count as a pull. Null where the registry does not tell: some
+ * answer HEAD with 404 or 405 what they give to GET. Throws RegistryError; also where a mirror has no such manifest.
  */
 export async function headManifest(repository: Repository, name: string): Promise<string | null> {
   const what = named(repository, name)
   const response = await call(repository, what, { method: "HEAD", at: `manifests/${name}`, headers: ACCEPT })
   response.cancel()
-  if (response.status === 405) return null
-  if (response.status !== 200) throw await registryError(response, what, repository.host)
+  const { status } = response
+  const isRefused = status >= 400 && status < 500 && !WHATEVER_IS_ASKED.includes(status)
+  // The next one is asked sooner by HEAD than this one by GET.
+  if (isRefused && !(repository.mirror && status === 404)) return null
+  if (status !== 200) throw await registryError(response, what, repository.host)
   return toldDigest(response.headers)
 }
 

@@ -189,6 +189,16 @@ describe("manifests", () => {
     expect(await headManifest(await repository, "latest")).toBeNull()
   })
 
+  test("that are there for GET only are asked for by that", async () => {
+    for (const status of [400, 404, 405]) {
+      const { repository } = open(({ method }) => (method === "HEAD" ? { status } : { body: bytes }))
+      expect(await headManifest(await repository, "latest")).toBeNull()
+      expect((await getManifest(await repository, "latest")).digest).toBe(digest)
+    }
+    const { repository } = open(() => ({ status: 403 }))
+    await expect(headManifest(await repository, "latest")).rejects.toThrow()
+  })
+
   test("that are endless are cut", async () => {
     const { repository } = open(() => ({ body: new Uint8Array(4 * 1024 * 1024 + 1) }))
     await expect(getManifest(await repository, "latest")).rejects.toThrow("more than 4194304 bytes")
