@@ -10,7 +10,8 @@ const FUNCTIONS = `
   # within SECONDS COMMAND...: until it succeeds
   within() { n=$(($1 * 50)); shift; until "$@" >/dev/null 2>&1; do n=$((n - 1)); [ $n -gt 0 ] || return 1; usleep 20000; done; }
   # started FILE: the container has written "ready"
-  started() { within 60 grep -q ready $1 || { echo "never ready:"; cat $1; }; }
+  # Without what it said: the next one's shell may not have made its own file yet when that is looked into.
+  started() { within 60 grep -qs ready $1 || { echo "never ready:"; cat $1; }; rm -f $1; }
   own() { [ $# = 0 ] && echo /sys/fs/cgroup/toybox.slice/*/ || echo /sys/fs/cgroup/$1/toybox-*/; }
   # left: what a container could have left behind
   left() {
