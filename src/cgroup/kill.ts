@@ -77,25 +77,27 @@ export function isFrozen(handle: CgroupHandle, io: CgroupIo): boolean {
 }
 
 /** Frozen, nothing can fork while the list is read, nor end and give its number to a stranger. */
-function killRound({ dir, file, frozen, thawed, state, done }: Freezer, pids: readonly number[], io: CgroupIo): void {
-  if (!tryWrite(file, frozen, io)) {
-    for (const pid of pids) io.kill(pid)
-    return
-  }
+function killRound({ file, frozen, thawed, state, done }: Freezer, pids: () => readonly number[], io: CgroupIo): void {
+  const stops = tryWrite(file, frozen, io)
   // Not waited for at length: a frozen majority is better than none, and there are further rounds.
-  for (let tries = 0; tries < 10 && !done.test(io.tryReadText(state) ?? ""); tries++) io.sleep(PAUSE)
+  for (let tries = 0; stops && tries < 10 && !done.test(io.tryReadText(state) ?? ""); tries++) io.sleep(PAUSE)
   try {
-    for (const pid of pidsIn(dir, io)) if (pid > 0) io.kill(pid)
+    for (const pid of pids()) if (pid > 0) io.kill(pid)
   } finally {
-    tryWrite(file, thawed, io)
+    if (stops) tryWrite(file, thawed, io)
   }
 }
 
-/** Every process of the cgroup is in each of its directories. */
+/** Every process of a container that has been made is in each of its directories. */
 const anyDirectory = ({ dirs }: CgroupHandle) => dirs.freezer ?? dirs.pids ?? Object.values(dirs)[0] ?? ""
 
 /** The processes of a container. */
 export const listPids = (handle: CgroupHandle, io: CgroupIo): number[] => pidsIn(anyDirectory(handle), io)
+
+/** Of v1 a process enters one directory after the other, and each may take it milliseconds. */
+const pidsInAny = ({ dirs }: CgroupHandle, io: CgroupIo): number[] => [
+  ...new Set(Object.values(dirs).flatMap((dir) => pidsIn(dir, io))),
+]
 
 function killLoop(handle: CgroupHandle, io: CgroupIo): void {
   const dir = anyDirectory(handle)
@@ -108,10 +110,10 @@ function killLoop(handle: CgroupHandle, io: CgroupIo): void {
     done: /^/,
   }
   for (const deadline = io.now() + PATIENCE; ; io.sleep(PAUSE)) {
-    const pids = pidsIn(dir, io)
+    const pids = pidsInAny(handle, io)
     if (pids.length === 0) return
     if (io.now() > deadline) throw new ToyboxError(`cgroup ${handle.path}: process ${pids.join(" ")} does not die`)
-    killRound(freezer, pids, io)
+    killRound(freezer, () => pidsInAny(handle, io), io)
   }
 }
 

@@ -163,6 +163,16 @@ test("kill freezes, kills everything below, thaws, until nothing is left", () =>
   expect(fake.log).toEqual([`FROZEN > ${state}`, "kill 5", "kill 6", `THAWED > ${state}`])
 })
 
+test("kill finds who has entered one hierarchy only, as while a container is made", () => {
+  const { cgroups, fake } = v1Machine()
+  const { manager } = createCgroup(cgroups, request, { io: fake.io })
+  fake.files.set(at("memory", "cgroup.procs"), "7")
+  fake.log.length = 0
+  manager.kill()
+  expect(fake.log).toContain("kill 7")
+  expect(fake.files.get(at("memory", "cgroup.procs"))).not.toContain("7")
+})
+
 test("kill gives up on what does not die, and leaves it thawed", () => {
   const { cgroups, fake } = v1Machine()
   const { manager } = createCgroup(cgroups, request, { io: fake.io })
