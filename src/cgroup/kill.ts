@@ -18,7 +18,6 @@ function freezerOf({ version, dirs }: CgroupHandle) {
   if (version === 2) {
     const dir = dirs.unified ?? ""
     return {
-      dir,
       file: `${dir}/cgroup.freeze`,
       frozen: "1",
       thawed: "0",
@@ -29,7 +28,7 @@ function freezerOf({ version, dirs }: CgroupHandle) {
   const dir = dirs.freezer
   if (dir === undefined) return null
   const file = `${dir}/freezer.state`
-  return { dir, file, frozen: "FROZEN", thawed: "THAWED", state: file, done: /^FROZEN$/m }
+  return { file, frozen: "FROZEN", thawed: "THAWED", state: file, done: /^FROZEN$/m }
 }
 
 type Freezer = NonNullable<ReturnType<typeof freezerOf>>
@@ -100,10 +99,8 @@ const pidsInAny = ({ dirs }: CgroupHandle, io: CgroupIo): number[] => [
 ]
 
 function killLoop(handle: CgroupHandle, io: CgroupIo): void {
-  const dir = anyDirectory(handle)
   const freezer = freezerOf(handle) ?? {
-    dir,
-    file: `${dir}/freezer.state`,
+    file: `${anyDirectory(handle)}/freezer.state`,
     frozen: "",
     thawed: "",
     state: "",
