@@ -12,6 +12,7 @@ export interface ErrorOptions {
 export const EXIT_TOYBOX = 125
 export const EXIT_CANNOT_INVOKE = 126
 export const EXIT_NOT_FOUND = 127
+export const EXIT_KILLED = 128 + 9
 
 /** What goes on for ever ends so when nobody reads it: as any program does, but for the signal (SIGPIPE), which Bun ignores. */
 export const EXIT_UNREAD = 128 + 13

@@ -1,5 +1,5 @@
 /** A container without the caller's terminal: started here, and left to a supervisor of its own (supervisor.ts). */
-import { call } from "../../ffi/call.ts"
+import { call, callResult } from "../../ffi/call.ts"
 import { F_SETFL, O_NONBLOCK, O_RDONLY, O_WRONLY } from "../../ffi/constants/fcntl.ts"
 import { SOCK_SEQPACKET } from "../../ffi/constants/socket.ts"
 import { __WALL } from "../../ffi/constants/wait.ts"
@@ -7,7 +7,7 @@ import { close, mkdir, unlink } from "../../ffi/fs.ts"
 import { pipe, socketPair } from "../../ffi/pipe.ts"
 import { waitChild } from "../../ffi/signal.ts"
 import { listenUnix } from "../../ffi/unix.ts"
-import { EXIT_TOYBOX, errorChain, ToyboxError } from "../errors.ts"
+import { EXIT_KILLED, EXIT_TOYBOX, errorChain, ToyboxError } from "../errors.ts"
 import { type Reports, readReports } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
@@ -96,8 +96,9 @@ async function launchSupervised(
     rememberExec(paths, live)
     rememberPid(live, reports.pid ?? begun.pid)
     letOthersMount(live)
-    call("write", control, new Uint8Array(1), 1)
+    const taken = callResult("write", control, new Uint8Array(1), 1) === 1
     close(control)
+    if (!taken) throw new ToyboxError((await import("./result.ts")).TOYBOX_KILLED, { exitCode: EXIT_KILLED })
     if (live.record.ports) (await import("../network/published.ts")).closePorts(live.record.ports)
     return
   }
@@ -151,9 +152,15 @@ export async function startEntered(
     unlink(attachPath(paths, live.id))
     const exitCode = told instanceof ToyboxError ? told.exitCode : EXIT_TOYBOX
     const kept = live.recorded && !request.autoRemove && (live.head !== null || exitCode !== EXIT_TOYBOX)
+    const { executed, started } = live.record
+    const begun = executed === undefined ? {} : { started, executed }
     const finished = new Date().toISOString()
     try {
-      await cleanUp(paths, live, kept ? { exitCode, oomKilled: false, error: errorChain(told), finished } : null)
+      await cleanUp(
+        paths,
+        live,
+        kept ? { exitCode, oomKilled: false, error: errorChain(told), ...begun, finished } : null,
+      )
     } catch (leak) {
       notice(`cleaning up after the failure failed too: ${errorChain(leak)}`)
     }

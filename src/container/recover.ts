@@ -2,7 +2,7 @@
 import { exists, listDir, unlink } from "../../ffi/fs.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import type { FinalUsage } from "../cgroup/stats.ts"
-import { errorChain } from "../errors.ts"
+import { EXIT_KILLED, errorChain } from "../errors.ts"
 import { notice } from "../log.ts"
 import { leavePlaces, releaseAll } from "../network/leases.ts"
 import { leasesOf, listNetworks } from "../network/network.ts"
@@ -17,6 +17,7 @@ import { recordEvents } from "./events.ts"
 import { endForwarder } from "./forwarder.ts"
 import { unguardPlaces } from "./guard-places.ts"
 import { tellNeighbours } from "./neighbours.ts"
+import { TOYBOX_KILLED } from "./result.ts"
 import { unshareNetwork } from "./share-network.ts"
 import { recoverStandstill, stillId } from "./standstill.ts"
 import {
@@ -43,9 +44,9 @@ function lostResult({ boot, started }: Pick<RunningRecord, "boot" | "started">, 
   // Where the state of running containers is on a disk (--root), it is there after a reboot, too.
   const rebooted = boot !== undefined && boot !== bootId()
   return {
-    exitCode: rebooted ? 255 : 137,
+    exitCode: rebooted ? 255 : EXIT_KILLED,
     oomKilled: false,
-    error: rebooted ? "the machine was stopped" : "toybox itself was killed",
+    error: rebooted ? "the machine was stopped" : TOYBOX_KILLED,
     ...(started === "" ? {} : { started }),
     finished: new Date().toISOString(),
     ...(usage ? { usage } : {}),

@@ -9,6 +9,9 @@ const SIGSYS = 31
 const BAD_CALL =
   "ended by a system call that its seccomp filter does not allow (a program of 32 bits? see --security-opt seccomp=builtin)"
 
+/** Of an end that nobody has seen. */
+export const TOYBOX_KILLED = "toybox itself was killed"
+
 const mebibytes = (bytes: number) => `${Number((bytes / 2 ** 20).toFixed(1))} MiB`
 
 export interface Description {

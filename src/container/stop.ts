@@ -30,6 +30,7 @@ const ESRCH = -3
 const LOOK_EVERY = 50
 const SETTLE_EVERY = 5
 const PATIENCE = 10_000
+const RETELL_EVERY = 200
 
 /**
  * Waits until a container runs no more and is cleaned up; false after `milliseconds` (null: never), and where the run that was
@@ -193,11 +194,21 @@ export const stopContainer = (paths: Paths, reference: string, wish: StopWish): 
 export function stopWithMachine(paths: Paths): void {
   recover(paths)
   const ids = runningIds(paths).filter((id) => readHead(paths, id)?.detached?.restart !== undefined)
-  for (const id of ids) signalProcess(readRunning(paths, id)?.supervisor, SIGTERM)
+  const told = new Map(ids.map((id) => [id, tellSupervisor(paths, id)]))
   for (const id of ids) {
     const seconds = readHead(paths, id)?.stopSeconds ?? DEFAULT_STOP_SECONDS
-    waitEnd(paths, id, seconds < 0 ? null : seconds * 1000 + PATIENCE)
+    const deadline = seconds < 0 ? Number.POSITIVE_INFINITY : performance.now() + seconds * 1000 + PATIENCE
+    // One that was just starting it again has left it to another by now, who does not know.
+    while (!waitEnd(paths, id, Math.min(RETELL_EVERY, deadline - performance.now())) && performance.now() < deadline)
+      if (readRunning(paths, id)?.supervisor?.pid !== told.get(id)) told.set(id, tellSupervisor(paths, id))
   }
+}
+
+/** Returns who was told; undefined where there is none. */
+function tellSupervisor(paths: Paths, id: string): number | undefined {
+  const supervisor = readRunning(paths, id)?.supervisor
+  signalProcess(supervisor, SIGTERM)
+  return supervisor?.pid
 }
 
 /**

@@ -1,6 +1,15 @@
 /** --restart: who is started again, and who is not, by whoever asks for what meanwhile. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { existsSync, readFileSync, writeFileSync } from "node:fs"
+import {
+  closeSync,
+  constants,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs"
 import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
@@ -134,6 +143,29 @@ describe.skipIf(!isRoot)("--restart", () => {
     process.kill(JSON.parse(readFileSync(running(id), "utf8")).supervisor.pid, "SIGKILL")
     await until(async () => (await inspect("dies")).State.Status === "exited")
     expect((await inspect("dies")).State).toMatchObject({ ExitCode: 137, Error: "toybox itself was killed" })
+  })
+
+  test("one whose supervisor is killed before it was left to it has been killed", async () => {
+    const id = await run("early", "always", "exec sleep 1000")
+    await ok("kill", "early")
+    const events = join(stateRoot(), "run/events")
+    unlinkSync(events)
+    // Who starts it waits, as it tells of the start, for somebody to read.
+    expect(await Bun.spawn(["mkfifo", events]).exited).toBe(0)
+    const starting = await startToybox(["start", "early"])
+    const entry = () => JSON.parse(readFileSync(running(id), "utf8"))
+    const wchan = () => readFileSync(`/proc/${starting.pid}/wchan`, "utf8")
+    await until(async () => wchan() === "wait_for_partner")
+    const { pid } = entry().supervisor
+    process.kill(pid, "SIGKILL")
+    // Its last thread takes its descriptors with it.
+    const isZombie = () => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ")
+    await until(async () => isZombie() && readdirSync(`/proc/${pid}/task`).length === 1)
+    const reader = openSync(events, constants.O_RDONLY | constants.O_NONBLOCK)
+    unlinkSync(events)
+    expect(await starting.wait()).toMatchObject({ stdout: "", exitCode: 1 })
+    closeSync(reader)
+    expect((await inspect("early")).State).toMatchObject({ ExitCode: 137, Error: "toybox itself was killed" })
   })
 
   test("a next exit is told, though it was started again before anybody looked", async () => {

@@ -9,6 +9,7 @@ import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
 cleanUpAfterAll()
 
 const isRoot = process.getuid?.() === 0
+const SYS_flock = 73
 const HANDLER = ["sh", "-c", "trap 'exit 7' TERM; trap 'exit 8' HUP; echo ready; while :; do sleep 0.05; done"]
 
 async function run(name: string, options: readonly string[], command: readonly string[]): Promise<string> {
@@ -77,5 +78,30 @@ describe.skipIf(!isRoot)("a supervisor that is told to end", () => {
     expect(await running()).toEqual(["never"])
     expect(() => entry(fails)).toThrow("ENOENT")
     expect((await toybox(["start", "--boot"])).stdout.split("\n").filter(Boolean).sort()).toEqual(["always", "fails"])
+  })
+
+  test("one that is just being started again is stopped with the machine, too", async () => {
+    const name = ["--name", "again", "--restart", "always"]
+    const id = (await toybox(ownRun("-d", ...name, "base", "false"))).stdout.trim()
+    const until = async (what: () => boolean) => {
+      for (let tries = 0; !what(); tries++) {
+        if (tries > 500) throw new Error("not within 10 s")
+        await Bun.sleep(20)
+      }
+    }
+    await until(() => entry(id).restarting && entry(id).backOff >= 800)
+    // Its supervisor waits for who changes it before it starts it again.
+    const lock = ["timeout", "20", "flock", join(stateRoot(), "containers", id, "changes"), "sh", "-c", "echo; read x"]
+    const changing = Bun.spawn(lock, { stdin: "pipe", stdout: "pipe" })
+    await changing.stdout.getReader().read()
+    const { pid } = entry(id).supervisor
+    await until(() => readFileSync(`/proc/${pid}/syscall`, "utf8").startsWith(`${SYS_flock} `))
+    const stopping = toybox(["stop", "--boot"])
+    await Bun.sleep(500)
+    changing.stdin.end()
+    const begin = performance.now()
+    expect(await stopping).toMatchObject({ stdout: "", stderr: "", exitCode: 0 })
+    expect(performance.now() - begin).toBeLessThan(5000)
+    expect(() => entry(id)).toThrow("ENOENT")
   })
 })
