@@ -2,6 +2,7 @@
  * Netlink sockets: netlink(7). The kernel answers a request while sendmsg(2) runs, so that whoever reads afterwards finds
  * all that there is; the patience below is for a socket of which that is not true.
  */
+
 import { call, callResult, failure, SCRATCH_SIZE, scratch, takeScratch } from "../call.ts"
 import { struct } from "../calls.ts"
 import {
@@ -29,6 +30,7 @@ import {
   SOCK_RAW,
   SOL_SOCKET,
 } from "../constants/socket.ts"
+import { isErrno } from "../errno.ts"
 import { close } from "../fs.ts"
 import { poll } from "../poll.ts"
 import { addressOf } from "../prepared.ts"
@@ -169,13 +171,25 @@ export function transact(
   return { replies, errors: errors.sort((a, b) => a.index - b.index) }
 }
 
-/** As transact, every message with an ack; throws the NetlinkError of the first that failed. */
-export function request(socket: NetlinkSocket, ...messages: readonly Message[]): Received[] {
+/**
+ * As transact, every message with an ack; throws the NetlinkError of the first that failed otherwise than by what is named (ENOENT,
+ * EEXIST, …).
+ */
+export function requestAside(
+  socket: NetlinkSocket,
+  named: readonly string[],
+  ...messages: readonly Message[]
+): Received[] {
   const acked = messages.map((message) => ({ ...message, flags: message.flags | NLM_F_REQUEST | NLM_F_ACK }))
   const { replies, errors } = transact(socket, acked)
-  if (errors[0]) throw errors[0]
+  const bad = errors.find((error) => !isErrno(error, ...named))
+  if (bad) throw bad
   return replies.map(({ message }) => message)
 }
+
+/** The same, where nothing may fail. */
+export const request = (socket: NetlinkSocket, ...messages: readonly Message[]): Received[] =>
+  requestAside(socket, [], ...messages)
 
 /** One attempt at a dump; null where it was interrupted by a change. */
 function dumpOnce(socket: NetlinkSocket, message: Message, most: number): Received[] | null {

@@ -5,7 +5,7 @@ import { listDir, mkdir, readLink, symlink, tryReadText } from "../../ffi/fs.ts"
 import type { NetlinkSocket } from "../../ffi/netlink/socket.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { aliasOf, asFarAs, asFirewall, type Bridge, withoutIpv6, withRoutes } from "../network/bridge.ts"
-import { describeEndpoint } from "../network/connect.ts"
+import { describeEndpoints } from "../network/connect.ts"
 import { type Endpoint, leadingOut, newLinkName, type Place, takePlace } from "../network/endpoint.ts"
 import { describeGuard } from "../network/firewall/guard.ts"
 import { describeNetwork, hasNfTables, hasTables, isKnown } from "../network/firewall/index.ts"
@@ -82,18 +82,18 @@ export async function explainNetworks(
     const bridge = found[position]?.bridge
     if (!bridge) return []
     const able = wantsIpv6(request.process, position) ? bridge.network : withoutIpv6(bridge.network)
-    const endpoint = { ...placeFor(paths, able, wish, { id, position }), link: newLinkName() }
+    const place = placeFor(paths, able, wish, { id, position })
+    const endpoint = { ...place, link: newLinkName(), guarded: mayForge(request.process) }
     return [{ endpoint, bridge, hairpin: request.ports !== null }]
   })
   const endpoints = places.map(({ endpoint }) => endpoint)
-  const leading = leadingOut(places)
   const missing = found.flatMap(({ lines }) => lines)
   return {
     endpoints,
     lines: [
       ...(missing.length > 0 ? ["# What is not there yet of its networks", ...missing, ""] : []),
       "# While the container's process ($PID) makes itself ready",
-      ...places.flatMap((place) => describeEndpoint(place, place.endpoint === leading)),
+      ...describeEndpoints(places, leadingOut(places)),
       ...(mayForge(request.process) ? describeGuard(endpoints.map(asGuarded)) : []),
       ...(request.ports ? await explainPorts(request, request.ports, paths, { id, places }) : []),
       "",

@@ -2,7 +2,7 @@
 import { unlink } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import { withRoutes } from "../network/bridge.ts"
-import { deleteLinks } from "../network/connect.ts"
+import { deleteLinks, freeAddresses } from "../network/connect.ts"
 import type { Endpoint } from "../network/endpoint.ts"
 import type { Paths } from "../paths.ts"
 import { guardPlaces, unguardPlaces } from "./guard-places.ts"
@@ -35,7 +35,9 @@ function join(paths: Paths, id: string, mayForge: boolean): boolean {
   const running = readRunning(paths, id)
   if (!running) unlink(sharedPath(paths, id))
   else if (mayForge) {
-    guardPlaces(paths, running.networks ?? [], false)
+    const { networks = [] } = running
+    guardPlaces(paths, networks, false)
+    if (networks.length > 0 && running.pid > 0) freeAddresses(running.pid, networks)
     // It may be in the network of a third, which may have ended.
     const network = tryReadStored(paths, id)?.process.namespaces.network
     if (network?.mode === "container") join(paths, network.id, true)

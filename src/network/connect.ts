@@ -4,13 +4,14 @@ import { O_CLOEXEC, O_RDONLY } from "../../ffi/constants/fcntl.ts"
 import { CLONE_NEWNET } from "../../ffi/constants/sched.ts"
 import { isErrno, SyscallError } from "../../ffi/errno.ts"
 import { close, open, writeText } from "../../ffi/fs.ts"
-import { type NetlinkSocket, request } from "../../ffi/netlink/socket.ts"
+import { type NetlinkSocket, request, requestAside } from "../../ffi/netlink/socket.ts"
 import { NoBridges, withRoutes } from "./bridge.ts"
 import { type Endpoint, macBytes, type Place } from "./endpoint.ts"
 import { describeLink, type LinkStep, linkMessage } from "./links.ts"
 import { addressOf } from "./network.ts"
 import { ownProc } from "./own-proc.ts"
 import { linkNamed } from "./read.ts"
+import { describeSources, freeSources, holdSources, loseSources } from "./sources.ts"
 
 /** A pair of links, one end of which is a process's, and the other, which is down, on the bridge. */
 function pairStep({ endpoint, bridge }: Place, pid: number): LinkStep {
@@ -82,7 +83,12 @@ function waysOut({ interface: name, gateway, gateway6 }: Endpoint, index: number
 }
 
 /** The lines of ip(8) that connect a container. */
-export function describeEndpoint(place: Place, leads: boolean): string[] {
+export const describeEndpoints = (places: readonly Place[], leading: Endpoint | undefined): string[] => [
+  ...places.flatMap((place) => describeEndpoint(place, place.endpoint === leading)),
+  ...describeSources(places.map(({ endpoint }) => endpoint)).map((line) => `nsenter -t $PID -n ${line}`),
+]
+
+function describeEndpoint(place: Place, leads: boolean): string[] {
   const inside = insideSteps(place.endpoint, 0, leads)
   return [
     describeLink(pairStep(place, 0)).replace("netns 0", "netns $PID"),
@@ -134,8 +140,16 @@ export function connect(
       insideSteps(endpoint, linkNamed(inside, endpoint.interface)?.index ?? 0, endpoint === leading),
     )
     request(inside, ...steps.map(linkMessage))
+    holdSources(
+      inside,
+      places.map(({ endpoint }) => endpoint),
+    )
   })
 }
+
+/** Has a process give itself addresses as it may: it is kept from others' by another. */
+export const freeAddresses = (pid: number, endpoints: readonly Endpoint[]): void =>
+  inNetworkOf(pid, (inside) => freeSources(inside, endpoints))
 
 /** Removes those that are still there, with their other ends. */
 export function deleteLinks(endpoints: readonly Endpoint[], socket: NetlinkSocket): void {
@@ -146,16 +160,11 @@ export function deleteLinks(endpoints: readonly Endpoint[], socket: NetlinkSocke
 /** Takes a process out of a network; `next` leads out from then on, where what did has gone. Throws SyscallError. */
 export function disconnect(pid: number, endpoint: Endpoint, next: Endpoint | undefined, socket: NetlinkSocket): void {
   deleteLinks([endpoint], socket)
-  if (!next) return
   inNetworkOf(pid, (inside) => {
+    loseSources(inside, [endpoint])
+    if (!next) return
     const steps = waysOut(next, linkNamed(inside, next.interface)?.index ?? 0)
-    for (const step of steps) {
-      try {
-        request(inside, linkMessage(step))
-      } catch (error) {
-        // It is the one that leads out already.
-        if (!isErrno(error, "EEXIST")) throw error
-      }
-    }
+    // It is the one that leads out already.
+    requestAside(inside, ["EEXIST"], ...steps.map(linkMessage))
   })
 }

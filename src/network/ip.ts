@@ -55,3 +55,7 @@ export function formatIp(bytes: Uint8Array): string {
 /** Whether an address is the machine's own loopback: 127.0.0.0/8 or ::1. */
 export const isLoopback = (bytes: Uint8Array): boolean =>
   bytes.length === 4 ? bytes[0] === 127 : formatIp(bytes) === "::1"
+
+/** The link-local address that the kernel makes of a link's six bytes: RFC 4291, appendix A. */
+export const linkLocal = ([a = 0, b = 0, c = 0, d = 0, e = 0, f = 0]: Uint8Array): Uint8Array =>
+  Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 0x02, b, c, 0xff, 0xfe, d, e, f)

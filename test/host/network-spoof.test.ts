@@ -106,6 +106,59 @@ test("nothing comes from another's address, be it in use or not", async () => {
   expect(seen).toBe(`ready\n${attacker.four}\n${attacker.six}\n`)
 }, 60_000)
 
+// As any process may, of IPv6: IPV6_FREEBIND.
+const SEND_FREELY = `import errno, socket, sys
+source, *to = sys.argv[1:]
+at = lambda ip, port: (ip, port, 0, socket.if_nametoindex("eth0") if ip[:2] in ("ff", "fe") else 0)
+for to in to:
+  s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.setsockopt(socket.IPPROTO_IPV6, 78, 1); s.bind(at(source, 0))
+  try: s.sendto(b"x", at(to, 9999)); print("sent")
+  except OSError as e: print(errno.errorcode[e.errno])`
+
+test("who may do neither sends from no address of IPv6 but its own", async () => {
+  const sendsFrom = (source: string, ...to: string[]) =>
+    within(observer.pid, "python3", "-c", SEND_FREELY, source, ...to)
+  const everywhere = [attacker.six, "ff02::1", "fd00:99::2", "fe80::1"]
+  for (const source of [victim.six, attacker.six, "2001:db8::1", "fe80::42:acff:fe12:99", "fd00:99::2"])
+    expect([source, await sendsFrom(source, ...everywhere)]).toEqual([source, "EACCES\n".repeat(everywhere.length)])
+  expect(await sendsFrom(observer.six, ...everywhere)).toBe("sent\n".repeat(everywhere.length))
+  const own = await within(observer.pid, "sh", "-c", "ip -6 address show dev eth0 scope link")
+  expect(await sendsFrom(/fe80\S+(?=\/)/.exec(own)?.[0] ?? "", "ff02::1", "fe80::1")).toBe("sent\n".repeat(2))
+  expect(await sendsFrom("::1", "::1")).toBe("sent\n")
+  // Whose address the kernel is to choose.
+  expect(await ask("observer", attacker.six)).toBe("attacker\n")
+  // Another's networks come and go.
+  await run("network", "create", "--ipv6", "--subnet=10.65.0.0/24", "--subnet=fd00:65::/64", "more")
+  await run("network", "connect", "more", "observer")
+  const [{ NetworkSettings }] = JSON.parse(await run("inspect", "observer"))
+  const { GlobalIPv6Address } = NetworkSettings.Networks.more
+  expect(await sendsFrom(GlobalIPv6Address, "fd00:65::1")).toBe("sent\n")
+  expect(await sendsFrom("fd00:65::77", "fd00:65::1")).toBe("EACCES\n")
+  await run("network", "disconnect", "more", "observer")
+  expect(await sendsFrom(GlobalIPv6Address, attacker.six)).toBe("EACCES\n")
+  await run("network", "rm", "more")
+}, 60_000)
+
+test("who shares its network and may give itself addresses sends from them, as the other may then", async () => {
+  await run("run", "-d", "--name=alone", "--net=shared", "base", "sleep", "1000")
+  const { pid } = await settings("alone")
+  const rules = () => within(pid, "ip", "-6", "rule")
+  expect(await rules()).toContain("prohibit")
+  const explained = (await run("run", "--explain", "--net=shared", "base", "true"))
+    .split("\n")
+    .flatMap((line) => /^nsenter -t \$PID -n (ip -6 rule .*)$/.exec(line)?.[1] ?? [])
+  const made = await machine.host.run(["unshare", "--net", "sh", "-ec", [...explained, "ip -6 rule"].join("\n")])
+  const shape = (text: string) => text.replaceAll(/from (fe80|fd)\S+/g, "from its own")
+  expect(shape(made)).toBe(shape(await rules()))
+  await run("run", "--rm", "--net=container:alone", "base", "true")
+  expect(await rules()).toContain("prohibit")
+  await run("run", "--rm", "--net=container:alone", "--cap-add=NET_ADMIN", "base", "true")
+  expect(await rules()).toBe("0:\tfrom all lookup local\n32766:\tfrom all lookup main\n")
+  await run("rm", "-f", "alone")
+  const count = ["sh", "-c", "ip -6 rule | grep -c prohibit; true"]
+  expect(await run("run", "--rm", "--net=shared", "--cap-add=NET_ADMIN", "base", ...count)).toBe("0\n")
+}, 60_000)
+
 test("nobody believes it that an address is its own", async () => {
   for (const family of ["four", "six"] as const) expect(await ask("observer", victim[family])).toBe("victim\n")
   await within(attacker.pid, "python3", "-c", CLAIM, victim.four, victim.six, attacker.mac)

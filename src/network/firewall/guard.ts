@@ -9,7 +9,7 @@ import { tryReadText, unlink } from "../../../ffi/fs.ts"
 import type { Message } from "../../../ffi/netlink/messages.ts"
 import type { NetlinkSocket } from "../../../ffi/netlink/socket.ts"
 import { writeAtOnce } from "../../state-file.ts"
-import { formatIp } from "../ip.ts"
+import { formatIp, linkLocal } from "../ip.ts"
 import { formatMac } from "../links.ts"
 import { asElement } from "./answers.ts"
 import { elementsOf, etherType, IP6, icmpv6, remove, removeUnused, rulesIn, shapeMessages } from "./bridge-parts.ts"
@@ -113,10 +113,6 @@ const SHAPE: TableShape = {
     },
   ],
 }
-
-/** The link-local address that the kernel makes of a link's: RFC 4291, appendix A. */
-const linkLocal = ([a = 0, b = 0, c = 0, d = 0, e = 0, f = 0]: Uint8Array) =>
-  Uint8Array.of(0xfe, 0x80, 0, 0, 0, 0, 0, 0, a ^ 0x02, b, c, 0xff, 0xfe, d, e, f)
 
 function entriesOf({ link: name, mac, ip, ip6 }: Guarded): { set: string; elements: Element[] }[] {
   const from = (address: Uint8Array, shown = formatIp(address)): Element => ({
