@@ -18,7 +18,7 @@ export const HEADER_GROUPS: readonly (readonly string[])[] = [
   [
     ...(
       "types mount openat2 sched stat fcntl magic capability seccomp filter bpf_common bpf audit elf-em prctl netlink " +
-      "rtnetlink if_link if_addr if_bridge veth neighbour memfd securebits keyctl close_range kcmp pidfd nsfs fs loop " +
+      "rtnetlink fib_rules if_link if_addr if_bridge veth neighbour memfd securebits keyctl close_range kcmp pidfd nsfs fs loop " +
       "genetlink net_namespace sockios xattr limits time_types wait tiocl tty major kdev_t version " +
       "if if_tun in in6 in_route ip icmp icmpv6 if_ether if_arp if_packet socket un poll eventpoll"
     )
