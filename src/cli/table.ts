@@ -5,15 +5,16 @@ import { print } from "../log.ts"
 
 const DAY = 86_400
 
+const SECOND = { from: 0, span: 1, word: "second" }
+
 /** From so many seconds on it is told in spans of so many. */
-const SPANS: readonly (readonly [from: number, span: number, word: string])[] = [
-  [730 * DAY, 365 * DAY, "year"],
-  [60 * DAY, 30 * DAY, "month"],
-  [14 * DAY, 7 * DAY, "week"],
-  [DAY, DAY, "day"],
-  [3600, 3600, "hour"],
-  [60, 60, "minute"],
-  [1, 1, "second"],
+const SPANS = [
+  { from: 730 * DAY, span: 365 * DAY, word: "year" },
+  { from: 60 * DAY, span: 30 * DAY, word: "month" },
+  { from: 14 * DAY, span: 7 * DAY, word: "week" },
+  { from: DAY, span: DAY, word: "day" },
+  { from: 3600, span: 3600, word: "hour" },
+  { from: 60, span: 60, word: "minute" },
 ]
 
 /** How long ago a time is, in words. */
@@ -22,14 +23,14 @@ export const ago = (iso: string): string => since(Date.parse(iso))
 /** The same of one in milliseconds. */
 export function since(time: number): string {
   const seconds = Math.max(0, Math.round((Date.now() - time) / 1000))
-  const [, span, word] = SPANS.find(([from]) => seconds >= from) ?? [1, 1, "second"]
+  const { span, word } = SPANS.find((one) => seconds >= one.from) ?? SECOND
   const count = Math.floor(seconds / span)
   return `${count} ${word}${count === 1 ? "" : "s"} ago`
 }
 
 /** Rows in columns as wide as they must be. */
 export function table(rows: readonly (readonly string[])[]): string {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? []
+  const widths = rows[0]?.map((_, column) => widest(rows, column)) ?? []
   return rows
     .map((row) =>
       row
@@ -38,6 +39,12 @@ export function table(rows: readonly (readonly string[])[]): string {
         .trimEnd(),
     )
     .join("\n")
+}
+
+function widest(rows: readonly (readonly string[])[], column: number): number {
+  let width = 0
+  for (const row of rows) width = Math.max(width, row[column]?.length ?? 0)
+  return width
 }
 
 /** What --format of a listing asks for; undefined where that is the listing's own table, as with docker's bare "table". */
