@@ -83,7 +83,7 @@ async function plug(paths: Paths, wish: EndpointWish, id: string, record: Runnin
     const leads = !bridge.network.internal && networks.every((other) => isInternal(paths, other))
     try {
       const hairpin = record.ports !== undefined
-      connect(record.pid, [{ endpoint, bridge, hairpin }], leads ? endpoint : undefined, socket)
+      connect(record.pid, [{ endpoint, bridge, hairpin }], leads ? endpoint : undefined, socket, networks)
     } catch (error) {
       unplug(paths, id, more, [endpoint])
       throw error

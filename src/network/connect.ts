@@ -117,14 +117,15 @@ function inNetworkOf<T>(pid: number, use: (socket: NetlinkSocket) => T): T {
 }
 
 /**
- * Connects a process, which has a network namespace of its own, to networks, of which one may lead out. Throws SyscallError,
- * NoBridges.
+ * Connects a process, which has a network namespace of its own, to networks, of which one may lead out. It may have places of
+ * before. Throws SyscallError, NoBridges.
  */
 export function connect(
   pid: number,
   places: readonly Place[],
   leading: Endpoint | undefined,
   socket: NetlinkSocket,
+  before: readonly Endpoint[] = [],
 ): void {
   try {
     request(socket, ...places.map((place) => linkMessage(pairStep(place, pid))))
@@ -140,9 +141,11 @@ export function connect(
       insideSteps(endpoint, linkNamed(inside, endpoint.interface)?.index ?? 0, endpoint === leading),
     )
     request(inside, ...steps.map(linkMessage))
+    // Who connected it before may have been a toybox that did not.
     holdSources(
       inside,
       places.map(({ endpoint }) => endpoint),
+      before,
     )
   })
 }

@@ -87,10 +87,10 @@ const change = (socket: NetlinkSocket, changes: readonly Change[]) =>
 
 const unguarded = (endpoints: readonly Endpoint[]) => endpoints.filter(({ guarded }) => !guarded)
 
-/** Keeps a container, in whose network namespace the socket is, to the addresses of these places and those it has had before. */
-export function holdSources(socket: NetlinkSocket, endpoints: readonly Endpoint[]): void {
+/** Keeps a container, in whose network namespace the socket is, to the addresses of these places and those of before. */
+export function holdSources(socket: NetlinkSocket, endpoints: readonly Endpoint[], before: readonly Endpoint[]): void {
   const held = unguarded(endpoints)
-  if (held.length > 0) change(socket, holding(held))
+  if (held.length > 0) change(socket, holding([...before, ...held]))
 }
 
 /** The lines of ip(8) that do the same. */

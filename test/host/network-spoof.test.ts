@@ -129,7 +129,12 @@ test("who may do neither sends from no address of IPv6 but its own", async () =>
   expect(await ask("observer", attacker.six)).toBe("attacker\n")
   // Another's networks come and go.
   await run("network", "create", "--ipv6", "--subnet=10.65.0.0/24", "--subnet=fd00:65::/64", "more")
+  // As of a toybox that knew nothing of it.
+  const plain = "ip -6 rule flush; ip -6 rule add priority 0 lookup local; ip -6 rule add priority 32766 lookup main"
+  await within(observer.pid, "sh", "-c", plain)
   await run("network", "connect", "more", "observer")
+  expect(await sendsFrom(observer.six, attacker.six)).toBe("sent\n")
+  expect(await sendsFrom(victim.six, attacker.six)).toBe("EACCES\n")
   const [{ NetworkSettings }] = JSON.parse(await run("inspect", "observer"))
   const { GlobalIPv6Address } = NetworkSettings.Networks.more
   expect(await sendsFrom(GlobalIPv6Address, "fd00:65::1")).toBe("sent\n")
