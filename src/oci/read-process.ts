@@ -134,6 +134,17 @@ const directory: Read<string> = (value, where) => {
   return path.length < 4096 ? path : refuse(where, "a path of less than 4096 bytes", value)
 }
 
+const withoutChoice = () => ({
+  env: [],
+  user: { uid: 0, gid: 0, additionalGids: [] },
+  capabilities: noCapabilities(),
+  rlimits: [],
+  noNewPrivileges: false,
+})
+
+/** What stands for a process that is not there: a container can be created without one, but not started. */
+export const absentProcess = (): Process => ({ cwd: "/", args: [], ...withoutChoice() })
+
 const process = object<Process>(
   {
     terminal: flag,
@@ -156,13 +167,7 @@ const process = object<Process>(
     execCPUAffinity: object<CPUAffinity>({ initial: processors, final: processors }),
   },
   ["cwd", "args"],
-  () => ({
-    env: [],
-    user: { uid: 0, gid: 0, additionalGids: [] },
-    capabilities: noCapabilities(),
-    rlimits: [],
-    noNewPrivileges: false,
-  }),
+  withoutChoice,
 )
 
 /** What of a process is valid by itself, but not together. */

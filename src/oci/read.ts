@@ -20,7 +20,7 @@ import {
 } from "./decode.ts"
 import { ALLOWED_DEVICES, DEFAULT_DEVICE_RULES, DEFAULT_DEVICES } from "./devices.ts"
 import { cleanPath, readMapping, readMounts } from "./read-mounts.ts"
-import { processAt } from "./read-process.ts"
+import { absentProcess, processAt } from "./read-process.ts"
 import { readResources } from "./read-resources.ts"
 import type * as oci from "./runtime.ts"
 import { readSeccomp } from "./seccomp.ts"
@@ -179,8 +179,8 @@ const config = (bundle: string): Read<oci.Spec & Foreign> => {
       zos: unsupported(FOREIGN),
       freebsd: unsupported(FOREIGN),
     },
-    ["ociVersion", "root", "process", "linux"],
-    () => ({ mounts: [] }),
+    ["ociVersion", "root", "linux"],
+    () => ({ mounts: [], process: absentProcess() }),
   )
 }
 

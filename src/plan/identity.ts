@@ -48,13 +48,15 @@ const startSteps = ({ startFd, reportFd }: Facts, candidates: readonly string[])
   startFd === undefined
     ? []
     : [
-        { kind: "check-command", candidates },
+        ...(candidates.length > 0 ? [{ kind: "check-command", candidates } satisfies Step] : []),
         { kind: "sync", moment: MOMENT_READY, reportFd, fd: startFd },
       ]
 
 /** Stage two, in order. */
 export function sealedSteps(spec: Spec, facts: Facts): Step[] {
-  const candidates = execCandidates(spec.process.args[0] ?? "", spec.process.env)
+  const [command] = spec.process.args
+  // A container without a process is never started.
+  const candidates = command === undefined ? [] : execCandidates(command, spec.process.env)
   const { process } = spec
   const terminal = process.terminal ?? false
   const { uid, gid, additionalGids, umask } = process.user

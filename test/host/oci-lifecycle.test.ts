@@ -80,6 +80,21 @@ describe.skipIf(!isRoot)("an OCI container", () => {
     expect(oci.run("delete", "--force", "a")).toMatchObject({ exitCode: 0, stderr: "" })
   })
 
+  test("can be created without a process, and entered, but not started", async () => {
+    const bundle = oci.bundle("a", { config: { process: undefined } })
+    expect(oci.run("create", "-b", bundle, "a")).toMatchObject({ exitCode: 0, stderr: "" })
+    const refused = { exitCode: 1, stderr: expect.stringContaining("config.json: process: is missing") }
+    expect(oci.run("start", "a")).toMatchObject(refused)
+    expect(oci.state("a").status).toBe("created")
+    const process = join(temporaryDirectory(), "process.json")
+    writeFileSync(process, JSON.stringify({ cwd: "/", args: ["/bin/echo", "inside"] }))
+    expect(oci.run("exec", "--process", process, "a")).toMatchObject({ exitCode: 0, stderr: "", stdout: "inside\n" })
+    expect(oci.run("kill", "a")).toMatchObject({ exitCode: 0, stderr: "" })
+    await until(() => oci.state("a").status === "stopped")
+    expect(oci.run("delete", "a")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(oci.run("run", "-b", bundle, "b")).toMatchObject(refused)
+  })
+
   test("holds less than 200 KB and none of toybox while it waits", () => {
     expect(oci.run("create", "-b", oci.bundle("a"), "a").exitCode).toBe(0)
     const { pid } = oci.state("a")

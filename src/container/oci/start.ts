@@ -31,6 +31,9 @@ import {
  */
 export async function release(root: string, record: OciRecord, spec: Spec): Promise<number> {
   const { id } = record
+  if (spec.process.args.length === 0) {
+    throw new ToyboxError("config.json: process: is missing", { hint: "without one a container cannot be started" })
+  }
   const startFd = openStart(root, id)
   if (startFd === null) throw new ToyboxError(`container ${id} has ended before it was started`)
   const reportFd = open(reportFifo(root, id), O_RDONLY | O_NONBLOCK)
