@@ -130,10 +130,31 @@ describe.skipIf(!isRoot)("in a running OCI container", () => {
     })
   })
 
+  test.each([
+    ["in the foreground", []],
+    ["detached", ["--detach"]],
+  ])("nothing runs whose number cannot be written down: %s", (_, options) => {
+    const before = oci.run("ps", "a").stdout
+    const { exitCode, stderr } = oci.run("exec", ...options, "--pid-file", "/no-such/file", "a", "sleep", "60")
+    expect(exitCode).toBe(255)
+    expect(stderr).toContain("--pid-file: cannot write /no-such/file")
+    for (const end = Date.now() + 2000; oci.run("ps", "a").stdout !== before && Date.now() < end; );
+    expect(oci.run("ps", "a").stdout).toBe(before)
+  })
+
+  test("files without an end are not read to it", () => {
+    for (const words of [
+      ["exec", "--process", "/dev/zero", "a"],
+      ["update", "--resources", "/dev/zero", "a"],
+    ]) {
+      expect(oci.run(...words).stderr).toContain("cannot read /dev/zero: it is larger than 1048576 bytes")
+    }
+  })
+
   test("is paused and resumed", () => {
     expect(oci.run("pause", "a").exitCode).toBe(0)
     expect(oci.state("a").status).toBe("paused")
-    expect(exec("a", "true").stderr).toContain("cannot exec in a paused container")
+    expect(exec("a", "true").stderr).toMatch(/cannot exec in a paused container\n.*hint: resume it first/)
     expect(oci.run("pause", "a").exitCode).toBe(1)
     expect(oci.run("resume", "a").exitCode).toBe(0)
     expect(oci.state("a").status).toBe("running")

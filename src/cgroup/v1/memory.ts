@@ -43,6 +43,9 @@ export function memoryWrites(memory: LinuxMemory, current: CurrentMemory | null 
   if (swappiness !== undefined) {
     writes.push({ file: "memory.swappiness", value: `${swappiness}`, field: "memory.swappiness" })
   }
-  if (disableOOMKiller) writes.push({ file: "memory.oom_control", value: "1", field: "memory.disableOOMKiller" })
+  // A new cgroup has it on.
+  if (disableOOMKiller || (disableOOMKiller === false && current)) {
+    writes.push({ file: "memory.oom_control", value: disableOOMKiller ? "1" : "0", field: "memory.disableOOMKiller" })
+  }
   return writes
 }

@@ -1,16 +1,15 @@
 /** toybox oci exec. */
 import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
-import { readText } from "../../../ffi/fs.ts"
 import { cgroupPath } from "../../cgroup/path.ts"
 import { execInContainer } from "../../container/oci/exec.ts"
 import { takeSignals } from "../../container/supervise.ts"
-import { ToyboxError, UsageError } from "../../errors.ts"
-import { parseJson } from "../../oci/decode.ts"
+import { UsageError } from "../../errors.ts"
 import { readProcess } from "../../oci/read.ts"
 import type { Capabilities, Process } from "../../oci/runtime.ts"
 import { type ParsedArgv, parseLeading } from "../argv.ts"
 import { listenedDescriptors } from "../flags/descriptors.ts"
 import type { OciContext } from "./context.ts"
+import { readJsonFile } from "./json-file.ts"
 import { EXEC_OPTIONS } from "./options.ts"
 
 const MOST_ID = 2 ** 32 - 2
@@ -71,12 +70,7 @@ function fromOptions({ strings, lists, booleans }: ParsedArgv, own: Process, arg
 
 /** The process of a file. What it leaves out of capabilities and limits is the container's. */
 function fromFile(path: string, tty: boolean | undefined): (own: Process) => Process {
-  let value: unknown
-  try {
-    value = parseJson(readText(path))
-  } catch (cause) {
-    throw new ToyboxError(`--process: cannot read ${path}`, { cause })
-  }
+  const value = readJsonFile("--process", path)
   const read = readProcess(value, path)
   const given = value as Partial<Record<keyof Process, unknown>>
   return (own) => ({

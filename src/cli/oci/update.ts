@@ -1,13 +1,12 @@
 /** toybox oci update. */
-import { readAll, readText } from "../../../ffi/fs.ts"
 import { parseSize } from "../../cgroup/units/memory.ts"
 import { updateContainer } from "../../container/oci/update.ts"
-import { ToyboxError, UsageError } from "../../errors.ts"
-import { parseJson } from "../../oci/decode.ts"
+import { UsageError } from "../../errors.ts"
 import { readResources } from "../../oci/read-resources.ts"
 import type { LinuxResources } from "../../oci/resources.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { type OciContext, onlyId } from "./context.ts"
+import { readJsonFile } from "./json-file.ts"
 import { UPDATE_OPTIONS } from "./options.ts"
 
 /** Where the value of an option goes in `linux.resources`. */
@@ -54,14 +53,6 @@ function fromOptions({ strings }: ParsedArgv): unknown {
   return resources
 }
 
-function fromFile(path: string): unknown {
-  try {
-    return parseJson(path === "-" ? new TextDecoder().decode(readAll(0, 1 << 20)) : readText(path))
-  } catch (cause) {
-    throw new ToyboxError(`--resources: cannot read ${path === "-" ? "standard input" : path}`, { cause })
-  }
-}
-
 export async function updateCommand(words: readonly string[], { root }: OciContext): Promise<number> {
   const argv = parseArgv(words, UPDATE_OPTIONS)
   if (argv.booleans.get("help")) return (await import("./usage.ts")).printOciUsage("update")
@@ -69,7 +60,7 @@ export async function updateCommand(words: readonly string[], { root }: OciConte
     if (argv.strings.has(option)) throw new UsageError(`--${option}: Intel RDT is not supported`)
   }
   const path = argv.strings.get("resources")
-  const value = path === undefined ? fromOptions(argv) : fromFile(path)
+  const value = path === undefined ? fromOptions(argv) : readJsonFile("--resources", path, true)
   updateContainer(root, onlyId("update", argv.rest), readResources(value, "resources"))
   return 0
 }

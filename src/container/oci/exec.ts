@@ -1,9 +1,9 @@
 /** `exec`: another process in a container. */
-
+import { SIGKILL } from "../../../ffi/constants/signal.ts"
 import { __WALL } from "../../../ffi/constants/wait.ts"
 import { close } from "../../../ffi/fs.ts"
 import { socketPair } from "../../../ffi/pipe.ts"
-import { waitChild } from "../../../ffi/signal.ts"
+import { kill, waitChild } from "../../../ffi/signal.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import type { Reports } from "../../launch/index.ts"
 import { explainFailure } from "../../launch/report.ts"
@@ -44,6 +44,8 @@ function target(request: ExecRequest): { record: OciRecord; status: Status; spec
   const record = readRecord(request.root, request.id)
   const status = statusOf(request.root, record)
   if (status === "stopped" || status === "creating") throw new ToyboxError(`cannot exec in a ${status} container`)
+  if (status === "paused" && !request.ignorePaused)
+    throw new ToyboxError("cannot exec in a paused container", { hint: "resume it first, or use --ignore-paused" })
   const config = readConfig(request.root, record)
   const process = request.process(config.process)
   checkLabels(process, "exec")
@@ -107,7 +109,14 @@ export async function execInContainer(request: ExecRequest, signalFd: number): P
     if (listenerFd !== undefined) close(listenerFd)
   }
   const remember = (pid: number) => {
-    if (request.pidFile !== undefined) writePidFile(request.pidFile, pid)
+    if (request.pidFile === undefined) return
+    try {
+      writePidFile(request.pidFile, pid)
+    } catch (error) {
+      // Nobody would know of it.
+      kill(pid, SIGKILL)
+      throw error
+    }
   }
   const reports: Reports = { failures: [] }
   joined.introduce(entering, reports)

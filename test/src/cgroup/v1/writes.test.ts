@@ -54,6 +54,11 @@ describe("v1Writes", () => {
     expect(shown(resources)).toEqual(lines)
   })
 
+  test("the killer of processes is off in no new cgroup, and comes back by an update", () => {
+    expect(shown({ memory: { disableOOMKiller: false } })).toEqual([])
+    expect(order({ disableOOMKiller: false }, 10)).toEqual(["memory.oom_control 0"])
+  })
+
   test("a raise writes memsw first, a lowering the limit first", () => {
     expect(order({ limit: 20, swap: 20 }, 10)).toEqual(["memory.memsw.limit_in_bytes 20", "memory.limit_in_bytes 20"])
     expect(order({ limit: 5, swap: 5 }, 10)).toEqual(["memory.limit_in_bytes 5", "memory.memsw.limit_in_bytes 5"])
