@@ -239,9 +239,16 @@ export interface LayOutOptions {
   after?: Program
 }
 
-/** Lays `calls` out in `arena`. With `trace`, indexes in reports count TRACE_STRIDE per call. */
+// A jump names its record in 16 bits.
+const MOST_RECORDS = 0xffff
+
+/** Lays `calls` out in `arena`. With `trace`, indexes in reports count TRACE_STRIDE per call. Throws where they are too many. */
 export function layOut(calls: readonly Call[], arena: Arena, stage: Stage, options: LayOutOptions): Program {
   const { trace, base: first = 0 } = options
+  const stride = trace ? TRACE_STRIDE : 1
+  if (calls.length * stride > MOST_RECORDS) {
+    throw new Error(`too many mounts, devices, paths or variables: they take ${calls.length} calls`)
+  }
   const program = reserve(arena, PROGRAM_SIZE)
   const session: Session = { arena, places: new Map(options.after?.places) }
   session.places.set(PROCESS, arena.base + program + PROCESS_WORD)
@@ -250,7 +257,6 @@ export function layOut(calls: readonly Call[], arena: Arena, stage: Stage, optio
     setWord(arena, place, value)
     session.places.set(slot, arena.base + place)
   }
-  const stride = trace ? TRACE_STRIDE : 1
   const records = reserve(arena, calls.length * CALL_SIZE * stride)
   for (let index = 0; index < calls.length; index++) {
     const call = calls[index] as Call

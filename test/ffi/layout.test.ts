@@ -214,6 +214,12 @@ describe("jumps", () => {
   })
 })
 
+test("a list that a jump could not reach the end of is refused, traced or not", () => {
+  const many = (count: number) => Array.from({ length: count }, (): Call => load(at(PROCESS, 0), -1))
+  expect(() => run(many(65_536))).toThrow("they take 65536 calls")
+  expect(() => run(many(16_384), { trace: { fd: -1 } })).toThrow("they take 16384 calls")
+})
+
 test("PROCESS is not 0 in the parent", () => {
   expect(run([load(at(PROCESS, 0), -1)]).result(0)).not.toBe(0)
 })

@@ -95,6 +95,15 @@ describe.skipIf(!isRoot)("an OCI container", () => {
     expect(oci.run("run", "-b", bundle, "b")).toMatchObject(refused)
   })
 
+  test("that takes more calls than a list can have is refused, and nothing is left", () => {
+    const maskedPaths = Array.from({ length: 20_000 }, (_, number) => `/proc/${number}/mem`)
+    expect(oci.run("create", "-b", oci.bundle("a", { linux: { maskedPaths } }), "a")).toMatchObject({
+      exitCode: 1,
+      stderr: expect.stringContaining("too many mounts, devices, paths or variables"),
+    })
+    expect(oci.entries()).toEqual([])
+  })
+
   test("holds less than 200 KB and none of toybox while it waits", () => {
     expect(oci.run("create", "-b", oci.bundle("a"), "a").exitCode).toBe(0)
     const { pid } = oci.state("a")

@@ -173,8 +173,10 @@ export async function bringUp(launching: Launching): Promise<void> {
     follow({ launching, one, two, reportFd, helper: pid, awaitHooks, go })
   } catch (error) {
     if (pid > 0) {
-      kill(record.pid, SIGKILL)
-      for (const child of new Set([pid, record.pid])) waitChild(child, __WALL)
+      // Before the record knows of it, its pid is 0: to kill(2) that is everybody in toybox's own process group.
+      const first = record.pid || pid
+      kill(first, SIGKILL)
+      for (const child of new Set([pid, first])) waitChild(child, __WALL)
     }
     throw error
   } finally {
