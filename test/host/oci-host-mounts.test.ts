@@ -126,6 +126,17 @@ describe.skipIf(!isRoot)("a container in a mount namespace of others", () => {
     expect(below(hostMounts())).toEqual([])
   })
 
+  test("two on one root, known in different places: what the one covers goes with it", () => {
+    const other = ociRuntime()
+    const args = ["sleep", "60"]
+    expect(oci.run("run", "-d", "-b", bundle("a", args), "a")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(other.run("run", "-d", "-b", bundle("b", args), "b")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(oci.run("delete", "--force", "a")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(other.run("exec", "b", "cat", "/proc/1/comm")).toMatchObject({ exitCode: 0, stderr: "", stdout: "sleep\n" })
+    expect(other.run("delete", "--force", "b")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(below(hostMounts())).toEqual([])
+  })
+
   test("what others have mounted on its root stays", () => {
     const root = bundleRoot()
     expect(oci.run("run", "-d", "-b", bundle("a", ["sleep", "60"]), "a")).toMatchObject({ exitCode: 0, stderr: "" })

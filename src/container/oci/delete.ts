@@ -63,7 +63,7 @@ export function destroy(root: string, record: OciRecord, lock: OciLock): void {
   endProcesses(record)
   removeCgroup(record)
   const spec = attempt(() => readConfig(root, record))
-  if (spec) attempt(() => unmountRoot(root, record, spec))
+  if (spec) attempt(() => unmountRoot(record, spec))
   const trash = `${root}/.${record.id}.${process.pid}`
   rename(containerDirectory(root, record.id), trash)
   removeTree(trash)

@@ -1,15 +1,25 @@
 /** A container without a mount namespace of its own: its root is mounted where others see it, until it is deleted. */
 import { call, callResult, scratch } from "../../../ffi/call.ts"
-import { AT_EMPTY_PATH, AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../../../ffi/constants/fcntl.ts"
+import {
+  AT_EMPTY_PATH,
+  AT_FDCWD,
+  AT_SYMLINK_NOFOLLOW,
+  O_CLOEXEC,
+  O_CREAT,
+  O_DIRECTORY,
+  O_PATH,
+  O_WRONLY,
+} from "../../../ffi/constants/fcntl.ts"
 import { MNT_DETACH, UMOUNT_NOFOLLOW } from "../../../ffi/constants/mount.ts"
 import { STATX_MNT_ID, STATX_MNT_ID_UNIQUE } from "../../../ffi/constants/stat.ts"
-import { exists } from "../../../ffi/fs.ts"
+import { close, exists, mkdirAll, open, stat } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Spec } from "../../oci/runtime.ts"
 import { isNew } from "../../plan/namespaces.ts"
+import { bootId } from "../../state-file.ts"
 import { inMountNamespace } from "../mount-namespace.ts"
 import type { OciRecord } from "./record.ts"
-import { listRecords, lockContainer, readRecord, unlock, writeRecord } from "./state.ts"
+import { defaultRoot, writeRecord } from "./state.ts"
 
 /** The id of the mount that a path, or a descriptor, is on: statx(2). From Linux 6.8 on no other mount ever gets it again. */
 function mountOf(path: string, fd = AT_FDCWD): number {
@@ -25,38 +35,58 @@ export function rememberRoot(root: string, record: OciRecord, spec: Spec, rootFd
   writeRecord(root, record)
 }
 
-/** Unmounts those of `ids` that nothing covers; returns the id of what is at the path then, null where there is nothing. */
-function unmount(path: string, ids: readonly number[]): number | null {
-  while (exists(path)) {
-    const top = mountOf(path)
-    if (!ids.includes(top) || callResult("umount2", path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) return top
+/**
+ * Where the mounts are told of that no command could reach, as the root of another container covered them: a file each, by id.
+ * One place for all state directories: who uncovers them may have another. The ids are of one boot.
+ */
+const coveredDirectory = () => `${defaultRoot()}/.covered/${bootId()}`
+
+/** Reads the covered mounts through a descriptor, also from the mount namespace of others. */
+class Covered {
+  readonly #fd: number
+
+  constructor() {
+    const directory = coveredDirectory()
+    mkdirAll(directory, 0o700)
+    this.#fd = open(directory, O_PATH | O_DIRECTORY)
   }
-  return null
+
+  has = (id: number): boolean => stat(String(id), AT_SYMLINK_NOFOLLOW, this.#fd) !== null
+  add = (id: number): void => close(call("openat", this.#fd, String(id), O_WRONLY | O_CREAT | O_CLOEXEC, 0o600))
+  delete = (id: number): void => void callResult("unlinkat", this.#fd, String(id), 0)
+  close = (): void => close(this.#fd)
 }
 
-/** What the root of another container covers cannot be reached: it goes with that one. */
-function leaveTo(root: string, top: number, ids: readonly number[]): void {
-  const above = listRecords(root).find(({ rootMounts }) => rootMounts?.includes(top))
-  if (above === undefined) return
-  const lock = lockContainer(root, above.id)
-  try {
-    const record = readRecord(root, above.id)
-    writeRecord(root, { ...record, rootMounts: [...(record.rootMounts ?? []), ...ids] })
-  } finally {
-    unlock(lock)
+/** Unmounts, from the top, those of `left` and those that had been covered; takes them out of both. */
+function unmountTop(path: string, left: Set<number>, covered: Covered): void {
+  while (exists(path)) {
+    const top = mountOf(path)
+    if (!left.has(top) && !covered.has(top)) return
+    if (callResult("umount2", path, MNT_DETACH | UMOUNT_NOFOLLOW) < 0) return
+    left.delete(top)
+    covered.delete(top)
   }
 }
 
 /** Unmounts the root of a container that has ended, and no mount of anybody else's at its place. Throws ToyboxError. */
-export function unmountRoot(root: string, { id, rootfs, rootMounts }: OciRecord, spec: Spec): void {
+export function unmountRoot({ id, rootfs, rootMounts }: OciRecord, spec: Spec): void {
   if (rootMounts === undefined) return
   const path = spec.linux.namespaces.find(({ type }) => type === "mount")?.path
   if (path !== undefined && !exists(path)) return
-  const act = () => unmount(rootfs, rootMounts)
+  const covered = new Covered()
+  const act = () => {
+    const left = new Set(rootMounts)
+    unmountTop(rootfs, left, covered)
+    for (const mount of left) covered.add(mount)
+    // What covered them may have gone before they were told of.
+    if (left.size > 0) unmountTop(rootfs, left, covered)
+  }
   try {
-    const top = path === undefined ? act() : inMountNamespace(path, act)
-    if (top !== null && !rootMounts.includes(top)) leaveTo(root, top, rootMounts)
+    if (path === undefined) act()
+    else inMountNamespace(path, act)
   } catch (cause) {
     throw new ToyboxError(`cannot unmount the root of container ${id}, ${rootfs}`, { cause })
+  } finally {
+    covered.close()
   }
 }

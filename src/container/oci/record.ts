@@ -32,7 +32,7 @@ export interface OciRecord {
   cgroup: CgroupHandle | null
   /** The index, in reports, of the first call that tries to run the command. */
   execCall?: number
-  /** Where the root is mounted among others' mounts: the id of its mount, and of those of deleted containers that it covers. */
+  /** Where the root is mounted among others' mounts: the id of its mount. */
   rootMounts?: number[]
   annotations: Record<string, string>
 }
