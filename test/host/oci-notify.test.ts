@@ -110,6 +110,14 @@ describe.skipIf(!isRoot || process.arch !== "x64")("a bundle with a supervisor",
     expect(created.pid === undefined || created.pid === container).toBe(true)
   })
 
+  test("a supervisor that refuses the calls of toybox itself is named as what may keep a container from its start", async () => {
+    await supervised(["write"], (seccomp) => {
+      const created = oci.run("create", "-b", oci.bundle("a", { linux: { seccomp } }), "a")
+      expect(created.exitCode).toBe(1)
+      expect(created.stderr).toContain("the supervisor of linux.seccomp must let those calls go on")
+    })
+  })
+
   test("an exec without its supervisor is not started, and says why", async () => {
     await supervised(["mkdir"], (seccomp) => {
       const bundle = oci.bundle("a", { args: ["sleep", "60"], linux: { seccomp } })

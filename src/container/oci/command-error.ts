@@ -32,13 +32,14 @@ export function commandError({ args }: Process, errnos: readonly number[]): Toyb
   return new ToyboxError(`exec: ${command}: ${why}`, { exitCode: 127 })
 }
 
+/** What may have kept a process from telling why it ended: its words are calls, too. */
+const silenceHint = ({ linux }: Spec): { hint?: string } =>
+  linux.seccomp?.listenerPath === undefined
+    ? {}
+    : { hint: "the supervisor of linux.seccomp must let those calls go on that toybox makes before the command's exec" }
+
 /** The error of a child that ended before its command was run. */
-export function launchFailure(
-  { process }: Pick<Spec, "process">,
-  one: Encoded,
-  two: Encoded,
-  reports: Reports,
-): ToyboxError {
+export function launchFailure(spec: Spec, one: Encoded, two: Encoded, reports: Reports): ToyboxError {
   const errnos: number[] = []
   for (const { index, errno } of reports.failures) {
     const [stage, own] = index < one.calls.length ? [one, index] : [two, index - one.calls.length]
@@ -47,8 +48,8 @@ export function launchFailure(
     if (step === "check-command" || step === "exec") errnos.push(errno)
     else if (call) return cwdError(stage, own, errno) ?? stepError(stage.steps, stage.calls, own, errno)
   }
-  if (errnos.length > 0) return commandError(process, errnos)
-  return new ToyboxError("the container's process was killed before its command was run")
+  if (errnos.length > 0) return commandError(spec.process, errnos)
+  return new ToyboxError("the container's process was killed before its command was run", silenceHint(spec))
 }
 
 function cwdError(stage: Encoded, own: number, errno: number): ToyboxError | null {
