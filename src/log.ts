@@ -7,8 +7,18 @@ import { poll } from "../ffi/poll.ts"
 /** What would be a command to a terminal: messages have words of images, archives and registries in them. */
 const COMMANDS = /(?![\t\n])\p{Cc}/gu
 
+let receive = toStandardError
+
 /** One line at once, in the middle of a run: also from where nothing can be awaited. */
-export function notice(text: string): void {
+export const notice = (text: string): void => receive(text)
+
+/** Has notices go somewhere else than to standard error, which may be the command's. */
+export function divertNotices(to: (text: string) => void): void {
+  receive = to
+}
+
+/** A line for people, wherever notices go. */
+export function toStandardError(text: string): void {
   const bytes = new TextEncoder().encode(`toybox: ${text.replace(COMMANDS, "?")}\n`)
   try {
     writeAll(2, bytes)

@@ -27,6 +27,23 @@ describe.skipIf(!isRoot)("options", () => {
     expect(oci.run("delete", "a", "--force")).toMatchObject({ exitCode: 0, stderr: "" })
   })
 
+  test("with --log, notices are in it alone: standard error is the container's", () => {
+    const log = join(temporaryDirectory("log"), "log")
+    const capabilities = { bounding: ["CAP_OF_TOMORROW"] }
+    const bundle = oci.bundle("a", { args: ["sh", "-c", "echo own >&2"], process: { capabilities } })
+    const ran = oci.run("--log", log, "--log-format", "json", "run", "-b", bundle, "a")
+    expect(ran).toMatchObject({ exitCode: 0, stderr: "own\n" })
+    const told = { level: "warning", msg: expect.stringContaining("does not know CAP_OF_TOMORROW") }
+    expect(JSON.parse(readFileSync(log, "utf8"))).toMatchObject(told)
+  })
+
+  test("a log named by --log=FILE is in the format that is asked for, also where an option is unknown", () => {
+    const log = join(temporaryDirectory("log"), "log")
+    const refused = oci.run(`--log=${log}`, "--log-format=json", "--no-such-option", "state", "a")
+    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("unknown option --no-such-option") })
+    expect(JSON.parse(readFileSync(log, "utf8"))).toMatchObject({ level: "error" })
+  })
+
   test("--config names another file than config.json", () => {
     const bundle = oci.bundle("a", { args: ["echo", "ran"] })
     const file = join(temporaryDirectory(), "other.json")

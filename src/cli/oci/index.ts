@@ -38,8 +38,7 @@ export async function runOci(words: readonly string[]): Promise<number> {
     argv = parseLeading(words, OCI_GLOBAL_OPTIONS)
   } catch (error) {
     // The log may be named all the same.
-    const named = words.indexOf("--log")
-    openLog(named < 0 ? undefined : words[named + 1], undefined, false).error(error)
+    openLog(named("--log", words), named("--log-format", words) === "json" ? "json" : "text", false).error(error)
     return failureCode("")
   }
   const { strings, booleans, rest } = argv
@@ -66,6 +65,13 @@ export async function runOci(words: readonly string[]): Promise<number> {
     log.error(error)
     return failureCode(name)
   }
+}
+
+/** The value of an option among words that cannot be parsed. */
+function named(option: string, words: readonly string[]): string | undefined {
+  const at = words.findIndex((word) => word === option || word.startsWith(`${option}=`))
+  if (at < 0) return undefined
+  return words[at] === option ? words[at + 1] : words[at]?.slice(option.length + 1)
 }
 
 async function find(name: string): Promise<Command> {

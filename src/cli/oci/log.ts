@@ -2,7 +2,7 @@
 import { O_APPEND, O_CREAT, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
 import { close, open, writeAll } from "../../../ffi/fs.ts"
 import { errorChain, errorHint, UsageError } from "../../errors.ts"
-import { notice } from "../../log.ts"
+import { divertNotices, toStandardError } from "../../log.ts"
 
 export interface OciLog {
   /** A failure: to the log, and to standard error. */
@@ -11,14 +11,17 @@ export interface OciLog {
   format: "text" | "json"
 }
 
-function line(format: OciLog["format"], message: string): string {
+function line(format: OciLog["format"], level: "error" | "warning", message: string): string {
   const time = new Date().toISOString()
   return format === "json"
-    ? JSON.stringify({ level: "error", msg: message, time })
-    : `time="${time}" level=error msg=${JSON.stringify(message)}`
+    ? `${JSON.stringify({ level, msg: message, time })}\n`
+    : `time="${time}" level=${level} msg=${JSON.stringify(message)}\n`
 }
 
-/** Throws UsageError for a log or a format that is not known. */
+/**
+ * With a log, notices go there alone, as runc has it: engines give the container's own standard error. Throws UsageError for a
+ * log or a format that is not known.
+ */
 export function openLog(path: string | undefined, format: string | undefined, debug: boolean): OciLog {
   const shape = format ?? "text"
   if (shape !== "text" && shape !== "json")
@@ -26,16 +29,17 @@ export function openLog(path: string | undefined, format: string | undefined, de
   if (path?.startsWith("syslog:") || path?.startsWith("journald:"))
     throw new UsageError(`--log: ${path}: only files are written`)
   const file = path === undefined || path === "" ? undefined : path.replace(/^file:/, "")
+  if (file !== undefined) divertNotices((text) => append(file, line(shape, "warning", text)))
   return {
     path: file,
     format: shape,
     error(error) {
       const message = errorChain(error)
-      if (file !== undefined) append(file, `${line(shape, message)}\n`)
-      notice(message)
+      if (file !== undefined) append(file, line(shape, "error", message))
+      toStandardError(message)
       const hint = errorHint(error)
-      if (hint) notice(`hint: ${hint}`)
-      if (debug && error instanceof Error) notice(error.stack ?? "")
+      if (hint) toStandardError(`hint: ${hint}`)
+      if (debug && error instanceof Error) toStandardError(error.stack ?? "")
     },
   }
 }
@@ -47,6 +51,6 @@ function append(path: string, text: string): void {
     close(fd)
   } catch (error) {
     // What went wrong in the first place is told all the same.
-    notice(`cannot write the log ${path}: ${errorChain(error)}`)
+    toStandardError(`cannot write the log ${path}: ${errorChain(error)}`)
   }
 }
