@@ -224,9 +224,8 @@ export async function bringUp(
         guardPlaces(paths, guarded, request.quiet)
       }
       if (awaitsLinks(spec, facts)) go()
-      if (request.ports) await (await import("./ports.ts")).publishForContainer(request, paths, live)
-      const changed = live.places.find(({ bridge }) => bridge.changed)
-      if (changed && !request.quiet) await (await import("./ports.ts")).warnOfDrops(paths, changed.bridge)
+      if (request.ports || live.places.some(({ bridge }) => bridge.changed))
+        await (await import("./meet-firewalls.ts")).meetFirewalls(request, paths, live)
     }
     if (supervisor) pid = reportedPid(reportFd, reports) ?? 0
     const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd })

@@ -35,7 +35,8 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
     }
   }
   awaitChanges(paths, live.id)
-  // Not as toybox remembers it: it may have been connected to networks since, and other limits may have added to its cgroup.
+  // Not as toybox remembers it: it may have been connected to networks since, its ports have gone another way, and other limits
+  // may have added to its cgroup.
   const now = readRunning(paths, live.id)
   let isKept = true
   if (result)
@@ -56,7 +57,7 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
     const { unforwardPorts } = await import("./unforward.ts")
     attempt(() => endForwarder(paths, live.id))
     attempt(() => unpublishPorts(live.id, ports, networks))
-    attempt(() => unforwardPorts(paths, live.id, live.record))
+    attempt(() => unforwardPorts(paths, live.id, now ?? live.record))
     attempt(() => closePorts(ports))
   }
   const unshare = async () => {

@@ -1,7 +1,6 @@
-/** Published ports that the kernel leads nobody through: a process serves them from when somebody comes, and none before. */
+/** Whom the kernel does not lead through published ports a process serves, from when somebody comes, and none before. */
 import { EPOLLET, EPOLLIN } from "../../ffi/constants/epoll.ts"
 import { createEpoll, epollAdd, epollWait } from "../../ffi/epoll.ts"
-import { servedPorts } from "../network/ports.ts"
 import type { Paths } from "../paths.ts"
 import type { startForwarder } from "./forwarder.ts"
 import type { RunningRecord } from "./state.ts"
@@ -22,7 +21,8 @@ export interface Doors {
 
 /** Those of a container that is about to run, by the process that holds its ports; null where it has none. */
 export function watchDoors(paths: Paths, id: string, record: RunningRecord): Doors | null {
-  const ports = servedPorts(record)
+  // Those that the kernel leads, too: it may cease to, with its rules or for a firewall that comes later.
+  const ports = (record.ports ?? []).filter(({ fd }) => fd !== null)
   if (ports.length === 0) return null
   const epoll = createEpoll()
   // Edges: who has come to a process that has not served him is no reason to start one after the other.

@@ -1,8 +1,6 @@
 /** Published ports of a container: claimed before its start, led to it when it is connected, given back at its end. */
-import { tryReadText } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
-import { type Bridge, toldPath } from "../network/bridge.ts"
 import { claimPorts, listenTo } from "../network/claims.ts"
 import type { Endpoint, Place } from "../network/endpoint.ts"
 import { arePublished, describePublish, hasNfTables, type Published, publish } from "../network/firewall/index.ts"
@@ -16,9 +14,10 @@ import {
   publishAll,
   servedPorts,
 } from "../network/ports.ts"
-import { closePorts, publishedPorts, reachedAt } from "../network/published.ts"
+import { type Connected, closePorts, publishedPorts, reachedAt } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
-import { type FileLock, writeAtOnce } from "../state-file.ts"
+import type { FileLock } from "../state-file.ts"
+import { type Look, lookOnce, obstacleTo } from "./foreign-firewalls.ts"
 import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import { type RunningRecord, readHead, readRunning, runningIds, updateRunning } from "./state.ts"
@@ -70,19 +69,22 @@ export function claimForContainer(
   }))
 }
 
-const others = (paths: Paths) => ({
+/** What publish asks about other containers. */
+export const others = (paths: Paths) => ({
   runs: (id: string) => readRunning(paths, id) !== null,
   nameOf: (id: string) => readHead(paths, id)?.name ?? id.slice(0, 12),
 })
 
-/** What the kernel has of ports of containers that run: as each has been given it. */
+/** What the kernel has of a running container's ports: as it has been given it; null where it is given none. */
+export function publicationOf(paths: Paths, id: string, record: RunningRecord): Published | null {
+  const endpoint = publishingEndpoint(paths, record.networks ?? [])
+  return record.ports && endpoint ? publication(id, ledTo(endpoint, record), endpoint, servedPorts(record)) : null
+}
+
 const publishedOnes = (paths: Paths): Published[] =>
   runningIds(paths).flatMap((id) => {
     const record = readRunning(paths, id)
-    const endpoint = publishingEndpoint(paths, record?.networks ?? [])
-    if (!record?.ports || !endpoint) return []
-    const led = record.forwarded ? [] : ledTo(endpoint, record.ports)
-    return [publication(id, led, endpoint, servedPorts(record))]
+    return (record && publicationOf(paths, id, record)) ?? []
   })
 
 const publication = (
@@ -127,10 +129,11 @@ export async function explainPorts(
   const ports = record.ports ?? []
   closePorts(ports)
   const { endpoint, bridge } = publishingPlace(places)
-  const obstacle = await obstacleOf(bridge)
-  const led = obstacle === null ? ledTo(endpoint, ports) : []
+  const obstacle = obstacleTo(bridge, await lookOnce())
+  const way = { ports, forwarded: obstacle !== null }
+  const led = ledTo(endpoint, way)
   const forwarded = ports.filter((port) => !led.includes(port))
-  const served = servedPorts({ ports, forwarded: obstacle !== null })
+  const served = servedPorts(way)
   const why = obstacle ?? "the kernel leads nothing from there to the container"
   return [
     ...describePublish(publication(id, led, endpoint, served)),
@@ -155,14 +158,19 @@ function publishingPlace(places: readonly Place[]): Place {
   return place
 }
 
-/** Which ports the kernel leads to a container: not those of a family that it has no address of. */
-const ledTo = ({ ip6 }: Pick<Endpoint, "ip6">, ports: readonly HeldPort[]): HeldPort[] =>
-  ports.filter(
-    ({ address }) => address === null || !address.includes(":") || (ip6 !== undefined && address !== LOOPBACK6),
+/**
+ * Which ports the kernel leads to a container: not those of a family that it has no address of, and where they are forwarded only
+ * those that no process can.
+ */
+const ledTo = ({ ip6 }: Pick<Endpoint, "ip6">, { ports = [], forwarded }: Connected): HeldPort[] =>
+  ports.filter(({ address, fd }) =>
+    forwarded
+      ? fd === null
+      : address === null || !address.includes(":") || (ip6 !== undefined && address !== LOOPBACK6),
   )
 
 /** Where ports of a container that runs are led to; undefined where its networks are all internal. */
-const publishingEndpoint = (paths: Paths, networks: readonly Endpoint[]): Endpoint | undefined =>
+export const publishingEndpoint = (paths: Paths, networks: readonly Endpoint[]): Endpoint | undefined =>
   networks.find(({ network }) => findNetwork(paths, network)?.internal === false)
 
 /** The address that a process carries on to, of a container that runs; null where it has none. */
@@ -175,21 +183,21 @@ export function publishingAddress(paths: Paths, id: string): Uint8Array | null {
  * Leads claimed ports to a container that is connected: by the kernel, or where that is of no use, by a process, from when
  * somebody comes (doors.ts). Throws ToyboxError.
  */
-export async function publishForContainer({ quiet }: ContainerRequest, paths: Paths, live: Live): Promise<void> {
+export function publishForContainer({ quiet }: ContainerRequest, paths: Paths, live: Live, look: Look): void {
   const { id, record, places, lock } = live
   const { ports = [] } = record
   const place = publishingPlace(places)
-  const obstacle = await obstacleOf(place.bridge)
+  const obstacle = obstacleTo(place.bridge, look)
   if (obstacle !== null) {
     checkServed(ports)
     if (!quiet) notice(`${obstacle}: published ports go through a process of toybox's own`)
     record.forwarded = true
     updateRunning(lock, record)
   }
-  const led = obstacle === null ? ledTo(place.endpoint, ports) : []
-  const served = servedPorts(record)
-  if (hasNfTables()) publish(publication(id, led, place.endpoint, served), others(paths))
-  listenTo(served)
+  const published = publication(id, ledTo(place.endpoint, record), place.endpoint, servedPorts(record))
+  if (hasNfTables()) publish(published, others(paths))
+  // Also those that the kernel leads: it may cease to (move-ports.ts).
+  listenTo(ports)
 }
 
 function checkServed(ports: readonly HeldPort[]): void {
@@ -203,32 +211,3 @@ function checkServed(ports: readonly HeldPort[]): void {
 
 // What comes from there is not led elsewhere by any kernel.
 const LOOPBACK6 = "::1"
-
-/** Why the kernel does not lead ports to containers; null where it does. */
-async function obstacleOf({ network, index }: Bridge): Promise<string | null> {
-  if (!hasNfTables()) return "the kernel has no nf_tables"
-  const { obstaclesOf } = await import("../network/firewall/obstacles.ts")
-  const { ports } = obstaclesOf({ ...network, index })
-  return ports && `the firewall of this machine (${ports.tool}) drops what is forwarded to ${network.bridge}`
-}
-
-/**
- * A firewall of somebody else's may drop what comes from containers: that is told, with what it lacks, once for each network, as
- * long as it is the same.
- */
-export async function warnOfDrops(paths: Paths, { network, index }: Bridge): Promise<void> {
-  const { obstaclesOf } = await import("../network/firewall/obstacles.ts")
-  const { outside, within, rules } = obstaclesOf({ ...network, index })
-  const drop = outside ?? within
-  const lost = outside
-    ? "containers do not reach the outside before"
-    : `containers of the network ${network.name} do not reach one another before`
-  const told =
-    drop === null
-      ? ""
-      : `the firewall of this machine (${drop.tool}) drops what is forwarded: ${lost}\n${rules.map((rule) => `  ${rule}`).join("\n")}`
-  const path = toldPath(paths, network)
-  if ((tryReadText(path) ?? "") === told) return
-  writeAtOnce(path, new TextEncoder().encode(told))
-  if (told !== "") notice(told)
-}

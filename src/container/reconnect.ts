@@ -19,7 +19,8 @@ import { publishAgain } from "./ports.ts"
 import { isSharedByForger } from "./shared-mark.ts"
 import { type RunningRecord, readRecord } from "./state.ts"
 import { readStored } from "./stored-request.ts"
-import { changeRunning, changeStored, withContainer } from "./with-container.ts"
+import { changeRunning } from "./while-up.ts"
+import { changeStored, withContainer } from "./with-container.ts"
 
 /** Writes down in which networks a container is to be from its next start on. */
 const keepWishes = (paths: Paths, id: string, change: (wishes: readonly EndpointWish[]) => EndpointWish[]): void =>

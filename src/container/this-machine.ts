@@ -12,6 +12,7 @@ import { listNetworks } from "../network/network.ts"
 import { linkNamed } from "../network/read.ts"
 import type { Paths } from "../paths.ts"
 import type { Machine, StateDirectory } from "./doctor.ts"
+import { type Look, remembering } from "./foreign-firewalls.ts"
 import { whatIsBroken } from "./reload-networks.ts"
 
 const W_OK = 2
@@ -38,16 +39,16 @@ function networksOf(paths: Paths) {
   const networks = listNetworks(paths)
   return withRoutes((socket) =>
     (networks.length > 0 ? networks : [MIGHT_BE]).map((network) => ({
-      ...network,
+      network,
       index: linkNamed(socket, network.bridge)?.index ?? 0,
     })),
   )
 }
 
 /** What cannot be looked at, for it is somebody else's, is missing, too. */
-function brokenOf(paths: Paths): string[] {
+function brokenOf(paths: Paths, look: Look): string[] {
   try {
-    return whatIsBroken(paths)
+    return whatIsBroken(paths, look)
   } catch (error) {
     if (error instanceof ToyboxError) return [`rules of networks (${error.message})`]
     throw error
@@ -57,6 +58,7 @@ function brokenOf(paths: Paths): string[] {
 /** `paths`: of a state directory that may not be there yet. */
 export function thisMachine(paths: Paths): Machine {
   const isRoot = process.geteuid?.() === 0
+  const look = remembering(obstaclesOf)
   return {
     read: tryReadText,
     exists,
@@ -64,8 +66,8 @@ export function thisMachine(paths: Paths): Machine {
     cgroups: detectCgroups(),
     isRoot,
     nfTables: isRoot ? hasNfTables() : null,
-    obstacles: isRoot ? networksOf(paths).map((network) => ({ name: network.name, ...obstaclesOf(network) })) : null,
-    broken: isRoot ? brokenOf(paths) : null,
+    obstacles: isRoot ? networksOf(paths).map((bridge) => ({ name: bridge.network.name, ...look(bridge) })) : null,
+    broken: isRoot ? brokenOf(paths, look) : null,
     now: Date.now(),
     state: stateDirectory(paths.state),
   }

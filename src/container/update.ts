@@ -11,7 +11,8 @@ import { recordEvents } from "./events.ts"
 import type { RestartPolicy } from "./restart-policy.ts"
 import { type ContainerHead, type ContainerRecord, type RunningRecord, readHead, resolveId } from "./state.ts"
 import { readStored, type StoredRequest } from "./stored-request.ts"
-import { changeRunning, changeStored, withContainer } from "./with-container.ts"
+import { changeRunning } from "./while-up.ts"
+import { changeStored, withContainer } from "./with-container.ts"
 
 /** What is to be another; limits are read with those that the container has (`wants`). */
 export interface Update {

@@ -1,6 +1,5 @@
 /** Changing what is written down of containers that are there, be they running or not. */
-import { O_RDWR } from "../../ffi/constants/fcntl.ts"
-import { close, open } from "../../ffi/fs.ts"
+import { close } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { lockChanges } from "./change-lock.ts"
@@ -8,7 +7,6 @@ import { enterAgain } from "./new-container.ts"
 import { recover } from "./recover.ts"
 import {
   type ContainerRecord,
-  isAlive,
   leaveRunning,
   NoSuchContainer,
   type RunningRecord,
@@ -16,11 +14,10 @@ import {
   readRecord,
   readRunning,
   resolveId,
-  runningPath,
-  updateRunning,
   writeRecord,
 } from "./state.ts"
 import { readStored, type StoredRequest } from "./stored-request.ts"
+import { isUp } from "./while-up.ts"
 
 const PATIENCE = 10_000
 
@@ -41,20 +38,6 @@ export function changeStored(
     throw error
   }
 }
-
-/** Replaces the running entry of a container. Within `up` of withContainer. */
-export function changeRunning(paths: Paths, id: string, record: RunningRecord): void {
-  const path = runningPath(paths, id)
-  const fd = open(path, O_RDWR)
-  try {
-    updateRunning({ fd, path }, record)
-  } finally {
-    close(fd)
-  }
-}
-
-// The record of one whose command runs is written by nobody else.
-const isUp = (running: RunningRecord): boolean => isAlive(running) && running.executed !== undefined
 
 /** Does `last` when `action` has done, which may be a promise. */
 function finishing<T>(action: () => T, last: () => void): T {

@@ -74,3 +74,6 @@ export const toldPath = (paths: Paths, { id }: Network): string => `${paths.netw
 /** The addresses of this machine in a network. */
 export const gatewaysOf = ({ gateway, gateway6 }: Network): Uint8Array[] =>
   [gateway, gateway6].flatMap((text) => (text === null ? [] : [addressOf(text)]))
+
+/** The file that tells that the kernel leads no ports to containers of a network, for another's firewall. */
+export const barredPath = (paths: Paths, { id }: Network): string => `${paths.networkRun}/${id}.barred`

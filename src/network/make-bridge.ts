@@ -11,6 +11,7 @@ import {
   asFarAs,
   asFirewall,
   type Bridge,
+  barredPath,
   DEFAULT_MTU,
   guardedPath,
   NetworkGone,
@@ -184,7 +185,7 @@ export function removeNetwork(paths: Paths, wanted: Network, containers: Contain
 
 /** Removes the rules of a network that is gone, or going, and what is remembered of them. */
 export function removeNetworkRules(paths: Paths, network: Network): void {
-  for (const path of [seenPath(paths, network), toldPath(paths, network)]) unlink(path)
+  for (const pathOf of [seenPath, toldPath, barredPath]) unlink(pathOf(paths, network))
   if (!hasNfTables()) return
   removeRules(asFirewall(network))
   if (hasTables()) return

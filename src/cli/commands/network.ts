@@ -136,7 +136,7 @@ async function unplug(paths: Paths, { rest, booleans }: ParsedArgv): Promise<num
 /** What somebody has removed of networks comes back: links' addresses, rules, published ports. */
 async function reload(paths: Paths, { rest }: ParsedArgv): Promise<number> {
   if (rest.length > 1) throw new UsageError(`network reload takes no arguments, but got "${rest[1]}"`)
-  print((await import("../../container/reload-networks.ts")).reloadNetworks(paths))
+  print(await (await import("../../container/reload-networks.ts")).reloadNetworks(paths))
   return 0
 }
 
