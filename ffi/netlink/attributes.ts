@@ -91,14 +91,22 @@ export function encodeAttributes(attributes: readonly Attribute[]): Uint8Array {
   return into
 }
 
+/** How long the attribute at a position is, without the padding behind it. Throws BogusAnswer. */
+function lengthAt(from: Uint8Array, position: number): number {
+  const length = (from[position] ?? 0) | ((from[position + 1] ?? 0) << 8)
+  if (position + HEADER > from.length || length < HEADER || position + length > from.length)
+    throw new BogusAnswer(`netlink attribute of ${length} bytes at ${position} of ${from.length}`)
+  return length
+}
+
+const tagAt = (from: Uint8Array, position: number) => (from[position + 2] ?? 0) | ((from[position + 3] ?? 0) << 8)
+
 /** The attributes that fill `from` from `at` to its end. Their data are views of it. Throws BogusAnswer. */
 export function decodeAttributes(from: Uint8Array, at = 0): Attribute[] {
   const attributes: Attribute[] = []
   for (let position = at; position < from.length; ) {
-    const length = (from[position] ?? 0) | ((from[position + 1] ?? 0) << 8)
-    if (position + HEADER > from.length || length < HEADER || position + length > from.length)
-      throw new BogusAnswer(`netlink attribute of ${length} bytes at ${position} of ${from.length}`)
-    const tag = (from[position + 2] ?? 0) | ((from[position + 3] ?? 0) << 8)
+    const length = lengthAt(from, position)
+    const tag = tagAt(from, position)
     attributes.push({
       type: tag & ~FLAGS,
       flags: tag & FLAGS,
@@ -115,9 +123,44 @@ export function find(attributes: readonly Attribute[], type: number): Uint8Array
   return attributes.findLast((attribute) => attribute.type === type)?.data
 }
 
+/** Where the last attribute of a type is among those that fill `from` from `at` to its end; -1 where there is none. */
+function positionIn(from: Uint8Array, type: number, at: number): number {
+  let found = -1
+  for (let position = at; position < from.length; ) {
+    const length = lengthAt(from, position)
+    if ((tagAt(from, position) & ~FLAGS) === type) found = position
+    position += align4(length)
+  }
+  return found
+}
+
+/** As find, of attributes that fill `from` from `at` to its end, and of which little else is asked. Throws BogusAnswer. */
+export function findIn(from: Uint8Array, type: number, at = 0): Uint8Array | undefined {
+  const position = positionIn(from, type, at)
+  return position < 0 ? undefined : attributeAt(from, position).data
+}
+
+/** The number of 32 bits in network byte order that an attribute there is. Throws BogusAnswer. */
+export function be32In(from: Uint8Array, type: number): number | undefined {
+  const position = positionIn(from, type, 0)
+  if (position < 0) return undefined
+  const length = lengthAt(from, position) - HEADER
+  if (length !== 4) throw wrongSize(length, 4)
+  const byte = (offset: number) => from[position + HEADER + offset] ?? 0
+  return ((byte(0) << 24) | (byte(1) << 16) | (byte(2) << 8) | byte(3)) >>> 0
+}
+
+/** The data of the attribute at a position, and where the next one is. Throws BogusAnswer. */
+export function attributeAt(from: Uint8Array, position: number): { data: Uint8Array; next: number } {
+  const length = lengthAt(from, position)
+  return { data: from.subarray(position + HEADER, position + length), next: position + align4(length) }
+}
+
+const wrongSize = (length: number, size: number) =>
+  new BogusAnswer(`netlink attribute of ${length} bytes where ${size} are expected`)
+
 function sized(data: Uint8Array, size: number): DataView {
-  if (data.length !== size)
-    throw new BogusAnswer(`netlink attribute of ${data.length} bytes where ${size} are expected`)
+  if (data.length !== size) throw wrongSize(data.length, size)
   return new DataView(data.buffer, data.byteOffset, size)
 }
 

@@ -4,11 +4,12 @@
  */
 import * as nf from "../../../ffi/constants/nf_tables.ts"
 import { isErrno } from "../../../ffi/errno.ts"
-import { decodeAttributes, find, readBe32, readString } from "../../../ffi/netlink/attributes.ts"
+import { decodeAttributes, find, findIn, readBe32, readString } from "../../../ffi/netlink/attributes.ts"
 import { attributesOf, type Received } from "../../../ffi/netlink/messages.ts"
 import { dump, type NetlinkSocket, request } from "../../../ffi/netlink/socket.ts"
 import { decodeElements } from "./answers.ts"
-import { judge, type KnownSet, type Sets } from "./judge.ts"
+import { judge, openRule, type Rule } from "./judge.ts"
+import { type KnownSet, type Machine, machineFor, once, type Sets } from "./machine.ts"
 import type { Packet } from "./packet.ts"
 import { getAllChains, getElements, getRules, type Table } from "./requests.ts"
 import { hasNfTables, withSocket } from "./table.ts"
@@ -84,19 +85,10 @@ export function toolOf(
 // As many as the kernel lets chains jump on: NFT_JUMP_STACK_SIZE.
 const DEEPEST = 16
 
-/** Reads what is asked for of each name once. */
-function once<T>(read: (name: string) => T): (name: string) => T {
-  const known = new Map<string, T>()
-  return (name) => {
-    if (!known.has(name)) known.set(name, read(name))
-    return known.get(name) as T
-  }
-}
-
 /** A table of somebody's, read as far as it is asked for. */
 interface ForeignTable {
-  /** NFTA_RULE_EXPRESSIONS of a chain's rules, in order. */
-  rules(chain: string): readonly Uint8Array[]
+  /** A chain's, in order. */
+  rules(chain: string): readonly Rule[]
   sets: Sets
 }
 
@@ -124,27 +116,34 @@ function readSet(socket: NetlinkSocket, table: Table, name: string): KnownSet {
   return { elements, get: (value) => get(value) ?? get(ALL_OTHERS) ?? null }
 }
 
+function readRules(socket: NetlinkSocket, table: Table, chain: string): Rule[] {
+  const wanted = new TextEncoder().encode(`${chain}\0`)
+  return unlessGone(() => dump(socket, getRules(table, chain))).flatMap(({ payload }) => {
+    const name = findIn(payload, nf.NFTA_RULE_CHAIN, NFGENMSG)
+    // Kernels before 4.17 tell of all chains, whatever they are asked.
+    if (name === undefined || Buffer.compare(name, wanted) !== 0) return []
+    return [openRule(findIn(payload, nf.NFTA_RULE_EXPRESSIONS, NFGENMSG) ?? new Uint8Array())]
+  })
+}
+
 const openTable = (socket: NetlinkSocket, table: Table): ForeignTable => ({
-  rules: once((chain) =>
-    unlessGone(() => dump(socket, getRules(table, chain))).flatMap((message) => {
-      const attributes = attributesOf(message, NFGENMSG)
-      const name = find(attributes, nf.NFTA_RULE_CHAIN)
-      // Kernels before 4.17 tell of all chains, whatever they are asked.
-      const isOf = name !== undefined && readString(name) === chain
-      return isOf ? [find(attributes, nf.NFTA_RULE_EXPRESSIONS) ?? new Uint8Array()] : []
-    }),
-  ),
+  rules: once((chain) => readRules(socket, table, chain)),
   sets: once((set) => readSet(socket, table, set)),
 })
 
 /** What becomes of a packet in a chain; null: it is through, and nobody has said anything. */
-function passThrough(name: string, table: ForeignTable, packet: Packet, depth = 0): "accept" | "drop" | null {
+function passThrough(
+  name: string,
+  rules: ForeignTable["rules"],
+  machine: Machine,
+  depth = 0,
+): "accept" | "drop" | null {
   if (depth > DEEPEST) return null
-  for (const rule of table.rules(name)) {
-    const verdict = judge(rule, packet, table.sets)
+  for (const rule of rules(name)) {
+    const verdict = judge(rule, machine)
     if (verdict === null) continue
     if (!("chain" in verdict)) return verdict.kind === "return" ? null : verdict.kind
-    const found = passThrough(verdict.chain, table, packet, depth + 1)
+    const found = passThrough(verdict.chain, rules, machine, depth + 1)
     if (found !== null || verdict.kind === "goto") return found
   }
   return null
@@ -158,7 +157,7 @@ export function askNft<T>(use: (firewall: ForeignFirewall) => T): T {
     const judges = all
       .filter(({ hook, table }) => hook === nf.NF_INET_FORWARD && table !== OUR_TABLE)
       .sort((a, b) => a.priority - b.priority)
-    const tables = once((text) => {
+    const tables = once((text: string) => {
       const [family, name] = JSON.parse(text) as [ForeignChain["family"], string]
       return openTable(socket, { family, name })
     })
@@ -167,7 +166,8 @@ export function askNft<T>(use: (firewall: ForeignFirewall) => T): T {
         const dropping = judges.find((chain) => {
           const { family, table, name } = chain
           if (family !== "inet" && family !== packet.family) return false
-          const verdict = passThrough(name, tables(JSON.stringify([family, table])), packet)
+          const { rules, sets } = tables(JSON.stringify([family, table]))
+          const verdict = passThrough(name, rules, machineFor(packet, sets))
           return verdict === "drop" || (verdict === null && chain.drops)
         })
         if (!dropping) return null

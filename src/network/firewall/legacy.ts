@@ -23,7 +23,7 @@ import {
 import { close, tryReadText } from "../../../ffi/fs.ts"
 import { addressOf } from "../../../ffi/prepared.ts"
 import { type ForeignFirewall, toolOf } from "./foreign.ts"
-import { type Answer, linkName, type Packet, PROTOCOL_TCP, xtMatches } from "./packet.ts"
+import { linkName, type Packet, PROTOCOL_TCP, xtMatches } from "./packet.ts"
 
 // struct ipt_getinfo: a name, valid_hooks, hook_entry[5], underflow[5], num_entries, size.
 const INFO = { size: 84, entry: 36, underflow: 56, total: 80 } as const
@@ -67,7 +67,8 @@ function readFilter({ domain, level, info, entries }: (typeof VERSIONS)[number])
     // EAGAIN: somebody has changed it since.
     if (read(entries, all) < 0) return null
     const [start, policy] = [INFO.entry, INFO.underflow].map((at) => view.getUint32(at + 4 * NF_INET_FORWARD, true))
-    return { start: start ?? 0, policy: policy ?? 0, bytes: all.subarray(ENTRIES.first) }
+    const bytes = all.subarray(ENTRIES.first)
+    return { start: start ?? 0, policy: policy ?? 0, bytes, view: new DataView(all.buffer, ENTRIES.first) }
   } finally {
     close(fd)
   }
@@ -91,61 +92,81 @@ const DEEPEST = 64
 interface Filter {
   family: "ip" | "ip6"
   bytes: Uint8Array
+  view: DataView
   /** Where the rules of FORWARD begin, and where its policy is: a rule for all. */
   start: number
   policy: number
 }
 
-function isMasked(bytes: Uint8Array | null, wanted: Uint8Array, mask: Uint8Array): Answer {
-  if (mask.every((byte) => byte === 0)) return true
-  return bytes && mask.every((byte, i) => (((bytes[i] ?? 0) ^ (wanted[i] ?? 0)) & byte) === 0)
+/** Whether bytes are as those at an offset, where those of the mask are set. Of what is not known: if none is asked for. */
+function isMasked(
+  own: Uint8Array | null,
+  bytes: Uint8Array,
+  wanted: number,
+  mask: number,
+  length: number,
+  inverted: boolean,
+): boolean {
+  let equal = true
+  for (let i = 0; i < length; i++) {
+    const bits = bytes[mask + i] ?? 0
+    if (bits === 0) continue
+    if (own === null) return false
+    if (((own[i] ?? 0) ^ (bytes[wanted + i] ?? 0)) & bits) equal = false
+  }
+  return equal !== inverted
 }
-
-const inverts = (answer: Answer, inverted: number): Answer => (answer === null ? null : answer !== (inverted !== 0))
 
 function textAt(bytes: Uint8Array, at: number): string {
   const text = bytes.subarray(at, at + NAME.size)
   return new TextDecoder("latin1").decode(text.subarray(0, text.indexOf(0)))
 }
 
-/** What the rule at an offset asks of a packet. */
-function asks({ family, bytes }: Filter, at: number, target: number, packet: Packet): Answer[] {
+/** A packet as rules of a family ask about it. */
+interface Asked {
+  packet: Packet
+  from: Uint8Array | null
+  to: Uint8Array | null
+}
+
+/** Whether the rule at an offset means a packet, as far as is known: one that asks what is not known means another. */
+function means({ family, bytes, view }: Filter, at: number, target: number, { packet, from, to }: Asked): boolean {
   const { size, links, protocol, inverted, rules } = SHAPES[family]
-  const part = (offset: number, length: number) => bytes.subarray(at + offset, at + offset + length)
   const flags = bytes[at + inverted] ?? 0
   const wanted = bytes[at + protocol] ?? 0
-  const matches: Answer[] = []
+  const masked = (own: Uint8Array | null, offset: number, length: number, mask: number, inversion: number) =>
+    isMasked(own, bytes, at + offset, at + mask, length, (flags & inversion) !== 0)
+  if (
+    !masked(packet.from.address, 0, size, 2 * size, INVERTED.source) ||
+    !masked(packet.to.address, size, size, 3 * size, INVERTED.destination) ||
+    !masked(from, links, IFNAMSIZ, links + 32, INVERTED.from) ||
+    !masked(to, links + 16, IFNAMSIZ, links + 48, INVERTED.to) ||
+    (wanted === 0 || wanted === PROTOCOL_TCP) === ((flags & INVERTED.protocol) !== 0)
+  )
+    return false
   for (let match = at + rules; match < target; ) {
-    const length = new DataView(bytes.buffer, bytes.byteOffset + match).getUint16(0, true)
-    if (length < OWN) return [null]
-    matches.push(xtMatches(textAt(bytes, match + NAME.at), bytes.subarray(match + OWN, match + length), packet))
+    const length = view.getUint16(match, true)
+    if (length < OWN) return false
+    const name = textAt(bytes, match + NAME.at)
+    if (xtMatches(name, bytes.subarray(match + OWN, match + length), packet) !== true) return false
     match += length
   }
-  return [
-    inverts(isMasked(packet.from.address, part(0, size), part(2 * size, size)), flags & INVERTED.source),
-    inverts(isMasked(packet.to.address, part(size, size), part(3 * size, size)), flags & INVERTED.destination),
-    inverts(isMasked(linkName(packet.from), part(links, IFNAMSIZ), part(links + 32, IFNAMSIZ)), flags & INVERTED.from),
-    inverts(isMasked(linkName(packet.to), part(links + 16, IFNAMSIZ), part(links + 48, IFNAMSIZ)), flags & INVERTED.to),
-    inverts(wanted === 0 || wanted === PROTOCOL_TCP, flags & INVERTED.protocol),
-    ...matches,
-  ]
+  return true
 }
 
 /** What becomes of a packet from a rule on; null: the chain is through. */
-function passThrough(filter: Filter, start: number, packet: Packet, depth = 0): "accept" | "drop" | null {
-  const { family, bytes } = filter
+function passThrough(filter: Filter, start: number, asked: Asked, depth = 0): "accept" | "drop" | null {
+  const { family, bytes, view } = filter
   const { offsets, flags, goto } = SHAPES[family]
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   for (let at = start; at + SHAPES[family].rules <= bytes.length; ) {
     const [target, next] = [at + view.getUint16(at + offsets, true), at + view.getUint16(at + offsets + 2, true)]
     if (next <= at || target + OWN > bytes.length) return null
-    const answers = asks(filter, at, target, packet)
-    const name = textAt(bytes, target + NAME.at)
-    const verdict = name === "" && target + OWN + 4 <= bytes.length ? view.getInt32(target + OWN, true) : null
+    const isMeant = means(filter, at, target, asked)
     const goesTo = ((bytes[at + flags] ?? 0) & goto) !== 0
     at = next
-    // One that asks what is not known means another packet.
-    if (answers.some((answer) => answer !== true)) continue
+    if (!isMeant) continue
+    const name = textAt(bytes, target + NAME.at)
+    const verdict = name === "" && target + OWN + 4 <= bytes.length ? view.getInt32(target + OWN, true) : null
     if (name === "REJECT") return "drop"
     if (name === "ERROR") return null
     if (verdict === null || verdict === next) continue
@@ -153,7 +174,7 @@ function passThrough(filter: Filter, start: number, packet: Packet, depth = 0): 
     if (verdict === XT_DROP) return "drop"
     if (verdict === XT_RETURN) return null
     if (verdict < 0 || depth > DEEPEST) continue
-    const found = passThrough(filter, verdict, packet, depth + 1)
+    const found = passThrough(filter, verdict, asked, depth + 1)
     if (found !== null || goesTo) return found
   }
   return null
@@ -173,7 +194,8 @@ export function legacyFirewall(): ForeignFirewall {
       const filter = filters.find(({ family }) => family === packet.family)
       if (!filter) return null
       // One that went on into another chain comes back to no rule: the policy is asked.
-      const verdict = passThrough(filter, filter.start, packet) ?? passThrough(filter, filter.policy, packet)
+      const asked = { packet, from: linkName(packet.from), to: linkName(packet.to) }
+      const verdict = passThrough(filter, filter.start, asked) ?? passThrough(filter, filter.policy, asked)
       if (verdict !== "drop") return null
       const { family, bytes } = filter
       const text = new TextDecoder("latin1").decode(bytes)

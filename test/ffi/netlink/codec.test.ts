@@ -42,6 +42,8 @@ describe("attributes", () => {
       const bytes = attr.encodeAttributes(attributes)
       expect(bytes.length).toBe(attr.attributesSize(attributes))
       expect(attr.decodeAttributes(bytes)).toEqual(attributes)
+      for (const { type } of [...attributes, { type: 0x3fff }])
+        expect(attr.findIn(bytes, type)).toEqual(attr.find(attributes, type))
     }
   })
 
@@ -58,6 +60,12 @@ describe("attributes", () => {
     expect([attr.readBe16(attr.be16(1, 443).data), attr.readBe32(attr.be32(1, 9).data)]).toEqual([443, 9])
     expect([attr.readU64(attr.u64(1, 5).data), attr.readBe64(attr.be64(1, 6).data)]).toEqual([5n, 6n])
     expect(attr.readU8(attr.u8(1, 200).data)).toBe(200)
+  })
+
+  test("a number is read where it is among others", () => {
+    const list = attr.encodeAttributes([attr.be32(1, 7), attr.flag(2), attr.be32(1, 0xdeadbeef)])
+    expect([attr.be32In(list, 1), attr.be32In(list, 3)]).toEqual([0xdeadbeef, undefined])
+    expect(() => attr.be32In(list, 2)).toThrow("attribute of 0 bytes where 4 are expected")
   })
 
   test("strings end with a NUL, and are read up to it", () => {
@@ -77,6 +85,7 @@ describe("attributes", () => {
 
   test.each(["01", "0300", "030001", "03000100", "0500010000000000ff", "09000100ffffffff"])("%s is bogus", (text) => {
     expect(() => attr.decodeAttributes(fromHex(text))).toThrow(attr.BogusAnswer)
+    expect(() => attr.findIn(fromHex(text), 1)).toThrow(attr.BogusAnswer)
   })
 
   test("data of another size is bogus", () => {
