@@ -21,10 +21,11 @@ export function mendContainers(paths: Paths): void {
  * firewall where they have to. Returns their names. Throws ToyboxError.
  */
 export async function reloadNetworks(paths: Paths): Promise<string[]> {
-  const bridges = withRoutes((socket) =>
-    presentNetworks(paths, socket).map((network) => makeBridge(paths, network, socket)),
-  )
-  ensureAll(bridges.map(({ network }) => network))
+  const bridges = withRoutes((socket) => {
+    const made = presentNetworks(paths, socket).map((network) => makeBridge(paths, network, socket))
+    ensureAll(paths, socket)
+    return made
+  })
   movePorts(paths, bridges, await lookOnce(), false)
   mendContainers(paths)
   return bridges.map(({ network }) => network.name)

@@ -30,7 +30,7 @@ const sorted = (text: string) =>
     .map((line) => line.trim().split(", ").sort().join(", "))
     .sort()
 
-const WAYS: readonly (readonly [string, string])[] = [
+const WAYS: readonly (readonly [string, string, string?])[] = [
   ["the whole ruleset", "nft flush ruleset"],
   ["the table's rules", "nft flush table inet toybox"],
   ["one chain", "nft flush chain inet toybox forward"],
@@ -38,17 +38,22 @@ const WAYS: readonly (readonly [string, string])[] = [
     "what a network has",
     "nft flush set inet toybox internal; nft flush map inet toybox ports4; nft flush set inet toybox within",
   ],
+  ["what only another has", "nft flush set inet toybox internal", "bridge"],
+  [
+    "a single element",
+    "nft delete element inet toybox masquerade4 \"{ $(nft list set inet toybox masquerade4 | grep -o '[0-9.]*/[0-9]*' | head -1) }\"",
+  ],
 ]
 
 test.each(WAYS)(
   "%s that was flushed is there again with the next container",
-  async (_, flush) => {
+  async (_, flush, network = "dark") => {
     const before = await rules()
     expect(await ask()).toBe("web")
     await sh(flush)
     expect((await machine.told("doctor")).stdout).toMatch(/LIMITED +networks +missing: .*\n.*\n.*toybox network reload/)
     // Of the network that lost them or another.
-    await run("run", "--rm", "--net=dark", "base", "true")
+    await run("run", "--rm", `--net=${network}`, "base", "true")
     expect(sorted(await rules())).toEqual(sorted(before))
     expect(await ask()).toBe("web")
     expect((await machine.told("doctor")).stdout).toMatch(/ok +networks/)

@@ -18,6 +18,7 @@ import {
   portEntries,
   udpTarget,
 } from "./elements.ts"
+import { once } from "./once.ts"
 import { addElements, deleteElements, deleteTable, type Element, type Table } from "./requests.ts"
 import { hasSet, type SetName, setNames, tableMessages } from "./ruleset.ts"
 import {
@@ -72,8 +73,9 @@ function letLocalhostIn({ bridge, internal }: FirewallNetwork): void {
 
 /** Those of these that are not there. */
 function missing(firewall: Firewall, entries: Entries): Entries {
+  const keysOf = once((set: SetName) => new Set(elementsOf(firewall, set).map(({ key, end }) => `${hex(key)} ${end}`)))
   return entries.flatMap(({ set, elements }) => {
-    const known = new Set(elementsOf(firewall, set).map(({ key, end }) => `${hex(key)} ${end}`))
+    const known = keysOf(set)
     const left = elements.filter(({ key, end }) => !known.has(`${hex(key)} ${end ?? false}`))
     return left.length === 0 ? [] : [{ set, elements: left }]
   })
@@ -90,7 +92,7 @@ export const areWhole = (networks: readonly FirewallNetwork[]): boolean =>
   withSocket((socket) => {
     const tables = findTables(socket)
     if (tables.length === 0 || !tables.every((table) => isWhole(socket, table))) return false
-    return networks.every((network) => missing({ socket, tables }, networkEntries(network)).length === 0)
+    return missing({ socket, tables }, networks.flatMap(networkEntries)).length === 0
   })
 
 /**

@@ -1,6 +1,7 @@
 /** What rules of nf_tables see of a packet, byte by byte as far as it is known, and the registers that they load it into. */
 import * as nf from "../../../ffi/constants/nf_tables.ts"
 import type { KnownElement } from "./answers.ts"
+import { once } from "./once.ts"
 import { linkName, type Packet, PROTOCOL_TCP, STATE_BITS } from "./packet.ts"
 
 /** A set or map. */
@@ -88,19 +89,6 @@ function conntrack(key: number, { state, answers, led }: Packet): Known {
 
 // Those of 16 bytes come from one on, those of four lie over them.
 const at = (register: number) => 4 * (register >= nf.NFT_REG32_00 ? register - nf.NFT_REG32_00 : 4 * (register - 1))
-
-/** Reads what is asked for of each key once. */
-export function once<K, T>(read: (key: K) => T): (key: K) => T {
-  const known = new Map<K, T>()
-  return (key) => {
-    let found = known.get(key)
-    if (found === undefined) {
-      found = read(key)
-      known.set(key, found)
-    }
-    return found
-  }
-}
 
 /** Puts a packet before rules. */
 export function machineFor(packet: Packet, sets: Sets): Machine {
