@@ -51,7 +51,7 @@ function unplug(paths: Paths, id: string, record: RunningRecord, gone: readonly 
   const left = { ...record, networks }
   withRoutes((socket) => {
     const next = networks.find((endpoint) => !isInternal(paths, endpoint))
-    for (const endpoint of gone) disconnect(record.pid, endpoint, next, socket)
+    for (const endpoint of gone) disconnect(record.pid, endpoint, { keeps: networks, next }, socket)
   })
   if (isSharedByForger(paths, id) || gone.some(({ guarded }) => guarded)) unguardPlaces(paths, gone)
   if (record.ports) unpublishPorts(id, record.ports, gone)

@@ -140,13 +140,14 @@ export function connect(
     const steps = places.flatMap(({ endpoint }) =>
       insideSteps(endpoint, linkNamed(inside, endpoint.interface)?.index ?? 0, endpoint === leading),
     )
-    request(inside, ...steps.map(linkMessage))
-    // Who connected it before may have been a toybox that did not.
+    // First: who is connected while it runs may send from its new addresses at once. Who connected it before may have been a toybox
+    // that did not.
     holdSources(
       inside,
       places.map(({ endpoint }) => endpoint),
       before,
     )
+    request(inside, ...steps.map(linkMessage))
   })
 }
 
@@ -160,11 +161,19 @@ export function deleteLinks(endpoints: readonly Endpoint[], socket: NetlinkSocke
     if (link !== "" && linkNamed(socket, link)) request(socket, linkMessage({ kind: "delete", name: link }))
 }
 
-/** Takes a process out of a network; `next` leads out from then on, where what did has gone. Throws SyscallError. */
-export function disconnect(pid: number, endpoint: Endpoint, next: Endpoint | undefined, socket: NetlinkSocket): void {
+/**
+ * Takes a process out of a network, and leaves it in those that it `keeps`, of which `next` leads out from then on, where what did
+ * has gone. Throws SyscallError.
+ */
+export function disconnect(
+  pid: number,
+  endpoint: Endpoint,
+  { keeps, next }: { keeps: readonly Endpoint[]; next: Endpoint | undefined },
+  socket: NetlinkSocket,
+): void {
   deleteLinks([endpoint], socket)
   inNetworkOf(pid, (inside) => {
-    loseSources(inside, [endpoint])
+    loseSources(inside, [endpoint], keeps)
     if (!next) return
     const steps = waysOut(next, linkNamed(inside, next.interface)?.index ?? 0)
     // It is the one that leads out already.

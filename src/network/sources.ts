@@ -15,7 +15,8 @@ import { type Cidr, formatCidr } from "./links.ts"
 import { addressOf } from "./network.ts"
 
 /** `from` is of what comes from here; a packet whose address is still to be chosen is from none. */
-type Rule = { priority: number } & ({ from: Cidr; action: "own" | "prohibit" } | { action: "local" })
+type Rule = SourceRule | { priority: number; action: "local" }
+type SourceRule = { priority: number; from: Cidr; action: "own" | "prohibit" }
 
 // The machine's own rules, of the tables local and main, are 0 and 32766.
 const FIRST = 0
@@ -29,7 +30,7 @@ const HALVES: readonly Cidr[] = ["::", "8000::"].map((half) => ({ ip: addressOf(
 const LOCAL_FIRST: Rule = { priority: FIRST, action: "local" }
 const LOCAL_LATER: Rule = { priority: LOCAL, action: "local" }
 
-const own = (from: Cidr): Rule => ({ priority: OWN, from, action: "own" })
+const own = (from: Cidr): SourceRule => ({ priority: OWN, from, action: "own" })
 
 /** Of every container. */
 const COMMON: readonly Rule[] = [
@@ -37,7 +38,7 @@ const COMMON: readonly Rule[] = [
   ...HALVES.map((from): Rule => ({ priority: OTHERS, from, action: "prohibit" })),
 ]
 
-const ownRules = ({ mac, ip6 }: Pick<Endpoint, "mac" | "ip6">): Rule[] =>
+const ownRules = ({ mac, ip6 }: Pick<Endpoint, "mac" | "ip6">): SourceRule[] =>
   [linkLocal(macBytes(mac)), ...(ip6 === undefined ? [] : [addressOf(ip6)])].map((ip) => own({ ip, prefix: 128 }))
 
 type Change = readonly ["add" | "delete", Rule]
@@ -99,13 +100,15 @@ export const describeSources = (endpoints: readonly Endpoint[]): string[] => {
   return held.length === 0 ? [] : holding(held).map(describeRule)
 }
 
-/** It is not in these places any more. */
-export function loseSources(socket: NetlinkSocket, endpoints: readonly Endpoint[]): void {
+/** It is not in these places any more, but in those that it `keeps`, which may have the same link-local address. */
+export function loseSources(socket: NetlinkSocket, endpoints: readonly Endpoint[], keeps: readonly Endpoint[]): void {
+  const kept = new Set(keeps.flatMap(ownRules).map(({ from }) => formatCidr(from)))
   const lost = unguarded(endpoints).flatMap(ownRules)
-  if (lost.length > 0)
+  const gone = lost.filter(({ from }) => !kept.has(formatCidr(from)))
+  if (gone.length > 0)
     change(
       socket,
-      lost.map((rule) => ["delete", rule]),
+      gone.map((rule) => ["delete", rule]),
     )
 }
 

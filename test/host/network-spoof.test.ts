@@ -144,6 +144,21 @@ test("who may do neither sends from no address of IPv6 but its own", async () =>
   await run("network", "rm", "more")
 }, 60_000)
 
+test("who leaves one of two networks where its links have the same address keeps that of the other", async () => {
+  await run("network", "create", "--ipv6", "--subnet=10.63.0.0/24", "--subnet=fd00:63::/64", "one")
+  await run("network", "create", "--ipv6", "--subnet=10.64.0.0/24", "--subnet=fd00:64::/64", "two")
+  const mac = "mac-address=02:42:00:00:00:07"
+  await run("run", "-d", "--name=twice", `--net=name=one,${mac}`, `--net=name=two,${mac}`, "base", "sleep", "1000")
+  const { pid } = await settings("twice")
+  await run("network", "disconnect", "one", "twice")
+  const rules = await within(pid, "ip", "-6", "rule")
+  expect(rules).toContain("from fe80::42:ff:fe00:7 iif lo goto 30")
+  expect(rules).toContain("from fd00:64::")
+  expect(rules).not.toContain("from fd00:63::")
+  await run("rm", "-f", "twice")
+  await run("network", "rm", "one", "two")
+}, 60_000)
+
 test("who shares its network and may give itself addresses sends from them, as the other may then", async () => {
   await run("run", "-d", "--name=alone", "--net=shared", "base", "sleep", "1000")
   const { pid } = await settings("alone")
