@@ -51,7 +51,7 @@ export async function takePlaceIn(
     try {
       const bridge = await ensureBridge(paths, network, socket, quiet)
       const taking = { ...container, others: otherContainers(paths) }
-      if (bridge.mended) (await import("./reload-networks.ts")).mendContainers(paths)
+      if (bridge.mended) (await import("./reload-networks.ts")).mendContainers(paths, container.id)
       const able = six ? bridge.network : withoutIpv6(bridge.network)
       const endpoint = takePlace(paths, able, wish, taking)
       return { endpoint: guarded ? { ...endpoint, guarded } : endpoint, bridge }

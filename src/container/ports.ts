@@ -21,6 +21,7 @@ import { type Look, lookOnce, obstacleTo } from "./foreign-firewalls.ts"
 import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import { type RunningRecord, readHead, readRunning, runningIds, updateRunning } from "./state.ts"
+import { whileUp } from "./while-up.ts"
 
 interface Live {
   id: string
@@ -81,12 +82,6 @@ export function publicationOf(paths: Paths, id: string, record: RunningRecord): 
   return record.ports && endpoint ? publication(id, ledTo(endpoint, record), endpoint, servedPorts(record)) : null
 }
 
-const publishedOnes = (paths: Paths): Published[] =>
-  runningIds(paths).flatMap((id) => {
-    const record = readRunning(paths, id)
-    return (record && publicationOf(paths, id, record)) ?? []
-  })
-
 const publication = (
   id: string,
   led: readonly HeldPort[],
@@ -99,20 +94,36 @@ const publication = (
   served: publishedPorts(served),
 })
 
+/** Whether somebody has removed what the kernel is to have of a running container's ports. */
+function isUnled(paths: Paths, id: string): boolean {
+  const record = readRunning(paths, id)
+  const published = record && publicationOf(paths, id, record)
+  return published !== null && !arePublished(published)
+}
+
 /**
- * Leads the ports of all that run to them again, or of one: somebody has removed that, or the network that they were led to is left.
- * Throws ToyboxError.
+ * Leads the ports of a container that runs to it again: somebody has removed that, or the network that they were led to is left. Within
+ * `up` of withContainer. Throws ToyboxError.
  */
-export function publishAgain(paths: Paths, only?: string): void {
-  for (const published of hasNfTables() ? publishedOnes(paths) : [])
-    if ((only ?? published.id) === published.id && !arePublished(published)) publish(published, others(paths))
+export function publishAgain(paths: Paths, id: string): void {
+  const record = readRunning(paths, id)
+  const published = record && publicationOf(paths, id, record)
+  if (published && hasNfTables() && !arePublished(published)) publish(published, others(paths))
+}
+
+/** The same of all that run but one, which the caller has in hand. Throws ToyboxError. */
+export function publishAllAgain(paths: Paths, inHand?: string): void {
+  if (!hasNfTables()) return
+  // Of one that has just ended what is made again would stay.
+  for (const id of runningIds(paths))
+    if (id !== inHand && isUnled(paths, id)) whileUp(paths, id, () => publishAgain(paths, id))
 }
 
 /** The names of containers whose ports are not led to them any more. */
 export const unledContainers = (paths: Paths): string[] =>
-  publishedOnes(paths)
-    .filter((published) => !arePublished(published))
-    .map(({ id }) => others(paths).nameOf(id))
+  runningIds(paths)
+    .filter((id) => isUnled(paths, id))
+    .map(others(paths).nameOf)
 
 /**
  * The lines that lead a container's ports to it: claimed for a moment, so that one that is taken is told as a run would. A port

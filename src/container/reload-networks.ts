@@ -8,12 +8,12 @@ import type { Paths } from "../paths.ts"
 import { type Look, lookOnce } from "./foreign-firewalls.ts"
 import { areAllGuarded, guardAgain } from "./guard-places.ts"
 import { misledContainers, movePorts } from "./move-ports.ts"
-import { publishAgain, unledContainers } from "./ports.ts"
+import { publishAllAgain, unledContainers } from "./ports.ts"
 
-/** Makes what is missing of what the containers that run have in the rules. Throws ToyboxError. */
-export function mendContainers(paths: Paths): void {
+/** Makes what is missing of what the containers that run have in the rules, but of one that is in hand. Throws ToyboxError. */
+export function mendContainers(paths: Paths, inHand?: string): void {
   guardAgain(paths)
-  publishAgain(paths)
+  publishAllAgain(paths, inHand)
 }
 
 /**

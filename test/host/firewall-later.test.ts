@@ -167,3 +167,27 @@ test("what a killed toybox has half done is done by the next", async () => {
   await run("network", "reload")
   await reached()
 }, 60_000)
+
+test("of those that end meanwhile nothing comes back", async () => {
+  let ended = 0
+  const comeAndGo = async (number: number) => {
+    const [name, ports] = [`brief${number}`, ["-p", `127.0.0.1:${8200 + number}:80`, "-p", `${8300 + number}:81/udp`]]
+    for (let i = 0; i < 6; i++) {
+      await run("run", "-dq", "--name", name, ...ports, "base", "sleep", "1000")
+      await Bun.sleep(Math.random() * 300)
+      await run("rm", "-f", name)
+    }
+    ended++
+  }
+  const all = [1, 2, 3].map(comeAndGo)
+  const reload = () => Promise.all([1, 2].map(() => machine.told("network", "reload")))
+  while (ended < all.length) {
+    await sh(COMES)
+    await reload()
+    await sh(`${GOES}; nft flush map inet toybox ports4; nft flush map inet toybox bound4`)
+    await reload()
+  }
+  await Promise.all(all)
+  for (const set of ["forwarded", "ports4", "bound4"]) expect(await elements(set)).not.toMatch(/8[23]0\d/)
+  await reached()
+}, 120_000)
