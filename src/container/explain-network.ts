@@ -19,7 +19,7 @@ import { leasesOf, type Network } from "../network/network.ts"
 import { linkNamed } from "../network/read.ts"
 import type { Paths } from "../paths.ts"
 import { asGuarded } from "./guard-places.ts"
-import { mayForge, otherContainers, wantsIpv6 } from "./network.ts"
+import { keptBy, mayForge, otherContainers, wantsIpv6 } from "./network.ts"
 import { explainPorts } from "./ports.ts"
 import type { ContainerRequest } from "./request.ts"
 
@@ -83,7 +83,7 @@ export async function explainNetworks(
     if (!bridge) return []
     const able = wantsIpv6(request.process, position) ? bridge.network : withoutIpv6(bridge.network)
     const place = placeFor(paths, able, wish, { id, position })
-    const endpoint = { ...place, link: newLinkName(), guarded: mayForge(request.process) }
+    const endpoint = { ...place, link: newLinkName(), ...keptBy(request.process) }
     return [{ endpoint, bridge, hairpin: request.ports !== null }]
   })
   const endpoints = places.map(({ endpoint }) => endpoint)

@@ -37,13 +37,25 @@ export const wantsIpv6 = ({ sysctl }: Pick<RunRequest, "sysctl">, position: numb
 export const mayForge = ({ privileged, capAdd }: Pick<RunRequest, "privileged" | "capAdd">): boolean =>
   privileged || capAdd.some((name) => ["ALL", "CAP_NET_ADMIN", "CAP_NET_RAW"].includes(name))
 
+// Whose value is 0 as long as nobody wants addresses of others' making: ip-sysctl(5).
+const ROAMING = /^net\.ipv6\.(ip_nonlocal_bind|conf\.[^.]+\.(accept_ra|addr_gen_mode|stable_secret))$/
+
+/** How a container is kept from its neighbours' addresses. */
+export function keptBy(
+  process: Pick<RunRequest, "privileged" | "capAdd" | "sysctl">,
+): Pick<Endpoint, "guarded" | "roams"> {
+  if (mayForge(process)) return { guarded: true }
+  const isRoaming = Object.entries(process.sysctl).some(([name, value]) => ROAMING.test(name) && value !== "0")
+  return isRoaming ? { roams: true } : {}
+}
+
 const ATTEMPTS = 20
 
 /** Takes a place in a network, which may be removed meanwhile: the default one is made anew then. Throws ToyboxError. */
 export async function takePlaceIn(
   paths: Paths,
   wish: EndpointWish,
-  { six, guarded, ...container }: { id: string; position: number; six: boolean; guarded: boolean },
+  { six, kept, ...container }: { id: string; position: number; six: boolean; kept: ReturnType<typeof keptBy> },
   { socket, quiet }: { socket: NetlinkSocket; quiet: boolean },
 ): Promise<Omit<Place, "hairpin">> {
   for (let attempt = 1; ; attempt++) {
@@ -54,7 +66,7 @@ export async function takePlaceIn(
       if (bridge.mended) (await import("./reload-networks.ts")).mendContainers(paths, container.id)
       const able = six ? bridge.network : withoutIpv6(bridge.network)
       const endpoint = takePlace(paths, able, wish, taking)
-      return { endpoint: guarded ? { ...endpoint, guarded } : endpoint, bridge }
+      return { endpoint: { ...endpoint, ...kept }, bridge }
     } catch (error) {
       if (!(error instanceof NetworkGone)) throw error
       const { removeNetworkRules } = await import("../network/make-bridge.ts")
@@ -81,7 +93,7 @@ export async function takePlaces(
     const places: Place[] = []
     for (const [position, wish] of request.networks.entries()) {
       const six = wantsIpv6(request.process, position)
-      const taking = { id, position, six, guarded: mayForge(request.process) }
+      const taking = { id, position, six, kept: keptBy(request.process) }
       const place = await takePlaceIn(paths, wish, taking, { socket, quiet: request.quiet })
       endpoints.push(place.endpoint)
       places.push({ ...place, hairpin: Boolean(request.ports) })

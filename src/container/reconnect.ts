@@ -14,7 +14,7 @@ import type { Paths } from "../paths.ts"
 import { releaseLock } from "../state-file.ts"
 import { guardPlaces, unguardPlaces } from "./guard-places.ts"
 import { tellNeighbours } from "./neighbours.ts"
-import { mayForge, takePlaceIn, wantsIpv6 } from "./network.ts"
+import { keptBy, takePlaceIn, wantsIpv6 } from "./network.ts"
 import { publishAgain } from "./ports.ts"
 import { isSharedByForger } from "./shared-mark.ts"
 import { type RunningRecord, readRecord } from "./state.ts"
@@ -72,7 +72,7 @@ async function plug(paths: Paths, wish: EndpointWish, id: string, record: Runnin
     const place = await takePlaceIn(
       paths,
       wish,
-      { id, position, six, guarded: mayForge(process) || isSharedByForger(paths, id) },
+      { id, position, six, kept: isSharedByForger(paths, id) ? { guarded: true } : keptBy(process) },
       { socket, quiet: false },
     )
     const endpoint: Endpoint = { ...place.endpoint, link: newLinkName() }

@@ -29,6 +29,8 @@ export interface Endpoint {
   aliases?: readonly string[]
   /** Only what comes from its own addresses goes on from its link (firewall/guard.ts). */
   guarded?: boolean
+  /** By its own settings it has IPv6 addresses that toybox knows nothing of: it may send from any (sources.ts). */
+  roams?: boolean
 }
 
 /** A place in a network whose bridge is there. */

@@ -86,24 +86,24 @@ const NO_MATTER = ["EEXIST", "ENOENT", "EAFNOSUPPORT", "EOPNOTSUPP"]
 const change = (socket: NetlinkSocket, changes: readonly Change[]) =>
   requestAside(socket, NO_MATTER, ...changes.map(ruleMessage))
 
-const unguarded = (endpoints: readonly Endpoint[]) => endpoints.filter(({ guarded }) => !guarded)
+const heldOf = (endpoints: readonly Endpoint[]) => endpoints.filter(({ guarded, roams }) => !guarded && !roams)
 
 /** Keeps a container, in whose network namespace the socket is, to the addresses of these places and those of before. */
 export function holdSources(socket: NetlinkSocket, endpoints: readonly Endpoint[], before: readonly Endpoint[]): void {
-  const held = unguarded(endpoints)
+  const held = heldOf(endpoints)
   if (held.length > 0) change(socket, holding([...before, ...held]))
 }
 
 /** The lines of ip(8) that do the same. */
 export const describeSources = (endpoints: readonly Endpoint[]): string[] => {
-  const held = unguarded(endpoints)
+  const held = heldOf(endpoints)
   return held.length === 0 ? [] : holding(held).map(describeRule)
 }
 
 /** It is not in these places any more, but in those that it `keeps`, which may have the same link-local address. */
 export function loseSources(socket: NetlinkSocket, endpoints: readonly Endpoint[], keeps: readonly Endpoint[]): void {
   const kept = new Set(keeps.flatMap(ownRules).map(({ from }) => formatCidr(from)))
-  const lost = unguarded(endpoints).flatMap(ownRules)
+  const lost = heldOf(endpoints).flatMap(ownRules)
   const gone = lost.filter(({ from }) => !kept.has(formatCidr(from)))
   if (gone.length > 0)
     change(

@@ -175,8 +175,12 @@ test("who shares its network and may give itself addresses sends from them, as t
   await run("run", "--rm", "--net=container:alone", "--cap-add=NET_ADMIN", "base", "true")
   expect(await rules()).toBe("0:\tfrom all lookup local\n32766:\tfrom all lookup main\n")
   await run("rm", "-f", "alone")
-  const count = ["sh", "-c", "ip -6 rule | grep -c prohibit; true"]
-  expect(await run("run", "--rm", "--net=shared", "--cap-add=NET_ADMIN", "base", ...count)).toBe("0\n")
+  const count = (...options: string[]) =>
+    run("run", "--rm", "--net=shared", ...options, "base", "sh", "-c", "ip -6 rule | grep -c prohibit; true")
+  expect(await count("--cap-add=NET_ADMIN")).toBe("0\n")
+  // Nor who is to take addresses that a router gives.
+  expect(await count("--sysctl=net.ipv6.conf.eth0.accept_ra=2")).toBe("0\n")
+  expect(await count("--sysctl=net.ipv6.conf.eth0.accept_ra=0")).toBe("2\n")
 }, 60_000)
 
 test("nobody believes it that an address is its own", async () => {
