@@ -110,6 +110,14 @@ describe.skipIf(!isRoot)("a running container", () => {
     expect(lines).toContain("over 0.00% 0 0B / 0B 64\n")
     expect(lines).toMatch(/^behind 0\.\d\d% 1 [\d.]+k?B \/ [\d.]+k?B 64$/m)
     expect((await toybox(["stats", "--no-stream", "--interval", "0.1"])).stdout).not.toContain("over")
+    const asked = (...words: string[]) =>
+      toybox(["stats", "--interval", "0.1", "--format", "{{.Name}} {{.MemUsage}} {{.PIDs}}", ...words])
+    expect(await asked("--no-stream", "over")).toMatchObject({ stdout: "over 0B / 0B 0\n", exitCode: 0 })
+    // Nothing more is to come.
+    expect(await asked("over")).toMatchObject({ stdout: "over 0B / 0B 0\n", exitCode: 0 })
+    const both = (await asked("--no-stream", "over", "behind")).stdout.split("\n")
+    expect(both).toEqual(["over 0B / 0B 0", expect.stringMatching(/^behind .* 1$/), ""])
+    expect(await asked("--no-stream", "nowhere")).toMatchObject({ stdout: "", exitCode: 125 })
     await toybox(["rm", "-f", "over", "behind"])
   })
 

@@ -9,8 +9,7 @@ import {
   usageBetween,
 } from "../../container/observe/sample.ts"
 import { recover } from "../../container/recover.ts"
-import { findRunning } from "../../container/running.ts"
-import { allIds, isAlive, readHead, readRunning, runningIds } from "../../container/state.ts"
+import { allIds, isAlive, readHead, readRunning, resolveId, runningIds } from "../../container/state.ts"
 import { EXIT_UNREAD, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
@@ -127,10 +126,11 @@ export async function statsCommand(words: readonly string[]): Promise<number> {
   ensurePaths(paths)
   recover(paths)
   const { rest } = withLatest(paths, argv)
-  const chosen = rest.map((reference) => findRunning(paths, reference).id)
-  const all = booleans.get("all") ?? false
+  const chosen = rest.map((reference) => resolveId(paths, reference))
+  const areChosen = rest.length > 0
+  const all = areChosen || (booleans.get("all") ?? false)
   const full = booleans.get("no-trunc") ?? false
-  const ids = () => (rest.length > 0 ? chosen : all ? allIds(paths) : runningIds(paths))
+  const ids = () => (areChosen ? chosen : all ? allIds(paths) : runningIds(paths))
   const json = booleans.get("json") ?? false
   const once = booleans.get("no-stream") ?? false
   const format = listFormat(strings.get("format"))
@@ -144,8 +144,8 @@ export async function statsCommand(words: readonly string[]): Promise<number> {
     look(paths, ids(), watched, all)
     const fields = () => [...watched].map(([id, one]) => fieldsOf(id, one, full))
     const isRead = format === undefined ? show(watched, json, live, full) : printFormatted(format, fields(), TITLES)
-    // Those that were asked for have all ended.
-    if (once || (rest.length > 0 && watched.size === 0)) return 0
+    const isOver = areChosen && [...watched.values()].every(({ sample }) => sample === null)
+    if (once || isOver) return 0
     if (!isRead) return EXIT_UNREAD
   }
 }
