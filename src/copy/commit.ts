@@ -110,7 +110,7 @@ function* changedFiles(paths: Paths, record: ContainerRecord, options: WalkOptio
     yield END_OF_ARCHIVE
     return
   }
-  const changed = new Set(changesOf(paths, record).map(({ path }) => path.slice(1)))
+  const changed = new Set(changesOf(paths, record, { retouched: true }).map(({ path }) => path.slice(1)))
   const fd = open(upper, O_PATH | O_DIRECTORY)
   try {
     yield* writeTree({ dirFd: fd, name: ".", path: "." }, { ...options, omits: (_, path) => !changed.has(path) })

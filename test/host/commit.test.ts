@@ -132,6 +132,23 @@ describe.skipIf(!isRoot)("toybox commit", () => {
     ).toBe("new\nold\nmore\nagain\nls: /srv/deleted: No such file or directory /old: c")
   }, 60_000)
 
+  test("has directories of which times or attributes alone have changed, as docker has them", async () => {
+    const touched = "touch -d '2001-02-03 04:05:06' /old; touch /srv/x; rm /srv/x; chmod 700 /gone; chmod 755 /gone"
+    await succeed(ownRun("--name", "touched", "-v", "/dev/null:/etc/of/mount", "based:1", touched))
+    const { Id } = await inspect("touched")
+    const upper = join(stateRoot(), "containers", Id, "upper")
+    call("lsetxattr", join(upper, "gone"), "user.note", Buffer.from("kept"), 4, 0)
+    await succeed(["commit", "-q", "touched", "made:touched"])
+    const dir = temporaryDirectory("layer")
+    await succeed(["save", "-q", "-o", join(dir, "image.tar"), "made:touched"])
+    run("tar", "-C", dir, "-xf", join(dir, "image.tar"))
+    const [{ Layers }] = JSON.parse(readFileSync(join(dir, "manifest.json"), "utf8"))
+    const names = run("tar", "-tf", join(dir, Layers.at(-1))).split("\n")
+    expect(names.sort()).toEqual(["./", "gone/", "old/", "srv/"])
+    expect(await succeed(ownRun("--rm", "made:touched", "stat -c %Y /old"))).toBe("981173106")
+    expect(await succeed(["diff", "touched"])).toBe("")
+  }, 60_000)
+
   test("is run by podman, and skopeo has the same id of it", async () => {
     await succeed(ownRun("--name", "changed", "based:1", "echo new > /srv/new; rm /srv/deleted"))
     const id = await succeed(["commit", "-q", "changed", "example.org/made:2"])

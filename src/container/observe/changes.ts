@@ -5,6 +5,8 @@
 import { callResult, failure } from "../../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { close, isDirectory, listEntries, lstat, type Stat } from "../../../ffi/fs.ts"
+import { exactStat } from "../../image/layer/exact-stat.ts"
+import { xattrsOf } from "../../image/layer/xattrs.ts"
 import { copyOf } from "../../overlay/copied.ts"
 import { overlayLayout } from "../../overlay/layout.ts"
 import { isOpaque, isWhiteout } from "../../overlay/whiteouts.ts"
@@ -74,15 +76,30 @@ const isUntouched = (file: Stat, { stat }: Below): boolean =>
   !differs(file, stat) &&
   (["size", "mtime", "rdevMajor", "rdevMinor"] as const).every((field) => file[field] === stat[field])
 
+/** Whether an open directory has other attributes, or another time, than that of the layers below. */
+function isRetouched(fd: number, directory: string | undefined, withTime: boolean): boolean {
+  const under = callResult("openat", AT_FDCWD, toName(directory ?? ""), DIRECTORY, 0)
+  if (under < 0) return false
+  try {
+    const [now, before] = [exactStat(fd, ""), exactStat(under, "")]
+    const isLater = now?.mtime !== before?.mtime || now?.mtimeNanoseconds !== before?.mtimeNanoseconds
+    return (withTime && isLater) || !Bun.deepEquals(xattrsOf(fd, ""), xattrsOf(under, ""))
+  } finally {
+    close(under)
+  }
+}
+
 interface Walk {
   /** What was made to mount on, before the command ran. */
   ours: ReadonlySet<string>
   /** Where all that the layers below show has been copied. */
   isCopy: boolean
+  /** Directories count, too, of which nothing but times or attributes has changed: docker has them in a commit, not in a diff. */
+  retouched: boolean
 }
 
 function walk(dirFd: number, at: string, directories: readonly string[], options: Walk): Change[] {
-  const { ours, isCopy } = options
+  const { ours, isCopy, retouched } = options
   const here: Change[] = []
   const names = namesIn(dirFd)
   for (const name of names) {
@@ -104,11 +121,17 @@ function walk(dirFd: number, at: string, directories: readonly string[], options
     if (fd === ENOENT || fd === ENOTDIR || fd === ELOOP) continue // Became something else since.
     if (fd < 0) throw failure("openat", fd, path)
     try {
-      const isNew = under === null || !isDirectory(under.stat)
       const inner = walk(fd, path, under?.directories ?? [], options)
       const isOwn = isMountPoint || [...ours].some((mount) => mount.startsWith(`${path}/`))
-      if (isNew && (!isOwn || inner.length > 0)) here.push({ kind: under === null ? "A" : "C", path })
-      if (!isNew && (inner.length > 0 || differs(stat, under.stat))) here.push({ kind: "C", path })
+      if (under === null || !isDirectory(under.stat)) {
+        if (!isOwn || inner.length > 0) here.push({ kind: under === null ? "A" : "C", path })
+        // What was made to mount on has changed the time of what it is in.
+      } else if (
+        inner.length > 0 ||
+        differs(stat, under.stat) ||
+        (retouched && isRetouched(fd, under.directories[0], !isOwn))
+      )
+        here.push({ kind: "C", path })
       for (const change of inner) here.push(change)
     } finally {
       close(fd)
@@ -121,8 +144,11 @@ function walk(dirFd: number, at: string, directories: readonly string[], options
   return here
 }
 
-/** The changes of a container, sorted by path; names are binary strings (one character a byte). */
-export function changesOf(paths: Paths, record: ContainerRecord): Change[] {
+/**
+ * The changes of a container, sorted by path; names are binary strings (one character a byte). Of directories their owner and mode
+ * count, and with `retouched` their times and attributes.
+ */
+export function changesOf(paths: Paths, record: ContainerRecord, { retouched = false } = {}): Change[] {
   const directory = containerPath(paths, record.id)
   const copy = copyOf(directory)
   const upper = copy ?? overlayLayout(directory).upper
@@ -133,7 +159,7 @@ export function changesOf(paths: Paths, record: ContainerRecord): Change[] {
   const layers = record.lower === undefined ? [] : [record.lower, ...(record.below ?? [])]
   const binary = layers.map((layer) => Buffer.from(layer).toString("latin1"))
   try {
-    return walk(fd, "", binary, { ours, isCopy: copy !== null }).sort((a, b) => (a.path < b.path ? -1 : 1))
+    return walk(fd, "", binary, { ours, isCopy: copy !== null, retouched }).sort((a, b) => (a.path < b.path ? -1 : 1))
   } finally {
     close(fd)
   }

@@ -20,12 +20,13 @@ import { close, listEntries } from "../../../ffi/fs.ts"
 import { addressOf } from "../../../ffi/prepared.ts"
 import { ToyboxError } from "../../errors.ts"
 import { notice } from "../../log.ts"
-import { isOpaque, isOverlayAttribute, isWhiteoutStat } from "../../overlay/whiteouts.ts"
+import { isOpaque, isWhiteoutStat } from "../../overlay/whiteouts.ts"
 import { fromBytes, shownName, toName } from "./binary.ts"
 import { type ExactStat, exactStat } from "./exact-stat.ts"
 import type { EntryType, SparseMap } from "./tar/entry.ts"
 import { END_OF_ARCHIVE, paddingFor, type WrittenEntry, writeHeader } from "./tar/write-header.ts"
 import { meaningOf } from "./whiteouts.ts"
+import { xattrsOf } from "./xattrs.ts"
 
 export interface WalkOptions {
   /**
@@ -52,7 +53,6 @@ const LONGEST_PATH = 4096
 const ENOENT = -2
 const EINTR = -4
 const ENXIO = -6
-const ENODATA = -61
 
 const TYPES: readonly (readonly [bits: number, type: EntryType])[] = [
   [S_IFREG, "file"],
@@ -70,25 +70,6 @@ const namesIn = (fd: number): string[] =>
   listEntries(fd)
     .map(({ name }) => fromBytes(name, 0, name.length - 1))
     .sort()
-
-/** A file's own attributes, sorted; without those that overlayfs keeps for itself. By way of /proc, for nothing may be opened. */
-function xattrsOf(dirFd: number, name: string): [string, string][] {
-  // What is open itself is what /proc's link leads to.
-  const [list, get] = name === "" ? (["listxattr", "getxattr"] as const) : (["llistxattr", "lgetxattr"] as const)
-  const path = toName(name === "" ? ownPath(dirFd) : `${ownPath(dirFd)}/${name}`)
-  const size = callResult(list, path, scratch.address, SCRATCH_SIZE)
-  if (size <= 0) return [] // None, or a file system without them.
-  const names = fromBytes(scratch.bytes, 0, size).split("\0").slice(0, -1).sort()
-  const found: [string, string][] = []
-  for (const attribute of names) {
-    if (isOverlayAttribute(attribute)) continue
-    const length = callResult(get, path, toName(attribute), scratch.address, SCRATCH_SIZE)
-    if (length === ENODATA) continue
-    if (length < 0) throw failure(get, length, shownName(name), shownName(attribute))
-    found.push([attribute, fromBytes(scratch.bytes, 0, length)])
-  }
-  return found
-}
 
 function linkTarget(dirFd: number, name: string): string {
   const size = call("readlinkat", dirFd, toName(name), scratch.address, SCRATCH_SIZE)
