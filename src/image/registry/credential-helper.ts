@@ -11,8 +11,24 @@ export type Credentials =
 
 /** Milliseconds: one that asks somebody at a terminal would wait for ever. */
 const PATIENCE = 30_000
+/** Milliseconds: what it wrote before it ended is there by then. */
+const GRACE = 300
 const NOT_FOUND = "credentials not found in native keychain"
 const TOKEN_USER = "<token>"
+
+/** What is written until `ended`: what a helper has started itself may hold its output open for as long as it likes. */
+async function textUntil(ended: Promise<unknown>, stream: ReadableStream<Uint8Array>): Promise<string> {
+  const reader = stream.getReader()
+  const over = ended.then(() => Bun.sleep(GRACE))
+  const parts: Uint8Array[] = []
+  for (;;) {
+    const part = await Promise.race([reader.read(), over])
+    if (!part?.value) break
+    parts.push(part.value)
+  }
+  await reader.cancel()
+  return Buffer.concat(parts).toString()
+}
 
 /**
  * Asks a helper; null where it has none. Throws ToyboxError where it is missing, fails, or does not answer.
@@ -30,18 +46,15 @@ export async function askHelper(name: string, server: string, patience = PATIENC
     timeout: patience,
     killSignal: "SIGKILL",
   })
-  const said = child.stdout.text()
-  const complaint = child.stderr.text()
+  const said = textUntil(child.exited, child.stdout)
+  const complaint = textUntil(child.exited, child.stderr)
   const code = await child.exited
-  // What it has started itself may hold its output open for as long as it likes.
-  const inTime = (text: Promise<string>) => Promise.race([text, Bun.sleep(patience)])
-  const whole = child.signalCode === "SIGKILL" ? null : await inTime(said)
-  if (typeof whole !== "string") throw new ToyboxError(`${program} did not answer in ${patience / 1000} s`)
-  const output = whole.trim()
+  if (child.signalCode === "SIGKILL") throw new ToyboxError(`${program} did not answer in ${patience / 1000} s`)
+  const output = (await said).trim()
   if (code !== 0) {
     if (output.toLowerCase().includes(NOT_FOUND)) return null
     // By the protocol it says there why it failed; not all do.
-    const why = output || ((await inTime(complaint)) ?? "").trim() || "it does not say why"
+    const why = output || (await complaint).trim() || "it does not say why"
     throw new ToyboxError(`${program} failed (${code}): ${why.replace(/\p{Cc}/gu, " ").slice(0, 200)}`)
   }
   const root = decodeJson(output, `the answer of ${program}`)
