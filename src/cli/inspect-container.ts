@@ -14,12 +14,10 @@ import { copyOf } from "../overlay/copied.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { UsesVolumes } from "../volume/volume.ts"
+import { listOrNull, NEVER } from "./go-values.ts"
 import { hostConfig } from "./inspect-host-config.ts"
 import { exposedOf, networkSettings } from "./inspect-network.ts"
 import { volumeAt } from "./volume-fields.ts"
-
-// A time that has not come, as docker writes it.
-const NEVER = "0001-01-01T00:00:00Z"
 
 function mountPoint({ type, source, destination, options }: Mount, record: UsesVolumes) {
   const Name = volumeAt(record, destination)
@@ -113,8 +111,8 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
       Tty: terminal ?? false,
       OpenStdin: stored.interactive,
       Env: env,
-      Entrypoint: entrypoint === 0 ? null : args.slice(0, entrypoint),
-      Cmd: args.slice(entrypoint),
+      Entrypoint: listOrNull(args.slice(0, entrypoint)),
+      Cmd: listOrNull(args.slice(entrypoint)),
       Image: record.image,
       ExposedPorts: exposedOf(stored),
       WorkingDir: cwd,

@@ -1,9 +1,11 @@
-/** An image as docker inspect shows one. */
+/** An image as docker inspect shows one, with podman's own fields. */
 import { ToyboxError } from "../errors.ts"
+import { layerPath, layerRoot } from "../image/cache/layers.ts"
 import { type ImageConfig, readConfig } from "../image/config.ts"
 import { familiarForm } from "../image/reference.ts"
-import { type ImageRecord, listImages, readBlobFile } from "../image/store/records.ts"
+import { type ImageRecord, listImages, readBlobFile, storePaths } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
+import { listOrNull, NEVER } from "./go-values.ts"
 import { familiarName, findStored, isReference } from "./image.ts"
 
 const flags = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, {}]))
@@ -17,24 +19,63 @@ export function imageOf(paths: Paths, word: string): { record: ImageRecord; conf
   return { record, config: readConfig(bytes, `the config of ${word}`) }
 }
 
+/** Where its layers are. Nothing is mounted of an image alone. */
+function graphDriver(paths: Paths, { layers }: ImageRecord) {
+  const [UpperDir, ...lower] = layers.map((id) => layerRoot(layerPath(storePaths(paths), id))).toReversed()
+  const LowerDir = lower.length === 0 ? undefined : lower.join(":")
+  return { Name: "overlay2", Data: { LowerDir, UpperDir, WorkDir: undefined, MergedDir: undefined } }
+}
+
 export function inspectImage(paths: Paths, word: string): object {
   const { record, config } = imageOf(paths, word)
   const names = listImages(paths).filter(({ id }) => id === record.id)
-  const tags = names.filter(isReference).map(familiarName)
+  const named = names.filter(isReference)
   const digests = new Set(names.flatMap(({ repoDigests = [] }) => repoDigests))
-  const { ExposedPorts, Volumes, ...rest } = config.config
+  const { ExposedPorts, Volumes, Env, Entrypoint, Cmd, Labels, ...rest } = config.config
   const { os, architecture, variant } = config.platform
   return {
     Id: record.id,
-    RepoTags: tags.filter((name) => !name.includes("@")).sort(),
+    RepoTags: named
+      .map(familiarName)
+      .filter((name) => !name.includes("@"))
+      .sort(),
     RepoDigests: [...digests].sort().map(familiarForm),
+    // Whatever it was made on has gone into it.
+    Parent: "",
+    Comment: config.history.at(-1)?.comment ?? "",
     Created: config.created ?? "",
+    Container: config.container ?? "",
+    DockerVersion: config.docker_version ?? "",
     Author: config.author ?? "",
-    Config: { ...rest, ExposedPorts: flags(ExposedPorts), Volumes: flags(Volumes) },
+    Config: {
+      Env: listOrNull(Env),
+      Entrypoint: listOrNull(Entrypoint),
+      Cmd: listOrNull(Cmd),
+      ExposedPorts: flags(ExposedPorts),
+      Volumes: flags(Volumes),
+      Labels,
+      // Known, so that templates can ask for them, and not shown where there are none.
+      ...{ Healthcheck: undefined, OnBuild: listOrNull([]), Shell: listOrNull([]), StopSignal: "" },
+      ...rest,
+    },
     Architecture: architecture,
-    ...(variant ? { Variant: variant } : {}),
+    Variant: variant ?? "",
     Os: os,
     Size: record.size,
+    VirtualSize: record.size,
+    GraphDriver: graphDriver(paths, record),
     RootFS: { Type: "layers", Layers: config.diffIds },
+    Metadata: {
+      LastTagTime:
+        named
+          .map(({ pulled }) => pulled)
+          .sort()
+          .at(-1) ?? NEVER,
+    },
+    // Podman's.
+    Digest: record.manifest,
+    User: rest.User,
+    Labels,
+    History: config.history.map(({ empty_layer, ...step }) => (empty_layer ? { ...step, empty_layer } : step)),
   }
 }

@@ -55,6 +55,9 @@ export interface ImageConfig {
   platform: Platform
   created?: string
   author?: string
+  /** Docker's: which of them made it, and in which container; those of today do not tell. */
+  docker_version?: string
+  container?: string
   config: ContainerConfig
   /** Digests of the unpacked layers, the lowest first. */
   diffIds: string[]
@@ -154,8 +157,10 @@ export function readConfig(bytes: Uint8Array, document: string): ImageConfig {
   const rootfs = member(root, "rootfs")
   const type = member(rootfs, "type")
   if (string(type) !== "layers") throw fault(type, 'must be "layers"')
-  const created = optional(member(root, "created"), string)
-  const author = optional(member(root, "author"), string)
+  const texts = (["created", "author", "docker_version", "container"] as const).flatMap((name): [string, string][] => {
+    const value = optional(member(root, name), string)
+    return value === undefined ? [] : [[name, value]]
+  })
   const variant = optional(member(root, "variant"), string)
   return {
     platform: {
@@ -163,8 +168,7 @@ export function readConfig(bytes: Uint8Array, document: string): ImageConfig {
       architecture: string(member(root, "architecture")),
       ...(variant ? { variant } : {}),
     },
-    ...(created === undefined ? {} : { created }),
-    ...(author === undefined ? {} : { author }),
+    ...Object.fromEntries(texts),
     config: optional(member(root, "config"), containerConfig) ?? EMPTY_CONTAINER_CONFIG,
     // An image without layers has null here, as Go writes it.
     diffIds: (optional(member(rootfs, "diff_ids"), (field) => list(field, MAX_LAYERS)) ?? []).map(digestField),

@@ -1,6 +1,6 @@
 /** The names of images: who has which, what they are found by, and what becomes of those that lose theirs. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "bun:test"
-import { mkdirSync, writeFileSync } from "node:fs"
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { TestLayout, tarOf } from "../helpers/oci-layout.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
@@ -94,6 +94,37 @@ describe.skipIf(!isRoot)("names of images", () => {
     expect((await listed()).filter((line) => line.startsWith(young))).toEqual([`${young} other:latest`])
     expect(await succeed(["prune", "-f"])).toContain(old)
     expect((await listed()).join(" ")).not.toContain(old)
+  })
+
+  test("have docker's and podman's fields for templates to ask for", async () => {
+    const id = await make("asked", "1", "CMD cat /srv/what")
+    await succeed(["create", "--name", "of-asked", "asked"])
+    await succeed(["commit", "-q", "-m", "what was done", "of-asked", "asked:2"])
+    const ask = (field: string, name = "asked:2") => succeed(["inspect", "--type", "image", "-f", `{{${field}}}`, name])
+    expect(await ask(".Parent")).toBe("")
+    expect(await ask(".Comment")).toBe("what was done")
+    expect(await ask(".DockerVersion")).toBe("")
+    expect(await ask(".Container")).toBe("")
+    expect(await ask(".Config.Entrypoint")).toBe("[]")
+    expect(await ask("json .Config.Entrypoint")).toBe("null")
+    expect(await ask(".Config.Healthcheck")).toBe("<no value>")
+    expect(await ask(".Config.OnBuild")).toBe("[]")
+    expect(await ask(".Variant")).toBe("")
+    expect(await ask("eq .Size .VirtualSize")).toBe("true")
+    expect(await ask("len .History")).toBe("2")
+    expect(await ask(".Digest")).toMatch(/^sha256:[0-9a-f]{64}$/)
+    expect(await ask(".GraphDriver.Name")).toBe("overlay2")
+    const [upper, lower] = (await ask(".GraphDriver.Data.UpperDir}} {{.GraphDriver.Data.LowerDir")).split(" ")
+    expect(readFileSync(join(lower ?? "", "srv/what"), "utf8")).toBe("1")
+    expect(existsSync(upper ?? "")).toBe(true)
+    expect(await ask(".GraphDriver.Data.LowerDir", "asked:latest")).toBe("<no value>")
+    const begun = new Date().toISOString()
+    expect((await ask(".Metadata.LastTagTime")) < begun).toBe(true)
+    await succeed(["tag", "asked:2", "asked:3"])
+    expect((await ask(".Metadata.LastTagTime")) >= begun).toBe(true)
+    expect((await ask(".Metadata.LastTagTime", id)) < begun).toBe(true)
+    await succeed(["rm", "of-asked"])
+    await succeed(["rmi", "asked", "asked:2", "asked:3"])
   })
 
   test("that are removed with force leave the image of a container by its id, until that goes", async () => {

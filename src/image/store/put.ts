@@ -135,7 +135,7 @@ export async function tagImage(paths: Paths, image: ImageRecord, name: string): 
     // What the name would lead to may be removed already.
     if (!listImages(paths).some(({ id }) => id === image.id))
       throw new ToyboxError(`the image ${image.name} was just removed`, { hint: "pull or load it again" })
-    return writeNamed(paths, withRepoDigests({ ...others, name }, kept))
+    return writeNamed(paths, withRepoDigests({ ...others, name, pulled: new Date().toISOString() }, kept))
   })
 }
 

@@ -35,7 +35,7 @@ export interface ImageRecord {
   made?: boolean
   /** Of the archive file that it came from: fileIdentity. */
   identity?: string
-  /** ISO 8601. */
+  /** When it was pulled or made, or was given this name: ISO 8601. */
   pulled: string
 }
 
