@@ -79,6 +79,11 @@ function placed(args: Args, before: readonly string[], paths: Paths, type: strin
   // These have their words in their descriptions: "ls, rm or prune".
   if (["action", "kind", "shell"].includes(kind))
     return (arg?.description ?? "").split(/, | or /).map((word) => ({ word, description: kind }))
+  // Of two places one is in a container, whose path the shell goes on with; the other is a file.
+  if (positionals[0]?.[0] === "source")
+    return before.some((word) => word.includes(":"))
+      ? []
+      : names("container", paths).map((name) => ({ word: `${name}:`, description: "container" }))
   const hasActions = positionals[0]?.[0] === "action"
   // No name that there is can be given to what is made, and what concerns all takes none.
   if (hasActions && ["create", "ls", "list", "prune", "reload"].includes(action ?? "")) return []
@@ -144,7 +149,8 @@ export function candidates(words: readonly string[], commands: Commands, paths: 
   return placed(args, placedWords, paths, type).filter(fits)
 }
 
-// The shells split words in ways of their own: bash breaks them at colons, too, which names of images have.
+// The shells split words in ways of their own: bash breaks them at colons, too, which names of images have. A word that ends with
+// a colon has more to come, without a space; in its place a file can stand.
 const BASH = `_toybox() {
   local line current prefix
   local -a words
@@ -156,17 +162,27 @@ const BASH = `_toybox() {
   while IFS=$'\\t' read -r line _; do
     COMPREPLY+=("\${line#"$prefix"}")
   done < <("$1" completion candidates -- "\${words[@]:1}" 2>/dev/null)
+  [[ "\${COMPREPLY[0]}" == *: ]] || return
+  compopt -o nospace 2>/dev/null
+  while IFS= read -r line; do
+    [[ -d $line ]] && line+=/
+    COMPREPLY+=("$(printf %q "$line")")
+  done < <(compgen -f -- "$current")
 }
 complete -o default -o bashdefault -F _toybox toybox`
 
 const ZSH = `#compdef toybox
 _toybox() {
-  local line
-  local -a found
+  local line word
+  local -a found begun
   for line in "\${(@f)$($words[1] completion candidates -- "\${(@)words[2,CURRENT]}" 2>/dev/null)}"; do
-    [[ -n $line ]] && found+=("\${\${line%%$'\\t'*}//:/\\\\:}:\${line#*$'\\t'}")
+    word="\${line%%$'\\t'*}"
+    line="\${word//:/\\\\:}:\${line#*$'\\t'}"
+    if [[ $word == *: ]]; then begun+=("$line"); elif [[ -n $word ]]; then found+=("$line"); fi
   done
-  if (( $#found )); then _describe toybox found; else _files; fi
+  if (( $#found )); then _describe toybox found; return; fi
+  (( $#begun )) && _describe toybox begun -S ''
+  _files
 }
 if [[ "$funcstack[1]" == _toybox ]]; then _toybox "$@"; else compdef _toybox toybox; fi`
 
@@ -175,6 +191,7 @@ const FISH = `function __toybox_find
   set -l words (commandline -opc)
   set -l current (commandline -ct)
   set -g __toybox_found ($words[1] completion candidates -- $words[2..-1] "$current" 2>/dev/null)
+  string match -q '*:'\\t'*' -- $__toybox_found; and set -a __toybox_found (__fish_complete_path "$current")
   test (count $__toybox_found) -gt 0
 end
 complete -c toybox -f -n __toybox_find -a '$__toybox_found'`

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs"
 import { dirname, join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
-import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { stateRoot, toybox } from "../helpers/toybox.ts"
 import { terminal, terminalUnavailable } from "../helpers/tty.ts"
 
@@ -51,9 +51,12 @@ const SHELLS: Record<string, (line: string) => string[]> = {
 
 describe.each(Object.keys(SHELLS))("%s", (shell) => {
   test.skipIf(Bun.which(shell) === null)("completes commands, options and names", () => {
+    const cwd = temporaryDirectory()
+    mkdirSync(join(cwd, `web-${shell}.d`))
+    writeFileSync(join(cwd, "with space"), "")
     const offered = (line: string, env: Record<string, string | undefined> = environment()) => {
       const cmd = ["timeout", "-k", "2", "20", ...(SHELLS[shell]?.(line) ?? [])]
-      const { stdout, stderr } = Bun.spawnSync(cmd, { env, stdin: "ignore" })
+      const { stdout, stderr } = Bun.spawnSync(cmd, { env, stdin: "ignore", cwd })
       expect(stderr.toString()).toBe("")
       return stdout.toString().trim().split("\n")
     }
@@ -72,6 +75,9 @@ describe.each(Object.keys(SHELLS))("%s", (shell) => {
     expect(offered("toybox run --net ").sort()).toEqual(["bridge", "host", "inner", "none"])
     expect(offered("toybox run --restart un")).toEqual(["unless-stopped"])
     expect(offered("toybox run --pull ne").sort()).toEqual(["never", "newer"])
+    expect(offered(`toybox cp web-${shell}`).sort()).toEqual([`web-${shell}.d/`, `web-${shell}:`])
+    expect(offered("toybox cp wi").join("").replaceAll("\\", "")).toMatch(/^(with space)?$/)
+    expect(offered(`toybox cp . web-${shell.slice(0, 2)}`)).toContain(`web-${shell}:`)
     const elsewhere = { ...environment(), TOYBOX_ROOT: undefined, HOME: undefined }
     expect(offered("toybox --debug netw", elsewhere)).toEqual(["network"])
     expect(offered(`toybox --root ${stateRoot()} rm web-${shell.slice(0, 2)}`, elsewhere)).toEqual([`web-${shell}`])
@@ -103,6 +109,14 @@ describe.skipIf(!hasZsh)("zsh", () => {
     tty.send("toybox network disc")
     tty.press("Tab")
     await tty.waitFor("toybox network disconnect")
+    tty.press("C-u")
+    // With the path to come, and beside files.
+    nameContainer("web-zsh")
+    tty.send("toybox cp web-z")
+    tty.press("Tab")
+    await tty.waitFor("toybox cp web-zsh:")
+    tty.send("/srv/x .")
+    await tty.waitFor("toybox cp web-zsh:/srv/x .")
     tty.press("C-u")
     tty.send("toybox run --restart unl")
     tty.press("Tab")

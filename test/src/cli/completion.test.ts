@@ -46,6 +46,12 @@ test.each([
   ["inspect --type volume ", ["data"]],
   ["container inspect ", ["web"]],
   ["exec web ", []],
+  ["cp ", ["web:"]],
+  ["cp -a w", ["web:"]],
+  ["cp file ", ["web:"]],
+  ["cp web:/file ", []],
+  ["container cp we", ["web:"]],
+  ["push image ", []],
 ])("names: %p", (line, words) => {
   expect(offered(line)).toEqual(words)
 })
