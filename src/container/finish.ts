@@ -5,6 +5,7 @@ import { unlink } from "../../ffi/fs.ts"
 import type { WaitStatus } from "../../ffi/signal.ts"
 import { type CgroupManager, openCgroup } from "../cgroup/manager.ts"
 import type { Paths } from "../paths.ts"
+import { ageOf } from "./age.ts"
 import { type Asked, isKill, isToEnd, readAsked } from "./asked.ts"
 import { attachPath } from "./attach-protocol.ts"
 import { cleanUp } from "./clean-up.ts"
@@ -26,14 +27,15 @@ const LOST = "its toybox in the foreground was gone: its terminal was closed, or
 /** Whether its policy starts it again; then after how many milliseconds, else null. */
 function restartIn(
   { detached, stopSignal }: ContainerHead,
-  { started, executed, restarts = 0, backOff: before }: RunningRecord,
+  running: RunningRecord,
   exitCode: number,
   told: Asked | null,
 ): number | null {
   const policy = detached?.restart
+  const { restarts = 0, backOff: before } = running
   if (policy === undefined) return null
   if (!restartsAfter(policy, { exitCode, asked: isToEnd(told, stopSignal), restarts })) return null
-  return backOff(before, Date.now() - Date.parse(executed ?? started))
+  return backOff(before, ageOf(running))
 }
 
 /** What the toybox in the foreground, with which a container ends, has brought upon it last. */

@@ -10,6 +10,7 @@ import { kill } from "../../ffi/signal.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
 import type { Paths } from "../paths.ts"
+import { ageOf } from "./age.ts"
 import { recordEvents } from "./events.ts"
 import { afterProbe, type HealthCheck, type Probe, UNKNOWN_HEALTH } from "./health.ts"
 import { readHealth, writeHealth } from "./health-file.ts"
@@ -100,12 +101,11 @@ export async function checkHealth(paths: Paths, id: string, started: string): Pr
   const check = head?.detached?.health
   const running = current()
   if (!head || !check || !running || isPaused(running)) return 0
-  const before = Date.now()
+  const since = ageOf(running)
   const found = await probe(id, check, running)
   // It has ended meanwhile, or is just being ended.
   if (!current()) return 0
   const health = readHealth(paths, id) ?? UNKNOWN_HEALTH
-  const since = before - Date.parse(running.executed ?? started)
   const next = afterProbe(health, found, check, since)
   writeHealth(paths, id, next)
   if (next.status !== health.status) recordEvents(paths, head, [`health_status: ${next.status}`])

@@ -35,7 +35,7 @@ export class IsRunning extends ToyboxError {
 
 /** Kills what runs in it and waits until its own toybox has cleaned up after it. */
 function end(paths: Paths, id: string): void {
-  const deadline = Date.now() + PATIENCE
+  const deadline = performance.now() + PATIENCE
   const first = readRunning(paths, id)
   if (first) noteAsked(paths, id, first, { command: "kill", signal: SIGKILL })
   for (;;) {
@@ -44,7 +44,7 @@ function end(paths: Paths, id: string): void {
     if (running.restarting) endRestarting(running)
     else if (running.cgroup) openCgroup(running.cgroup).kill()
     else if (isAlive(running)) kill(running.pid, SIGKILL)
-    if (Date.now() > deadline) throw new ToyboxError(`container ${id.slice(0, 12)} does not end`)
+    if (performance.now() > deadline) throw new ToyboxError(`container ${id.slice(0, 12)} does not end`)
     Bun.sleepSync(5)
     recover(paths)
   }
@@ -67,7 +67,7 @@ export function removeNamed(paths: Paths, name: string | undefined): void {
 export function removeContainer(paths: Paths, reference: string, force: boolean, volumes = false): string {
   recover(paths)
   const id = resolveId(paths, reference)
-  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
+  for (const deadline = performance.now() + PATIENCE; ; Bun.sleepSync(5)) {
     const before = readHead(paths, id)
     const lock = enterRunning(paths, id, removal(before))
     if (lock) {
@@ -80,7 +80,7 @@ export function removeContainer(paths: Paths, reference: string, force: boolean,
       return id
     }
     const running = readRunning(paths, id)
-    if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
+    if (performance.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
     if (!running || running.removing) recover(paths)
     else if (force) end(paths, id)
     else throw new IsRunning(reference)

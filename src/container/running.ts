@@ -28,7 +28,7 @@ const LOOK_EVERY = 5
 export function findRunning(paths: Paths, reference: string): RunningContainer {
   recover(paths)
   const id = resolveId(paths, reference)
-  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(LOOK_EVERY)) {
+  for (const deadline = performance.now() + PATIENCE; ; Bun.sleepSync(LOOK_EVERY)) {
     const running = readRunning(paths, id)
     if (!running || !isAlive(running)) throw new NotRunning(reference)
     if (running.executed !== undefined) {
@@ -36,7 +36,7 @@ export function findRunning(paths: Paths, reference: string): RunningContainer {
       if (record === null) throw new NotRunning(reference)
       return { id, running, record }
     }
-    if (Date.now() > deadline)
+    if (performance.now() > deadline)
       throw new ToyboxError(`container ${reference} is still being started`, { hint: "try again later" })
   }
 }

@@ -88,7 +88,7 @@ export async function startContainer(
   listening?: (id: string) => void,
 ): Promise<boolean> {
   process.umask(0o022)
-  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
+  for (const deadline = performance.now() + PATIENCE; ; Bun.sleepSync(5)) {
     recover(paths)
     const id = resolveId(paths, reference)
     const running = readRunning(paths, id)
@@ -98,7 +98,8 @@ export async function startContainer(
     const live = head && enterAgain(paths, head)
     if (!live) {
       // Being started, ended or removed by another toybox.
-      if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
+      if (performance.now() > deadline)
+        throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
       continue
     }
     let request: ContainerRequest

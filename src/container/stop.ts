@@ -105,8 +105,8 @@ function findSettled(
 ): ReturnType<typeof find> {
   const { id, running: first } = find(paths, reference)
   let running = first
-  for (const deadline = Date.now() + PATIENCE; running && !running.restarting && !isUp(running); ) {
-    if (Date.now() > deadline) break
+  for (const deadline = performance.now() + PATIENCE; running && !running.restarting && !isUp(running); ) {
+    if (performance.now() > deadline) break
     Bun.sleepSync(SETTLE_EVERY)
     recover(paths)
     running = readRunning(paths, id)

@@ -171,7 +171,7 @@ export function supervise(options: Supervised): Ending {
         { fd: executed ? (doors?.fd ?? -1) : -1, events: POLLIN },
         ...live.map(wanted),
       ]
-      const wait = status === null ? null : Math.max(0, drainUntil - Date.now())
+      const wait = status === null ? null : Math.max(0, Math.ceil(drainUntil - performance.now()))
       const [signalled = 0, reported = 0, sent = 0, knocked = 0, ...moved] = poll(sources, wait)
       if (reported) onReport()
       if (sent) onMaster()
@@ -179,10 +179,10 @@ export function supervise(options: Supervised): Ending {
       for (let i = 0; i < live.length; i++) advance(live[i] as Pump, moved[i] ?? 0)
       if (signalled) onSignals()
       if (status !== null) {
-        if (drainUntil === Number.POSITIVE_INFINITY) drainUntil = Date.now() + DRAIN_MILLISECONDS
+        if (drainUntil === Number.POSITIVE_INFINITY) drainUntil = performance.now() + DRAIN_MILLISECONDS
         const outputs = outputsOf(pumps)
         const idle = moved.every((events) => events === 0)
-        if (!reporting && (outputs.length === 0 || (idle && Date.now() >= drainUntil))) break
+        if (!reporting && (outputs.length === 0 || (idle && performance.now() >= drainUntil))) break
       }
     }
   } finally {

@@ -59,7 +59,7 @@ export function withContainer<T>(
   reference: string,
   { up, down }: { up: (id: string, record: RunningRecord) => T; down: (id: string) => T },
 ): T {
-  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(5)) {
+  for (const deadline = performance.now() + PATIENCE; ; Bun.sleepSync(5)) {
     recover(paths)
     const id = resolveId(paths, reference)
     const changes = lockChanges(paths, id)
@@ -74,6 +74,6 @@ export function withContainer<T>(
     // Its supervisor sleeps, and waits for this before it reads what is written down and starts it again (restart.ts).
     if (entered || (head && running?.restarting)) return finishing(() => down(id), release)
     release()
-    if (Date.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
+    if (performance.now() > deadline) throw new ToyboxError(`container ${reference} is in the hands of another toybox`)
   }
 }

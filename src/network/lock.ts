@@ -14,11 +14,11 @@ export const lockPlaces = (paths: Paths): FileLock => lock(paths, "places")
 
 function lock(paths: Paths, name: string): FileLock {
   for (const path of [paths.networks, paths.networkRun]) mkdir(path, 0o700)
-  const deadline = Date.now() + PATIENCE
+  const deadline = performance.now() + PATIENCE
   const tryLock = () => tryLockFile(`${paths.networkRun}/${name}`)
   for (let found = tryLock(); ; found = tryLock()) {
     if (found) return found
-    if (Date.now() > deadline) throw new ToyboxError("another toybox has been changing networks for 20 s")
+    if (performance.now() > deadline) throw new ToyboxError("another toybox has been changing networks for 20 s")
     Bun.sleepSync(2)
   }
 }

@@ -33,10 +33,10 @@ export async function eventsCommand(words: readonly string[], { root }: OciConte
   }
   let kills = readOomKills(record)
   let isRead = true
-  for (let next = Date.now() + pause; isRead && isAlive(record); await Bun.sleep(Math.min(OOM_PAUSE, pause))) {
+  for (let next = performance.now() + pause; isRead && isAlive(record); await Bun.sleep(Math.min(OOM_PAUSE, pause))) {
     const now = readOomKills(record)
     for (; kills < now; kills++) isRead &&= tell({ type: "oom", id: record.id })
-    if (Date.now() < next) continue
+    if (performance.now() < next) continue
     isRead &&= tell(statsEvent(record.id, readContainerStats(record)))
     next += pause
   }

@@ -33,11 +33,11 @@ const hasEntered = ({ pid, complete }: OciRecord) => pid > 0 || complete
 /** Kills all that is left of a container and waits until its first process is gone. */
 export function endProcesses(record: OciRecord): void {
   const manager = record.cgroup && hasEntered(record) ? openCgroup(record.cgroup) : null
-  for (const deadline = Date.now() + PATIENCE; ; Bun.sleepSync(1)) {
+  for (const deadline = performance.now() + PATIENCE; ; Bun.sleepSync(1)) {
     if (isAlive(record)) kill(record.pid, SIGKILL)
     if (manager && manager.pids().length > 0) manager.kill()
     else if (!isAlive(record)) return
-    if (Date.now() > deadline) throw new ToyboxError(`container ${record.id} does not end`)
+    if (performance.now() > deadline) throw new ToyboxError(`container ${record.id} does not end`)
   }
 }
 

@@ -46,9 +46,9 @@ export function waitUntil(pid: number, milliseconds: number | null): WaitStatus 
 
 /** A poll that signals do not cut short. */
 function pollFor(fd: number, milliseconds: number | null): number[] {
-  const deadline = milliseconds === null ? null : Date.now() + milliseconds
+  const deadline = milliseconds === null ? null : performance.now() + milliseconds
   for (;;) {
-    const left = deadline === null ? null : Math.max(0, deadline - Date.now())
+    const left = deadline === null ? null : Math.max(0, Math.ceil(deadline - performance.now()))
     const [events = 0] = poll([{ fd, events: POLLIN }], left)
     if (events || left === 0) return [events]
   }

@@ -114,10 +114,10 @@ const LOCK_PATIENCE = 10_000
 
 /** Locks a container. Throws where there is none, or where somebody keeps it for more than ten seconds. */
 export function lockContainer(root: string, id: string, patience = LOCK_PATIENCE): OciLock {
-  for (const deadline = Date.now() + patience; ; Bun.sleepSync(5)) {
+  for (const deadline = performance.now() + patience; ; Bun.sleepSync(5)) {
     const lock = tryLockContainer(root, id)
     if (lock) return lock
-    if (Date.now() > deadline) throw new ToyboxError(`container ${id} is being worked on by another command`)
+    if (performance.now() > deadline) throw new ToyboxError(`container ${id} is being worked on by another command`)
   }
 }
 
