@@ -29,6 +29,7 @@ import { copyOf } from "../overlay/copied.ts"
 import { overlayLayout } from "../overlay/layout.ts"
 import { MAX_LAYERS } from "../overlay/links.ts"
 import type { Paths } from "../paths.ts"
+import { isRetouched } from "./retouched.ts"
 import { assertStillThere, wholeRoot } from "./whole.ts"
 
 export interface CommitOptions {
@@ -110,7 +111,7 @@ function* changedFiles(paths: Paths, record: ContainerRecord, options: WalkOptio
     yield END_OF_ARCHIVE
     return
   }
-  const changed = new Set(changesOf(paths, record, { retouched: true }).map(({ path }) => path.slice(1)))
+  const changed = new Set(changesOf(paths, record, isRetouched).map(({ path }) => path.slice(1)))
   const fd = open(upper, O_PATH | O_DIRECTORY)
   try {
     yield* writeTree({ dirFd: fd, name: ".", path: "." }, { ...options, omits: (_, path) => !changed.has(path) })

@@ -5,8 +5,6 @@
 import { callResult, failure } from "../../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { close, isDirectory, listEntries, lstat, type Stat } from "../../../ffi/fs.ts"
-import { exactStat } from "../../image/layer/exact-stat.ts"
-import { xattrsOf } from "../../image/layer/xattrs.ts"
 import { copyOf } from "../../overlay/copied.ts"
 import { overlayLayout } from "../../overlay/layout.ts"
 import { isOpaque, isWhiteout } from "../../overlay/whiteouts.ts"
@@ -76,30 +74,22 @@ const isUntouched = (file: Stat, { stat }: Below): boolean =>
   !differs(file, stat) &&
   (["size", "mtime", "rdevMajor", "rdevMinor"] as const).every((field) => file[field] === stat[field])
 
-/** Whether an open directory has other attributes, or another time, than that of the layers below. */
-function isRetouched(fd: number, directory: string | undefined, withTime: boolean): boolean {
-  const under = callResult("openat", AT_FDCWD, toName(directory ?? ""), DIRECTORY, 0)
-  if (under < 0) return false
-  try {
-    const [now, before] = [exactStat(fd, ""), exactStat(under, "")]
-    const isLater = now?.mtime !== before?.mtime || now?.mtimeNanoseconds !== before?.mtimeNanoseconds
-    return (withTime && isLater) || !Bun.deepEquals(xattrsOf(fd, ""), xattrsOf(under, ""))
-  } finally {
-    close(under)
-  }
-}
+/**
+ * Whether an open directory counts as changed though its owner, its mode and what is in it are those of the directory below (its
+ * path as a binary string); `isOwn`: toybox itself has put something into it, to mount on.
+ */
+export type Retouched = (fd: number, below: string, isOwn: boolean) => boolean
 
 interface Walk {
   /** What was made to mount on, before the command ran. */
   ours: ReadonlySet<string>
   /** Where all that the layers below show has been copied. */
   isCopy: boolean
-  /** Directories count, too, of which nothing but times or attributes has changed: docker has them in a commit, not in a diff. */
-  retouched: boolean
+  isRetouched: Retouched
 }
 
 function walk(dirFd: number, at: string, directories: readonly string[], options: Walk): Change[] {
-  const { ours, isCopy, retouched } = options
+  const { ours, isCopy, isRetouched } = options
   const here: Change[] = []
   const names = namesIn(dirFd)
   for (const name of names) {
@@ -125,12 +115,7 @@ function walk(dirFd: number, at: string, directories: readonly string[], options
       const isOwn = isMountPoint || [...ours].some((mount) => mount.startsWith(`${path}/`))
       if (under === null || !isDirectory(under.stat)) {
         if (!isOwn || inner.length > 0) here.push({ kind: under === null ? "A" : "C", path })
-        // What was made to mount on has changed the time of what it is in.
-      } else if (
-        inner.length > 0 ||
-        differs(stat, under.stat) ||
-        (retouched && isRetouched(fd, under.directories[0], !isOwn))
-      )
+      } else if (inner.length > 0 || differs(stat, under.stat) || isRetouched(fd, under.directories[0] ?? "", isOwn))
         here.push({ kind: "C", path })
       for (const change of inner) here.push(change)
     } finally {
@@ -146,9 +131,9 @@ function walk(dirFd: number, at: string, directories: readonly string[], options
 
 /**
  * The changes of a container, sorted by path; names are binary strings (one character a byte). Of directories their owner and mode
- * count, and with `retouched` their times and attributes.
+ * count, and what `isRetouched` says.
  */
-export function changesOf(paths: Paths, record: ContainerRecord, { retouched = false } = {}): Change[] {
+export function changesOf(paths: Paths, record: ContainerRecord, isRetouched: Retouched = () => false): Change[] {
   const directory = containerPath(paths, record.id)
   const copy = copyOf(directory)
   const upper = copy ?? overlayLayout(directory).upper
@@ -159,7 +144,7 @@ export function changesOf(paths: Paths, record: ContainerRecord, { retouched = f
   const layers = record.lower === undefined ? [] : [record.lower, ...(record.below ?? [])]
   const binary = layers.map((layer) => Buffer.from(layer).toString("latin1"))
   try {
-    return walk(fd, "", binary, { ours, isCopy: copy !== null, retouched }).sort((a, b) => (a.path < b.path ? -1 : 1))
+    return walk(fd, "", binary, { ours, isCopy: copy !== null, isRetouched }).sort((a, b) => (a.path < b.path ? -1 : 1))
   } finally {
     close(fd)
   }
