@@ -1,6 +1,6 @@
 /** toybox update: limits of containers that run and that do not, and restart policies. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { existsSync, readFileSync } from "node:fs"
+import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
@@ -104,6 +104,31 @@ describe.skipIf(!isRoot)("toybox update", () => {
     expect(swap).toMatchObject({ exitCode: 125, stderr: expect.stringContaining("needs a memory limit") })
     await succeed("update", "--mem", "64M", "--cpus", "1.5", "free")
     expect(await memory("free")).toBe(String(64 << 20))
+  })
+
+  test("of a device leaves those of others, and lifts its own, now and for its next start", async () => {
+    const disks = readdirSync("/sys/block").flatMap((name) => {
+      const device = readFileSync(`/sys/block/${name}/dev`, "utf8").trim()
+      return existsSync(`/dev/${name}`) ? [{ path: `/dev/${name}`, device }] : []
+    })
+    const [one, other] = disks
+    // Not every machine has two.
+    if (one === undefined || other === undefined) return
+    await sleeper("disks", "--device-read-bps", `${one.path}:1mb`)
+    await succeed("update", "--device-read-bps", `${other.path}:2mb`, "disks")
+    const now = async () =>
+      (await limit("disks", "blkio.throttle.read_bps_device", "io.max"))
+        .split("\n")
+        .map((line) => line.split(" ").slice(0, 2).join(" ").replace("rbps=", ""))
+        .sort()
+    const both = [`${one.device} ${1 << 20}`, `${other.device} ${2 << 20}`].sort()
+    expect(await now()).toEqual(both)
+    await succeed("restart", "-t", "0", "disks")
+    expect(await now()).toEqual(both)
+    await succeed("update", "--device-read-bps", `${other.path}:0`, "disks")
+    expect(await now()).toEqual([`${one.device} ${1 << 20}`])
+    await succeed("restart", "-t", "0", "disks")
+    expect(await now()).toEqual([`${one.device} ${1 << 20}`])
   })
 
   test("of one that does not run, and of several", async () => {

@@ -24,7 +24,7 @@ export function parseBlkioWeight(option: string, text: string): number {
   return weight
 }
 
-/** A rate limit on a device; `rate` in bytes (`bps`) or operations (`iops`) per second. */
+/** A rate limit on a device; `rate` in bytes (`bps`) or operations (`iops`) per second, 0 is no limit. */
 export interface DeviceRate {
   readonly path: string
   readonly rate: number
@@ -33,15 +33,15 @@ export interface DeviceRate {
 // block/blk-throttle.c keeps operations per second in an unsigned int.
 const MOST_IOPS = 2 ** 32 - 1
 
-/** `--device-read-bps` and its relatives: `/dev/sda:1mb`, `/dev/sda:1000`. Throws UsageError. */
+/** `--device-read-bps` and its relatives: `/dev/sda:1mb`, `/dev/sda:1000`, `/dev/sda:0`. Throws UsageError. */
 export function parseDeviceRate(option: string, text: string, kind: "bps" | "iops"): DeviceRate {
   const colon = text.lastIndexOf(":")
   const path = text.slice(0, Math.max(colon, 0))
   const amount = text.slice(colon + 1)
-  const rate = kind === "bps" ? parseSize(amount) : parseWhole(amount, 1, MOST_IOPS)
-  if (!/^\/[^\0\n]+$/.test(path) || rate === null || rate < 1) {
-    const form = kind === "bps" ? "bytes per second (use /dev/sda:1mb)" : "operations per second (use /dev/sda:1000)"
-    throw badValue(option, text, `a device and its ${form}`)
+  const rate = kind === "bps" ? parseSize(amount) : parseWhole(amount, 0, MOST_IOPS)
+  if (!/^\/[^\0\n]+$/.test(path) || rate === null || (rate < 1 && amount !== "0")) {
+    const form = kind === "bps" ? "bytes per second (use /dev/sda:1mb" : "operations per second (use /dev/sda:1000"
+    throw badValue(option, text, `a device and its ${form}, or :0 for no limit)`)
   }
   return { path, rate }
 }

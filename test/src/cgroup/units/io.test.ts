@@ -27,6 +27,8 @@ describe("parseDeviceRate", () => {
     ["/dev/disk/by-path/pci-0:1:2:500k", "bps", "/dev/disk/by-path/pci-0:1:2", 512_000],
     ["/dev/sda:1000", "iops", "/dev/sda", 1000],
     ["/dev/sda:4294967295", "iops", "/dev/sda", 4_294_967_295],
+    ["/dev/sda:0", "bps", "/dev/sda", 0],
+    ["/dev/sda:0", "iops", "/dev/sda", 0],
   ] as const)("%s %s", (text, kind, path, rate) => {
     expect(parseDeviceRate("--x", text, kind)).toEqual({ path, rate })
   })
@@ -37,12 +39,12 @@ describe("parseDeviceRate", () => {
     "/dev/sda:",
     ":1mb",
     "sda:1mb",
-    "/dev/sda:0",
+    "/dev/sda:0.1",
     "/dev/sda:-1",
     "/dev/sda:1 mb",
     "/dev/sda:fast",
   ])("refuses %j", (text) => {
-    const form = "is not a device and its bytes per second (use /dev/sda:1mb)"
+    const form = "is not a device and its bytes per second (use /dev/sda:1mb, or :0 for no limit)"
     expect(() => parseDeviceRate("--device-read-bps", text, "bps")).toThrow(
       `--device-read-bps: ${JSON.stringify(text)} ${form}`,
     )
@@ -51,7 +53,7 @@ describe("parseDeviceRate", () => {
   test("operations take no unit and fit the kernel's 32 bits", () => {
     for (const text of ["/dev/sda:1mb", "/dev/sda:4294967296"]) {
       expect(() => parseDeviceRate("--device-read-iops", text, "iops")).toThrow(
-        "operations per second (use /dev/sda:1000)",
+        "operations per second (use /dev/sda:1000, or :0 for no limit)",
       )
     }
   })
