@@ -8,6 +8,12 @@ import type { Paths } from "../paths.ts"
 import { listOrNull, NEVER } from "./go-values.ts"
 import { familiarName, findStored, isReference } from "./image.ts"
 
+/** What docker shows of the container that an image was made in, which is none. */
+const OF_NO_CONTAINER = {
+  ...{ Hostname: "", Domainname: "", Image: "" },
+  ...{ AttachStdin: false, AttachStdout: false, AttachStderr: false, Tty: false, OpenStdin: false, StdinOnce: false },
+}
+
 const flags = (names: readonly string[]) => Object.fromEntries(names.map((name) => [name, {}]))
 
 /** An image of the store by name or the beginning of its id, with its config. Throws ToyboxError. */
@@ -48,6 +54,7 @@ export function inspectImage(paths: Paths, word: string): object {
     DockerVersion: config.docker_version ?? "",
     Author: config.author ?? "",
     Config: {
+      ...OF_NO_CONTAINER,
       Env: listOrNull(Env),
       Entrypoint: listOrNull(Entrypoint),
       Cmd: listOrNull(Cmd),
@@ -61,6 +68,7 @@ export function inspectImage(paths: Paths, word: string): object {
     Architecture: architecture,
     Variant: variant ?? "",
     Os: os,
+    OsVersion: undefined,
     Size: record.size,
     VirtualSize: record.size,
     GraphDriver: graphDriver(paths, record),

@@ -109,6 +109,8 @@ describe.skipIf(!isRoot)("names of images", () => {
     expect(await ask("json .Config.Entrypoint")).toBe("null")
     expect(await ask(".Config.Healthcheck")).toBe("<no value>")
     expect(await ask(".Config.OnBuild")).toBe("[]")
+    expect(await ask(".Config.Hostname}}{{.Config.Image}}{{.Config.Tty")).toBe("false")
+    expect(await ask(".OsVersion")).toBe("<no value>")
     expect(await ask(".Variant")).toBe("")
     expect(await ask("eq .Size .VirtualSize")).toBe("true")
     expect(await ask("len .History")).toBe("2")
