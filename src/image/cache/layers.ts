@@ -73,7 +73,8 @@ function isWhole(fd: number, path: string): boolean {
   const facts = readFacts(path)
   if (facts?.boot === undefined) return facts !== null
   if (facts.boot !== bootId()) return false
-  if (Date.now() - Date.parse(facts.created) > SYNC_AFTER) settle(fd, path, facts)
+  // Later than now: the clock was set back, and nobody knows how long ago it was.
+  if (Math.abs(Date.now() - Date.parse(facts.created)) > SYNC_AFTER) settle(fd, path, facts)
   return true
 }
 
