@@ -94,7 +94,7 @@ describe.skipIf(!isRoot)("--restart", () => {
     // As any toybox that is just writing down what is to be another.
     const lock = join(stateRoot(), "containers", id, "changes")
     const change = async () => {
-      const holder = ["timeout", "20", "flock", lock, "sh", "-c", "echo; sleep 8"]
+      const holder = ["timeout", "40", "flock", lock, "sh", "-c", "echo; sleep 30"]
       const changing = Bun.spawn(holder, { stdout: "pipe" })
       await changing.stdout.getReader().read()
       return changing
@@ -106,7 +106,8 @@ describe.skipIf(!isRoot)("--restart", () => {
       await changing.exited
       await until(waits)
     }
-    await Bun.sleep(7000)
+    // Past the moment when it were started again: the first wait takes 100 ms, each further one twice as long.
+    await Bun.sleep(100 * 2 ** (await inspect("sleeps")).RestartCount + 1000)
     const held = await inspect("sleeps")
     expect([held.State.Restarting, performance.now() - before]).toEqual([true, expect.any(Number)])
     changing.kill()

@@ -41,14 +41,14 @@ describe.skipIf(!isRoot)("--timeout", () => {
   })
 
   test("counts anew at each start, be the container made before, paused, or started again by its policy", async () => {
+    const policy = ["--restart", "on-failure:1", "--timeout", "1"]
+    await succeed(...ownRun("-d", "--name", "again", ...policy, "base", "sleep", "1000"))
     await succeed(...created("--name", "made", "--timeout", "1", "base", "sleep", "1000"))
     for (let start = 0; start < 2; start++) {
       await succeed("start", "made")
       await succeed("pause", "made")
       expect(await succeed("wait", "made")).toBe("255")
     }
-    const policy = ["--restart", "on-failure:1", "--timeout", "1"]
-    await succeed(...ownRun("-d", "--name", "again", ...policy, "base", "sleep", "1000"))
     await until(async () => (await inspect("again")).State.Status === "exited")
     expect(await inspect("again")).toMatchObject({ RestartCount: 1, State: { ExitCode: 255 } })
   })
