@@ -111,7 +111,7 @@ afterAll(async () => {
   await Promise.all(Object.values(spaces).map((space) => space.close()))
 })
 
-test.each([
+test.concurrent.each([
   ["outside", "tcp", "192.0.2.1", 8080, "192.0.2.2"],
   ["outside", "udp", "192.0.2.1", 8080, "192.0.2.2"],
   ["outside", "tcp", "2001:db8::1", 8080, "2001:db8::2"],
@@ -137,7 +137,7 @@ test.each([
   60_000,
 )
 
-test.each([
+test.concurrent.each([
   ["other", "10.88.0.2", 80, "a container of another network"],
   ["other", "fd00:88::2", 80, "a container of another network, by IPv6"],
   ["outside", "10.88.0.2", 80, "a container whose port is not published, by a route"],

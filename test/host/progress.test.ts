@@ -1,6 +1,6 @@
 /** What is told while an archive comes: a bar on a terminal, lines elsewhere. */
 import { describe, expect, test } from "bun:test"
-import { randomBytes } from "node:crypto"
+import { randomBytes, randomUUID } from "node:crypto"
 import { readFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
@@ -17,10 +17,10 @@ cleanUpAfterAll()
 
 const isRoot = process.getuid?.() === 0
 
-/** An archive that takes about three seconds to come. */
+/** An archive, unlike any other, that takes about three seconds to come. */
 function slowArchive(): URL {
   const path = join(temporaryDirectory("archive"), "root.tar")
-  Bun.spawnSync(["tar", "-C", makeRoot(), "-cf", path, "."])
+  Bun.spawnSync(["tar", "-C", makeRoot({ files: { "/own": randomUUID() } }), "-cf", path, "."])
   const body = readFileSync(path)
   const { url } = nastyServer(() => ({ body, slowly: [60, Math.ceil(body.length / 50)] }))
   return new URL("/a-root-with-a-long-name.tar", url)
@@ -43,10 +43,11 @@ function slowImage(): string {
 }
 
 describe.skipIf(!isRoot || terminalUnavailable() !== undefined)("on a terminal", () => {
-  test("an image has a bar for each layer under way and one for the whole, and a line for each that is done", async () => {
+  const [image, archive] = [slowImage(), slowArchive().href]
+
+  test.concurrent("an image has a bar for each layer under way and one for the whole, and a line for each that is done", async () => {
     let open: Terminal | undefined
     try {
-      const image = slowImage()
       // Who stays keeps the screen as it is.
       const cmd = ["sh", "-c", `${toyboxBinary()} pull ${image}; exec sleep 60`]
       open = await terminal({ cmd, cols: 110, rows: 12 })
@@ -60,10 +61,10 @@ describe.skipIf(!isRoot || terminalUnavailable() !== undefined)("on a terminal",
     }
   }, 30_000)
 
-  test("a bar shows bytes, rate and time left, follows the width, and goes away", async () => {
+  test.concurrent("a bar shows bytes, rate and time left, follows the width, and goes away", async () => {
     let open: Terminal | undefined
     try {
-      const cmd = [toyboxBinary(), ...ownRun("--rm", slowArchive().href, "echo", "it", "runs")]
+      const cmd = [toyboxBinary(), ...ownRun("--rm", archive, "echo", "it", "runs")]
       open = await terminal({ cmd, cols: 110, rows: 10 })
       const bar =
         /^a-root-with-a-long-name\.tar {2}\[#+ *\] {2} ?\d+ % {2}[\d.]+ [kM]B of \d\.\d MB {2}[\d.]+ [kM]B\/s, \d\.\d s left$/m
@@ -81,10 +82,13 @@ describe.skipIf(!isRoot || terminalUnavailable() !== undefined)("on a terminal",
 })
 
 describe.skipIf(!isRoot)("elsewhere", () => {
-  test("an image has a plain line for each layer, and nothing with --quiet", async () => {
+  const images = [slowImage(), slowImage()] as const
+  const archives = [slowArchive().href, slowArchive().href] as const
+
+  test.concurrent("an image has a plain line for each layer, and nothing with --quiet", async () => {
     const [{ stderr }, quiet] = await Promise.all([
-      toybox(["pull", slowImage()]),
-      toybox(["pull", "--quiet", slowImage()]),
+      toybox(["pull", images[0]]),
+      toybox(["pull", "--quiet", images[1]]),
     ])
     expect(stderr).toMatch(
       /^(toybox: [0-9a-f]{12}: \d\.\d MB unpacked in [\d.]+ s\n){3}toybox: .*: 3 of 3 layers unpacked in .*\n/,
@@ -93,12 +97,14 @@ describe.skipIf(!isRoot)("elsewhere", () => {
     expect(quiet.stderr).toBe("")
   }, 30_000)
 
-  test("plain lines, and nothing with --quiet", async () => {
-    const plain = await toybox(ownRun("--rm", slowArchive().href, "true"))
+  test.concurrent("plain lines, and nothing with --quiet", async () => {
+    const [plain, quiet] = await Promise.all([
+      toybox(ownRun("--rm", archives[0], "true")),
+      toybox(ownRun("--rm", "--quiet", archives[1], "true")),
+    ])
     expect(plain.stderr).toMatch(
       /^toybox: .* without --checksum: .*\ntoybox: http:.*: 2\.\d MB fetched and unpacked in \d\.\d s\n$/,
     )
-    const quiet = await toybox(ownRun("--rm", "--quiet", slowArchive().href, "true"))
     expect(quiet).toMatchObject({ stdout: "", stderr: "", exitCode: 0 })
   }, 30_000)
 })

@@ -167,8 +167,8 @@ describe.skipIf(!isRoot)("the examples", () => {
     // The same each time: an image, one that runs, one that is paused, one that has ended.
     for (const line of ["toybox rm --all --force", "toybox load --quiet -i image.tar"])
       expect({ line, ...shell(line) }).toMatchObject({ line, exitCode: 0, stderr: "" })
-    for (const made of ["run -d --name web base sleep 1000", "run -d --name paused base sleep 1000"])
-      expect(shell(`toybox ${made}`)).toMatchObject({ exitCode: 0, stderr: "" })
+    const made = (name: string) => `toybox run -d --name ${name} base sleep 1000`
+    expect(shell(`${made("web")} & ${made("paused")} && wait $!`)).toMatchObject({ exitCode: 0, stderr: "" })
     const ended = shell("toybox pause paused; toybox run --name job base sh -c 'exit 3'")
     expect(ended).toMatchObject({ exitCode: 3, stderr: "" })
     for (const line of lines) {
