@@ -86,10 +86,7 @@ describe.skipIf(!isRoot)("elsewhere", () => {
   const archives = [slowArchive().href, slowArchive().href] as const
 
   test.concurrent("an image has a plain line for each layer, and nothing with --quiet", async () => {
-    const [{ stderr }, quiet] = await Promise.all([
-      toybox(["pull", images[0]]),
-      toybox(["pull", "--quiet", images[1]]),
-    ])
+    const [{ stderr }, quiet] = await Promise.all([toybox(["pull", images[0]]), toybox(["pull", "--quiet", images[1]])])
     expect(stderr).toMatch(
       /^(toybox: [0-9a-f]{12}: \d\.\d MB unpacked in [\d.]+ s\n){3}toybox: .*: 3 of 3 layers unpacked in .*\n/,
     )
