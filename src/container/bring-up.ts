@@ -242,7 +242,8 @@ export async function bringUp(
     rememberPid(live, pid)
     keepRecord(request, paths, live, spec)
   } catch (error) {
-    // A supervisor takes the container with it.
+    // A supervisor takes the container with it, but for one that has not asked for that yet, or just changes its user: prctl(2).
+    if (pid > 0 && pid !== opened.pid) kill(pid, SIGKILL)
     kill(opened.pid, SIGKILL)
     waitChild(opened.pid, __WALL)
     throw error
