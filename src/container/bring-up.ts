@@ -243,7 +243,7 @@ export async function bringUp(
     keepRecord(request, paths, live, spec)
   } catch (error) {
     // A supervisor takes the container with it, but for one that has not asked for that yet, or just changes its user: prctl(2).
-    if (pid > 0 && pid !== opened.pid) kill(pid, SIGKILL)
+    if (reports.pid !== undefined) kill(reports.pid, SIGKILL)
     kill(opened.pid, SIGKILL)
     waitChild(opened.pid, __WALL)
     throw error
