@@ -2,7 +2,7 @@
 // What failed is shown once more at the end; the last line says how many passed, failed and were skipped.
 import { spawn } from "node:child_process"
 import { mkdirSync, readdirSync, readFileSync, rmSync } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { createInterface } from "node:readline"
 import { ensureBinary, ensureModules, findBun, ROOT, TEST_ENVIRONMENT } from "./bootstrap.mjs"
 import { CHECKS } from "./checks.mjs"
@@ -10,7 +10,7 @@ import { ensurePackages, TEST_PACKAGES } from "./packages.mjs"
 
 const REPORTS = join(ROOT, "dist/test")
 
-/** It makes no container, and takes long: there is time for it beside the other half of the machines. */
+/** It makes no container, and takes long: there is time for it beside the machines. */
 const PATIENT = "test/host/unpack-debian.test.ts"
 
 /** Of a failure's output, what is shown again at the end. */
@@ -48,8 +48,13 @@ function testsOf(...names) {
 async function runAll() {
   const beside = ["src", "ffi", "build"]
   const alone = readdirSync(join(ROOT, "test")).filter((name) => ![...beside, "vm"].includes(name))
-  const machines = [0, 1].map((half) => testsOf("vm").filter((_, i) => i % 2 === half))
-  const first = runTests("vm", [...machines[0], PATIENT], { quiet: true })
+  const machines = [PATIENT, ...testsOf("vm")]
+  // Each of two processors takes the next as soon as it has nothing else to do.
+  const runMachines = async () => {
+    for (let file = machines.shift(); file !== undefined; file = machines.shift())
+      await runTests(basename(file, ".test.ts"), [file], { quiet: true })
+  }
+  const first = runMachines()
   for (const check of CHECKS) {
     const passed = check.run()
     counts[passed ? "passed" : "failed"] += 1
@@ -59,7 +64,7 @@ async function runAll() {
     "source",
     beside.map((name) => `test/${name}/`),
   )
-  await runTests("vm-more", machines[1])
+  await runMachines()
   await first
   const host = testsOf(...alone).filter((file) => file !== PATIENT)
   await runTests("host", host)
