@@ -1,6 +1,7 @@
 /** Networks of containers: in a network namespace that plays the machine, beside one that plays the outside. */
 import { afterAll, beforeAll, expect, test } from "bun:test"
 import { readdirSync } from "node:fs"
+import { basename } from "node:path"
 import { type Machine, makeMachine } from "../helpers/machine.ts"
 import type { Namespace } from "../helpers/network.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
@@ -34,7 +35,7 @@ afterAll(async () => {
 cleanUpAfterAll()
 
 const leases = () =>
-  readdirSync(`${stateRoot()}/run/networks`, { recursive: true }).filter((name) => /[.:]\d+$/.test(String(name)))
+  readdirSync(`${stateRoot()}/run/networks`, { recursive: true }).filter((name) => /[.:][0-9a-f]+$/.test(String(name)))
 
 test("a run that says nothing has a bridge, addresses, and the way out; nothing of it stays but the bridge", async () => {
   const told = await run(
@@ -101,14 +102,22 @@ test("two containers of a network reach one another; addresses, names and links 
   expect(leases()).toEqual([])
 }, 60_000)
 
-test("many at once have an address each, and those killed give theirs back", async () => {
-  const many = 24
-  const told = await sh(
-    host,
-    `for i in $(seq ${many}); do ${toybox("run", "--rm", "base", "ip", "-o", "-4", "address", "show", "eth0").join(" ")} & done; wait`,
+test("a hundred at once have an address each, and those killed give theirs back", async () => {
+  const many = 100
+  const start = toybox("run", "-d", "base", "sleep", "1000").join(" ")
+  const ids = (await sh(host, `for i in $(seq ${many}); do ${start} & done; wait`)).match(/^[0-9a-f]{64}$/gm) ?? []
+  const described: { NetworkSettings: { IPAddress: string; GlobalIPv6Address: string } }[] = JSON.parse(
+    await run("inspect", ...ids),
   )
-  const addresses = told.match(/inet [0-9.]+/g) ?? []
-  expect(addresses).toHaveLength(many)
+  const addresses = described.flatMap(({ NetworkSettings: { IPAddress, GlobalIPv6Address } }) => [
+    IPAddress,
+    GlobalIPv6Address,
+  ])
+  expect(addresses.filter(Boolean)).toHaveLength(2 * many)
+  expect(new Set(addresses).size).toBe(2 * many)
+  expect(new Set(leases().map((path) => basename(String(path))))).toEqual(new Set(addresses))
+  await run("rm", "-f", ...ids)
+  expect(leases()).toEqual([])
   const killed = Bun.spawn(host.within(...toybox("run", "--rm", "--name=dies", "base", "sleep", "1000").slice(4)), {
     stdin: "ignore",
     stdout: "ignore",
