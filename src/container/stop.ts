@@ -24,6 +24,7 @@ import {
   startTime,
 } from "./state.ts"
 import { unhandled } from "./supervise.ts"
+import { isUp } from "./while-up.ts"
 
 const ESRCH = -3
 // A toybox that was killed removes no entry: after the container's end it is looked after so often.
@@ -101,11 +102,11 @@ function find(paths: Paths, reference: string): { id: string; running: RunningRe
 function findSettled(
   paths: Paths,
   reference: string,
-  isUp: (running: RunningRecord) => boolean,
+  isSettled: (running: RunningRecord) => boolean,
 ): ReturnType<typeof find> {
   const { id, running: first } = find(paths, reference)
   let running = first
-  for (const deadline = performance.now() + PATIENCE; running && !running.restarting && !isUp(running); ) {
+  for (const deadline = performance.now() + PATIENCE; running && !running.restarting && !isSettled(running); ) {
     if (performance.now() > deadline) break
     Bun.sleepSync(SETTLE_EVERY)
     recover(paths)
@@ -113,9 +114,6 @@ function findSettled(
   }
   return { id, running }
 }
-
-// Before that nothing minds a signal but SIGKILL.
-const hasBegun = (running: RunningRecord) => isAlive(running) && running.executed !== undefined
 
 function findRunning(paths: Paths, reference: string): { id: string; running: RunningRecord } {
   const { id, running } = find(paths, reference)
@@ -142,7 +140,8 @@ export interface Killed {
  * ended by itself. One that does not run is none to stop.
  */
 export function beginStop(paths: Paths, reference: string, wish: StopWish): () => Killed | null {
-  const { id, running } = findSettled(paths, reference, hasBegun)
+  // Before that nothing minds a signal but SIGKILL.
+  const { id, running } = findSettled(paths, reference, isUp)
   if (!running) return () => null
   if (running.restarting)
     return cancelRestart(paths, id, running, "stop") ? () => null : beginStop(paths, reference, wish)

@@ -16,6 +16,9 @@ const COMES =
   "nft add table ip mine; nft 'add chain ip mine judge { type filter hook forward priority 0; policy drop; }'"
 const GOES = "nft delete table ip mine"
 
+/** A server that answers with its name. */
+const serving = (name: string) => ["base", "nc", "-ll", "-p", "80", "-e", "echo", name]
+
 const WAYS: readonly (readonly [Where, string, number])[] = [
   ["outside", "172.17.5.1", 8080],
   ["host", "127.0.0.1", 8080],
@@ -33,7 +36,7 @@ beforeAll(async () => {
   machine = await makeMachine()
   await run("network", "create", "--internal", "dark")
   const ports = ["-p", "8080:80", "-p", "127.0.0.1:8081:80", "-p", "5300:53/udp", "-p", "9000:9000/sctp"]
-  await run("run", "-d", "--name=web", ...ports, "base", "nc", "-ll", "-p", "80", "-e", "echo", "web")
+  await run("run", "-d", "--name=web", ...ports, ...serving("web"))
   await run("exec", "web", "sh", "-c", "until nc -w 2 127.0.0.1 80; do sleep 0.1; done")
   const { Pid } = JSON.parse(await run("inspect", "web"))[0].State
   dns = Bun.spawn(["nsenter", "--net", "--target", String(Pid), ...PEER, "serve", "53", "dns"], {
@@ -99,21 +102,7 @@ test.each(AGAIN)(
 )
 
 test("one that goes round it since then leaves nothing at its end; the next start leads it as is best then", async () => {
-  await run(
-    "run",
-    "-d",
-    "--name=brief",
-    "-p",
-    "127.0.0.1:8090:80",
-    "base",
-    "nc",
-    "-ll",
-    "-p",
-    "80",
-    "-e",
-    "echo",
-    "brief",
-  )
+  await run("run", "-d", "--name=brief", "-p", "127.0.0.1:8090:80", ...serving("brief"))
   await sh(COMES)
   await run("network", "reload")
   expect(await ask("host", "tcp", "127.0.0.1", 8090)).toBe("brief")
@@ -129,21 +118,7 @@ test("one that goes round it since then leaves nothing at its end; the next star
 }, 60_000)
 
 test("so does one of the foreground", async () => {
-  const words = machine.toybox(
-    "run",
-    "--rm",
-    "--name=front",
-    "-p",
-    "8091:80",
-    "base",
-    "nc",
-    "-ll",
-    "-p",
-    "80",
-    "-e",
-    "echo",
-    "front",
-  )
+  const words = machine.toybox("run", "--rm", "--name=front", "-p", "8091:80", ...serving("front"))
   const front = Bun.spawn(machine.host.within(...words), { stdin: "ignore", stdout: "ignore", stderr: "ignore" })
   for (let i = 0; i < 100 && (await ask("outside", "tcp", "172.17.5.1", 8091, BRIEFLY)) === ""; i++) await Bun.sleep(50)
   await sh(COMES)
