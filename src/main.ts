@@ -15,6 +15,7 @@ async function dispatch(words: readonly string[]): Promise<number> {
   }
   if (words[0] === "supervise") return (await import("./cli/commands/supervise.ts")).superviseCommand(words.slice(1))
   if (words[0] === "forward") return (await import("./cli/commands/forward.ts")).forwardCommand(words.slice(1))
+  if (words[0] === "unpack-layer") return (await import("./image/layer/apart.ts")).unpackLayerCommand(words.slice(1))
   const { runOther } = await import("./cli/index.ts")
   return runOther(words)
 }

@@ -104,13 +104,13 @@ export async function unpackIncoming(job: Job, incoming: Incoming): Promise<stri
       written.push(record)
     }
     // What was fetched may be hard to get again.
-    const durable = source.kind !== "file"
+    const settled = source.kind === "file" ? "until boot" : "to be"
     return finishLayer(
       paths,
       layer,
       unpacked.diffId,
       { bytes: unpacked.bytes, entries: unpacked.entries, created },
-      durable,
+      settled,
     )
   } catch (error) {
     for (const { kind, name } of written) removeSource(paths, kind, name)

@@ -137,16 +137,23 @@ export function abandonLayer({ fd, path }: Held): void {
   }
 }
 
+/** Whether a finished layer's content is on the disk: it is now, it is to be put there, or the layer counts until the next boot only. */
+export type Settled = "now" | "to be" | "until boot"
+
 /**
  * Puts a finished layer in its place. A power cut must not leave a layer of empty files: its content is on the disk
- * before (`durable`), or it counts until the next boot only, which suits what is made again from a file at hand. Where
+ * before, or it counts until the next boot only, which suits what is made again from a file at hand. Where
  * another toybox was faster, its layer stays. Returns the root, held as by holdLayer. Where it throws, the layer is still to be
  * abandoned.
  */
-export function finishLayer(paths: Paths, layer: Held, digest: string, facts: LayerFacts, durable: boolean): string {
+export function finishLayer(paths: Paths, layer: Held, digest: string, facts: LayerFacts, settled: Settled): string {
   const path = layerPath(paths, digest)
-  writeFile(factsPath(layer.path), JSON.stringify(durable ? facts : { ...facts, boot: bootId() }))
-  if (durable) call("syncfs", layer.fd)
+  if (settled === "now") writeDurably(factsPath(layer.path), encode(facts))
+  else {
+    const boot = settled === "until boot" ? { boot: bootId() } : {}
+    writeFile(factsPath(layer.path), JSON.stringify({ ...facts, ...boot }))
+    if (settled === "to be") call("syncfs", layer.fd)
+  }
   for (let attempt = 0; ; attempt++) {
     const there = holdLayer(paths, digest)
     if (there !== null) {

@@ -1,4 +1,6 @@
-/** A local file as a stream. */
+/** A local file, or a pipe, as a stream. */
+import { read } from "node:fs"
+import { promisify } from "node:util"
 import { callResult, failure } from "../../../ffi/call.ts"
 import { addressOf } from "../../../ffi/prepared.ts"
 
@@ -16,5 +18,16 @@ export async function* readFile(fd: number): AsyncGenerator<Uint8Array> {
     yield bytes.subarray(0, count)
     // Signals and progress have their turn, also where nothing else waits.
     await new Promise(setImmediate)
+  }
+}
+
+const readSome = promisify(read)
+
+/** The bytes of a pipe, which another process writes: it is waited for in a thread of Bun's pool. */
+export async function* readPipe(fd: number, chunk = CHUNK): AsyncGenerator<Uint8Array> {
+  for (;;) {
+    const { bytesRead, buffer } = await readSome(fd, Buffer.allocUnsafeSlow(chunk), 0, chunk, null)
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
   }
 }

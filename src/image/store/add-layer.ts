@@ -5,7 +5,8 @@ import type { Paths } from "../../paths.ts"
 import { abandonLayer, beginLayer, finishLayer } from "../cache/layers.ts"
 import { chainIdOn } from "../config.ts"
 import { BadBytes } from "../digest.ts"
-import { unpackLayer } from "../layer/unpack.ts"
+import { unpackApart } from "../layer/apart.ts"
+import { type UnpackOptions, unpackLayer } from "../layer/unpack.ts"
 import { storePaths } from "./records.ts"
 
 export interface NewLayer {
@@ -17,6 +18,8 @@ export interface NewLayer {
   source: AsyncIterable<Uint8Array>
   /** What its digest must be, where that is known. */
   diffId?: string
+  /** It is unpacked in a process of its own. */
+  apart?: boolean
   /** Gives up. */
   signal?: AbortSignal
 }
@@ -36,17 +39,19 @@ export interface AddedLayer {
  * Unpacks a layer into the store, whole or not at all; one that is there already stays. Throws ToyboxError where the stream is
  * broken or refused, is not what `diffId` says, or the disk is full, and what the source throws.
  */
-export async function addLayer(paths: Paths, { name, below, source, diffId, signal }: NewLayer): Promise<AddedLayer> {
+export async function addLayer(paths: Paths, layer: NewLayer): Promise<AddedLayer> {
+  const { name, below, source, diffId, apart, signal } = layer
   const store = storePaths(paths)
   const held = beginLayer(store)
   try {
-    const found = await unpackLayer(source, {
+    const options: UnpackOptions = {
       name,
       target: `${held.path}/root`,
       whiteouts: "overlay",
       endless: diffId !== undefined,
       skeleton: held.path,
-    })
+    }
+    const found = await (apart ? unpackApart(source, options, held.fd, signal) : unpackLayer(source, options))
     if (diffId !== undefined && found.diffId !== diffId)
       throw new BadBytes(`${name} unpacks to ${found.diffId}, but the image says ${diffId}`, {
         hint: "the image is broken, or hostile",
@@ -54,7 +59,8 @@ export async function addLayer(paths: Paths, { name, below, source, diffId, sign
     signal?.throwIfAborted()
     const { bytes, entries } = found
     const chainId = chainIdOn(below, found.diffId)
-    const root = finishLayer(store, held, chainId, { bytes, entries, created: new Date().toISOString() }, true)
+    const facts = { bytes, entries, created: new Date().toISOString() }
+    const root = finishLayer(store, held, chainId, facts, apart ? "now" : "to be")
     return { diffId: found.diffId, chainId, bytes, root }
   } catch (error) {
     abandonLayer(held)

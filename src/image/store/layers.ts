@@ -35,6 +35,8 @@ export interface LayerJob {
 /** Layers that are fetched at the same time, as docker has it. */
 export const PARALLEL = 3
 const WAIT = 100
+// Bytes of a blob from which on its unpacking takes so long that a process for it pays.
+const APART_FROM = 2 ** 20
 // Bytes that are read of a blob that could not be unpacked.
 const MOST_REST = 64 * 2 ** 20
 
@@ -112,7 +114,8 @@ function unpackOne(job: LayerJob, { descriptor, diffId, below }: WantedLayer): P
     // Who unpacks cannot end it.
     const source = { [Symbol.asyncIterator]: () => ({ next: () => parts.next() }) }
     try {
-      await addLayer(job.paths, { name, below, diffId, source, signal: job.signal })
+      const apart = descriptor.size >= APART_FROM && navigator.hardwareConcurrency > 1
+      await addLayer(job.paths, { name, below, diffId, source, apart, signal: job.signal })
     } catch (error) {
       if (error instanceof BadBytes) await readRest(parts)
       else parts.return(undefined).catch(() => {})
@@ -161,7 +164,8 @@ export const missingLayers = (paths: Paths, layers: readonly WantedLayer[], keep
 export async function ensureLayers(job: LayerJob, layers: readonly WantedLayer[]): Promise<void> {
   const stop = new AbortController()
   const signal = AbortSignal.any([job.signal, stop.signal])
-  const queue = [...layers]
+  // The largest first: one that begins last is waited for alone.
+  const queue = layers.toSorted((a, b) => b.descriptor.size - a.descriptor.size)
   const work = async () => {
     for (let layer = queue.shift(); layer !== undefined && !signal.aborted; layer = queue.shift()) {
       try {

@@ -49,7 +49,7 @@ const digest = (letter: string) => `sha256:${letter.repeat(64)}`
 function addLayer(paths: Paths, name: string): string {
   const layer = beginLayer(paths)
   writeFileSync(join(layer.path, "root/name"), name)
-  const root = finishLayer(paths, layer, name, FACTS, true)
+  const root = finishLayer(paths, layer, name, FACTS, "to be")
   close(layer.fd)
   return root
 }
@@ -70,7 +70,7 @@ describe("a layer", () => {
     const layer = beginLayer(paths)
     expect(holdLayer(paths, digest("a"))).toBeNull()
     expect(listLayers(paths)).toEqual([])
-    const root = finishLayer(paths, layer, digest("a"), FACTS, true)
+    const root = finishLayer(paths, layer, digest("a"), FACTS, "to be")
     expect(root).toBe(layerRoot(layerPath(paths, digest("a"))))
     expect(existsSync(root)).toBe(true)
     expect(layerFacts(paths, digest("a"))).toEqual(FACTS)
@@ -82,8 +82,8 @@ describe("a layer", () => {
     const paths = makeState()
     const [first, second] = [beginLayer(paths), beginLayer(paths)]
     writeFileSync(join(first.path, "root/first"), "")
-    const root = finishLayer(paths, first, digest("b"), FACTS, true)
-    expect(finishLayer(paths, second, digest("b"), FACTS, true)).toBe(root)
+    const root = finishLayer(paths, first, digest("b"), FACTS, "to be")
+    expect(finishLayer(paths, second, digest("b"), FACTS, "to be")).toBe(root)
     expect(readdirSync(root)).toEqual(["first"])
     expect(readdirSync(join(paths.layers, "new"))).toEqual([])
   })
@@ -92,7 +92,7 @@ describe("a layer", () => {
     const paths = makeState()
     const make = (created: string) => {
       const layer = beginLayer(paths)
-      finishLayer(paths, layer, digest("f"), { ...FACTS, created }, false)
+      finishLayer(paths, layer, digest("f"), { ...FACTS, created }, "until boot")
       close(layer.fd)
       return `${layerPath(paths, digest("f"))}/layer.json`
     }
@@ -118,7 +118,7 @@ describe("a layer", () => {
     const paths = makeState()
     const layer = beginLayer(paths)
     rmSync(join(layer.path, "root"), { recursive: true })
-    expect(() => finishLayer(paths, layer, digest("9"), FACTS, true)).toThrow("as soon as it was there")
+    expect(() => finishLayer(paths, layer, digest("9"), FACTS, "to be")).toThrow("as soon as it was there")
     // The number would be somebody else's.
     const next = openSync("/dev/null", "r")
     expect(next).not.toBe(layer.fd)

@@ -1,0 +1,136 @@
+/**
+ * A layer unpacked in a toybox of its own: JavaScript has one thread, so that layers are unpacked beside each other, and beside
+ * what fetches them, only there. What is fetched goes through a pipe; the outcome comes back as one line of JSON.
+ */
+import { write } from "node:fs"
+import { promisify } from "node:util"
+import { call, callResult } from "../../../ffi/call.ts"
+import { AT_FDCWD, F_SETPIPE_SZ, O_CLOEXEC, O_DIRECTORY, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
+import { PR_SET_PDEATHSIG } from "../../../ffi/constants/prctl.ts"
+import { SIGKILL } from "../../../ffi/constants/signal.ts"
+import { close } from "../../../ffi/fs.ts"
+import { pipe } from "../../../ffi/pipe.ts"
+import { errorChain, errorHint, ToyboxError } from "../../errors.ts"
+import { print } from "../../log.ts"
+import { BadBytes } from "../digest.ts"
+import { readPipe } from "./read-file.ts"
+import { type UnpackOptions, type UnpackResult, unpackLayer } from "./unpack.ts"
+
+/** What toybox is called as by itself for it: `unpack-layer OPTIONS`, the layer at standard input. */
+const UNPACK_LAYER = "unpack-layer"
+
+// The most that everybody may ask for: pipe(7). The more there is in it, the less often the two wait for each other.
+const PIPE_SIZE = 1024 * 1024
+
+/** What can be told by JSON. */
+type Options = Omit<UnpackOptions, "progress">
+
+interface Failure {
+  message: string
+  hint?: string | undefined
+  /** The bytes are not what they should be. */
+  isBad: boolean
+}
+
+type Outcome = { result: UnpackResult } | { failure: Failure }
+
+const writeSome = promisify(write)
+
+/** Writes all; false where nobody reads any more. In a thread of Bun's pool: this one does not wait. */
+async function writePart(fd: number, bytes: Uint8Array): Promise<boolean> {
+  try {
+    for (let done = 0; done < bytes.length; ) done += (await writeSome(fd, bytes, done)).bytesWritten
+    return true
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "EPIPE") return false
+    throw error
+  }
+}
+
+/** Null where it was killed before it could tell. */
+function readOutcome(text: string): Outcome | null {
+  try {
+    return JSON.parse(text) as Outcome
+  } catch {
+    return null
+  }
+}
+
+/**
+ * As unpackLayer, and what was unpacked is on the disk when it returns. The other one has the descriptor `held`, too, as long as
+ * it lives: while that has a lock nobody takes the directory for abandoned. Ended at once when `signal` aborts.
+ */
+export async function unpackApart(
+  source: AsyncIterable<Uint8Array>,
+  options: Options,
+  held: number,
+  signal?: AbortSignal,
+): Promise<UnpackResult> {
+  const [readEnd, writeEnd] = pipe()
+  let open = true
+  const end = () => {
+    if (open) close(writeEnd)
+    open = false
+  }
+  let child: Bun.Subprocess<number, "pipe", "inherit">
+  try {
+    callResult("fcntl", writeEnd, F_SETPIPE_SZ, PIPE_SIZE)
+    child = Bun.spawn({
+      cmd: ["/proc/self/exe", UNPACK_LAYER, JSON.stringify(options)],
+      argv0: "toybox",
+      env: {},
+      stdio: [readEnd, "pipe", "inherit", held],
+      ...(signal ? { signal, killSignal: "SIGKILL" } : {}),
+    })
+  } catch (error) {
+    end()
+    throw error
+  } finally {
+    close(readEnd)
+  }
+  try {
+    for await (const part of source) if (!(await writePart(writeEnd, part))) break
+    end()
+    const outcome = readOutcome(await child.stdout.text())
+    await child.exited
+    signal?.throwIfAborted()
+    if (outcome === null)
+      throw new ToyboxError(`cannot unpack ${options.name}: the process for it was ended by ${child.signalCode}`, {
+        hint: "is there enough memory? dmesg tells",
+      })
+    if ("result" in outcome) return outcome.result
+    const { message, hint, isBad } = outcome.failure
+    throw new (isBad ? BadBytes : ToyboxError)(message, { hint })
+  } finally {
+    end()
+    // What it has unpacked is about to be removed, or it has ended.
+    child.kill("SIGKILL")
+    await child.exited
+  }
+}
+
+/** In that toybox. */
+export async function unpackLayerCommand([options = ""]: readonly string[]): Promise<number> {
+  call("prctl", PR_SET_PDEATHSIG, SIGKILL)
+  print([JSON.stringify(await outcomeOf(JSON.parse(options) as Options))])
+  return 0
+}
+
+async function outcomeOf(options: Options): Promise<Outcome> {
+  try {
+    const result = await unpackLayer(readPipe(0), options)
+    syncFileSystem(options.target)
+    return { result }
+  } catch (error) {
+    return { failure: { message: errorChain(error), hint: errorHint(error), isBad: error instanceof BadBytes } }
+  }
+}
+
+function syncFileSystem(directory: string): void {
+  const fd = call("openat", AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
+  try {
+    call("syncfs", fd)
+  } finally {
+    close(fd)
+  }
+}
