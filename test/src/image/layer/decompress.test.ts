@@ -37,6 +37,7 @@ describe("what comes out is what went in", () => {
       () => Buffer.concat([0, 1, 2].map((i) => gzipSync(CONTENT.subarray(i * 250_000, (i + 1) * 250_000)))),
     ],
     ["gzip, an empty member", () => Buffer.concat([gzipSync(""), gzipSync(CONTENT)])],
+    ["gzip, padded with NULs", () => Buffer.concat([gzipSync(CONTENT), Buffer.alloc(300_000)])],
     ["gzip of level 0", () => gzipSync(CONTENT, { level: 0 })],
     ["zstd", () => zstdCompressSync(CONTENT)],
     ["zstd with checksum", () => zstd(CONTENT, "--check")],
