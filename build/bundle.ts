@@ -17,7 +17,6 @@ const STARTS: Readonly<Record<string, readonly string[]>> = {
     .map((name) => `cli/oci/${name}`)
     .concat("cli/oci/index"),
   exec: ["cli/commands/exec"],
-  unpack: ["image/layer/apart"],
 }
 
 // "export const NAME = 0x1f" and the like: numbers, such as are made of others, and such as depend on the processor.
