@@ -1,8 +1,9 @@
 /** --change of `commit` and `import`: instructions of a Dockerfile, as docker takes them. */
 import { UsageError } from "../../errors.ts"
 import type { ContainerConfig, Healthcheck } from "../../image/config.ts"
-import { parseExposed } from "../../network/ports.ts"
+import { parseExposed, rangeLength } from "../../network/ports.ts"
 import { parseHealthTime } from "../duration.ts"
+import { expanded, rawWords } from "./dockerfile-words.ts"
 import { normalPath } from "./path.ts"
 import { signalNumber } from "./process.ts"
 
@@ -25,44 +26,40 @@ function jsonWords(text: string): string[] | null {
 /** A list, or what /bin/sh is to run. */
 const commandWords = (text: string): string[] => jsonWords(text) ?? (text === "" ? [] : ["/bin/sh", "-c", text])
 
-/** Words with quotes and backslashes, as a Dockerfile has them. */
-function quotedWords(text: string, whole: string): string[] {
-  const words: string[] = []
-  let word: string | null = null
-  let quote = ""
-  for (let i = 0; i < text.length; i++) {
-    const character = text[i] ?? ""
-    if (character === "\\" && quote !== "'" && i + 1 < text.length) word = (word ?? "") + text[++i]
-    else if (quote !== "") {
-      if (character === quote) quote = ""
-      else word += character
-    } else if (character === '"' || character === "'") {
-      quote = character
-      word ??= ""
-    } else if (/\s/.test(character)) {
-      if (word !== null) words.push(word)
-      word = null
-    } else word = (word ?? "") + character
-  }
-  if (quote !== "") throw fault(whole, "a quote is not closed")
-  return word === null ? words : [...words, word]
+function raw(text: string, whole: string): string[] {
+  const words = rawWords(text)
+  if (words === null) throw fault(whole, "a quote is not closed")
+  return words
 }
+
+const wordsOf = (text: string, whole: string, { Env }: ContainerConfig): string[] =>
+  raw(text, whole).map((word) => expanded(word, Env))
 
 /** KEY=VALUE words, or one key and the rest of the line. */
-function pairs(text: string, whole: string): [string, string][] {
-  const [, key = "", value] = /^([^\s=]+)\s+(.*)$/.exec(text) ?? []
-  if (value !== undefined) return [[key, value]]
-  return quotedWords(text, whole).map((word) => {
-    const equals = word.indexOf("=")
-    if (equals < 1) throw fault(whole, `"${word}" is not KEY=VALUE`)
-    return [word.slice(0, equals), word.slice(equals + 1)]
-  })
+function pairs(text: string, whole: string, { Env }: ContainerConfig): [string, string][] {
+  const words = raw(text, whole)
+  const [, first = "", rest] = /^(\S+)\s+(.*)$/s.exec(text) ?? []
+  const found: [string, string][] =
+    rest !== undefined && !words[0]?.includes("=")
+      ? [[first, rest]]
+      : words.map((word) => {
+          const equals = word.indexOf("=")
+          if (equals < 1) throw fault(whole, `"${word}" is not KEY=VALUE`)
+          return [word.slice(0, equals), word.slice(equals + 1)]
+        })
+  return found.map(([key, value]) => [expanded(key, Env), expanded(value, Env)])
 }
 
-function one(text: string, whole: string): string {
-  const [word, ...more] = quotedWords(text, whole)
+function one(text: string, whole: string, config: ContainerConfig): string {
+  const [word, ...more] = wordsOf(text, whole, config)
   if (word === undefined || more.length > 0) throw fault(whole, "one word is needed")
   return word
+}
+
+/** A port, or each one of a range: images have no ranges. */
+function portsOf(word: string, whole: string): string[] {
+  const { ports, protocol } = parseExposed(`--change: "${whole}"`, word)
+  return Array.from({ length: rangeLength(ports) }, (_, i) => `${ports.first + i}/${protocol}`)
 }
 
 const union = (one: readonly string[], other: readonly string[]) => [...new Set([...one, ...other])]
@@ -97,31 +94,33 @@ function healthcheck(text: string, whole: string): Healthcheck {
 const CHANGES: Readonly<Record<string, Change>> = {
   CMD: (_, text) => ({ Cmd: commandWords(text) }),
   ENTRYPOINT: (_, text) => ({ Entrypoint: commandWords(text) }),
-  ENV({ Env }, text, whole) {
-    const given = pairs(text, whole)
-    const kept = Env.filter((entry) => !given.some(([key]) => entry.startsWith(`${key}=`)))
+  ENV(config, text, whole) {
+    const given = pairs(text, whole, config)
+    const kept = config.Env.filter((entry) => !given.some(([key]) => entry.startsWith(`${key}=`)))
     return { Env: [...kept, ...given.map(([key, value]) => `${key}=${value}`)] }
   },
-  EXPOSE({ ExposedPorts }, text, whole) {
-    const ports = quotedWords(text, whole).map((word) => {
-      parseExposed(`--change: "${whole}"`, word)
-      return word.includes("/") ? word : `${word}/tcp`
-    })
-    return { ExposedPorts: union(ExposedPorts, ports) }
+  EXPOSE(config, text, whole) {
+    const ports = wordsOf(text, whole, config).flatMap((word) => portsOf(word, whole))
+    return { ExposedPorts: union(config.ExposedPorts, ports) }
   },
   HEALTHCHECK: (_, text, whole) => ({ Healthcheck: healthcheck(text, whole) }),
-  LABEL: ({ Labels }, text, whole) => ({ Labels: { ...Labels, ...Object.fromEntries(pairs(text, whole)) } }),
+  LABEL: (config, text, whole) => ({
+    Labels: { ...config.Labels, ...Object.fromEntries(pairs(text, whole, config)) },
+  }),
   ONBUILD: ({ OnBuild = [] }, text) => ({ OnBuild: [...OnBuild, text] }),
-  STOPSIGNAL(_, text, whole) {
-    const word = one(text, whole)
+  STOPSIGNAL(config, text, whole) {
+    const word = one(text, whole, config)
     signalNumber(`--change: "${whole}"`, word)
     return { StopSignal: word }
   },
-  USER: (_, text, whole) => ({ User: one(text, whole) }),
-  VOLUME: ({ Volumes }, text, whole) => ({ Volumes: union(Volumes, jsonWords(text) ?? quotedWords(text, whole)) }),
-  WORKDIR({ WorkingDir }, text, whole) {
-    const path = one(text, whole)
-    return { WorkingDir: normalPath(path.startsWith("/") ? path : `/${WorkingDir}/${path}`) }
+  USER: (config, text, whole) => ({ User: one(text, whole, config) }),
+  VOLUME(config, text, whole) {
+    const places = jsonWords(text)?.map((word) => expanded(word, config.Env)) ?? wordsOf(text, whole, config)
+    return { Volumes: union(config.Volumes, places) }
+  },
+  WORKDIR(config, text, whole) {
+    const path = one(text, whole, config)
+    return { WorkingDir: normalPath(path.startsWith("/") ? path : `/${config.WorkingDir}/${path}`) }
   },
 }
 
@@ -130,7 +129,7 @@ export function applyChanges(config: ContainerConfig, texts: readonly string[]):
   const names = new Set<string>()
   let changed = config
   for (const whole of texts) {
-    const [, name = "", text = ""] = /^\s*([a-z]+)(?:\s+(.*?))?\s*$/is.exec(whole) ?? []
+    const [, name = "", text = ""] = /^\s*([a-z]+)(?:[\s=]\s*(.*?))?\s*$/is.exec(whole) ?? []
     const key = name.toUpperCase()
     const change = Object.hasOwn(CHANGES, key) ? CHANGES[key] : undefined
     if (change === undefined) throw fault(whole, `no instruction for this (${Object.keys(CHANGES).join(", ")})`)
