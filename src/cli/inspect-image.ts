@@ -3,6 +3,7 @@ import { ToyboxError } from "../errors.ts"
 import { layerPath, layerRoot } from "../image/cache/layers.ts"
 import { type ImageConfig, readConfig } from "../image/config.ts"
 import { familiarForm } from "../image/reference.ts"
+import { parentOf } from "../image/store/parent.ts"
 import { type ImageRecord, listImages, readBlobFile, storePaths } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
 import { listOrNull, NEVER } from "./go-values.ts"
@@ -34,7 +35,8 @@ function graphDriver(paths: Paths, { layers }: ImageRecord) {
 
 export function inspectImage(paths: Paths, word: string): object {
   const { record, config } = imageOf(paths, word)
-  const names = listImages(paths).filter(({ id }) => id === record.id)
+  const images = listImages(paths)
+  const names = images.filter(({ id }) => id === record.id)
   const named = names.filter(isReference)
   const digests = new Set(names.flatMap(({ repoDigests = [] }) => repoDigests))
   const { ExposedPorts, Volumes, Env, Entrypoint, Cmd, Labels, ...rest } = config.config
@@ -46,8 +48,7 @@ export function inspectImage(paths: Paths, word: string): object {
       .filter((name) => !name.includes("@"))
       .sort(),
     RepoDigests: [...digests].sort().map(familiarForm),
-    // Whatever it was made on has gone into it.
-    Parent: "",
+    Parent: parentOf(paths, images, record, config)?.id ?? "",
     Comment: config.history.at(-1)?.comment ?? "",
     Created: config.created ?? "",
     Container: config.container ?? "",

@@ -17,6 +17,7 @@ import {
   type HistoryEntry,
   type ImageConfig,
   readConfig,
+  wholeHistory,
 } from "../image/config.ts"
 import { writeConfig } from "../image/document.ts"
 import { END_OF_ARCHIVE } from "../image/layer/tar/write-header.ts"
@@ -84,12 +85,14 @@ const union = (one: readonly string[], other: readonly string[]) => [...new Set(
 
 /** What a container runs, and how, in an image's words: docker's `commit`. */
 function configOf(base: ContainerConfig, head: ContainerHead, stored: StoredRequest): ContainerConfig {
+  // Meant for what is made of the image first, which this is.
+  const { OnBuild: _, ...inherited } = base
   const { process, stopSignal, entrypoint, exposed, volumes } = stored
   const { args, env, user, workdir, labels } = process
   const anonymous = volumes.filter((volume) => volume.anonymous).map(({ destination }) => destination)
   const entries = new Map(env.map((entry) => [entry.slice(0, entry.indexOf("=")), entry]))
   return {
-    ...base,
+    ...inherited,
     User: user === "0" && base.User === "" ? "" : user,
     Env: [...entries.values()],
     Entrypoint: args.slice(0, entrypoint),
@@ -132,13 +135,6 @@ async function* counted(
     // Signals have their turn.
     await new Promise(setImmediate)
   }
-}
-
-/** The steps of an image, with one for each layer of which nothing is told: buildah takes no image that has told of some only. */
-function wholeHistory({ history, diffIds }: ImageConfig): HistoryEntry[] {
-  const told = history.filter(({ empty_layer }) => !empty_layer).length
-  const missing = Math.max(0, diffIds.length - told)
-  return [...history, ...Array.from({ length: missing }, () => ({ empty_layer: false }))]
 }
 
 async function make(paths: Paths, record: ContainerRecord, options: CommitOptions): Promise<ImageRecord> {

@@ -186,3 +186,10 @@ export function chainIds(diffIds: readonly string[]): string[] {
   for (const id of diffIds) chain.push(chainIdOn(chain.at(-1), id))
   return chain
 }
+
+/** The steps of an image, with one for each layer of which nothing is told: buildah takes no image that has told of some only. */
+export function wholeHistory({ history, diffIds }: ImageConfig): HistoryEntry[] {
+  const told = history.filter(({ empty_layer }) => !empty_layer).length
+  const missing = Math.max(0, diffIds.length - told)
+  return [...history, ...Array.from({ length: missing }, () => ({ empty_layer: false }))]
+}

@@ -202,7 +202,9 @@ describe.skipIf(!isRoot)("toybox commit", () => {
       "told",
       "told:1",
     ])
-    const { Config, Author, Architecture } = await inspect("told:1")
+    const { Config, Author, Architecture, Parent } = await inspect("told:1")
+    const based = await inspect("based:1")
+    expect([Parent, based.Parent]).toEqual([based.Id, ""])
     expect(Config).toMatchObject({
       Entrypoint: ["/bin/sh", "-c"],
       Cmd: ["pwd"],
@@ -214,6 +216,8 @@ describe.skipIf(!isRoot)("toybox commit", () => {
     })
     expect([Author, Architecture]).toEqual(["Somebody", process.arch === "x64" ? "amd64" : "arm64"])
     expect(await succeed(ownRun("--rm", "told:1"))).toBe("/srv")
+    await succeed(["commit", "-q", "told", "further:1"])
+    expect((await inspect("further:1")).Parent).toBe(based.Id)
     expect(await succeed(["history", "told:1"])).toContain("a word")
     const steps = (await succeed(["history", "--json", "told:1"])).split("\n").map((step) => JSON.parse(step))
     // Of the layers below nothing was told.
@@ -234,7 +238,7 @@ describe.skipIf(!isRoot)("toybox commit", () => {
     }
   })
 
-  test("has what was asked of ports, volumes and health, and what the image says to those who build on it", async () => {
+  test("has what was asked of ports, volumes and health, and of what the image says to those who build on it the shell alone, as docker has it", async () => {
     const file = join(temporaryDirectory("image"), "image.tar")
     const Healthcheck = { Test: ["CMD-SHELL", "true"], Interval: 5e9 }
     const told = { Cmd: ["sleep", "100"], ExposedPorts: { "1/tcp": {} }, Volumes: { "/own": {} }, Healthcheck }
@@ -249,7 +253,7 @@ describe.skipIf(!isRoot)("toybox commit", () => {
       ExposedPorts: Object.fromEntries(["1/tcp", "80/tcp", "5000/udp", "5001/udp"].map((port) => [port, {}])),
       Volumes: { "/own": {}, "/data": {} },
       Healthcheck: { Test: ["CMD", "/bin/sh", "-c", "test -e /x"], Interval: 5e9, Retries: 3 },
-      OnBuild: ["RUN make", "COPY a b"],
+      OnBuild: ["COPY a b"],
       Shell: builders.Shell,
     })
     await succeed(ownRun("--net", "none", "-d", "--no-healthcheck", "--name", "unasked", "rich:1"))

@@ -14,7 +14,7 @@ export function rawWords(text: string): string[] | null {
   return isWhole ? (text.match(RAW) ?? []) : null
 }
 
-function valueOf(groups: Record<string, string | undefined>, variables: Variables): string {
+function substituted(groups: Record<string, string | undefined>, variables: Variables): string {
   const { name = groups.braced, how, other = "" } = groups
   const value = variables.find((entry) => entry.startsWith(`${name}=`))?.slice(`${name}=`.length)
   // With a colon an empty one is none.
@@ -30,7 +30,7 @@ export function expanded(raw: string, variables: Variables): string {
       const groups = found.at(-1) as Record<string, string | undefined>
       const { escaped, single, double } = groups
       if (double !== undefined) return replace(double, QUOTED)
-      return escaped ?? single ?? valueOf(groups, variables)
+      return escaped ?? single ?? substituted(groups, variables)
     })
   return replace(raw, BARE)
 }

@@ -13,6 +13,9 @@ const BASE = {
 }
 const change = (...texts: string[]) => applyChanges(BASE, texts)
 
+// Not JavaScript's.
+const braced = (text: string) => `$\{${text}}`
+
 describe("--change", () => {
   test.each<[string, object]>([
     ['CMD ["/bin/app", "-v"]', { Cmd: ["/bin/app", "-v"], Entrypoint: ["/entry"] }],
@@ -25,13 +28,16 @@ describe("--change", () => {
     ['LABEL a.b="c d" x=z', { Labels: { x: "z", "a.b": "c d" } }],
     ["EXPOSE 80 53/udp 8000-8002", { ExposedPorts: ["80/tcp", "53/udp", "8000/tcp", "8001/tcp", "8002/tcp"] }],
     ["ENV PATH=/opt/bin:$PATH A=2 B=$A", { Env: ["PATH=/opt/bin:/bin", "A=2", "B=1"] }],
-    ["ENV B ${A}0 '$A' \"$A\" \\$A", { Env: ["PATH=/bin", "A=1", "B=10 $A 1 $A"] }],
-    ["ENV B=${N:-x}${A:-x}${N:+y}${A:+y}${N:-$A}$N C=$ D=5$", { Env: ["PATH=/bin", "A=1", "B=x1y1", "C=$", "D=5$"] }],
+    [`ENV B ${braced("A")}0 '$A' "$A" \\$A`, { Env: ["PATH=/bin", "A=1", "B=10 $A 1 $A"] }],
+    [
+      `ENV B=${["N:-x", "A:-x", "N:+y", "A:+y", "N:-$A"].map(braced).join("")}$N C=$ D=5$`,
+      { Env: ["PATH=/bin", "A=1", "B=x1y1", "C=$", "D=5$"] },
+    ],
     ['ENV B="a\\"b\\n"', { Env: ["PATH=/bin", "A=1", 'B=a"b\\n'] }],
     ['LABEL "a b"="c d" e= f=$A', { Labels: { x: "y", "a b": "c d", e: "", f: "1" } }],
     ["LABEL a b=c", { Labels: { x: "y", a: "b=c" } }],
     ["EXPOSE 8$A/udp", { ExposedPorts: ["80/tcp", "81/udp"] }],
-    ["USER $A:${A}0", { User: "1:10" }],
+    [`USER $A:${braced("A")}0`, { User: "1:10" }],
     ["VOLUME /v$A", { Volumes: ["/v1"] }],
     ["WORKDIR $A", { WorkingDir: "/srv/1" }],
     ["CMD=/bin/app", { Cmd: ["/bin/sh", "-c", "/bin/app"] }],
