@@ -1,6 +1,7 @@
 /** A request → spec, facts and plan. Reads the machine and the root; changes nothing. */
 
-import { close, readText } from "../../ffi/fs.ts"
+import { callResult } from "../../ffi/call.ts"
+import { close, lstat, readText } from "../../ffi/fs.ts"
 import type { PreparedCgroup } from "../cgroup/manager.ts"
 import { containerCgroup } from "../cgroup/path.ts"
 import { UsageError } from "../errors.ts"
@@ -50,6 +51,19 @@ const ownMounts = (request: ContainerRequest, directory: string): Mount[] => [
   ...(request.process.timeZone === undefined ? [] : [timeZoneMount(directory)]),
 ]
 
+const W_OK = 2
+const isWritable = (path: string) => callResult("access", path, W_OK) === 0
+
+/** Whether one has a place in what is mounted above it: where it is not there, it is made. */
+function hasPlace(own: Mount, mounts: readonly Mount[]): boolean {
+  const above = mounts.find(({ destination }) => own.destination.startsWith(`${destination}/`))
+  if (above === undefined) return true
+  const { source, type, options } = above
+  const isThere = type === "bind" && lstat(source + own.destination.slice(above.destination.length)) !== null
+  const isReadOnly = options.includes("ro") || options.includes("rro")
+  return isThere || (!isReadOnly && (type !== "bind" || isWritable(source)))
+}
+
 const hostHostname = () => readText("/proc/sys/kernel/hostname").trim()
 
 /** The spec of a container, but for the identity. */
@@ -61,7 +75,7 @@ export function makeSpec(request: ContainerRequest, id: string, directory: strin
     {
       rootPath: overlayLayout(directory).merged,
       cgroupsPath: containerCgroup(request.cgroupParent, id, request.cgroups.mode === "unified" ? 2 : 1),
-      files: ownMounts(request, directory),
+      files: ownMounts(request, directory).filter((own) => hasPlace(own, process.mounts)),
     },
   )
   if (!process.privileged) spec.linux.maskedPaths.push(...thermalPaths())

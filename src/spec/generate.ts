@@ -92,16 +92,23 @@ function allDevices(request: RunRequest): Device[] {
   return [...byPath.values()]
 }
 
-/** A mount of the user's takes the place of the default ones with the same destination and below it. */
+const isBelow = ({ destination }: Mount, mount: Mount) => destination.startsWith(`${mount.destination}/`)
+const isAt = ({ destination }: Mount, mount: Mount) => destination === mount.destination
+
+/**
+ * A mount of the user's takes the place of the default ones with the same destination and below it. The container's own
+ * files lie on it, as with docker, where there is none of the user's at their very place.
+ */
 function allMounts(request: RunRequest, files: readonly Mount[]): Mount[] {
-  const replaced = (destination: string) =>
-    request.mounts.some((mount) => destination === mount.destination || destination.startsWith(`${mount.destination}/`))
   const hostIpc = request.namespaces.ipc?.mode === "host"
-  const defaults = [...defaultMounts(request.shmSize, !request.privileged, hostIpc), ...files].filter(
-    (mount) => !replaced(mount.destination),
-  )
+  const isFree = (mount: Mount) => !request.mounts.some((asked) => isAt(mount, asked) || isBelow(mount, asked))
+  const defaults = defaultMounts(request.shmSize, !request.privileged, hostIpc)
+  const covered = files.filter((file) => !isFree(file) && !request.mounts.some((asked) => isAt(file, asked)))
   const depth = (mount: Mount) => mount.destination.split("/").length
-  return [...defaults, ...request.mounts.toSorted((a, b) => depth(a) - depth(b))]
+  return [
+    ...[...defaults, ...files].filter(isFree),
+    ...[...request.mounts, ...covered].toSorted((a, b) => depth(a) - depth(b)),
+  ]
 }
 
 const SHARED = ["shared", "rshared"]

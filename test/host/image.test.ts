@@ -93,6 +93,41 @@ describe.skipIf(!isRoot)("/etc/hosts, /etc/hostname, /etc/resolv.conf", () => {
     expect(readFileSync("/etc/resolv.conf", "utf8")).toBe(host)
   })
 
+  const names = ["hostname", "hosts", "resolv.conf"]
+  const seen = "cat /etc/hostname; head -n 1 /etc/hosts; grep -c . /etc/resolv.conf; ls /etc"
+
+  test("lie on what is mounted at /etc, as with docker", async () => {
+    const other = makeRoot({ files: { "/etc/resolv.conf": { symlink: "/nowhere" }, "/etc/own": "own\n" } })
+    const mounts = [
+      ["-v", `${other}/etc:/etc`],
+      ["--tmpfs", "/etc"],
+    ]
+    for (const run of mounts) {
+      const [hostname, hosts, servers, ...there] = (await inside(seen, { run: [...run, "--hostname", "h"] })).split(
+        "\n",
+      )
+      expect([hostname, hosts]).toEqual(["h", "127.0.0.1\tlocalhost"])
+      expect(Number(servers)).toBeGreaterThan(0)
+      expect(there).toEqual(expect.arrayContaining(names))
+    }
+    expect(readFileSync(join(other, "etc/hosts"), "utf8")).toBe("")
+    expect(
+      await inside("cat /etc/hosts /etc/own", {
+        run: ["-v", `${other}/etc:/etc`, "-v", `${other}/etc/own:/etc/hosts`],
+      }),
+    ).toBe("own\nown")
+  })
+
+  test("are left out where they are not there, and cannot be made", async () => {
+    const other = makeRoot({ files: { "/etc/hosts": "other's\n" } })
+    rmSync(join(other, "etc/hostname"), { force: true })
+    rmSync(join(other, "etc/resolv.conf"), { force: true })
+    const run = ["-v", `${other}/etc:/etc:ro`]
+    expect(await inside("head -n 1 /etc/hosts; ls /etc/hostname /etc/resolv.conf 2>&1 | wc -l", { run })).toBe(
+      "127.0.0.1\tlocalhost\n2",
+    )
+  })
+
   test("all three links at once, each to the same file", async () => {
     const links = Object.fromEntries(
       ["hosts", "hostname", "resolv.conf"].map((name) => [`/etc/${name}`, { symlink: "/srv/all" }]),

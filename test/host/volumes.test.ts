@@ -85,8 +85,8 @@ describe.skipIf(!isRoot)("-v", () => {
   })
 
   test("a mount takes the place of toybox's own ones there, and nothing is made in it", async () => {
-    const dir = temporaryDirectory("etc")
-    expect(await inside("ls -A /etc /run", { run: ["-v", `${dir}:/etc`, "-v", `${dir}:/run`] })).toBe("/etc:\n\n/run:")
+    const dir = temporaryDirectory("run")
+    expect(await inside("ls -A /run", { run: ["-v", `${dir}:/run`] })).toBe("")
     expect(readdirSync(dir)).toEqual([])
     expect(await inside("echo > /dev/null; ls /dev/null", { run: ["-v", "/dev:/dev"] })).toBe("/dev/null")
     expect(await inside("cat /etc/hosts", { run: ["-v", "/etc/hostname:/etc/hosts"] })).toBe(

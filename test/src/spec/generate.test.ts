@@ -156,7 +156,6 @@ describe("mounts", () => {
   test.each([
     ["/run", ["/run"]],
     ["/etc/hosts", ["/etc/hosts"]],
-    ["/etc", ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"]],
     ["/sys/fs/cgroup", ["/sys/fs/cgroup"]],
     ["/dev/shm", ["/dev/shm"]],
     ["/r", []],
@@ -166,6 +165,16 @@ describe("mounts", () => {
     const mounts = specOf({ mounts: [bind(destination)] }).mounts
     expect(mounts.map((mount) => mount.destination)).toEqual([...minus(usual, ...replaced), destination])
     expect(mounts.at(-1)?.type).toBe("bind")
+  })
+
+  test("one above the container's own files lies below them", () => {
+    const own = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"]
+    const usual = specOf().mounts.map((mount) => mount.destination)
+    const mounts = specOf({ mounts: [bind("/etc/hosts"), bind("/etc"), bind("/etc/x/y")] }).mounts
+    expect(mounts.map((mount) => mount.destination)).toEqual([
+      ...minus(usual, ...own),
+      ...["/etc", "/etc/hosts", "/etc/hostname", "/etc/resolv.conf", "/etc/x/y"],
+    ])
   })
 
   test("a read-only root and the size of /dev/shm", () => {
