@@ -1,6 +1,6 @@
 /** Images brought into the store, as a command line asks for it. */
 import { fileIdentity } from "../../ffi/file-identity.ts"
-import { ToyboxError } from "../errors.ts"
+import { ToyboxError, UsageError } from "../errors.ts"
 import { loadSettings } from "../image/registry/settings.ts"
 import type { PullPolicy } from "../image/source.ts"
 import { hasAllBlobs } from "../image/store/blobs.ts"
@@ -91,4 +91,13 @@ export async function obtainImage(
   const isSame = known !== null && known.record.identity === identity
   if (isSame && (!options.keepBlobs || hasAllBlobs(paths, known.record))) return { ...known, fresh: true }
   return withOrigin(image, argv, options, (origin) => pullImage(origin, options))
+}
+
+/** The tags that a registry has of the image's repository. Throws UsageError where it is in none. */
+export function registryTags(image: ImageName, argv: ParsedArgv, paths: Paths, signal: AbortSignal): Promise<string[]> {
+  const quiet = argv.booleans.get("quiet") ?? false
+  return withOrigin(image, argv, { paths, quiet, signal }, ({ tags }) => {
+    if (tags === undefined) throw new UsageError(`${image.shown} is in no registry, and has no other tags`)
+    return tags()
+  })
 }

@@ -173,9 +173,9 @@ export const COMMANDS: Record<string, CommandDef> = {
     }),
   }),
   pull: defineCommand({
-    meta: { name: "pull", description: "Bring an image here, or up to date" },
+    meta: { name: "pull", description: "Bring images here, or up to date" },
     args: args(PULL_OPTIONS, {
-      image: { type: "positional", required: true, description: "[HOST/]NAME[:TAG][@DIGEST]" },
+      image: { type: "positional", required: true, description: "[HOST/]NAME[:TAG][@DIGEST], or several of these" },
     }),
   }),
   load: defineCommand({

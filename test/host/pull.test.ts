@@ -78,6 +78,8 @@ beforeAll(async () => {
   })
   for (const tag of ["v1", "both", "foreign", "many", "zstd", "plain", "mute"])
     skopeoCopy(`oci:${layout.dir}:${tag}`, `docker://${registry.host}/org/app:${tag}`, "--all")
+  for (const tag of ["v1", "foreign", "zstd"])
+    skopeoCopy(`oci:${layout.dir}:${tag}`, `docker://${registry.host}/org/few:${tag}`, "--all")
   skopeoCopy(
     `oci:${layout.dir}:v1`,
     `docker://${closed.host}/org/app:v1`,
@@ -157,6 +159,18 @@ describe.skipIf(!isRoot)("toybox pull", () => {
     expect((await pull("--platform", "linux/arm64", name("v1"))).stderr).toContain(
       "is for linux/amd64, not for linux/arm64",
     )
+  })
+
+  test("several, and all of a repository: one that cannot be had does not keep the others", async () => {
+    const few = `${registry.host}/org/few`
+    const both = await pull("-q", name("v1"), name("nothere"), name("plain"))
+    expect(both).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`${name("nothere")}: there is no such`) })
+    expect(both.stdout.trimEnd().split("\n").length).toBe(2)
+    const all = await pull("--all-tags", few)
+    expect(all).toMatchObject({ exitCode: 1, stderr: expect.stringContaining(`${few}:foreign is not there for`) })
+    expect(all.stdout.match(/^.*: pulled$/gm)?.sort()).toEqual([`${few}:v1: pulled`, `${few}:zstd: pulled`])
+    expect((await pull("-a", `${few}:v1`)).stderr).toContain("has a tag or a digest")
+    await toybox(["rmi", name("v1"), name("plain"), `${few}:v1`, `${few}:zstd`], { env })
   })
 
   test("with a file of docker's that is damaged: it is told, and done without", async () => {

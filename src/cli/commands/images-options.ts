@@ -14,6 +14,7 @@ export const PULL_OPTIONS = {
   ca: { type: "string", repeated: true, valueHint: "FILE", description: "Certificates (PEM) to trust the registry by" },
   ...IMAGE_OPTIONS,
   "keep-blobs": KEEP_BLOBS,
+  "all-tags": { type: "boolean", alias: "a", description: "All images that the repository has, under whatever tag" },
   quiet: { type: "boolean", alias: "q", description: "No progress and no notices" },
   help: HELP,
   ...GLOBAL_OPTIONS,

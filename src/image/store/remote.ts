@@ -9,6 +9,7 @@ import { authFiles, findCredentials } from "../registry/credentials.ts"
 import { endpointsFor, type Wishes } from "../registry/endpoint.ts"
 import { getManifest, headManifest, type RawManifest } from "../registry/manifests.ts"
 import type { Settings } from "../registry/settings.ts"
+import { listTags } from "../registry/tags.ts"
 
 /** A mirror failed in the middle of a blob: asked again, the origin has it from elsewhere, from its beginning. */
 export class MirrorFailed extends BadBytes {}
@@ -25,6 +26,8 @@ export interface ImageOrigin {
   manifest(digest?: string): Promise<RawManifest>
   /** A small blob. */
   blob(descriptor: Descriptor): Promise<Uint8Array>
+  /** What else the repository has; undefined where it is none of a registry. */
+  tags?(): Promise<string[]>
   /** The bytes of a blob, verified by size and digest before they end. */
   stream(descriptor: Descriptor): AsyncIterable<Uint8Array>
 }
@@ -83,6 +86,7 @@ export function remoteImage(reference: Reference, options: RemoteOptions): Image
         if (repository.mirror) readManifest(raw.bytes, `the manifest of ${repository.host}/${repository.path}`)
         return raw
       }),
+    tags: () => somewhere(listTags),
     blob: (descriptor) => somewhere((repository) => getBlob(repository, descriptor)),
     async *stream(descriptor) {
       const { i, begun, parts } = await somewhere(async (repository, i) => {
