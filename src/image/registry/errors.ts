@@ -1,6 +1,7 @@
 /** What a registry answers instead of what was asked for: distribution spec, "Error Codes". */
 import { ToyboxError } from "../../errors.ts"
 import type { Answer } from "../fetch/exchange.ts"
+import { isPassing, retryAfter } from "../fetch/retry.ts"
 import { readBody, shownUrl } from "./answer.ts"
 
 const MAX_ERROR = 64 * 1024
@@ -66,9 +67,11 @@ export async function registryError(response: Answer, what: string, host: string
   const words = errors.flatMap(({ code, message }) => (message || code ? [shown(message || code)] : []))
   const reason = STATUS_WORDS[status] ?? `the registry answers ${status}`
   const text = `${what}: ${reason}${words.length > 0 ? ` (${words.slice(0, 3).join("; ")})` : ""}`
+  const wait = isPassing(status) ? retryAfter(response.headers.get("retry-after")) : null
+  const later = wait === null ? "" : `, and asks to come again in ${Math.ceil(wait / 1000)} s`
   const where = response.url.host === host ? "" : ` at ${shownUrl(response.url)}`
   return new RegistryError(
-    text + where,
+    text + where + later,
     status,
     errors.map(({ code }) => shown(code)),
     hintFor(status, host),

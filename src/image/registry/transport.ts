@@ -30,13 +30,15 @@ export async function pause(transport: Transport, failures: number, error: unkno
 
 /** Makes a request until its answer is not one that may pass; the last answer, or the last failure, is what it gives. */
 export async function withRetries(transport: Transport, request: () => Promise<Answer>): Promise<Answer> {
-  const { attempts } = transport.patience ?? DEFAULT_PATIENCE
+  const { attempts, longestPause } = transport.patience ?? DEFAULT_PATIENCE
   for (let failures = 1; ; failures++) {
     try {
       const answer = await request()
       if (!isPassing(answer.status) || failures >= attempts) return answer
-      answer.cancel()
       const asked = retryAfter(answer.headers.get("retry-after"))
+      // What it says of itself tells more than that it takes long.
+      if (asked !== null && asked > longestPause) return answer
+      answer.cancel()
       throw new PassingError(`${shownUrl(answer.url)} answers with status ${answer.status}`, asked)
     } catch (error) {
       await pause(transport, failures, error)

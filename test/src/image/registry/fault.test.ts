@@ -156,8 +156,10 @@ describe("a registry that is busy", () => {
   })
 
   test("a Retry-After of an hour is told, not waited for", async () => {
-    const { repository } = open(() => ({ status: 429, headers: { "retry-after": 3600 } }))
-    await expect(got(repository)).rejects.toThrow("asks to come again in 3600 s")
+    const body = JSON.stringify({ errors: [{ code: "TOOMANYREQUESTS", message: "pull rate limit" }] })
+    const { repository, server } = open(() => ({ status: 429, headers: { "retry-after": 3600 }, body }))
+    await expect(got(repository)).rejects.toThrow(/\(pull rate limit\).*, and asks to come again in 3600 s/)
+    expect(requests(server).length).toBe(1)
   })
 
   test("that stays so is told with its own words", async () => {
