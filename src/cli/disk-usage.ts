@@ -4,6 +4,7 @@ import { bytesBelow, writtenBytes } from "../container/observe/size.ts"
 import { containersByVolume } from "../container/volume-users.ts"
 import { type CachedLayer, listCache } from "../image/cache/inventory.ts"
 import { layerPath, layerRoot, removeAbandonedLayers, unfinishedLayers } from "../image/cache/layers.ts"
+import { keptBytes } from "../image/store/blobs.ts"
 import { layerSizes } from "../image/store/prune.ts"
 import { type ImageRecord, listImages, storePaths } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
@@ -25,7 +26,7 @@ export interface DiskUsage {
   containers: { summary: Summary; size: number }[]
   volumes: { volume: Volume; size: number; containers: string[] }[]
   cache: CachedLayer[]
-  /** Bytes of the image store's layers, with those that are being unpacked. */
+  /** Bytes of the image store's layers, with those that are being unpacked, and of what is kept of them as they came. */
   layers: number
   /** Of these, of layers that no container stands on. */
   idleLayers: number
@@ -61,9 +62,16 @@ export function diskUsage(paths: Paths): DiskUsage {
   const users = containersByRoot(paths)
   const ofVolumes = containersByVolume(paths)
   const sizes = layerSizes(paths)
+  const images = imageUsage(paths, sizes)
+  const keptFor = (found: readonly ImageUsage[]) =>
+    keptBytes(
+      paths,
+      found.map(({ image }) => image),
+    )
+  const kept = keptFor(images)
   const idle = [...sizes].filter(([id]) => !users.has(layerRoot(layerPath(store, id))))
   return {
-    images: imageUsage(paths, sizes),
+    images,
     containers,
     volumes: listVolumes(paths).map((volume) => ({
       volume,
@@ -71,8 +79,9 @@ export function diskUsage(paths: Paths): DiskUsage {
       containers: ofVolumes.get(volume.name) ?? [],
     })),
     cache: listCache(paths, users),
-    layers: sum(sizes.values()) + bytesBelow(unfinishedLayers(store)),
-    idleLayers: sum(idle.map(([, size]) => size)),
+    layers: sum(sizes.values()) + bytesBelow(unfinishedLayers(store)) + kept,
+    idleLayers:
+      sum(idle.map(([, size]) => size)) + kept - keptFor(images.filter(({ containers }) => containers.length > 0)),
   }
 }
 

@@ -5,7 +5,7 @@ import { join } from "node:path"
 import { makeArchive } from "../helpers/archive.ts"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { makeNamespace, type Namespace } from "../helpers/network.ts"
-import { tarOf } from "../helpers/oci-layout.ts"
+import { TestLayout, tarOf } from "../helpers/oci-layout.ts"
 import { ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { dockerArchive } from "../helpers/saved.ts"
@@ -151,6 +151,20 @@ describe.skipIf(!isRoot)("toybox df and prune", () => {
     await succeed("rm", "--force", "lives")
     expect((await prune("--all")).images).toEqual(["docker.io/library/low:latest"])
     expect((await rows()).Images).toEqual({ total: 0, active: 0, size: 0, reclaimable: 0 })
+  })
+
+  test("layers that are kept as they came are counted, too", async () => {
+    const layout = new TestLayout()
+    layout.tags({ kept: layout.image({ layers: [base] }) })
+    const name = `oci:${layout.dir}:kept`
+    await succeed("pull", "-q", "--keep-blobs", name)
+    const { size } = JSON.parse(Bun.spawnSync(["skopeo", "inspect", "--raw", name]).stdout.toString()).layers[0]
+    const idle = { total: 1, active: 0, size: base.length + size, reclaimable: base.length + size }
+    expect((await rows()).Images).toEqual(idle)
+    await succeed("create", "--name", "stays", name, "true")
+    expect((await rows()).Images).toEqual({ ...idle, active: 1, reclaimable: 0 })
+    await succeed("rm", "stays")
+    expect((await prune("--all")).reclaimed).toBe(base.length + size)
   })
 
   test("beside runs of the same image each of them works or is told that the image is gone", async () => {

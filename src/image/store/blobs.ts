@@ -94,6 +94,16 @@ export function layerDescriptors(paths: Paths, { name, manifest }: ImageRecord):
   return read.layers
 }
 
+/** Bytes of the layers' blobs that are kept for images, each once. */
+export function keptBytes(paths: Paths, images: readonly ImageRecord[]): number {
+  const whole = images.filter(({ manifest }) => readBlobFile(paths, manifest) !== null)
+  const layers = whole.flatMap((image) => layerDescriptors(paths, image))
+  const kept = new Map(
+    layers.filter((layer) => keptBlob(paths, layer) !== null).map(({ digest, size }) => [digest, size]),
+  )
+  return kept.values().reduce((sum, size) => sum + size, 0)
+}
+
 /** Whether every layer of an image can be had as its manifest has it without asking anybody. */
 export const hasAllBlobs = (paths: Paths, image: ImageRecord): boolean =>
   layerDescriptors(paths, image).every((layer) => isPlain(layer) || keptBlob(paths, layer) !== null)

@@ -1,6 +1,7 @@
 /** Removing the images that nobody asks for any more. */
 import type { Paths } from "../../paths.ts"
 import { layerFacts, listLayers } from "../cache/layers.ts"
+import { keptBytes } from "./blobs.ts"
 import { type ImageRecord, isNameless, listImages, readImage, removeName, storePaths, withContent } from "./records.ts"
 import { collect, type Users } from "./remove.ts"
 
@@ -10,7 +11,7 @@ export interface PrunedImages {
   names: string[]
   /** Chain ids. */
   layers: string[]
-  /** Of the tar streams of the layers. */
+  /** Of the tar streams of the layers, and of what was kept of them as they came. */
   bytes: number
 }
 
@@ -29,6 +30,7 @@ export async function pruneImages(
   isChosen: (image: ImageRecord) => boolean,
 ): Promise<PrunedImages> {
   const sizes = layerSizes(paths)
+  const kept = keptBytes(paths, listImages(paths))
   const used = users.ofImages()
   const unused = listImages(paths).filter(
     (image) => (all || isNameless(image)) && !used.has(image.id) && isChosen(image),
@@ -49,6 +51,6 @@ export async function pruneImages(
   return {
     names,
     layers,
-    bytes: layers.reduce((sum, id) => sum + (sizes.get(id) ?? 0), 0),
+    bytes: layers.reduce((sum, id) => sum + (sizes.get(id) ?? 0), 0) + kept - keptBytes(paths, listImages(paths)),
   }
 }
