@@ -3,7 +3,7 @@ import { O_NONBLOCK, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import { close, open, readAll, stat } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
-import { BadBytes, matches, splitDigest } from "../digest.ts"
+import { BadBytes, digestOf, matches, splitDigest } from "../digest.ts"
 import { readFile } from "../layer/read-file.ts"
 import { type Descriptor, MAX_CONFIG, MAX_MANIFEST, readManifest } from "../manifest.ts"
 import { OCI_INDEX } from "../media-types.ts"
@@ -87,30 +87,39 @@ async function* streamBlob(files: ImageFiles, { digest, size, data }: Descriptor
 export const isLayout = (files: ImageFiles): boolean =>
   files.size("oci-layout") !== null && files.size("index.json") !== null
 
-/** What index.json leads to. Throws ToyboxError where there is no layout. */
-export function layoutContent(files: ImageFiles): readonly Descriptor[] {
+function readIndex(files: ImageFiles): Uint8Array {
   const bytes = isLayout(files) ? files.read("index.json", MAX_MANIFEST) : null
   if (bytes === null)
     throw new ToyboxError(`${files.name} is no OCI image layout`, {
       hint: "it must hold oci-layout, index.json and blobs",
     })
-  const index = readManifest(bytes, `index.json of ${files.name}`, OCI_INDEX)
+  return bytes
+}
+
+/** What index.json leads to. Throws ToyboxError where there is no layout. */
+export function layoutContent(files: ImageFiles): readonly Descriptor[] {
+  const index = readManifest(readIndex(files), `index.json of ${files.name}`, OCI_INDEX)
   return index.kind === "index" ? index.manifests : []
 }
 
-/** What a layout has under a tag, or, without one, all that it has. */
+/** What a layout has under a tag, or, without one, all that it has: some write the platforms of one image side by side. */
 function chosen(files: ImageFiles, tag: string | undefined): Descriptor {
   const all = layoutContent(files)
-  const tags = all.flatMap(({ annotations }) => annotations?.[REF_NAME] ?? [])
-  const found = tag === undefined ? all : all.filter(({ annotations }) => annotations?.[REF_NAME] === tag)
-  const [only] = found
-  if (only === undefined || (tags.length > 1 && tag === undefined)) {
-    const what = tag === undefined ? (only ? "several images" : "no image") : `no image "${tag}"`
-    throw new ToyboxError(`${files.name} has ${what}`, {
-      hint: tags.length > 0 ? `it has ${tags.join(", ")}: give one after a colon` : undefined,
-    })
+  const tagged = all.filter(({ annotations }) => annotations?.[REF_NAME] !== undefined)
+  const tags = tagged.flatMap(({ annotations }) => annotations?.[REF_NAME] ?? [])
+  // Skopeo and podman leave there, without a tag, what had the tag before.
+  const untagged = tagged.length === 1 ? tagged : all
+  const found = tag === undefined ? untagged : tagged.filter(({ annotations }) => annotations?.[REF_NAME] === tag)
+  const [only, ...more] = found
+  if (only !== undefined && (more.length === 0 || tag !== undefined)) return only
+  if (only !== undefined && tags.length === 0 && found.every(({ platform }) => platform !== undefined)) {
+    const data = readIndex(files)
+    return { mediaType: OCI_INDEX, digest: digestOf(data), size: data.length, data }
   }
-  return only
+  const what = tag === undefined ? (only ? "several images" : "no image") : `no image "${tag}"`
+  throw new ToyboxError(`${files.name} has ${what}`, {
+    hint: tags.length > 0 ? `it has ${tags.join(", ")}: give one after a colon` : undefined,
+  })
 }
 
 /** The image of a layout that a descriptor of it leads to. */

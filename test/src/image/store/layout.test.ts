@@ -1,7 +1,8 @@
 /** OCI image layouts. */
 import { expect, test } from "bun:test"
-import { rmSync } from "node:fs"
+import { rmSync, writeFileSync } from "node:fs"
 import { readConfig } from "../../../../src/image/config.ts"
+import { digestOf } from "../../../../src/image/digest.ts"
 import { readManifest } from "../../../../src/image/manifest.ts"
 import { directoryFiles, taggedImage } from "../../../../src/image/store/layout.ts"
 import { TestLayout } from "../../../helpers/oci-layout.ts"
@@ -33,4 +34,27 @@ test("what a descriptor has within it needs to be nowhere else", async () => {
   const parts: Uint8Array[] = []
   for (const descriptor of manifest.layers) for await (const part of origin.stream(descriptor)) parts.push(part)
   expect(Buffer.concat(parts)).toEqual(Buffer.from(tar))
+})
+
+test("without a tag it is the one that has one; where none has, the images of several platforms are one", async () => {
+  const layout = new TestLayout()
+  const layers = [tarArchive({ name: "a", content: "a" })]
+  const [arm, amd] = ["arm64", "amd64"].map((architecture) => layout.image({ layers, architecture }))
+  const write = (manifests: unknown[]) =>
+    writeFileSync(`${layout.dir}/index.json`, JSON.stringify({ schemaVersion: 2, manifests }))
+  const read = async () => {
+    const { bytes, digest, mediaType } = await taggedImage(directoryFiles(layout.dir), undefined).manifest()
+    expect(digest).toBe(digestOf(bytes))
+    return readManifest(bytes, "it", mediaType)
+  }
+  write([arm, amd])
+  expect(await read()).toMatchObject({ kind: "index", manifests: [arm, amd] })
+  write([amd])
+  expect((await read()).kind).toBe("manifest")
+  const annotations = { "org.opencontainers.image.ref.name": "now" }
+  write([arm, { ...amd, annotations }])
+  expect((await taggedImage(directoryFiles(layout.dir), undefined).manifest()).digest).toBe(amd?.digest ?? "")
+  const { platform: _, ...unknown } = amd ?? { platform: undefined }
+  write([arm, unknown])
+  await expect(read()).rejects.toThrow("has several images")
 })
