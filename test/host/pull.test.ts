@@ -154,7 +154,13 @@ describe.skipIf(!isRoot)("toybox pull", () => {
     const { exitCode, stderr } = await pull(name("foreign"))
     expect(exitCode).toBe(125)
     expect(stderr).toContain("is not there for linux/amd64")
-    expect(stderr).toContain("hint: it is for linux/s390x")
+    expect(stderr).toContain("hint: it is for linux/s390x: see --platform")
+    const alien = new TestLayout()
+    const windows = { ...alien.image({ layers: [] }), platform: { os: "windows", architecture: "amd64" } }
+    writeFileSync(join(alien.dir, "index.json"), JSON.stringify({ schemaVersion: 2, manifests: [windows, windows] }))
+    expect((await pull(`oci:${alien.dir}`)).stderr).toContain(
+      "hint: it is for windows/amd64, and only what is for Linux runs here",
+    )
     expect((await pull("--platform", "linux/s390x", name("foreign"))).exitCode).toBe(0)
     expect((await pull("--platform", "linux/arm64", name("v1"))).stderr).toContain(
       "is for linux/amd64, not for linux/arm64",

@@ -5,7 +5,6 @@ import { layerSizes } from "../../image/store/prune.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
-import { goTime } from "../docker-fields.ts"
 import { imageOf } from "../inspect-image.ts"
 import { ago, listFormat, shown } from "../table.ts"
 import { printFormatted } from "../template.ts"
@@ -37,7 +36,7 @@ function fieldsOf(
 ) {
   const isDated = Date.parse(created) > 0
   const by = shown(created_by)
-  const at = isDated ? goTime(created) : ""
+  const at = isDated ? new Date(created).toISOString().replace(/\.\d+/, "") : ""
   return {
     Comment: shown(comment),
     CreatedAt: at,

@@ -53,9 +53,13 @@ async function chooseManifest(origin: ImageOrigin, options: PullOptions, top: Ra
     const offered = read.manifests.filter(isRunnable)
     const chosen = choosePlatform(offered, wanted, platform !== null)
     if (chosen === null) {
-      const there = offered.flatMap(({ platform }) => (platform ? [formatPlatform(normalPlatform(platform))] : []))
+      const others = offered.flatMap(({ platform }) => (platform ? [normalPlatform(platform)] : []))
+      const there = [...new Set(others.map(formatPlatform))].join(", ")
+      const how = others.some(({ os }) => os === "linux")
+        ? ": see --platform"
+        : ", and only what is for Linux runs here"
       throw new ToyboxError(`${shown} is not there for ${formatPlatform(wanted)}`, {
-        hint: there.length > 0 ? `it is for ${[...new Set(there)].join(", ")}: see --platform` : undefined,
+        hint: there === "" ? undefined : `it is for ${there}${how}`,
       })
     }
     raw = await origin.manifest(chosen.digest)
