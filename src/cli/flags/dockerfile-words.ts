@@ -1,7 +1,7 @@
 /** Words of a Dockerfile's instructions: quotes, backslashes and variables, as docker reads them. */
 
 const RAW = /(?:\\.|"(?:\\.|[^"\\])*"|'[^']*'|[^\s"'\\]|\\$)+/gs
-const VARIABLE = String.raw`\$(?:(?<name>[A-Za-z_]\w*)|\{(?<braced>[A-Za-z_]\w*)(?:(?<how>:?[-+])(?<other>[^}]*))?\})`
+const VARIABLE = String.raw`\$(?:(?<name>[A-Za-z_]\w*)|\{(?<braced>[A-Za-z_]\w*)(?:(?<how>:?[-+])(?<other>(?:\$\{[^}]*\}|[^}])*))?\})`
 const QUOTED = new RegExp(String.raw`\\(?<escaped>["$\\])|${VARIABLE}`, "gs")
 const BARE = new RegExp(String.raw`\\(?<escaped>.)|'(?<single>[^']*)'|"(?<double>(?:\\.|[^"\\])*)"|${VARIABLE}`, "gs")
 

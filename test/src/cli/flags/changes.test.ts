@@ -33,6 +33,7 @@ describe("--change", () => {
       `ENV B=${["N:-x", "A:-x", "N:+y", "A:+y", "N:-$A"].map(braced).join("")}$N C=$ D=5$`,
       { Env: ["PATH=/bin", "A=1", "B=x1y1", "C=$", "D=5$"] },
     ],
+    [`ENV B=${braced(`N:-${braced("A")}0`)}1`, { Env: ["PATH=/bin", "A=1", "B=101"] }],
     ['ENV B="a\\"b\\n"', { Env: ["PATH=/bin", "A=1", 'B=a"b\\n'] }],
     ['LABEL "a b"="c d" e= f=$A', { Labels: { x: "y", "a b": "c d", e: "", f: "1" } }],
     ["LABEL a b=c", { Labels: { x: "y", a: "b=c" } }],
