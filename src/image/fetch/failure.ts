@@ -2,6 +2,14 @@
 import { ToyboxError } from "../../errors.ts"
 import { isLoopback, withoutUserinfo } from "./address.ts"
 
+const CHECK = "check the network, or try again later"
+
+export interface PassingOptions {
+  retryAfter?: number | null
+  soon?: boolean
+  hint?: string
+}
+
 /** A transfer that failed by something that may pass: a connection, a server that is busy. */
 export class PassingError extends ToyboxError {
   /** What the server asks to wait, in milliseconds. */
@@ -9,8 +17,8 @@ export class PassingError extends ToyboxError {
   /** It is to be expected to pass in a moment. */
   readonly soon: boolean
 
-  constructor(message: string, retryAfter: number | null = null, soon = true) {
-    super(message, { hint: "check the network, or try again later" })
+  constructor(message: string, { retryAfter = null, soon = true, hint = CHECK }: PassingOptions = {}) {
+    super(message, { hint })
     this.retryAfter = retryAfter
     this.soon = soon
   }
@@ -80,10 +88,19 @@ export function transferError(error: unknown, url: URL): ToyboxError {
       hint: "if it is signed by a CA of your own, give that with --ca FILE",
     })
   }
+  if (code === "EPROTO") {
+    const hint = "plain http is spoken where it is asked for: --insecure with a registry, http:// in an address"
+    return new PassingError(`${where}: the TLS handshake failed: perhaps it speaks plain http (${code})`, {
+      soon: false,
+      hint,
+    })
+  }
   const lasting = LASTING[code]
   if (lasting) return new ToyboxError(`${where}: ${lasting} (${code})`)
   const said = error instanceof Error ? withoutUserinfo(error.message) : String(error)
-  return new PassingError(`${where}: ${WORDS[code] ?? said}${code === "" ? "" : ` (${code})`}`, null, !LATER.has(code))
+  return new PassingError(`${where}: ${WORDS[code] ?? said}${code === "" ? "" : ` (${code})`}`, {
+    soon: !LATER.has(code),
+  })
 }
 
 const HINTS: Readonly<Record<number, string>> = {
@@ -96,5 +113,5 @@ const HINTS: Readonly<Record<number, string>> = {
 /** The error of an answer that is not the wanted one. */
 export function statusError(status: number, url: URL, passing: boolean, wait: number | null): ToyboxError {
   const message = `${url.host} answers with status ${status} for ${url.pathname}`
-  return passing ? new PassingError(message, wait) : new ToyboxError(message, { hint: HINTS[status] })
+  return passing ? new PassingError(message, { retryAfter: wait }) : new ToyboxError(message, { hint: HINTS[status] })
 }

@@ -39,7 +39,7 @@ export async function withRetries(transport: Transport, request: () => Promise<A
       // What it says of itself tells more than that it takes long.
       if (asked !== null && asked > longestPause) return answer
       answer.cancel()
-      throw new PassingError(`${shownUrl(answer.url)} answers with status ${answer.status}`, asked)
+      throw new PassingError(`${shownUrl(answer.url)} answers with status ${answer.status}`, { retryAfter: asked })
     } catch (error) {
       await pause(transport, failures, error)
     }

@@ -87,7 +87,9 @@ async function refusal(repository: Repository, response: Answer, what: string): 
   const error = await registryError(response, what, repository.host)
   // The registry has lost the upload, or is at another place of it.
   const isLost = status === 404 || status === 416
-  return isLost || isPassing(status) ? new PassingError(error.message, retryAfter(headers.get("retry-after"))) : error
+  return isLost || isPassing(status)
+    ? new PassingError(error.message, { retryAfter: retryAfter(headers.get("retry-after")) })
+    : error
 }
 
 /** How far a broken upload has got: "Range: 0-N". Null where the registry has given it up. */

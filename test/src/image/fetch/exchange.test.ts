@@ -126,6 +126,15 @@ describe("https", () => {
     other.stop(true)
   })
 
+  test("with a server of plain http is told, and not tried again", async () => {
+    const plain = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("plain") })
+    const error = await get(`https://127.0.0.1:${plain.port}/`, { certificates }).catch((error: unknown) => error)
+    expect(String(error)).toContain("perhaps it speaks plain http")
+    expect(errorHint(error)).toContain("--insecure")
+    expect(error).toMatchObject({ soon: false })
+    plain.stop(true)
+  })
+
   test("is not left for http", async () => {
     expect(get(at("/down"), { certificates })).rejects.toThrow("redirects from https to http (127.0.0.1:1)")
   })
