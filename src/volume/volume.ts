@@ -96,7 +96,7 @@ export function createVolume(
 ): Volume {
   if (!isVolumeName(name))
     throw new UsageError(`"${name}" is no name for a volume`, {
-      hint: "letters, digits, and after the first also _ . -",
+      hint: "2 to 201 characters: letters, digits, and after the first also _ . -",
     })
   const found = findVolume(paths, name)
   if (found) return found

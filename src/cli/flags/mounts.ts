@@ -40,7 +40,7 @@ const isPath = (source: string) => /^(\.{0,2}\/|\.{1,2}$)/.test(source)
 function volumeName(option: string, text: string, name: string): string {
   if (isVolumeName(name)) return name
   throw new UsageError(`${option}: "${text}": "${name}" is neither a path of the host nor a name for a volume`, {
-    hint: `write ./${name} for a directory here; names have letters, digits, and after the first also _ . -`,
+    hint: `write ./${name} for a directory here; names have 2 to 201 letters, digits, and after the first also _ . -`,
   })
 }
 
