@@ -7,6 +7,14 @@ import { PassingError, transferError } from "./failure.ts"
 import { isRedirect, MAX_REDIRECTS, redirectHeaders, redirectTarget } from "./redirect.ts"
 import { DEFAULT_PATIENCE, type Patience } from "./retry.ts"
 
+/** Who we are to a server that asks; PEM texts. */
+export interface ClientCertificate {
+  /** Host and port: nobody else is told. */
+  host: string
+  certificate: string
+  key: string
+}
+
 export interface ExchangeOptions {
   /** GET unless said. A body is sent once only: a redirect of it is refused. */
   method?: string
@@ -16,6 +24,7 @@ export interface ExchangeOptions {
   certificates: readonly string[] | null
   /** A host and port whose certificate is not looked at. */
   insecureHost?: string | undefined
+  client?: ClientCertificate | undefined
   /** False: a redirect is an answer like any other. */
   follow?: boolean
   patience?: Patience
@@ -59,9 +68,10 @@ async function within<T>(
   }
 }
 
-const tlsOptions = (url: URL, { certificates, insecureHost }: ExchangeOptions) => ({
+const tlsOptions = (url: URL, { certificates, insecureHost, client }: ExchangeOptions) => ({
   ...(certificates ? { ca: [...certificates] } : {}),
   ...(url.host === insecureHost ? { rejectUnauthorized: false } : {}),
+  ...(url.host === client?.host ? { cert: client.certificate, key: client.key } : {}),
 })
 
 const seconds = (milliseconds: number) => `${Math.round(milliseconds / 100) / 10} s`

@@ -89,11 +89,16 @@ export function transferError(error: unknown, url: URL): ToyboxError {
     })
   }
   if (code === "EPROTO") {
-    const hint = "plain http is spoken where it is asked for: --insecure with a registry, http:// in an address"
-    return new PassingError(`${where}: the TLS handshake failed: perhaps it speaks plain http (${code})`, {
-      soon: false,
-      hint,
-    })
+    const hint =
+      "plain http is spoken where it is asked for: --insecure with a registry, http:// in an address; " +
+      "what registries are to be shown lies in /etc/toybox/certs.d/HOST: NAME.cert and NAME.key"
+    return new PassingError(
+      `${where}: the TLS handshake failed: perhaps it speaks plain http, or wants a certificate (${code})`,
+      {
+        soon: false,
+        hint,
+      },
+    )
   }
   const lasting = LASTING[code]
   if (lasting) return new ToyboxError(`${where}: ${lasting} (${code})`)

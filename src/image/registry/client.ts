@@ -2,14 +2,13 @@
 
 import { type Answer, exchange } from "../fetch/exchange.ts"
 import { DEFAULT_PATIENCE } from "../fetch/retry.ts"
-import { trustedCertificates } from "../fetch/trust.ts"
 import { type Authorizer, createAuthorizer } from "./auth.ts"
 import type { Credentials } from "./credential-helper.ts"
-import { chooseBase, type Endpoint } from "./endpoint.ts"
+import { chooseBase, type Endpoint, transportTo } from "./endpoint.ts"
 import { registryError } from "./errors.ts"
-import { type Transport, withRetries } from "./transport.ts"
+import { type Manners, type Transport, withRetries } from "./transport.ts"
 
-export interface ClientOptions extends Omit<Transport, "certificates" | "insecureHost"> {
+export interface ClientOptions extends Manners {
   /** The credentials for a repository, where there are any. */
   credentials(host: string, path: string): Promise<Credentials | null>
 }
@@ -27,11 +26,9 @@ export interface Repository {
 
 /** Opens a repository; asks the registry nothing, where it is clear how it is reached. */
 export async function openRepository(endpoint: Endpoint, path: string, options: ClientOptions): Promise<Repository> {
-  const { host, mirror, authorities, insecureHost } = endpoint
-  const { credentials: find, ...given } = options
-  // The bundle of a machine is large; who speaks plain http has no use for it.
-  const encrypted = endpoint.bases.some(({ protocol }) => protocol === "https:")
-  const transport = { ...given, insecureHost, certificates: encrypted ? trustedCertificates(authorities) : null }
+  const { host, mirror } = endpoint
+  const { credentials: find, ...manners } = options
+  const transport = transportTo(endpoint, manners)
   const [base, credentials] = await Promise.all([chooseBase(endpoint, transport), find(host, path)])
   return {
     host,

@@ -1,10 +1,12 @@
 /** Where a registry is, and its mirrors; which of https and http it speaks. */
+import { readText } from "../../../ffi/fs.ts"
 import { isLoopback } from "../fetch/address.ts"
 import { exchange } from "../fetch/exchange.ts"
 import { PassingError } from "../fetch/failure.ts"
+import { trustedCertificates } from "../fetch/trust.ts"
 import { readBody } from "./answer.ts"
-import { certificateFiles, type Settings } from "./settings.ts"
-import type { Transport } from "./transport.ts"
+import { type ClientFiles, certificateFiles, clientFiles, type Settings } from "./settings.ts"
+import type { Manners, Transport } from "./transport.ts"
 
 /** Beside the settings: what a command line asks for. */
 export interface Wishes {
@@ -22,6 +24,8 @@ export interface Endpoint {
   prefix: string
   /** Files of certificates to trust it by. */
   authorities: readonly string[]
+  /** What it is shown where it asks who we are. */
+  client: ClientFiles | null
   /** The host and port whose certificate is not looked at. */
   insecureHost: string | undefined
   mirror: boolean
@@ -53,6 +57,7 @@ function endpoint(text: string, mirror: boolean, settings: Settings, wishes: Wis
     bases,
     prefix: slash < 0 ? "" : `${rest.slice(slash + 1)}/`,
     authorities: [...certificateFiles(host, own), ...(wishes.ca ?? [])],
+    client: clientFiles(host),
     insecureHost: insecure ? (bases.find(({ protocol }) => protocol === "https:") ?? bases[0])?.host : undefined,
     mirror,
   }
@@ -63,6 +68,20 @@ export function endpointsFor(domain: string, settings: Settings, wishes: Wishes 
   // What was asked for on the command line is meant for the registry that was named.
   const mirrors = (settings.registries[domain]?.mirrors ?? []).map((mirror) => endpoint(mirror, true, settings, {}))
   return [...mirrors, endpoint(domain, false, settings, wishes)]
+}
+
+/** How an endpoint is spoken to. */
+export function transportTo({ bases, authorities, insecureHost, client }: Endpoint, manners: Manners): Transport {
+  const encrypted = bases.find(({ protocol }) => protocol === "https:")
+  // The bundle of a machine is large; who speaks plain http has no use for it.
+  if (encrypted === undefined) return { ...manners, insecureHost, certificates: null }
+  const shown = client && {
+    host: encrypted.host,
+    certificate: readText(client.certificate),
+    key: readText(client.key),
+  }
+  const certificates = trustedCertificates(authorities)
+  return { ...manners, insecureHost, certificates, ...(shown ? { client: shown } : {}) }
 }
 
 const MAX_GREETING = 64 * 1024

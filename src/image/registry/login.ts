@@ -1,11 +1,10 @@
 /** Whether a registry lets somebody in: distribution spec, "Determining Support"; Docker's token.md. */
 import { exchange } from "../fetch/exchange.ts"
-import { trustedCertificates } from "../fetch/trust.ts"
 import { createAuthorizer } from "./auth.ts"
 import type { Credentials } from "./credential-helper.ts"
-import { chooseBase, type Endpoint } from "./endpoint.ts"
+import { chooseBase, type Endpoint, transportTo } from "./endpoint.ts"
 import { registryError } from "./errors.ts"
-import { type Transport, withRetries } from "./transport.ts"
+import { type Manners, withRetries } from "./transport.ts"
 
 /** "open": it lets everybody in, and so says nothing of the password. */
 export type Admission = "admitted" | "open"
@@ -14,10 +13,10 @@ export type Admission = "admitted" | "open"
 export async function tryLogin(
   endpoint: Endpoint,
   credentials: Credentials,
-  options: Omit<Transport, "certificates" | "insecureHost"> = {},
+  manners: Manners = {},
 ): Promise<Admission> {
-  const { host, authorities, insecureHost } = endpoint
-  const transport = { ...options, insecureHost, certificates: trustedCertificates(authorities) }
+  const { host } = endpoint
+  const transport = transportTo(endpoint, manners)
   const base = await chooseBase(endpoint, transport)
   const authorizer = createAuthorizer({ base, host, credentials, transport })
   const what = `the login to ${host}`

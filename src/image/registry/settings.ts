@@ -1,5 +1,6 @@
 /** How registries are reached: registries.json of the machine and of the state directory. */
-import { listDir, tryReadText } from "../../../ffi/fs.ts"
+import { exists, listDir, tryReadText } from "../../../ffi/fs.ts"
+import { ToyboxError } from "../../errors.ts"
 import { boolean, decodeJson, type Field, fault, list, member, members, optional, string } from "../decode.ts"
 import { DOCKER_SHORT_NAMES, parseReference, type ShortNames } from "../reference.ts"
 
@@ -89,6 +90,26 @@ export function loadSettings(state: string, machine = MACHINE): Settings {
 
 /** Where certificates of registries lie: our own place, and docker's. */
 const CERTIFICATES = ["/etc/toybox/certs.d", "/etc/docker/certs.d"]
+
+/** Files in PEM form. */
+export interface ClientFiles {
+  certificate: string
+  key: string
+}
+
+/** What we show a registry that asks who we are: NAME.cert and NAME.key, as docker has it. Throws ToyboxError where one is alone. */
+export function clientFiles(name: string, places = CERTIFICATES): ClientFiles | null {
+  const [certificate] = places.flatMap((place) =>
+    listDir(`${place}/${name}`)
+      .filter((file) => file.endsWith(".cert"))
+      .sort()
+      .map((file) => `${place}/${name}/${file}`),
+  )
+  if (certificate === undefined) return null
+  const key = certificate.replace(/cert$/, "key")
+  if (!exists(key)) throw new ToyboxError(`${certificate} has no key: there is no ${key}`)
+  return { certificate, key }
+}
 
 /** The files of certificates to trust a registry by, beside the usual ones. */
 export function certificateFiles(

@@ -6,11 +6,14 @@ import { backOff, DEFAULT_PATIENCE, isPassing, type Patience, retryAfter, sleep 
 import { shownUrl } from "./answer.ts"
 
 /** What all requests to a registry have in common. */
-export interface Transport extends Pick<ExchangeOptions, "certificates" | "insecureHost" | "signal"> {
+export interface Transport extends Pick<ExchangeOptions, "certificates" | "insecureHost" | "client" | "signal"> {
   patience?: Patience
   /** Hears why, and for how long, is waited. */
   notice?: (text: string) => void
 }
+
+/** What a caller says of it; the rest is the endpoint's. */
+export type Manners = Omit<Transport, "certificates" | "insecureHost" | "client">
 
 /** Waits before the next try; throws `error` where there is none left, or it will not pass. */
 export async function pause(transport: Transport, failures: number, error: unknown): Promise<void> {

@@ -126,6 +126,23 @@ describe("https", () => {
     other.stop(true)
   })
 
+  test("shows a server that asks, and no other, who we are", async () => {
+    const made = makeCertificates(directory(), "127.0.0.1")
+    const [certificate, key] = [readFileSync(made.certificate, "utf8"), readFileSync(made.key, "utf8")]
+    const closed = Bun.serve({
+      hostname: "127.0.0.1",
+      port: 0,
+      tls: { cert: certificate, key, ca: readFileSync(made.ca, "utf8"), requestCert: true, rejectUnauthorized: true },
+      fetch: () => new Response("let in"),
+    })
+    const known = trustedCertificates([made.ca])
+    const ask = (host: string) =>
+      get(`https://127.0.0.1:${closed.port}/`, { certificates: known, client: { host, certificate, key } })
+    expect((await ask(`127.0.0.1:${closed.port}`)).text).toBe("let in")
+    await expect(ask("127.0.0.1:1")).rejects.toThrow("or wants a certificate")
+    closed.stop(true)
+  })
+
   test("with a server of plain http is told, and not tried again", async () => {
     const plain = Bun.serve({ hostname: "127.0.0.1", port: 0, fetch: () => new Response("plain") })
     const error = await get(`https://127.0.0.1:${plain.port}/`, { certificates }).catch((error: unknown) => error)

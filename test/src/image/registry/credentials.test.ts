@@ -5,7 +5,7 @@ import { DOCKER_SHORT_NAMES } from "../../../../src/image/reference.ts"
 import { forgetPassword, storedHosts, storePassword } from "../../../../src/image/registry/auth-store.ts"
 import { askHelper } from "../../../../src/image/registry/credential-helper.ts"
 import { authFile, authFiles, findCredentials, normalKey } from "../../../../src/image/registry/credentials.ts"
-import { certificateFiles, loadSettings, readSettings } from "../../../../src/image/registry/settings.ts"
+import { certificateFiles, clientFiles, loadSettings, readSettings } from "../../../../src/image/registry/settings.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../../../helpers/scratch.ts"
 
 cleanUpAfterAll()
@@ -251,5 +251,14 @@ describe("registries.json", () => {
       `${place}/x.example:5000/ca.crt`,
     ])
     expect(certificateFiles("y.example", undefined, [place])).toEqual([])
+    expect(clientFiles("y.example", [place])).toBe(null)
+    const directory = join(place, "x.example:5000")
+    writeFileSync(join(directory, "me.cert"), "")
+    expect(() => clientFiles("x.example:5000", [place])).toThrow("me.cert has no key")
+    writeFileSync(join(directory, "me.key"), "")
+    expect(clientFiles("x.example:5000", [place])).toEqual({
+      certificate: join(directory, "me.cert"),
+      key: join(directory, "me.key"),
+    })
   })
 })
