@@ -1,5 +1,12 @@
 /** An image as it is named on a command line. */
-import { familiarForm, familiarReference, formatReference, type Reference } from "../image/reference.ts"
+import {
+  familiarForm,
+  familiarReference,
+  formatReference,
+  parseReference,
+  type Reference,
+  repositoryName,
+} from "../image/reference.ts"
 import { loadSettings } from "../image/registry/settings.ts"
 import {
   type ImageRecord,
@@ -48,6 +55,20 @@ export function findStored(paths: Paths, word: string): StoredImage {
     named?.source.kind === "registry" && named.source.reference.digest ? named.source.reference : undefined
   const record = findImage(listImages(paths), named?.name ?? null, word, reference)
   return { record, byId: record.name !== named?.name && reference === undefined, reference }
+}
+
+/** The images of a repository, under all their tags, the one that came last first. */
+export const imagesOf = (paths: Paths, wanted: Reference): ImageRecord[] =>
+  listImages(paths).filter((image) => {
+    const reference = isReference(image) ? parseReference(image.name) : null
+    return reference?.tag !== undefined && repositoryName(reference) === repositoryName(wanted)
+  })
+
+/** The repository that a word names, without a tag or a digest; null where it names something else. */
+export function bareRepository(word: string, paths: Paths): Reference | null {
+  const source = WHOLE_ID.test(word) ? null : namedImage(word, paths)?.source
+  const reference = source?.kind === "registry" ? source.reference : null
+  return reference === null || reference.digest !== undefined || word.endsWith(`:${reference.tag}`) ? null : reference
 }
 
 /** What an image is called in the store, where a registry's digest of it may be under another name. */

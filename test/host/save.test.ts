@@ -201,6 +201,23 @@ describe.skipIf(!isRoot)("toybox save", () => {
     expect((await toybox(["tag", "nothing", "x"], { env: other })).exitCode).toBe(125)
   })
 
+  test("a name without a tag means all its tags, as with docker; in podman's format the one", async () => {
+    const env = state()
+    await ok(["pull", "-q", `oci:${layout.dir}:gzip`], env)
+    for (const tag of ["all:1", "all:2", "all:latest"]) await ok(["tag", `oci:${layout.dir}:gzip`, tag], env)
+    const loaded = async (...words: string[]) => {
+      const file = join(temporaryDirectory("saved"), "image.tar")
+      await ok(["save", "-q", "-o", file, ...words], env)
+      const { stdout } = await ok(["load", "-q", "-i", file], state())
+      return stdout.match(/all:\w+/g)
+    }
+    expect(await loaded("all")).toEqual(["all:1", "all:2", "all:latest"])
+    expect(await loaded("all:latest")).toEqual(["all:latest"])
+    expect(await loaded("--format", "oci-archive", "all")).toEqual(["all:latest"])
+    await ok(["rmi", "all:latest"], env)
+    expect(await loaded("all")).toEqual(["all:1", "all:2"])
+  })
+
   test("run and pull take an archive as it is now", async () => {
     const env = state()
     const file = join(temporaryDirectory("archive"), "a.tar")

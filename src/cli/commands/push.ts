@@ -2,22 +2,16 @@
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { startProgress } from "../../image/progress.ts"
 import { changedDigest, type PushOptions, pushImage } from "../../image/push/push.ts"
-import {
-  familiarReference,
-  formatReference,
-  parseReference,
-  type Reference,
-  repositoryName,
-} from "../../image/reference.ts"
+import { familiarReference, formatReference, parseReference, type Reference } from "../../image/reference.ts"
 import { loadSettings } from "../../image/registry/settings.ts"
 import { holdImage } from "../../image/store/open.ts"
-import { type ImageRecord, listImages } from "../../image/store/records.ts"
+import type { ImageRecord } from "../../image/store/records.ts"
 import { imageSource } from "../../image/transport.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { isInsecure } from "../flags/remote.ts"
-import { familiarName, findStored, isReference } from "../image.ts"
+import { familiarName, findStored, imagesOf, isReference } from "../image.ts"
 import { untilEnded } from "../signals.ts"
 import { PUSH_OPTIONS } from "./archive-options.ts"
 
@@ -44,10 +38,7 @@ function taggedImages(paths: Paths, word: string): ImageRecord[] {
   const wanted = parseReference(word, shortNames)
   if (wanted.tag !== undefined || wanted.digest !== undefined)
     throw new UsageError(`push --all-tags: ${word} has a tag or a digest`, { hint: "give the name alone" })
-  const found = listImages(paths).filter((image) => {
-    const reference = isReference(image) ? parseReference(image.name) : null
-    return reference?.tag !== undefined && repositoryName(reference) === repositoryName(wanted)
-  })
+  const found = imagesOf(paths, wanted)
   if (found.length === 0) throw new ToyboxError(`no image is called ${word}`, { hint: "toybox images lists them" })
   return found.toReversed()
 }

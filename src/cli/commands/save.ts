@@ -8,17 +8,24 @@ import { holdImage } from "../../image/store/open.ts"
 import { notice } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
-import { familiarName, findStored, isReference } from "../image.ts"
+import { bareRepository, familiarName, findStored, imagesOf, isReference, type StoredImage } from "../image.ts"
 import { untilEnded } from "../signals.ts"
 import { SAVE_OPTIONS } from "./archive-options.ts"
 
 const FORMATS: readonly ArchiveFormat[] = ["docker-archive", "oci-archive"]
 
+/** The images that a word means: to docker a name without a tag means all of its tags, to podman the one. */
+function meantBy(word: string, paths: Paths, format: ArchiveFormat): Pick<StoredImage, "record" | "byId">[] {
+  const repository = format === "docker-archive" ? bareRepository(word, paths) : null
+  const all = repository === null ? [] : imagesOf(paths, repository).toReversed()
+  return all.length > 0 ? all.map((record) => ({ record, byId: false })) : [findStored(paths, word)]
+}
+
 /** The images that words mean, held; one that is named twice, by other names, is one. Throws ToyboxError. */
-function chosenImages(paths: Paths, words: readonly string[]): SavedImage[] {
+function chosenImages(paths: Paths, words: readonly string[], format: ArchiveFormat): SavedImage[] {
   const chosen = new Map<string, { record: SavedImage["record"]; names: string[] }>()
-  for (const word of words) {
-    const { record, byId } = findStored(paths, word)
+  const meant = words.flatMap((word) => meantBy(word, paths, format).map((image) => ({ ...image, word })))
+  for (const { record, byId, word } of meant) {
     holdImage(paths, record, word)
     const names = byId || !isReference(record) ? [] : [record.name]
     const known = chosen.get(record.manifest)
@@ -45,7 +52,7 @@ export async function saveCommand(words: readonly string[]): Promise<number> {
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   const quiet = booleans.get("quiet") ?? false
-  const plan = planSave(paths, chosenImages(paths, rest), format)
+  const plan = planSave(paths, chosenImages(paths, rest, format), format)
   for (const { record, digest } of plan.changed) {
     if (quiet) continue
     notice(
