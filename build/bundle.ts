@@ -19,6 +19,11 @@ const STARTS: Readonly<Record<string, readonly string[]>> = {
   exec: ["cli/commands/exec"],
 }
 
+/** What comes after one of these, to a run that asks for it: without what is there already. */
+const FURTHER: Readonly<Record<string, readonly string[]>> = {
+  rare: ["cli/flags/rare", "cli/flags/rare-limits"],
+}
+
 // "export const NAME = 0x1f" and the like: numbers, such as are made of others, and such as depend on the processor.
 const PLAIN = /^(\s*|\/\/.*|\/\*.*\*\/|(import .*|export const \w+ = [-\w\s.|<>+~*()?:="]+);?(\s*\/\/.*)?)$/
 
@@ -72,15 +77,19 @@ export async function bundle(entry: string, directory: string, arch: Arch): Prom
 /** For each module that a start reaches by static imports: the names of all those starts. */
 function startsReaching(imports: ReadonlyMap<string, readonly string[]>): Map<string, string> {
   const reached = new Map<string, string>()
-  for (const [name, modules] of Object.entries(STARTS)) {
-    const seen = new Set<string>()
-    const visit = (id: string) => {
-      if (seen.has(id) || !imports.has(id)) return
-      seen.add(id)
-      for (const imported of imports.get(id) ?? []) visit(imported)
+  const enter = (starts: typeof STARTS, known: ReadonlySet<string>) => {
+    for (const [name, modules] of Object.entries(starts)) {
+      const seen = new Set(known)
+      const visit = (id: string) => {
+        if (seen.has(id) || !imports.has(id)) return
+        seen.add(id)
+        reached.set(id, reached.has(id) ? `${reached.get(id)}-${name}` : name)
+        for (const imported of imports.get(id) ?? []) visit(imported)
+      }
+      for (const module of modules) visit(join(ROOT, `src/${module}.ts`))
     }
-    for (const module of modules) visit(join(ROOT, `src/${module}.ts`))
-    for (const id of seen) reached.set(id, reached.has(id) ? `${reached.get(id)}-${name}` : name)
   }
+  enter(STARTS, new Set())
+  enter(FURTHER, new Set(reached.keys().filter((id) => reached.get(id)?.split("-").includes("run"))))
   return reached
 }

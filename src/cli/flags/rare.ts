@@ -1,6 +1,6 @@
 /** The options that most runs do without: read, and their modules loaded, only where one of them is given. */
 import { SIGTERM } from "../../../ffi/constants/signal.ts"
-import { findRunning } from "../../container/running.ts"
+import type { RunningContainer as Found } from "../../container/running.ts"
 import { timeZoneFile } from "../../container/time-zone.ts"
 import { UsageError } from "../../errors.ts"
 import { nameOptions } from "../../network/names.ts"
@@ -45,12 +45,20 @@ function oomScore(text: string | undefined): { oomScoreAdj?: number } {
   return { oomScoreAdj: value }
 }
 
-function runningContainer(paths: Paths, reference: string): RunningContainer {
-  const {
-    id,
-    running,
-    record: { spec },
-  } = findRunning(paths, reference)
+type Finder = (reference: string) => RunningContainer
+
+/** What finds running containers takes as long to load as all the rest: only where one may be named. */
+async function finderOf({ strings, lists }: ParsedArgv, paths: Paths): Promise<Finder> {
+  const given = [...strings.values(), ...[...lists.values()].flat()]
+  const isNamed = given.some((text) => text.includes("container:"))
+  const { findRunning } = isNamed ? await import("../../container/running.ts") : { findRunning: null }
+  return (reference) => {
+    if (findRunning === null) throw new Error(`container ${reference} is not named by an option`)
+    return joined(findRunning(paths, reference), paths)
+  }
+}
+
+function joined({ id, running, record: { spec } }: Found, paths: Paths): RunningContainer {
   // Any of them tells: the image's may have stayed in the place of one.
   const own = spec.mounts.find(
     ({ destination, source }) =>
@@ -88,9 +96,9 @@ function checkUserNamespace(text: string | undefined): void {
 }
 
 /** Reads them; what is not given is as in noRareOptions. Throws UsageError. */
-export function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rlimit[]): RareOptions {
+export async function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rlimit[]): Promise<RareOptions> {
   const { strings, lists, booleans, typed } = argv
-  const running = (reference: string) => runningContainer(paths, reference)
+  const running = await finderOf(argv, paths)
   const { mode, networks } = networkMode(argv, running)
   const namespaces = { ...namespaceModes(argv, running), ...(mode.mode === "private" ? {} : { network: mode }) }
   const hostname = hostName(typed.get("hostname") ?? "--hostname", strings.get("hostname"))
