@@ -13,6 +13,8 @@ async function dispatch(words: readonly string[]): Promise<number> {
     const { runCommand } = await import("./cli/commands/run.ts")
     return runCommand(words.slice(1))
   }
+  if (words[0] === "exec") return (await import("./cli/commands/exec.ts")).execCommand(words.slice(1))
+  if (words[0] === "oci") return (await import("./cli/oci/index.ts")).runOci(words.slice(1))
   if (words[0] === "supervise") return (await import("./cli/commands/supervise.ts")).superviseCommand(words.slice(1))
   if (words[0] === "forward") return (await import("./cli/commands/forward.ts")).forwardCommand(words.slice(1))
   if (words[0] === "unpack-layer") return (await import("./image/layer/apart.ts")).unpackLayerCommand(words.slice(1))

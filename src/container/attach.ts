@@ -56,8 +56,8 @@ export function connectTo(paths: Paths, id: string): number {
   return socket
 }
 
-function connect(paths: Paths, reference: string): { id: string; socket: number } {
-  const { id, running } = findRunning(paths, reference)
+async function connect(paths: Paths, reference: string): Promise<{ id: string; socket: number }> {
+  const { id, running } = await findRunning(paths, reference)
   if (!running.supervisor)
     throw new ToyboxError(`container ${reference} runs in the foreground of another toybox`, {
       hint: `toybox exec -it ${reference} sh gives a shell in it`,
@@ -246,9 +246,8 @@ function lookUp(paths: Paths, reference: string, id: string): number {
  * Stays with a container until it ends, and returns its exit code; or until the keys for detaching are typed (0).
  * `signalFd` is of takeSignals. Throws ToyboxError where it does not run in the background.
  */
-export function attach(paths: Paths, reference: string, options: AttachOptions, signalFd: number): number {
-  return stayWith(paths, reference, connect(paths, reference), options, signalFd)
-}
+export const attach = async (paths: Paths, name: string, options: AttachOptions, signalFd: number): Promise<number> =>
+  stayWith(paths, name, await connect(paths, name), options, signalFd)
 
 /** The same over a connection that is there (connectTo). */
 export function stayWith(

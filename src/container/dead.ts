@@ -20,9 +20,14 @@ function some(names: readonly string[]): readonly string[] {
   return [...names.slice(from), ...names.slice(0, from)].slice(0, SOME)
 }
 
-/** Puts in order what killed toyboxes have left, of some of the running containers. */
-export async function recoverSome(paths: Paths): Promise<void> {
+async function recoverOf(paths: Paths, names: readonly string[]): Promise<void> {
   const dead: string[] = []
-  for (const name of some(listDir(paths.running))) if (mayBeDead(paths, name)) dead.push(name)
+  for (const name of names) if (mayBeDead(paths, name)) dead.push(name)
   if (dead.length > 0) (await import("./recover.ts")).recoverNames(paths, dead)
 }
+
+/** Puts in order what killed toyboxes have left, of some of the running containers. */
+export const recoverSome = (paths: Paths): Promise<void> => recoverOf(paths, some(listDir(paths.running)))
+
+/** The same of all: as recover. */
+export const recoverDead = (paths: Paths): Promise<void> => recoverOf(paths, listDir(paths.running))

@@ -4,16 +4,14 @@ import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../ffi/constants/fc
 import { close } from "../../ffi/fs.ts"
 import { windowSize } from "../../ffi/tty.ts"
 import { ToyboxError } from "../errors.ts"
-import { explainFailure } from "../launch/report.ts"
 import { notice } from "../log.ts"
 import type { Capabilities, Process } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { compileFilter } from "../security/seccomp/filter.ts"
-import { enter } from "./enter.ts"
+import { type Entering, enter } from "./enter.ts"
 import { recordEvents } from "./events.ts"
 import { ownCapabilities } from "./facts.ts"
 import { resolveIdentity } from "./identity.ts"
-import { launchError } from "./launch-error.ts"
 import type { PassedFds } from "./passed-fds.ts"
 import { findRunning } from "./running.ts"
 import { isAlive, newId } from "./state.ts"
@@ -95,7 +93,7 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
     id,
     running,
     record: { spec: own, ...head },
-  } = findRunning(paths, reference)
+  } = await findRunning(paths, reference)
   const what = { execID: newId(), command: options.args.join(" ") }
   const { pid, startTime, cgroup } = running
   const rootFd = callResult("openat", AT_FDCWD, `/proc/${pid}/root`, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
@@ -108,23 +106,16 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
   const filter = seccomp && !options.privileged ? await compileFilter(seccomp) : undefined
   const { terminal, interactive, detached, letGo } = options
   const stdio = detached ? NO_STDIO : openStdio({ terminal, interactive })
-  const { one, two, ...entering } = (() => {
-    try {
-      return enter({
-        pid,
-        startTime,
-        cgroup,
-        spec,
-        stdio: stdio.facts,
-        passedFds: options.passedFds?.fds ?? [],
-        seccomp: filter,
-      })
-    } catch (error) {
-      throw explainFailure(error)
-    } finally {
-      for (const fd of stdio.childEnds) close(fd)
-    }
-  })()
+  const passedFds = options.passedFds?.fds ?? []
+  let entered: Entering
+  try {
+    entered = enter({ pid, startTime, cgroup, spec, stdio: stdio.facts, passedFds, seccomp: filter })
+  } catch (error) {
+    throw (await import("../launch/report.ts")).explainFailure(error)
+  } finally {
+    for (const fd of stdio.childEnds) close(fd)
+  }
+  const { one, two, ...entering } = entered
   const ending = supervise({
     ...entering,
     signalFd,
@@ -151,7 +142,7 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
   })
   stdio.ended?.()
   options.passedFds?.ended()
-  if (!ending.executed) throw launchError(one, two, ending.reports, rootFd)
+  if (!ending.executed) throw (await import("./launch-error.ts")).launchError(one, two, ending.reports, rootFd)
   const signal = ending.escalated ?? ending.status.signal
   const exitCode = signal === undefined ? (ending.status.code ?? 0) : 128 + signal
   recordEvents(paths, head, ["exec_die", { execID: what.execID, exitCode: String(exitCode) }])

@@ -1,7 +1,7 @@
 /** A container that runs, by name or id. */
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
-import { recover } from "./recover.ts"
+import { recoverDead } from "./dead.ts"
 import { type ContainerRecord, isAlive, type RunningRecord, readRecord, readRunning, resolveId } from "./state.ts"
 
 export interface RunningContainer {
@@ -20,13 +20,17 @@ export class NotRunning extends ToyboxError {
 const PATIENCE = 10_000
 const LOOK_EVERY = 5
 
+/** Puts in order what killed runs have left, and looks. Throws ToyboxError where it does not run. */
+export async function findRunning(paths: Paths, reference: string): Promise<RunningContainer> {
+  await recoverDead(paths)
+  return lookUpRunning(paths, reference)
+}
+
 /**
- * Puts in order what killed runs have left, and looks. One that is just being started is waited for: before its command is
- * executed its process has the machine's root, or namespaces, and who joined it would be there. Throws ToyboxError where it does
- * not run.
+ * Only looks. One that is just being started is waited for: before its command is executed its process has the machine's root, or
+ * namespaces, and who joined it would be there. Throws ToyboxError where it does not run.
  */
-export function findRunning(paths: Paths, reference: string): RunningContainer {
-  recover(paths)
+export function lookUpRunning(paths: Paths, reference: string): RunningContainer {
   const id = resolveId(paths, reference)
   for (const deadline = performance.now() + PATIENCE; ; Bun.sleepSync(LOOK_EVERY)) {
     const running = readRunning(paths, id)

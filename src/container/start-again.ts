@@ -14,7 +14,7 @@ import { enter, enterAgain } from "./new-container.ts"
 import { makeSpec } from "./prepare.ts"
 import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
-import { findRunning } from "./running.ts"
+import { lookUpRunning } from "./running.ts"
 import {
   type ContainerHead,
   containerPath,
@@ -49,8 +49,11 @@ const unlimited = (value: number | null) => value ?? Number.POSITIVE_INFINITY
 const limitOf = ({ type, soft, hard }: Rlimit): Rlimit => ({ type, soft: unlimited(soft), hard: unlimited(hard) })
 
 /** A namespace of a container is that of its process now. */
-const modeOf = (paths: Paths, mode: NamespaceMode): NamespaceMode =>
-  mode.mode === "container" ? { ...mode, pid: findRunning(paths, mode.id).running.pid } : mode
+function modeOf(paths: Paths, mode: NamespaceMode): NamespaceMode {
+  if (mode.mode !== "container") return mode
+  recover(paths)
+  return { ...mode, pid: lookUpRunning(paths, mode.id).running.pid }
+}
 
 /** With what a container was made, and what this machine is now. Throws ToyboxError where that is damaged. */
 export function requestOf(paths: Paths, { id, name, detached }: ContainerHead): ContainerRequest {

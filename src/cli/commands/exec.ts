@@ -1,5 +1,4 @@
 /** toybox exec. */
-import { constants } from "node:os"
 import { call } from "../../../ffi/call.ts"
 import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
 import { S_IFMT, S_IFREG } from "../../../ffi/constants/stat.ts"
@@ -88,6 +87,7 @@ async function execHeld(words: readonly string[], env: Environment): Promise<num
     .read()
   if (!done) return 0
   await child.exited
+  const { constants } = await import("node:os")
   return child.exitCode ?? 128 + constants.signals[(child.signalCode ?? "SIGKILL") as NodeJS.Signals]
 }
 

@@ -19,7 +19,7 @@ export async function topCommand(words: readonly string[]): Promise<number> {
   const [reference, ...options] = withLatest(paths, argv).rest
   if (reference === undefined) throw new UsageError("top needs a container", { hint: "toybox ps lists those that run" })
   const columns = columnsOf(options)
-  const { running } = findRunning(paths, reference)
+  const { running } = await findRunning(paths, reference)
   const pids = running.cgroup === null ? [running.pid] : openCgroup(running.cgroup).pids()
   const rows = processRows(readProcesses(pids.sort((a, b) => a - b)), columns)
   print([table(rows.map((row) => row.map(shown)))])

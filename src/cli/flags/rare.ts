@@ -1,6 +1,7 @@
 /** The options that most runs do without: read, and their modules loaded, only where one of them is given. */
 import { SIGTERM } from "../../../ffi/constants/signal.ts"
-import type { RunningContainer as Found } from "../../container/running.ts"
+import { recoverDead } from "../../container/dead.ts"
+import { lookUpRunning } from "../../container/running.ts"
 import { timeZoneFile } from "../../container/time-zone.ts"
 import { UsageError } from "../../errors.ts"
 import { nameOptions } from "../../network/names.ts"
@@ -45,20 +46,12 @@ function oomScore(text: string | undefined): { oomScoreAdj?: number } {
   return { oomScoreAdj: value }
 }
 
-type Finder = (reference: string) => RunningContainer
-
-/** What finds running containers takes as long to load as all the rest: only where one may be named. */
-async function finderOf({ strings, lists }: ParsedArgv, paths: Paths): Promise<Finder> {
-  const given = [...strings.values(), ...[...lists.values()].flat()]
-  const isNamed = given.some((text) => text.includes("container:"))
-  const { findRunning } = isNamed ? await import("../../container/running.ts") : { findRunning: null }
-  return (reference) => {
-    if (findRunning === null) throw new Error(`container ${reference} is not named by an option`)
-    return joined(findRunning(paths, reference), paths)
-  }
-}
-
-function joined({ id, running, record: { spec } }: Found, paths: Paths): RunningContainer {
+function runningContainer(paths: Paths, reference: string): RunningContainer {
+  const {
+    id,
+    running,
+    record: { spec },
+  } = lookUpRunning(paths, reference)
   // Any of them tells: the image's may have stayed in the place of one.
   const own = spec.mounts.find(
     ({ destination, source }) =>
@@ -95,10 +88,14 @@ function checkUserNamespace(text: string | undefined): void {
   })
 }
 
+const mayName = ({ strings, lists }: ParsedArgv, prefix: string) =>
+  [...strings.values(), ...[...lists.values()].flat()].some((text) => text.includes(prefix))
+
 /** Reads them; what is not given is as in noRareOptions. Throws UsageError. */
 export async function rareOptions(argv: ParsedArgv, paths: Paths, limits: readonly Rlimit[]): Promise<RareOptions> {
   const { strings, lists, booleans, typed } = argv
-  const running = await finderOf(argv, paths)
+  const running = (reference: string) => runningContainer(paths, reference)
+  if (mayName(argv, "container:")) await recoverDead(paths)
   const { mode, networks } = networkMode(argv, running)
   const namespaces = { ...namespaceModes(argv, running), ...(mode.mode === "private" ? {} : { network: mode }) }
   const hostname = hostName(typed.get("hostname") ?? "--hostname", strings.get("hostname"))
