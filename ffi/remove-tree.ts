@@ -32,11 +32,14 @@ function moveUp(fromFd: number, name: Uint8Array, toFd: number, freeName: () => 
   }
 }
 
+// As deep as what toybox itself makes.
+const LEVELS = 4
+
 /**
- * Empties an open directory (not one opened with O_PATH). What is deeper is moved up into it first: a container may have made levels without end, and
- * neither a descriptor nor a stack frame may be held for each. Names are bytes, because they need not be UTF-8.
+ * Empties an open directory (not one opened with O_PATH). What is deeper than `levels` is moved up first: a container may have made
+ * levels without end, and neither a descriptor nor a stack frame may be held for each. Names are bytes, because they need not be UTF-8.
  */
-export function emptyDirectory(topFd: number): void {
+export function emptyDirectory(topFd: number, levels = LEVELS): void {
   // Somebody may have read it already.
   call("lseek", topFd, 0, SEEK_SET)
   const left = listEntries(topFd)
@@ -50,9 +53,11 @@ export function emptyDirectory(topFd: number): void {
     if (fd === ENOTDIR || fd === ELOOP) call("unlinkat", topFd, name, 0)
     if (fd < 0) throw failure("openat", fd, topFd, name)
     try {
-      for (const inner of listEntries(fd)) {
-        if (!removeEntry(fd, inner)) left.push({ name: moveUp(fd, inner.name, topFd, freeName), type: DT_DIR })
-      }
+      if (levels > 0) emptyDirectory(fd, levels - 1)
+      else
+        for (const inner of listEntries(fd)) {
+          if (!removeEntry(fd, inner)) left.push({ name: moveUp(fd, inner.name, topFd, freeName), type: DT_DIR })
+        }
     } finally {
       close(fd)
     }

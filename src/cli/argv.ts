@@ -80,7 +80,13 @@ export const parseLeading = (argv: readonly string[], definitions: OptionDefinit
   parse(argv, definitions, false)
 
 function parse(argv: readonly string[], definitions: OptionDefinitions, anywhere: boolean): ParsedArgv {
-  const known = names(definitions)
+  // Most command lines have none but whole names.
+  let known: ReadonlyMap<string, string> | undefined
+  const nameOf = (key: string) => {
+    if (Object.hasOwn(definitions, key)) return key
+    known ??= names(definitions)
+    return known.get(key)
+  }
   const strings = new Map<string, string>()
   const lists = new Map<string, string[]>()
   const booleans = new Map<string, boolean>()
@@ -89,14 +95,14 @@ function parse(argv: readonly string[], definitions: OptionDefinitions, anywhere
   let position = 0
 
   const define = (shown: string, key: string): [string, OptionDefinition] => {
-    const name = known.get(key)
+    const name = nameOf(key)
     const definition = name === undefined ? undefined : definitions[name]
     if (name === undefined || definition === undefined) {
       const instead = Object.hasOwn(definitions, "entrypoint") ? refusedHint(key) : undefined
       if (instead !== undefined) throw new UsageError(`toybox has no option ${shown}`, { hint: instead })
       const like = closest(
         key,
-        [...known.keys()].filter((other) => other.length > 1),
+        [...names(definitions).keys()].filter((other) => other.length > 1),
       )
       throw new UsageError(`unknown option ${shown}`, {
         hint: like

@@ -119,7 +119,8 @@ const removesItself = (booleans: ParsedArgv["booleans"]): boolean => booleans.ge
 
 /** --timeout: seconds; 0 is any time, as podman has it. Throws UsageError. */
 function timeoutOption({ strings }: ParsedArgv): { timeout?: number } {
-  const text = strings.get("timeout") ?? "0"
+  const text = strings.get("timeout")
+  if (text === undefined) return {}
   if (!/^\d{1,6}$/.test(text)) throw new UsageError(`--timeout: "${text}" is no number of seconds (0: without end)`)
   return Number(text) === 0 ? {} : { timeout: Number(text) }
 }

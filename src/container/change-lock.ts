@@ -2,21 +2,19 @@
  * What is written down of a container is changed by one toybox at a time; flock(2) of a file that goes with its directory. The lock
  * of the directory is another: who looks into a container may keep it for long (look-into.ts).
  */
-import { call } from "../../ffi/call.ts"
-import { LOCK_EX, O_CREAT, O_RDONLY } from "../../ffi/constants/fcntl.ts"
-import { isErrno } from "../../ffi/errno.ts"
-import { close, open } from "../../ffi/fs.ts"
+import { call, callResult, failure } from "../../ffi/call.ts"
+import { AT_FDCWD, LOCK_EX, O_CLOEXEC, O_CREAT, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { close } from "../../ffi/fs.ts"
 import type { Paths } from "../paths.ts"
 import { containerPath } from "./state.ts"
 
+const ENOENT = -2
+
 function lock(paths: Paths, id: string, flags: number): number | null {
-  let fd: number
-  try {
-    fd = open(`${containerPath(paths, id)}/changes`, O_RDONLY | flags, 0o600)
-  } catch (error) {
-    if (isErrno(error, "ENOENT")) return null
-    throw error
-  }
+  const path = `${containerPath(paths, id)}/changes`
+  const fd = callResult("openat", AT_FDCWD, path, O_RDONLY | O_CLOEXEC | flags, 0o600)
+  if (fd === ENOENT) return null
+  if (fd < 0) throw failure("openat", fd, AT_FDCWD, path)
   try {
     call("flock", fd, LOCK_EX)
     return fd

@@ -23,6 +23,8 @@ import type { RunRequest } from "../spec/request.ts"
 
 const MOST_BYTES = 1024 * 1024
 const MOST_ID = 2 ** 31 - 1
+const ZERO = 0x30
+const NINE = 0x39
 
 /**
  * openat2(2) inside the root that `rootFd` holds; -errno where it fails. What is mounted on it is no part of it: neither an
@@ -63,9 +65,19 @@ interface GroupEntry {
   members: string[]
 }
 
+// As docker and podman have it: what a file of the image names so must not decide over an id that was given.
+// Not a regular expression: it would be the only one of most runs, and the first takes a twentieth of a millisecond.
+function isNumber(text: string): boolean {
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i)
+    if (code < ZERO || code > NINE) return false
+  }
+  return text !== ""
+}
+
 /** An id as a file or a person writes it: decimal, 0 to 2^31 - 1; null for anything else (CVE-2024-40635). */
 export function parseId(text: string): number | null {
-  return /^\d{1,10}$/.test(text) && Number(text) <= MOST_ID ? Number(text) : null
+  return isNumber(text) && text.length <= 10 && Number(text) <= MOST_ID ? Number(text) : null
 }
 
 /** passwd(5); lines that are none are skipped. */
@@ -87,9 +99,6 @@ export function parseGroup(text: string): GroupEntry[] {
       : [{ name, gid, members: members.split(",").filter((member) => member !== "") }]
   })
 }
-
-// As docker and podman have it: what a file of the image names so must not decide over an id that was given.
-const isNumber = (text: string) => /^\d+$/.test(text)
 
 function findGroup(option: string, text: string, groups: readonly GroupEntry[]): number {
   const gid = isNumber(text) ? parseId(text) : (groups.find((group) => group.name === text)?.gid ?? null)
