@@ -78,9 +78,7 @@ export function writeAll(fd: number, bytes: Uint8Array): void {
   }
 }
 
-/** The text of a file. Throws SyscallError. */
-export function readText(path: string): string {
-  const fd = open(path, O_RDONLY)
+function readOpened(fd: number): string {
   try {
     return decoder.decode(readAll(fd))
   } finally {
@@ -88,10 +86,17 @@ export function readText(path: string): string {
   }
 }
 
+/** The text of a file. Throws SyscallError. */
+export const readText = (path: string): string => readOpened(open(path, O_RDONLY))
+
 /** The text of a file, or null where there is none; procfs has ESRCH, cgroupfs ENODEV for what went meanwhile. */
 export function tryReadText(path: string): string | null {
+  const fd = callResult("openat", AT_FDCWD, path, O_RDONLY | O_CLOEXEC, 0)
+  // So it is often, and an error takes longer to make than the call.
+  if (fd === ENOENT) return null
   try {
-    return readText(path)
+    if (fd < 0) throw failure("openat", fd, AT_FDCWD, path)
+    return readOpened(fd)
   } catch (error) {
     if (isErrno(error, "ENOENT", "ENOTDIR", "ESRCH", "ENODEV")) return null
     throw error
@@ -171,9 +176,7 @@ export function mkdirAll(path: string, mode = 0o777): void {
 }
 
 /** rmdir(2). */
-export function rmdir(path: string): void {
-  call("unlinkat", AT_FDCWD, path, AT_REMOVEDIR)
-}
+export const rmdir = (path: string): void => void call("unlinkat", AT_FDCWD, path, AT_REMOVEDIR)
 
 /** unlink(2); false where there was nothing. */
 export function unlink(path: string): boolean {
@@ -183,9 +186,7 @@ export function unlink(path: string): boolean {
 }
 
 /** rename(2). */
-export function rename(from: string, to: string): void {
-  call("renameat", AT_FDCWD, from, AT_FDCWD, to)
-}
+export const rename = (from: string, to: string): void => void call("renameat", AT_FDCWD, from, AT_FDCWD, to)
 
 /** link(2); false where the name was taken. */
 export const link = (existing: string, path: string): boolean =>
@@ -206,9 +207,7 @@ export function readLink(path: string): string | null {
 export const isLink = (path: string): boolean => callResult("readlinkat", AT_FDCWD, path, scratch.address, 1) >= 0
 
 /** access(2) F_OK. */
-export function exists(path: string): boolean {
-  return callResult("access", path, 0) === 0
-}
+export const exists = (path: string): boolean => callResult("access", path, 0) === 0
 
 /** What stat(2) tells; times in milliseconds. */
 export interface Stat {
@@ -278,13 +277,14 @@ export function listEntries(fd: number): Entry[] {
   }
 }
 
-/** The names in a directory; empty where there is no such directory. */
-export function listDir(path: string): string[] {
+/** The names in a directory, or `only` those of a type; empty where there is no such directory. */
+export function listDir(path: string, only?: typeof DT_DIR): string[] {
   const fd = callResult("openat", AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
   if (fd === ENOENT) return []
   if (fd < 0) throw failure("open", fd, path)
   try {
-    return listEntries(fd).map(({ name }) => decoder.decode(name.subarray(0, -1)))
+    const entries = listEntries(fd).filter(({ type }) => only === undefined || type === only)
+    return entries.map(({ name }) => decoder.decode(name.subarray(0, -1)))
   } finally {
     close(fd)
   }

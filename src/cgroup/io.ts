@@ -1,6 +1,6 @@
 import { call } from "../../ffi/call.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { exists, listDir, mkdir, readText, rmdir, tryReadText, writeText } from "../../ffi/fs.ts"
+import { DT_DIR, exists, listDir, mkdir, readText, rmdir, tryReadText, writeText } from "../../ffi/fs.ts"
 import { type BatchResult, type FileOp, runBatch } from "./batch.ts"
 import { attachDeviceProgram } from "./devices/attach.ts"
 
@@ -17,7 +17,10 @@ export interface CgroupIo {
   rmdir(path: string): void
   /** Many of the above at once, up to the first that fails. */
   runBatch(ops: readonly FileOp[]): BatchResult
+  /** All that is in a directory, */
   listDir(path: string): string[]
+  /** or the cgroups only. */
+  listCgroups(path: string): string[]
   exists(path: string): boolean
   /** SIGKILL; a process that is gone is fine. */
   kill(pid: number): void
@@ -37,7 +40,8 @@ export const hostIo: CgroupIo = {
   writeText,
   mkdir,
   rmdir,
-  listDir,
+  listDir: (path) => listDir(path),
+  listCgroups: (path) => listDir(path, DT_DIR),
   exists,
   kill(pid) {
     try {

@@ -9,8 +9,7 @@ const PAUSE = 1
 
 function pidsIn(dir: string, io: CgroupIo): number[] {
   const own = (io.tryReadText(`${dir}/cgroup.procs`) ?? "").split("\n").filter(Boolean).map(Number)
-  const children = io.listDir(dir).filter((name) => io.exists(`${dir}/${name}/cgroup.procs`))
-  return [...own, ...children.flatMap((name) => pidsIn(`${dir}/${name}`, io))]
+  return [...own, ...io.listCgroups(dir).flatMap((name) => pidsIn(`${dir}/${name}`, io))]
 }
 
 /** Tells where each version's freezer is, and what its words are: freezer-subsystem.rst, cgroup-v2.rst "cgroup.freeze". */

@@ -20,11 +20,7 @@ function tryRemove(dir: string, io: CgroupIo): boolean {
 }
 
 function removeChildren(dir: string, io: CgroupIo, deadline: number): void {
-  for (const name of io.listDir(dir)) {
-    const child = `${dir}/${name}`
-    // Names tell files and cgroups not apart; only a cgroup has a list of processes.
-    if (io.exists(`${child}/cgroup.procs`)) removeUntil(child, io, deadline)
-  }
+  for (const name of io.listCgroups(dir)) removeUntil(`${dir}/${name}`, io, deadline)
 }
 
 function removeUntil(dir: string, io: CgroupIo, deadline: number): void {

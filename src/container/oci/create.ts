@@ -39,7 +39,7 @@ export interface Created {
 const MOST_BYTES = 32 * 1024 * 1024
 
 /** The text of a bundle's config.json. Throws ToyboxError. */
-export function readConfigFile({ bundle, configFile }: Pick<CreateRequest, "bundle" | "configFile">): string {
+function readConfigFile({ bundle, configFile }: Pick<CreateRequest, "bundle" | "configFile">): string {
   const path = configFile ?? `${bundle}/config.json`
   let fd: number
   try {
@@ -123,12 +123,19 @@ function enterCgroup(root: string, record: OciRecord, cgroups: Cgroups, spec: Sp
   }
 }
 
-/** Makes a container; on failure nothing of it is left. Throws ToyboxError. */
-export async function createContainer(request: CreateRequest): Promise<Created> {
-  const { root, id } = request
+/**
+ * Makes a container; on failure nothing of it is left. `ownSocket` gives what its terminal is sent over where the request names
+ * nothing. Throws ToyboxError.
+ */
+export async function createContainer(
+  asked: CreateRequest,
+  ownSocket?: (spec: Spec) => number | undefined,
+): Promise<Created> {
+  const { root, id } = asked
   checkId(id)
-  const config = readConfigFile(request)
-  const spec = readSpec(config, request.bundle)
+  const config = readConfigFile(asked)
+  const spec = readSpec(config, asked.bundle)
+  const request = { ...asked, consoleSocket: asked.consoleSocket ?? ownSocket?.(spec) }
   spec.process.env = [...spec.process.env, ...request.env]
   checkRoot(spec)
   checkSupported(spec)

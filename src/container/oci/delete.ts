@@ -7,6 +7,7 @@ import { detectCgroups } from "../../cgroup/detect.ts"
 import { openCgroup, planCgroup } from "../../cgroup/manager.ts"
 import { errorChain, ToyboxError } from "../../errors.ts"
 import { notice } from "../../log.ts"
+import type { Spec } from "../../oci/runtime.ts"
 import { cgroupRequest } from "./facts.ts"
 import { runHooks } from "./hooks.ts"
 import { unmountRoot } from "./host-mounts.ts"
@@ -58,11 +59,14 @@ function attempt<Result>(act: () => Result): Result | undefined {
   }
 }
 
-/** Ends a locked container, gives back all it held, and runs its poststop hooks, whose failures are told only. */
-export function destroy(root: string, record: OciRecord, lock: OciLock): void {
+/**
+ * Ends a locked container, gives back all it held, and runs its poststop hooks, whose failures are told only. `known` is its
+ * configuration, by who has read it already.
+ */
+export function destroy(root: string, record: OciRecord, lock: OciLock, known?: Spec): void {
   endProcesses(record)
   removeCgroup(record)
-  const spec = attempt(() => readConfig(root, record))
+  const spec = known ?? attempt(() => readConfig(root, record))
   if (spec) attempt(() => unmountRoot(record, spec))
   const trash = `${root}/.${record.id}.${process.pid}`
   rename(containerDirectory(root, record.id), trash)
@@ -93,8 +97,11 @@ function recordFromConfig(root: string, id: string): OciRecord {
   }
 }
 
-/** Removes a container. Throws where it has not ended, unless `force`; with `force` one that is not there is none to remove. */
-export function deleteContainer(root: string, id: string, force: boolean): void {
+/**
+ * Removes a container. Throws where it has not ended, unless `force`; with `force` one that is not there is none to remove.
+ * `known` as in destroy.
+ */
+export function deleteContainer(root: string, id: string, force: boolean, known?: Spec): void {
   let lock: OciLock
   try {
     lock = lockContainer(root, id)
@@ -123,5 +130,5 @@ export function deleteContainer(root: string, id: string, force: boolean): void 
     unlock(lock)
     throw error
   }
-  destroy(root, record, lock)
+  destroy(root, record, lock, known)
 }

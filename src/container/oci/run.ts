@@ -1,10 +1,9 @@
 /** `run`: create, start, wait and delete in one. */
 import { socketPair } from "../../../ffi/pipe.ts"
 import { notice } from "../../log.ts"
-import { readSpec } from "../../oci/read.ts"
 import { supervise } from "../supervise.ts"
 import type { CreateRequest } from "./bring-up.ts"
-import { type Created, createContainer, readConfigFile } from "./create.ts"
+import { type Created, createContainer } from "./create.ts"
 import { deleteContainer } from "./delete.ts"
 import { afterStart, awaitExec, release, reportFailure } from "./start.ts"
 import { unlock } from "./state.ts"
@@ -16,19 +15,18 @@ export interface RunOptions {
   keep: boolean
 }
 
-/** A terminal of the container that is for this process: its end, and the container's. */
-function ownTerminal(request: CreateRequest, { detach }: RunOptions): [number, number] | null {
-  const { terminal } = readSpec(readConfigFile(request), request.bundle).process
-  return terminal && request.consoleSocket === undefined && !detach ? socketPair() : null
-}
-
 /** Runs a bundle's container; returns its exit code, or 0 with `detach`. `signalFd` is of takeSignals. */
 export async function runContainer(request: CreateRequest, options: RunOptions, signalFd: number): Promise<number> {
   const { root, id } = request
-  const terminal = ownTerminal(request, options)
-  const created = await createContainer(terminal === null ? request : { ...request, consoleSocket: terminal[1] })
+  let socket: number | null = null
+  const created = await createContainer(request, ({ process }) => {
+    if (!process.terminal || options.detach) return undefined
+    const [own, containers] = socketPair()
+    socket = own
+    return containers
+  })
   try {
-    return await startAndWait(root, created, options, { signalFd, socket: terminal?.[0] ?? null })
+    return await startAndWait(root, created, options, { signalFd, socket })
   } catch (error) {
     unlock(created.lock)
     deleteContainer(root, id, true)
@@ -66,7 +64,7 @@ async function startAndWait(
     notice,
   })
   reportFailure(ending.reports, record, spec)
-  if (!keep) deleteContainer(root, record.id, true)
+  if (!keep) deleteContainer(root, record.id, true, spec)
   ending.passRest?.()
   const signal = ending.escalated ?? ending.status.signal
   return signal === undefined ? (ending.status.code ?? 0) : 128 + signal

@@ -88,6 +88,7 @@ export function fakeCgroups(
     },
     listDir: (path) =>
       [...dirs, ...files.keys()].filter((name) => parent(name) === path).map((n) => n.slice(path.length + 1)),
+    listCgroups: (path) => [...dirs].filter((name) => parent(name) === path).map((n) => n.slice(path.length + 1)),
     exists: (path) => dirs.has(path) || files.has(path),
     kill(pid) {
       log.push(`kill ${pid}`)
