@@ -10,6 +10,7 @@ import { bytes, text, u32 } from "../../ffi/netlink/attributes.ts"
 import type { Message } from "../../ffi/netlink/messages.ts"
 import { type NetlinkSocket, requestAside } from "../../ffi/netlink/socket.ts"
 import { type Endpoint, macBytes } from "./endpoint.ts"
+import { LOOPBACK6, UNSPECIFIED } from "./firewall/parts.ts"
 import { linkLocal } from "./ip.ts"
 import { type Cidr, formatCidr } from "./links.ts"
 import { addressOf } from "./network.ts"
@@ -24,8 +25,8 @@ const OWN = 10
 const OTHERS = 20
 const LOCAL = 30
 
-const LOOPBACK: Cidr = { ip: addressOf("::1"), prefix: 128 }
-const HALVES: readonly Cidr[] = ["::", "8000::"].map((half) => ({ ip: addressOf(half), prefix: 1 }))
+const LOOPBACK: Cidr = { ip: LOOPBACK6, prefix: 128 }
+const HALVES: readonly Cidr[] = [UNSPECIFIED, UNSPECIFIED.with(0, 0x80)].map((ip) => ({ ip, prefix: 1 }))
 
 const LOCAL_FIRST: Rule = { priority: FIRST, action: "local" }
 const LOCAL_LATER: Rule = { priority: LOCAL, action: "local" }

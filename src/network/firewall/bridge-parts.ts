@@ -10,18 +10,20 @@ import { deleteTable, getElements, newChain, newRule, newSet, newTable, type Tab
 import { generationOf, sendBatch } from "./table.ts"
 import { lineOf, type TableShape } from "./table-shape.ts"
 
-const { NFT_REG_1: ONE, NFT_PAYLOAD_LL_HEADER: LINK, NFT_PAYLOAD_TRANSPORT_HEADER: TRANSPORT } = nf
+const ONE = nf.NFT_REG_1
+const LINK = nf.NFT_PAYLOAD_LL_HEADER
+const TRANSPORT = nf.NFT_PAYLOAD_TRANSPORT_HEADER
 const IPPROTO_ICMPV6 = 58
 
 export const etherType = (text: string, high: number, low: number): Part => ({
   text: `ether type ${text}`,
-  expressions: [ex.payload(LINK, 12, 2, ONE), ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(high, low))],
+  expressions: () => [ex.payload(LINK, 12, 2, ONE), ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(high, low))],
 })
 export const IP6 = etherType("ip6", 0x86, 0xdd)
 
 export const icmpv6 = (text: string, type: number): Part => ({
   text: `icmpv6 type ${text}`,
-  expressions: [
+  expressions: () => [
     ex.meta(nf.NFT_META_L4PROTO, ONE),
     ex.compare(ONE, nf.NFT_CMP_EQ, Uint8Array.of(IPPROTO_ICMPV6)),
     ex.payload(TRANSPORT, 0, 1, ONE),
@@ -33,7 +35,7 @@ const rule = (table: Table, chain: string, parts: readonly Part[]): Message =>
   newRule(
     table,
     chain,
-    parts.flatMap(({ expressions }) => expressions),
+    parts.flatMap(({ expressions }) => expressions()),
     lineOf(parts),
   )
 

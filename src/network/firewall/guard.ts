@@ -41,10 +41,13 @@ const TABLE: Table = { family: "bridge", name: "toybox" }
 /** Says that the table is ours and of this shape. */
 const MARK = "toybox-guard-2"
 
-const { NFT_REG_1: ONE, NFT_REG_2: TWO, NFT_REG32_00 } = nf
+const ONE = nf.NFT_REG_1
+const TWO = nf.NFT_REG_2
 // Behind the name of a link, of 16 bytes, and an address of a link, of 8 with what fills them up.
-const THREE = NFT_REG32_00 + 6
-const { NFT_PAYLOAD_LL_HEADER: LINK, NFT_PAYLOAD_NETWORK_HEADER: NETWORK, NFT_PAYLOAD_TRANSPORT_HEADER: TRANSPORT } = nf
+const THREE = nf.NFT_REG32_00 + 6
+const LINK = nf.NFT_PAYLOAD_LL_HEADER
+const NETWORK = nf.NFT_PAYLOAD_NETWORK_HEADER
+const TRANSPORT = nf.NFT_PAYLOAD_TRANSPORT_HEADER
 
 /** Where something is in a packet. */
 interface Field {
@@ -67,7 +70,7 @@ const load = ({ base, offset, length }: Field, register: number) => ex.payload(b
 /** The packet is one of a sender that is known: its port, the address of its link, and its own. */
 const isSender = (set: string, ether: Field, address: Field, inverted = false): Part => ({
   text: `iifname . ${ether.text} . ${address.text} ${inverted ? "!= " : ""}@${set}`,
-  expressions: [
+  expressions: () => [
     ex.meta(nf.NFT_META_IIFNAME, ONE),
     load(ether, TWO),
     load(address, THREE),

@@ -18,7 +18,8 @@ const TABLE: Table = { family: "bridge", name: "toybox-mld" }
 const CHAIN = "reports-1"
 const JUDGED = "judged"
 
-const { NFT_REG_1: ONE, NFT_PAYLOAD_TRANSPORT_HEADER: TRANSPORT } = nf
+const ONE = nf.NFT_REG_1
+const TRANSPORT = nf.NFT_PAYLOAD_TRANSPORT_HEADER
 const MLD2_REPORT = 143
 // RFC 3810, section 5.2: how many records there are, and the first of them; one without sources has its type, lengths and group.
 const COUNT = 6
@@ -29,12 +30,12 @@ const SOLICITED_NODE = Uint8Array.of(0, 0, 0xff, 0x02, 0, 0, 0, 0, 0, 0, 0, 0, 0
 
 const fromContainer: Part = {
   text: `iifgroup ${GROUP}`,
-  expressions: [ex.meta(nf.NFT_META_IIFGROUP, ONE), ex.compare(ONE, nf.NFT_CMP_EQ, ex.word(GROUP))],
+  expressions: () => [ex.meta(nf.NFT_META_IIFGROUP, ONE), ex.compare(ONE, nf.NFT_CMP_EQ, ex.word(GROUP))],
 }
 
 const bytesAt = (offset: number, value: Uint8Array): Part => ({
   text: `@th,${offset * 8},${value.length * 8} 0x${value.toHex()}`,
-  expressions: [ex.payload(TRANSPORT, offset, value.length, ONE), ex.compare(ONE, nf.NFT_CMP_EQ, value)],
+  expressions: () => [ex.payload(TRANSPORT, offset, value.length, ONE), ex.compare(ONE, nf.NFT_CMP_EQ, value)],
 })
 
 /** So many records, all of them of groups of addresses, without sources. */

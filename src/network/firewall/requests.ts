@@ -40,7 +40,7 @@ export interface SetShape {
   /** Elements are ranges, from one to before an `end`. */
   readonly interval?: boolean
   /** For nft, where the types of the key do not tell what it is: typeof.ts. */
-  readonly typeof?: { readonly text: string; readonly note: readonly number[] }
+  readonly typeof?: { readonly text: string; readonly note: () => readonly number[] }
 }
 
 export interface Element {
@@ -164,7 +164,7 @@ export function newSet(table: Table, shape: SetShape, id: number): Message {
   const notes = [
     ...note(0, byteOrder(key)),
     ...(data ? note(1, byteOrder(data)) : []),
-    ...(shape.typeof ? note(3, shape.typeof.note) : []),
+    ...(shape.typeof ? note(3, shape.typeof.note()) : []),
   ]
   return message(
     table,

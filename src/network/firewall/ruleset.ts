@@ -176,7 +176,7 @@ export function tableMessages(table: Table): Message[] {
         newRule(
           table,
           chain.name,
-          parts.flatMap((part) => [...familyTest(table, part), ...part.expressions]),
+          parts.flatMap((part) => [...familyTest(table, part), ...part.expressions()]),
           lineOf(parts),
         ),
       ),

@@ -30,18 +30,19 @@ export const rawBits = (name: string, base: number, offset: number, length: numb
 })
 
 /** Of a concatenation. */
-export function typeofKey(parts: readonly KeyPart[]): { text: string; note: number[] } {
-  const notes = parts.map(({ expression, asks }, i) =>
-    note(i, [
-      ...numberNote(0, expression),
-      ...note(
-        1,
-        asks.flatMap((value, n) => numberNote(n, value)),
-      ),
-    ]),
-  )
+export function typeofKey(parts: readonly KeyPart[]): { text: string; note: () => number[] } {
+  const notes = () =>
+    parts.map(({ expression, asks }, i) =>
+      note(i, [
+        ...numberNote(0, expression),
+        ...note(
+          1,
+          asks.flatMap((value, n) => numberNote(n, value)),
+        ),
+      ]),
+    )
   return {
     text: parts.map(({ text }) => text).join(" . "),
-    note: [...numberNote(0, EXPR_CONCAT), ...note(1, notes.flat())],
+    note: () => [...numberNote(0, EXPR_CONCAT), ...note(1, notes().flat())],
   }
 }
