@@ -22,6 +22,7 @@ const STARTS: Readonly<Record<string, readonly string[]>> = {
 /** What comes after one of these, to a run that asks for it: without what is there already. */
 const FURTHER: Readonly<Record<string, readonly string[]>> = {
   rare: ["cli/flags/rare", "cli/flags/rare-limits"],
+  network: ["container/network", "network/leases"],
 }
 
 // "export const NAME = 0x1f" and the like: numbers, such as are made of others, and such as depend on the processor.
