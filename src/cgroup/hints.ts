@@ -6,8 +6,8 @@ interface Hint {
   readonly text: string
 }
 
-// Errnos that mean something particular for a cgroup file; the first that fits.
-const HINTS: readonly Hint[] = [
+/** Errnos that mean something particular for a cgroup file; the first that fits. Made when they are needed, not at each start. */
+const hints = (): readonly Hint[] => [
   { errno: "EINVAL", file: /^cpuset\.cpus$/, text: "a CPU of the list is not present" },
   { errno: "EINVAL", file: /^cpuset\.mems$/, text: "a memory node of the list is not present" },
   { errno: "ERANGE", file: /^cpuset\./, text: "a number of the list is beyond what the kernel was built for" },
@@ -41,5 +41,5 @@ const HINTS: readonly Hint[] = [
 
 /** One line on what the errno of a write to a cgroup file usually means; undefined where it speaks for itself. */
 export function hintFor(file: string, { errno }: SyscallError): string | undefined {
-  return HINTS.find((hint) => hint.errno === errno && hint.file.test(file))?.text
+  return hints().find((hint) => hint.errno === errno && hint.file.test(file))?.text
 }
