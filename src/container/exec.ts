@@ -7,13 +7,13 @@ import { ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
 import type { Capabilities, Process } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
-import { compileFilter } from "../security/seccomp/filter.ts"
 import { type Entering, enter } from "./enter.ts"
 import { recordEvents } from "./events.ts"
 import { ownCapabilities } from "./facts.ts"
 import { resolveIdentity } from "./identity.ts"
 import type { PassedFds } from "./passed-fds.ts"
 import { findRunning } from "./running.ts"
+import { joinedFilter } from "./seccomp.ts"
 import { isAlive, newId } from "./state.ts"
 import { openStdio, type Stdio } from "./stdio.ts"
 import { supervise } from "./supervise.ts"
@@ -103,7 +103,7 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
   const { seccomp, namespaces } = spec.linux
   if (options.privileged && namespaces.some(({ type }) => type === "network"))
     (await import("./share-network.ts")).letForgerIn(paths, id)
-  const filter = seccomp && !options.privileged ? await compileFilter(seccomp) : undefined
+  const filter = seccomp && !options.privileged ? await joinedFilter(seccomp, own.process) : undefined
   const { terminal, interactive, detached, letGo } = options
   const stdio = detached ? NO_STDIO : openStdio({ terminal, interactive })
   const passedFds = options.passedFds?.fds ?? []

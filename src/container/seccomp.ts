@@ -1,7 +1,9 @@
 /** The filter of a container's system calls. */
-import type { Spec } from "../oci/runtime.ts"
+import type { Process, Spec } from "../oci/runtime.ts"
+import type { LinuxSeccomp } from "../oci/seccomp.ts"
 import type { SeccompProgram } from "../plan/facts.ts"
-import { builtInFilter, compileFilter } from "../security/seccomp/filter.ts"
+import { builtInFilter, compileFilter, type SeccompFilter } from "../security/seccomp/filter.ts"
+import { isUsualSeccomp } from "../spec/generate.ts"
 import type { ContainerRequest } from "./request.ts"
 
 /** Connects to the listenerPath of a request's profile. Undefined where it has none. */
@@ -26,4 +28,10 @@ export async function seccompFacts(
   const filter = await compileFilter(seccomp)
   if (listenerFd === undefined) return { seccomp: filter }
   return (await import("./seccomp-listener.ts")).withListener(filter, spec, { id, pid, listenerFd })
+}
+
+/** The filter of a container with this process, for what joins it: to compile one takes longer than all else of an exec. */
+export async function joinedFilter(profile: LinuxSeccomp, { capabilities }: Process): Promise<SeccompFilter> {
+  const builtIn = builtInFilter(capabilities.bounding)
+  return builtIn && isUsualSeccomp(profile, capabilities) ? builtIn : compileFilter(profile)
 }

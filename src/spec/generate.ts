@@ -131,6 +131,10 @@ function resolve(seccomp: SeccompRequest, { bounding }: Capabilities, compat: bo
   return resolveProfile(seccomp.profile, { ...place, kernel: seccomp.kernel })
 }
 
+/** Whether a profile is the one that a container with these capabilities has where none is asked for, and no program of 32 bits. */
+export const isUsualSeccomp = (profile: LinuxSeccomp, capabilities: Capabilities): boolean =>
+  JSON.stringify(profile) === JSON.stringify(resolve("default", capabilities, false))
+
 /** Sets linux.seccomp, resolved when it is first read: a usual container is started with a ready-made filter before that. */
 function setSeccomp(spec: Spec, { seccomp }: RunRequest, compat: boolean): void {
   if (seccomp === null) return
