@@ -85,6 +85,8 @@ interface Session {
   to: Assembler
   /** Where the same rules are already, by their text. */
   written: Map<string, Label>
+  /** What happens to the calls of each architecture. */
+  spans: ReadonlyMap<Arch, readonly Span[]>
 }
 
 function emitRules({ to, written }: Session, arch: Arch, rules: readonly Rule[], otherwise: number): Label {
@@ -118,16 +120,14 @@ const MINUS_ONE = 0xffffffff
 
 /** All the calls that come with one value of seccomp_data.arch: x86-64 and x32 share theirs. */
 function emitArch(session: Session, arches: readonly Arch[], seccomp: LinuxSeccomp): Label {
-  const { to } = session
+  const { to, spans } = session
   const [first, second] = arches as [Arch, Arch?]
-  if (first.name !== "SCMP_ARCH_X86_64") {
-    return to.load(NR, emitSearch(session, first, spansOf(seccomp, first)))
-  }
-  const body = emitSearch(session, first, spansOf(seccomp, first))
+  const body = emitSearch(session, first, spans.get(first) ?? [])
+  if (first.name !== "SCMP_ARCH_X86_64") return to.load(NR, body)
   // A tracer skips a call by making its number -1, and filters see that too: seccomp(2).
   const skipped = to.answer(returnValue(seccomp.defaultAction, seccomp.defaultErrnoRet))
   const other = second
-    ? emitSearch(session, second, spansOf(seccomp, second))
+    ? emitSearch(session, second, spans.get(second) ?? [])
     : to.compare("eq", MINUS_ONE, skipped, to.answer(SECCOMP_RET_KILL_THREAD))
   return to.load(NR, to.compare("ge", X32_SYSCALL_BIT, other, body))
 }
@@ -138,7 +138,8 @@ function emitArch(session: Session, arches: readonly Arch[], seccomp: LinuxSecco
  */
 export function compileSeccomp(seccomp: LinuxSeccomp, machine: Machine): Uint8Array {
   const arches = archesOf(machine, seccomp.architectures ?? [])
-  check(seccomp, arches[0])
+  const spans = new Map(arches.map((arch) => [arch, spansOf(seccomp, arch)]))
+  check(seccomp, arches[0], spans.get(arches[0]) ?? [])
   const to = assembler()
   const written = new Map<string, Label>()
   // The processor's own comes first in the program, and so is written last.
@@ -146,7 +147,7 @@ export function compileSeccomp(seccomp: LinuxSeccomp, machine: Machine): Uint8Ar
   let other = to.answer(SECCOMP_RET_KILL_THREAD)
   for (const audit of audits) {
     const body = emitArch(
-      { to, written },
+      { to, written, spans },
       arches.filter((arch) => arch.audit === audit),
       seccomp,
     )
@@ -157,9 +158,8 @@ export function compileSeccomp(seccomp: LinuxSeccomp, machine: Machine): Uint8Ar
 }
 
 /** What no container can be started with. */
-function check(seccomp: LinuxSeccomp, own: Arch): void {
+function check(seccomp: LinuxSeccomp, own: Arch, spans: readonly Span[]): void {
   const { defaultAction, listenerPath, syscalls = [] } = seccomp
-  const spans = spansOf(seccomp, own)
   if (defaultAction === "SCMP_ACT_NOTIFY") {
     throw new ToyboxError(
       "linux.seccomp.defaultAction: SCMP_ACT_NOTIFY would stop the container before it is started",
