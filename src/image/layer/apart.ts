@@ -5,7 +5,7 @@
 import { write } from "node:fs"
 import { promisify } from "node:util"
 import { call, callResult } from "../../../ffi/call.ts"
-import { AT_FDCWD, F_SETPIPE_SZ, O_CLOEXEC, O_DIRECTORY, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
+import { F_SETPIPE_SZ } from "../../../ffi/constants/fcntl.ts"
 import { PR_SET_PDEATHSIG } from "../../../ffi/constants/prctl.ts"
 import { SIGKILL } from "../../../ffi/constants/signal.ts"
 import { close } from "../../../ffi/fs.ts"
@@ -18,6 +18,9 @@ import { type UnpackOptions, type UnpackResult, unpackLayer } from "./unpack.ts"
 
 /** What toybox is called as by itself for it: `unpack-layer OPTIONS`, the layer at standard input. */
 const UNPACK_LAYER = "unpack-layer"
+
+// Bun.spawn numbers descriptors by their place.
+const HELD_FD = 3
 
 // The most that everybody may ask for: pipe(7). The more there is in it, the less often the two wait for each other.
 const PIPE_SIZE = 1024 * 1024
@@ -56,6 +59,10 @@ function readOutcome(text: string): Outcome | null {
   }
 }
 
+/** How it ended: what the loader, or Bun, could not begin exits with a code. */
+const endOf = ({ signalCode, exitCode }: Bun.Subprocess): string =>
+  signalCode === null ? `exited with code ${exitCode}` : `was ended by ${signalCode}`
+
 /**
  * As unpackLayer, and what was unpacked is on the disk when it returns. The other one has the descriptor `held`, too, as long as
  * it lives: while that has a lock nobody takes the directory for abandoned. Ended at once when `signal` aborts.
@@ -66,6 +73,7 @@ export async function unpackApart(
   held: number,
   signal?: AbortSignal,
 ): Promise<UnpackResult> {
+  signal?.throwIfAborted()
   const [readEnd, writeEnd] = pipe()
   let open = true
   const end = () => {
@@ -84,7 +92,7 @@ export async function unpackApart(
     })
   } catch (error) {
     end()
-    throw error
+    throw new ToyboxError(`cannot start the process that unpacks ${options.name}`, { cause: error })
   } finally {
     close(readEnd)
   }
@@ -95,7 +103,7 @@ export async function unpackApart(
     await child.exited
     signal?.throwIfAborted()
     if (outcome === null)
-      throw new ToyboxError(`cannot unpack ${options.name}: the process for it was ended by ${child.signalCode}`, {
+      throw new ToyboxError(`cannot unpack ${options.name}: the process for it ${endOf(child)}`, {
         hint: "is there enough memory? dmesg tells",
       })
     if ("result" in outcome) return outcome.result
@@ -119,18 +127,10 @@ export async function unpackLayerCommand([options = ""]: readonly string[]): Pro
 async function outcomeOf(options: Options): Promise<Outcome> {
   try {
     const result = await unpackLayer(readPipe(0), options)
-    syncFileSystem(options.target)
+    // Open since before anything was written: an error in writing it back, of which another may have been told, is told here, too.
+    call("syncfs", HELD_FD)
     return { result }
   } catch (error) {
     return { failure: { message: errorChain(error), hint: errorHint(error), isBad: error instanceof BadBytes } }
-  }
-}
-
-function syncFileSystem(directory: string): void {
-  const fd = call("openat", AT_FDCWD, directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
-  try {
-    call("syncfs", fd)
-  } finally {
-    close(fd)
   }
 }

@@ -1,0 +1,34 @@
+/** What is told of the process that unpacks, where that cannot begin: the one that runs tests is no toybox. */
+import { expect, test } from "bun:test"
+import { O_DIRECTORY, O_RDONLY } from "../../../../ffi/constants/fcntl.ts"
+import { close, listDir, open } from "../../../../ffi/fs.ts"
+import { unpackApart } from "../../../../src/image/layer/apart.ts"
+import { temporaryDirectory } from "../../../helpers/scratch.ts"
+
+async function* nothing() {}
+
+async function apart(held: (fd: number) => number, signal?: AbortSignal): Promise<void> {
+  const target = temporaryDirectory("apart")
+  const fd = open(target, O_RDONLY | O_DIRECTORY)
+  try {
+    await unpackApart(nothing(), { name: "a layer", target, whiteouts: "overlay" }, held(fd), signal)
+  } finally {
+    close(fd)
+  }
+}
+
+const own = (fd: number) => fd
+
+test("one that exits before it tells is told with its code", async () => {
+  await expect(apart(own)).rejects.toThrow("cannot unpack a layer: the process for it exited with code 1")
+})
+
+test("one that cannot be started is told with the layer, and leaves no descriptor", async () => {
+  const before = listDir("/proc/self/fd").length
+  await expect(apart(() => 999_999)).rejects.toThrow("cannot start the process that unpacks a layer")
+  expect(listDir("/proc/self/fd").length).toBe(before)
+})
+
+test("none is started where it was given up before", async () => {
+  await expect(apart(own, AbortSignal.abort(new Error("given up")))).rejects.toThrow("given up")
+})
