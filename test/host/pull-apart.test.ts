@@ -149,9 +149,10 @@ describe.skipIf(!isRoot)("layers unpacked in processes of their own", () => {
     expect(found.map((bytes) => Bun.hash(bytes)).sort()).toEqual([lower, upper].map((bytes) => Bun.hash(bytes)).sort())
   })
 
-  test("one that is killed is told, the others end, and nothing is left", async () => {
+  test.each([0, 300])("one that is killed after %d ms is told, the others end, and nothing is left", async (delay) => {
     const { env, unfinished } = ownState()
     const { pull, unpackers } = await standingStill(env)
+    await Bun.sleep(delay)
     process.kill(unpackers[0] ?? 0, "SIGKILL")
     faults.clear()
     const { exitCode, stderr } = await pull.wait()

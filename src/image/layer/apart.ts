@@ -75,9 +75,12 @@ export async function unpackApart(
 ): Promise<UnpackResult> {
   signal?.throwIfAborted()
   const [readEnd, writeEnd] = pipe()
+  let written = Promise.resolve(true)
   let open = true
+  // Not under a thread that is to write: it may have another file by then.
   const end = () => {
-    if (open) close(writeEnd)
+    const shut = () => close(writeEnd)
+    if (open) written.then(shut, shut)
     open = false
   }
   let child: Bun.Subprocess<number, "pipe", "inherit">
@@ -97,7 +100,14 @@ export async function unpackApart(
     close(readEnd)
   }
   try {
-    for await (const part of source) if (!(await writePart(writeEnd, part))) break
+    // Also where the source stands still, or no thread can be made that writes.
+    const ended = child.exited.then(() => null)
+    for (const parts = source[Symbol.asyncIterator](); ; ) {
+      const next = await Promise.race([parts.next(), ended])
+      if (next === null || next.done) break
+      written = writePart(writeEnd, next.value)
+      if (!(await Promise.race([written, ended]))) break
+    }
     end()
     const outcome = readOutcome(await child.stdout.text())
     await child.exited

@@ -37,6 +37,11 @@ export const PARALLEL = 3
 const WAIT = 100
 // Bytes of a blob from which on its unpacking takes so long that a process for it pays.
 const APART_FROM = 2 ** 20
+// Bytes of memory: each process takes up to a hundred million.
+const APART_MEMORY = 512 * 2 ** 20
+
+const hasRoomApart = () =>
+  navigator.hardwareConcurrency > 1 && Math.min(process.availableMemory(), process.constrainedMemory()) >= APART_MEMORY
 // Bytes that are read of a blob that could not be unpacked.
 const MOST_REST = 64 * 2 ** 20
 
@@ -114,7 +119,7 @@ function unpackOne(job: LayerJob, { descriptor, diffId, below }: WantedLayer): P
     // Who unpacks cannot end it.
     const source = { [Symbol.asyncIterator]: () => ({ next: () => parts.next() }) }
     try {
-      const apart = descriptor.size >= APART_FROM && navigator.hardwareConcurrency > 1
+      const apart = descriptor.size >= APART_FROM && hasRoomApart()
       await addLayer(job.paths, { name, below, diffId, source, apart, signal: job.signal })
     } catch (error) {
       if (error instanceof BadBytes) await readRest(parts)
