@@ -64,6 +64,25 @@ const endOf = ({ signalCode, exitCode }: Bun.Subprocess): string =>
   signalCode === null ? `exited with code ${exitCode}` : `was ended by ${signalCode}`
 
 /**
+ * Waits for one thing after another, or the process's end: then it is null. It ends also where the source stands still, or no
+ * thread can be made that writes. Promise.race would keep all that was waited for until then.
+ */
+function untilEnd(child: Bun.Subprocess): <Result>(awaited: Promise<Result>) => Promise<Result | null> {
+  let over = false
+  let give = () => {}
+  void child.exited.then(() => {
+    over = true
+    give()
+  })
+  return (awaited) =>
+    new Promise((resolve, reject) => {
+      give = () => resolve(null)
+      awaited.then(resolve, reject)
+      if (over) give()
+    })
+}
+
+/**
  * As unpackLayer, and what was unpacked is on the disk when it returns. The other one has the descriptor `held`, too, as long as
  * it lives: while that has a lock nobody takes the directory for abandoned. Ended at once when `signal` aborts.
  */
@@ -100,13 +119,12 @@ export async function unpackApart(
     close(readEnd)
   }
   try {
-    // Also where the source stands still, or no thread can be made that writes.
-    const ended = child.exited.then(() => null)
+    const orEnd = untilEnd(child)
     for (const parts = source[Symbol.asyncIterator](); ; ) {
-      const next = await Promise.race([parts.next(), ended])
+      const next = await orEnd(parts.next())
       if (next === null || next.done) break
       written = writePart(writeEnd, next.value)
-      if (!(await Promise.race([written, ended]))) break
+      if (!(await orEnd(written))) break
     }
     end()
     const outcome = readOutcome(await child.stdout.text())
