@@ -16,7 +16,7 @@ import { BadBytes } from "../digest.ts"
 import { readPipe } from "./read-file.ts"
 import { type UnpackOptions, type UnpackResult, unpackLayer } from "./unpack.ts"
 
-/** What toybox is called as by itself for it: `unpack-layer OPTIONS`, the layer at standard input. */
+/** What toybox is called as by itself for it: `unpack-layer OPTIONS NICE`, the layer at standard input. */
 const UNPACK_LAYER = "unpack-layer"
 
 // Bun.spawn numbers descriptors by their place.
@@ -82,15 +82,21 @@ function untilEnd(child: Bun.Subprocess): <Result>(awaited: Promise<Result>) => 
     })
 }
 
-/**
- * As unpackLayer, and what was unpacked is on the disk when it returns. The other one has the descriptor `held`, too, as long as
- * it lives: while that has a lock nobody takes the directory for abandoned. Ended at once when `signal` aborts.
- */
+/** How the other one is to be. */
+export interface Apart {
+  /** A descriptor that it has, too, as long as it lives: while that has a lock nobody takes the directory for abandoned. */
+  held: number
+  /** Its nice value, above this one's: nice(2). */
+  nice: number
+  /** Ends it at once. */
+  signal: AbortSignal | undefined
+}
+
+/** As unpackLayer, and what was unpacked is on the disk when it returns. */
 export async function unpackApart(
   source: AsyncIterable<Uint8Array>,
   options: Options,
-  held: number,
-  signal?: AbortSignal,
+  { held, nice, signal }: Apart,
 ): Promise<UnpackResult> {
   signal?.throwIfAborted()
   const [readEnd, writeEnd] = pipe()
@@ -106,7 +112,7 @@ export async function unpackApart(
   try {
     callResult("fcntl", writeEnd, F_SETPIPE_SZ, PIPE_SIZE)
     child = Bun.spawn({
-      cmd: ["/proc/self/exe", UNPACK_LAYER, JSON.stringify(options)],
+      cmd: ["/proc/self/exe", UNPACK_LAYER, JSON.stringify(options), String(nice)],
       argv0: "toybox",
       env: {},
       stdio: [readEnd, "pipe", "inherit", held],
@@ -146,8 +152,10 @@ export async function unpackApart(
 }
 
 /** In that toybox. */
-export async function unpackLayerCommand([options = ""]: readonly string[]): Promise<number> {
+export async function unpackLayerCommand([options = "", nice]: readonly string[]): Promise<number> {
   call("prctl", PR_SET_PDEATHSIG, SIGKILL)
+  // Fails at nothing that matters.
+  callResult("nice", Number(nice))
   print([JSON.stringify(await outcomeOf(JSON.parse(options) as Options))])
   return 0
 }

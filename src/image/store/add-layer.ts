@@ -20,6 +20,8 @@ export interface NewLayer {
   diffId?: string
   /** It is unpacked in a process of its own. */
   apart?: boolean
+  /** That process's nice value, above this one's. */
+  nice?: number
   /** Gives up. */
   signal?: AbortSignal
 }
@@ -40,7 +42,7 @@ export interface AddedLayer {
  * broken or refused, is not what `diffId` says, or the disk is full, and what the source throws.
  */
 export async function addLayer(paths: Paths, layer: NewLayer): Promise<AddedLayer> {
-  const { name, below, source, diffId, apart, signal } = layer
+  const { name, below, source, diffId, apart, nice = 0, signal } = layer
   const store = storePaths(paths)
   const held = beginLayer(store)
   try {
@@ -51,7 +53,9 @@ export async function addLayer(paths: Paths, layer: NewLayer): Promise<AddedLaye
       endless: diffId !== undefined,
       skeleton: held.path,
     }
-    const found = await (apart ? unpackApart(source, options, held.fd, signal) : unpackLayer(source, options))
+    const found = await (apart
+      ? unpackApart(source, options, { held: held.fd, nice, signal })
+      : unpackLayer(source, options))
     if (diffId !== undefined && found.diffId !== diffId)
       throw new BadBytes(`${name} unpacks to ${found.diffId}, but the image says ${diffId}`, {
         hint: "the image is broken, or hostile",

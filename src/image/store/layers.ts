@@ -28,6 +28,8 @@ export interface LayerJob {
   progress: Progress
   signal: AbortSignal
   quiet: boolean
+  /** Which of those that fetch at the same time it is for: the first begins with the largest layer. */
+  rank?: number
   /** Where blobs are put that are to be kept, by digest; null where they are not. */
   keep: { workspace: Workspace; blobs: Map<string, string> } | null
 }
@@ -39,6 +41,9 @@ const WAIT = 100
 const APART_FROM = 2 ** 20
 // Bytes of memory: each process takes up to a hundred million.
 const APART_MEMORY = 512 * 2 ** 20
+
+// How much less of the processors the second and third get: the first is waited for longest.
+const NICE = 5
 
 const hasRoomApart = () =>
   navigator.hardwareConcurrency > 1 && Math.min(process.availableMemory(), process.constrainedMemory()) >= APART_MEMORY
@@ -120,7 +125,8 @@ function unpackOne(job: LayerJob, { descriptor, diffId, below }: WantedLayer): P
     const source = { [Symbol.asyncIterator]: () => ({ next: () => parts.next() }) }
     try {
       const apart = descriptor.size >= APART_FROM && hasRoomApart()
-      await addLayer(job.paths, { name, below, diffId, source, apart, signal: job.signal })
+      const nice = NICE * (job.rank ?? 0)
+      await addLayer(job.paths, { name, below, diffId, source, apart, nice, signal: job.signal })
     } catch (error) {
       if (error instanceof BadBytes) await readRest(parts)
       else parts.return(undefined).catch(() => {})
@@ -171,17 +177,17 @@ export async function ensureLayers(job: LayerJob, layers: readonly WantedLayer[]
   const signal = AbortSignal.any([job.signal, stop.signal])
   // The largest first: one that begins last is waited for alone.
   const queue = layers.toSorted((a, b) => b.descriptor.size - a.descriptor.size)
-  const work = async () => {
+  const work = async (rank: number) => {
     for (let layer = queue.shift(); layer !== undefined && !signal.aborted; layer = queue.shift()) {
       try {
-        await ensureLayer({ ...job, signal }, layer)
+        await ensureLayer({ ...job, signal, rank }, layer)
       } catch (error) {
         stop.abort(error)
         throw error
       }
     }
   }
-  const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, work))
+  const ends = await Promise.allSettled(Array.from({ length: PARALLEL }, (_, rank) => work(rank)))
   const failed = ends.some(({ status }) => status === "rejected")
   if (failed || job.signal.aborted) throw stop.signal.aborted ? stop.signal.reason : job.signal.reason
 }

@@ -11,7 +11,7 @@ async function apart(held: (fd: number) => number, signal?: AbortSignal): Promis
   const target = temporaryDirectory("apart")
   const fd = open(target, O_RDONLY | O_DIRECTORY)
   try {
-    await unpackApart(nothing(), { name: "a layer", target, whiteouts: "overlay" }, held(fd), signal)
+    await unpackApart(nothing(), { name: "a layer", target, whiteouts: "overlay" }, { held: held(fd), nice: 0, signal })
   } finally {
     close(fd)
   }
