@@ -154,7 +154,7 @@ export async function unpackApart(
 /** In that toybox. */
 export async function unpackLayerCommand([options = "", nice]: readonly string[]): Promise<number> {
   call("prctl", PR_SET_PDEATHSIG, SIGKILL)
-  // Fails at nothing that matters.
+  // Without it the layers are only unpacked more evenly.
   callResult("nice", Number(nice))
   print([JSON.stringify(await outcomeOf(JSON.parse(options) as Options))])
   return 0
