@@ -9,10 +9,8 @@ import { createFrameWalker, type FrameWalker } from "./zstd-frames.ts"
 
 // Measured: from here on larger pieces are not faster, and take more memory.
 const OUTPUT_CHUNK = 1024 * 1024
-// Both sides are this far ahead of each other: a stream's usual 16 KiB are less than one piece.
-const BUFFERS = { chunkSize: OUTPUT_CHUNK, highWaterMark: 2 * OUTPUT_CHUNK }
 // What an error can be told of: bytes of the input are given in pieces of this size.
-const INPUT_CHUNK = 512 * 1024
+const INPUT_CHUNK = 128 * 1024
 
 /** Formats by their magic numbers, in hexadecimal: file(1). */
 const MAGICS = [
@@ -125,7 +123,7 @@ function explained(error: unknown, format: Format, given: number): unknown {
 
 async function* inflate(source: AsyncIterable<Uint8Array>, format: "gzip" | "zstd"): AsyncGenerator<Uint8Array> {
   const { createGunzip, createZstdDecompress } = await import("node:zlib")
-  const stream: Zlib = (format === "gzip" ? createGunzip : createZstdDecompress)(BUFFERS)
+  const stream: Zlib = (format === "gzip" ? createGunzip : createZstdDecompress)({ chunkSize: OUTPUT_CHUNK })
   const given = { bytes: 0 }
   const fed = feed(stream, source, given, format === "zstd" ? createFrameWalker() : undefined)
   try {

@@ -1,7 +1,7 @@
 /** What is told of the process that unpacks, where that cannot begin: the one that runs tests is no toybox. */
 import { expect, test } from "bun:test"
 import { O_DIRECTORY, O_RDONLY } from "../../../../ffi/constants/fcntl.ts"
-import { close, listDir, open } from "../../../../ffi/fs.ts"
+import { close, listDir, open, readLink } from "../../../../ffi/fs.ts"
 import { unpackApart } from "../../../../src/image/layer/apart.ts"
 import { temporaryDirectory } from "../../../helpers/scratch.ts"
 
@@ -24,9 +24,12 @@ test("one that exits before it tells is told with its code", async () => {
 })
 
 test("one that cannot be started is told with the layer, and leaves no descriptor", async () => {
-  const before = listDir("/proc/self/fd").length
+  const pipes = () =>
+    listDir("/proc/self/fd").filter((fd) => readLink(`/proc/self/fd/${fd}`)?.startsWith("pipe:")).length
+  const before = pipes()
   await expect(apart(() => 999_999)).rejects.toThrow("cannot start the process that unpacks a layer")
-  expect(listDir("/proc/self/fd").length).toBe(before)
+  // What others have left open may have been closed meanwhile.
+  expect(pipes()).toBeLessThanOrEqual(before)
 })
 
 test("none is started where it was given up before", async () => {
