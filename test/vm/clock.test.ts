@@ -36,7 +36,7 @@ describe.skipIf(missing !== undefined)("a clock that is set", () => {
       sleep 1
       date -s @$(($(date +%s) + 2 * year)) >/dev/null
       sleep 4; health young
-      toybox events --since 1m --until 0s | grep -c die
+      toybox events --since 1m --until 0s | grep -c ' container die '
       toybox run --rm --net none base echo runs
       toybox rm -f young
       section left; left`,
