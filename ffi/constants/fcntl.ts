@@ -1,4 +1,4 @@
-// fcntl.h, linux/fcntl.h, linux/openat2.h, sys/file.h
+// fcntl.h, linux/fcntl.h, linux/openat2.h, sys/file.h, unistd.h
 export const O_ACCMODE = 0o3
 export const O_RDONLY = 0
 export const O_WRONLY = 1
@@ -54,3 +54,5 @@ export const SEEK_HOLE = 4
 export const F_SETPIPE_SZ = 1031
 export const SPLICE_F_MOVE = 1
 export const SPLICE_F_NONBLOCK = 2
+
+export const W_OK = 2

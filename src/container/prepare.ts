@@ -1,6 +1,7 @@
 /** A request → spec, facts and plan. Reads the machine and the root; changes nothing. */
 
 import { callResult } from "../../ffi/call.ts"
+import { W_OK } from "../../ffi/constants/fcntl.ts"
 import { close, lstat, readText } from "../../ffi/fs.ts"
 import type { PreparedCgroup } from "../cgroup/manager.ts"
 import { containerCgroup } from "../cgroup/path.ts"
@@ -51,7 +52,6 @@ const ownMounts = (request: ContainerRequest, directory: string): Mount[] => [
   ...(request.process.timeZone === undefined ? [] : [timeZoneMount(directory)]),
 ]
 
-const W_OK = 2
 const isWritable = (path: string) => callResult("access", path, W_OK) === 0
 
 /** Whether one has a place in what is mounted above it: where it is not there, it is made. */

@@ -1,7 +1,7 @@
 /** What the doctor (doctor.ts) asks of the machine that it runs on. */
 import { statfsSync } from "node:fs"
 import { callResult } from "../../ffi/call.ts"
-import { AT_FDCWD } from "../../ffi/constants/fcntl.ts"
+import { AT_FDCWD, W_OK } from "../../ffi/constants/fcntl.ts"
 import { exists, listDir, tryReadText } from "../../ffi/fs.ts"
 import { detectCgroups } from "../cgroup/detect.ts"
 import { ToyboxError } from "../errors.ts"
@@ -15,7 +15,6 @@ import type { Machine, StateDirectory } from "./doctor.ts"
 import { type Look, remembering } from "./foreign-firewalls.ts"
 import { whatIsBroken } from "./reload-networks.ts"
 
-const W_OK = 2
 const EROFS = -30
 
 /** statfs(2), faccessat(2). */

@@ -105,7 +105,7 @@ export async function unpackApart(
   // Not under a thread that is to write: it may have another file by then.
   const end = () => {
     const shut = () => close(writeEnd)
-    if (open) written.then(shut, shut)
+    if (open) void written.then(shut, shut)
     open = false
   }
   let child: Bun.Subprocess<number, "pipe", "inherit">

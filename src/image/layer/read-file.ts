@@ -24,9 +24,9 @@ export async function* readFile(fd: number): AsyncGenerator<Uint8Array> {
 const readSome = promisify(read)
 
 /** The bytes of a pipe, which another process writes: it is waited for in a thread of Bun's pool. */
-export async function* readPipe(fd: number, chunk = CHUNK): AsyncGenerator<Uint8Array> {
+export async function* readPipe(fd: number): AsyncGenerator<Uint8Array> {
   for (;;) {
-    const { bytesRead, buffer } = await readSome(fd, Buffer.allocUnsafeSlow(chunk), 0, chunk, null)
+    const { bytesRead, buffer } = await readSome(fd, Buffer.allocUnsafeSlow(CHUNK), 0, CHUNK, null)
     if (bytesRead === 0) return
     yield buffer.subarray(0, bytesRead)
   }
