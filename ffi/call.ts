@@ -173,34 +173,47 @@ function shown(arg: Arg): string {
   return arg === null ? "NULL" : "…"
 }
 
-/** Calls the libc function or system call `name`; returns its result, or -errno where it failed. */
-export function callResult(name: string, ...args: Arg[]): number {
+/**
+ * Calls the libc function or system call `name`; returns its result, or -errno where it failed. Its arguments are not gathered:
+ * that would take as long as all the rest, in code that has run a few times only.
+ */
+export function callResult(name: string, a0?: Arg, a1?: Arg, a2?: Arg, a3?: Arg, a4?: Arg, a5?: Arg): number {
   const mark = arena.used
   try {
-    if (tracer === null) return invokeByName(name, args)
+    if (tracer === null) return invokeByName(name, a0, a1, a2, a3, a4, a5)
     const start = performance.now()
-    const result = invokeByName(name, args)
+    const result = invokeByName(name, a0, a1, a2, a3, a4, a5)
     const duration = performance.now() - start
-    tell((told) => told.single({ name, args }, result, duration))
+    tell((told) => told.single({ name, args: given(a0, a1, a2, a3, a4, a5) }, result, duration))
     return result
   } finally {
     // Also where the arguments were too much for the arena: the next call needs its room.
-    release(arena, mark)
+    if (arena.used !== mark) release(arena, mark)
   }
 }
 
-function invokeByName(name: string, args: readonly Arg[]): number {
+/** The same of one call that is made very often, with up to four numbers: what there is to look up is looked up once. */
+export function oftenCalled(name: string): (a0: number, a1?: number, a2?: number, a3?: number) => number {
+  const { address, number } = stageOne.resolve(name)
+  if (number !== undefined) return (a0, a1, a2, a3) => callResult(name, a0, a1, a2, a3)
+  const resultInt = isLong(name) ? 0 : 1
+  return (a0, a1 = 0, a2 = 0, a3 = 0) =>
+    tracer === null ? invoke(address, a0, a1, a2, a3, 0, 0, resultInt) : callResult(name, a0, a1, a2, a3)
+}
+
+const given = (...args: (Arg | undefined)[]): Arg[] => args.filter((arg) => arg !== undefined)
+
+function invokeByName(name: string, a0?: Arg, a1?: Arg, a2?: Arg, a3?: Arg, a4?: Arg, a5?: Arg): number {
   const { address, number } = stageOne.resolve(name)
   const resultInt = isLong(name) ? 0 : 1
-  if (args.length > (number === undefined ? 6 : 5))
-    throw new RangeError(`${name}: too many arguments for a single call`)
-  const a0 = argumentOf(args[0])
-  const a1 = argumentOf(args[1])
-  const a2 = argumentOf(args[2])
-  const a3 = argumentOf(args[3])
-  const a4 = argumentOf(args[4])
-  if (number !== undefined) return invoke(address, number, a0, a1, a2, a3, a4, resultInt)
-  return invoke(address, a0, a1, a2, a3, a4, argumentOf(args[5]), resultInt)
+  const v0 = argumentOf(a0)
+  const v1 = argumentOf(a1)
+  const v2 = argumentOf(a2)
+  const v3 = argumentOf(a3)
+  const v4 = argumentOf(a4)
+  if (number === undefined) return invoke(address, v0, v1, v2, v3, v4, argumentOf(a5), resultInt)
+  if (a5 !== undefined) throw new RangeError(`${name}: too many arguments for a single call`)
+  return invoke(address, number, v0, v1, v2, v3, v4, resultInt)
 }
 
 /** The SyscallError of a call that returned -errno. */
@@ -209,8 +222,8 @@ export function failure(name: string, result: number, ...args: Arg[]): SyscallEr
 }
 
 /** As callResult, but throws a SyscallError where the call failed. */
-export function call(name: string, ...args: Arg[]): number {
-  const result = callResult(name, ...args)
-  if (result < 0) throw failure(name, result, ...args)
+export function call(name: string, a0?: Arg, a1?: Arg, a2?: Arg, a3?: Arg, a4?: Arg, a5?: Arg): number {
+  const result = callResult(name, a0, a1, a2, a3, a4, a5)
+  if (result < 0) throw failure(name, result, ...given(a0, a1, a2, a3, a4, a5))
   return result
 }

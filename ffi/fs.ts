@@ -9,7 +9,6 @@ import {
   AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
   O_CREAT,
-  O_DIRECTORY,
   O_EXCL,
   O_NOFOLLOW,
   O_RDONLY,
@@ -21,7 +20,6 @@ import { isErrno } from "./errno.ts"
 
 const decoder = new TextDecoder()
 const encoder = new TextEncoder()
-const DOT = 0x2e
 const ENOENT = -2
 const EINTR = -4
 const EEXIST = -17
@@ -247,48 +245,6 @@ export const lstat = (path: string | Uint8Array, dirFd = AT_FDCWD) => stat(path,
 
 /** Whether a stat is a directory's. */
 export const isDirectory = (stat: Stat | null): boolean => stat !== null && (stat.mode & S_IFMT) === S_IFDIR
-
-/** What a directory holds. */
-export interface Entry {
-  /** The name's bytes with a closing NUL. */
-  name: Uint8Array
-  /** DT_*; DT_UNKNOWN where the file system does not tell. */
-  type: number
-}
-
-const DT_UNKNOWN = 0
-export const DT_DIR = 4
-
-/** The entries of an open directory, without "." and ".."; none of one that has been removed: getdents64(2). */
-export function listEntries(fd: number): Entry[] {
-  const entries: Entry[] = []
-  for (;;) {
-    const size = callResult("getdents64", fd, scratch.address, SCRATCH_SIZE)
-    if (size === 0 || size === ENOENT) return entries
-    if (size < 0) throw failure("getdents64", size, fd)
-    const { bytes } = scratch
-    for (let position = 0; position < size; ) {
-      const start = position + 19
-      const end = bytes.indexOf(0, start)
-      const dots = bytes[start] === DOT && (end === start + 1 || (end === start + 2 && bytes[start + 1] === DOT))
-      if (!dots) entries.push({ name: bytes.slice(start, end + 1), type: bytes[position + 18] ?? DT_UNKNOWN })
-      position += (bytes[position + 16] ?? 0) | ((bytes[position + 17] ?? 0) << 8)
-    }
-  }
-}
-
-/** The names in a directory, or `only` those of a type; empty where there is no such directory. */
-export function listDir(path: string, only?: typeof DT_DIR): string[] {
-  const fd = callResult("openat", AT_FDCWD, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0)
-  if (fd === ENOENT) return []
-  if (fd < 0) throw failure("open", fd, path)
-  try {
-    const entries = listEntries(fd).filter(({ type }) => only === undefined || type === only)
-    return entries.map(({ name }) => decoder.decode(name.subarray(0, -1)))
-  } finally {
-    close(fd)
-  }
-}
 
 /** Creates a file that must not exist yet; null where it does. Returns the open fd. */
 export function createExclusive(path: string, mode = 0o600): number | null {

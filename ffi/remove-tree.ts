@@ -1,7 +1,8 @@
 /** Removing directory trees that a container has made: hostile in depth, names and links. */
 import { call, callResult, failure } from "./call.ts"
 import { AT_FDCWD, AT_REMOVEDIR, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY, SEEK_SET } from "./constants/fcntl.ts"
-import { close, DT_DIR, type Entry, listEntries } from "./fs.ts"
+import { DT_DIR, type Entry, listEntries } from "./directory.ts"
+import { close } from "./fs.ts"
 
 const encoder = new TextEncoder()
 const ENOENT = -2

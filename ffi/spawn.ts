@@ -2,7 +2,7 @@
 import { call, callResult, scratch } from "./call.ts"
 import { strings } from "./calls.ts"
 import { F_SETFD, FD_CLOEXEC } from "./constants/fcntl.ts"
-import { listDir } from "./fs.ts"
+import { listDir } from "./directory.ts"
 
 /** Keeps what this process has inherited from its own children: all but standard input, output and error. */
 export function closeOnExec(): void {

@@ -19,14 +19,16 @@ import { tryLock } from "../ffi/lock.ts"
 import { removeTree } from "../ffi/remove-tree.ts"
 import { ToyboxError } from "./errors.ts"
 
-/**
- * What a file holds, which may be named from an open directory; null where there is none, or half of one: a power cut has left
- * a file without its content. Throws SyscallError.
- */
-export function readJson<T>(path: string, directory?: number): T | null {
-  const text = tryReadRegular(path, directory)
+/** What a file holds; null where there is none, or half of one, as of parseJson. Throws SyscallError. */
+export function readJson<T>(path: string): T | null {
+  const text = tryReadRegular(path)
+  return text === null ? null : parseJson(text)
+}
+
+/** What the text of a file says; null where it is half of one: a power cut has left a file without its content. */
+export function parseJson<T>(text: string): T | null {
   try {
-    return text === null ? null : (JSON.parse(text) as T)
+    return JSON.parse(text) as T
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error
     return null

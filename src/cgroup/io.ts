@@ -1,6 +1,7 @@
 import { call } from "../../ffi/call.ts"
+import { DT_DIR, listDir } from "../../ffi/directory.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { DT_DIR, exists, listDir, mkdir, readText, rmdir, tryReadText, writeText } from "../../ffi/fs.ts"
+import { exists, mkdir, readText, rmdir, tryReadText, writeText } from "../../ffi/fs.ts"
 import { type BatchResult, type FileOp, runBatch } from "./batch.ts"
 import { attachDeviceProgram } from "./devices/attach.ts"
 

@@ -1,6 +1,6 @@
 /** What could come next on a command line, from the definitions of the commands; and what tells the shells. */
 import type { ArgDef, CommandDef } from "citty"
-import { listDir } from "../../ffi/fs.ts"
+import { listDir } from "../../ffi/directory.ts"
 import { listImages } from "../image/store/records.ts"
 import { listNetworks } from "../network/network.ts"
 import type { Paths } from "../paths.ts"

@@ -1,5 +1,6 @@
 /** Who of the running ones has been left behind by a killed toybox. What is done about it is loaded only where there is one. */
-import { close, listDir } from "../../ffi/fs.ts"
+import { listDir } from "../../ffi/directory.ts"
+import { close } from "../../ffi/fs.ts"
 import type { Paths } from "../paths.ts"
 import { lockDead } from "./state.ts"
 

@@ -1,7 +1,8 @@
 /** Removing what is kept of containers. */
 
+import { listDir } from "../../ffi/directory.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { listDir, rename } from "../../ffi/fs.ts"
+import { rename } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import type { Paths } from "../paths.ts"
 import { removeLeftOver } from "../state-file.ts"

@@ -1,7 +1,8 @@
 /** --explain: what a run would do to networks, as the machine is now. Changes nothing. */
 import { mkdtempSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { listDir, mkdir, readLink, symlink, tryReadText } from "../../ffi/fs.ts"
+import { listDir } from "../../ffi/directory.ts"
+import { mkdir, readLink, symlink, tryReadText } from "../../ffi/fs.ts"
 import type { NetlinkSocket } from "../../ffi/netlink/socket.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { aliasOf, asFarAs, asFirewall, type Bridge, withoutIpv6, withRoutes } from "../network/bridge.ts"

@@ -2,7 +2,8 @@
 
 import { call } from "../../ffi/call.ts"
 import { LOCK_EX, O_DIRECTORY, O_RDONLY } from "../../ffi/constants/fcntl.ts"
-import { close, listDir, open, readLink, symlink, unlink } from "../../ffi/fs.ts"
+import { listDir } from "../../ffi/directory.ts"
+import { close, open, readLink, symlink, unlink } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { hasName, NAME } from "./state.ts"

@@ -1,5 +1,6 @@
 /** What a killed toybox left behind is put in order by the next one. */
-import { exists, listDir, unlink } from "../../ffi/fs.ts"
+import { listDir } from "../../ffi/directory.ts"
+import { exists, unlink } from "../../ffi/fs.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import type { FinalUsage } from "../cgroup/stats.ts"
 import { EXIT_KILLED, errorChain } from "../errors.ts"

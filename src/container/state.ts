@@ -4,8 +4,9 @@
  */
 import { callResult, scratch } from "../../ffi/call.ts"
 import { O_RDONLY, O_RDWR, SEEK_END } from "../../ffi/constants/fcntl.ts"
+import { listDir } from "../../ffi/directory.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { exists, listDir, mkdir, open, readLink, replaceFile, tryReadText, writeAll } from "../../ffi/fs.ts"
+import { exists, mkdir, open, readLink, replaceFile, tryReadText, writeAll } from "../../ffi/fs.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
 import type { FinalUsage } from "../cgroup/stats.ts"
 import { ToyboxError } from "../errors.ts"

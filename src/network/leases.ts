@@ -2,7 +2,8 @@
  * Who has which address: a symbolic link named by the address, to the id of the container. Making one is atomic, so that no
  * two get the same, and one whose container does not run any more is nobody's.
  */
-import { isLink, listDir, readLink, symlink, unlink } from "../../ffi/fs.ts"
+import { listDir } from "../../ffi/directory.ts"
+import { isLink, readLink, symlink, unlink } from "../../ffi/fs.ts"
 import { formatIp, parseIp } from "./ip.ts"
 import type { Cidr } from "./links.ts"
 import { addressAt, lastOffset, offsetIn } from "./subnets.ts"

@@ -1,6 +1,8 @@
 /** The link of a network is made, mended, and removed. */
+
+import { listDir } from "../../ffi/directory.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { exists, listDir, mkdir, rename, tryReadText, unlink, writeText } from "../../ffi/fs.ts"
+import { exists, mkdir, rename, tryReadText, unlink, writeText } from "../../ffi/fs.ts"
 import { type NetlinkSocket, request } from "../../ffi/netlink/socket.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError } from "../errors.ts"

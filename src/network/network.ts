@@ -1,6 +1,7 @@
 /** Networks of toybox: what is kept of them, one file a network. */
 
-import { listDir, unlink } from "../../ffi/fs.ts"
+import { listDir } from "../../ffi/directory.ts"
+import { unlink } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { readJson, writeDurably } from "../state-file.ts"

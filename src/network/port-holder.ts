@@ -1,7 +1,8 @@
 /** Who has a port of the host: /proc/net/{tcp,udp}* gives the socket's inode, /proc/PID/fd whose it is. proc_net(5). */
 
+import { listDir } from "../../ffi/directory.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { listDir, readLink, tryReadText } from "../../ffi/fs.ts"
+import { readLink, tryReadText } from "../../ffi/fs.ts"
 import { formatIp, parseIp } from "./ip.ts"
 import type { Protocol } from "./ports.ts"
 

@@ -5,8 +5,9 @@
  */
 import { call } from "../../ffi/call.ts"
 import { AT_EMPTY_PATH, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../ffi/constants/fcntl.ts"
+import { listDir, listEntries } from "../../ffi/directory.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close, listDir, listEntries, lstat, open, readLink, stat } from "../../ffi/fs.ts"
+import { close, lstat, open, readLink, stat } from "../../ffi/fs.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { copyTree, copyXattrs } from "../overlay/copy.ts"
 import type { Paths } from "../paths.ts"

@@ -1,7 +1,8 @@
 /** What an image has where a volume comes to be is copied into it, once, as docker and podman do. */
 import { O_RDWR } from "../../ffi/constants/fcntl.ts"
+import { listDir } from "../../ffi/directory.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close, exists, listDir, open, stat, writeAll } from "../../ffi/fs.ts"
+import { close, exists, open, stat, writeAll } from "../../ffi/fs.ts"
 import type { Paths } from "../paths.ts"
 import { lockOpened, releaseLock } from "../state-file.ts"
 import { freshMark } from "./volume.ts"

@@ -4,8 +4,9 @@
  * about to run a container on it.
  */
 import { callResult, scratch } from "../../ffi/call.ts"
+import { listDir } from "../../ffi/directory.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { close, listDir, mkdir, rename, symlink, writeFile } from "../../ffi/fs.ts"
+import { close, mkdir, rename, symlink, writeFile } from "../../ffi/fs.ts"
 import { tryLockShared } from "../../ffi/lock.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError, UsageError } from "../errors.ts"

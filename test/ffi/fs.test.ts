@@ -11,14 +11,12 @@ import {
   utimesSync,
   writeFileSync,
 } from "node:fs"
-import { join } from "node:path"
 import { call, callResult } from "../../ffi/call.ts"
 import { O_RDONLY, O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import * as fs from "../../ffi/fs.ts"
 import { tryLock } from "../../ffi/lock.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
-import { random } from "../src/cgroup/random.ts"
 
 cleanUpAfterAll()
 
@@ -166,31 +164,6 @@ describe("directories", () => {
     expect(errnoOf(() => fs.mkdir(`${dir}/x/y`))).toBe("ENOENT")
     writeFileSync(`${dir}/file`, "")
     expect(errnoOf(() => fs.mkdirAll(`${dir}/file/y`))).toBe("ENOTDIR")
-  })
-
-  test("listDir has every name, however many (seed 7)", () => {
-    const dir = temporaryDirectory()
-    const { int, pick } = random(7)
-    const names = new Set(["...", ".hidden", "..x", "x".repeat(255)])
-    while (names.size < 1500)
-      names.add(Array.from({ length: int(1, 60) }, () => pick(["a", ".", "ü", "容", " ", "\n"])).join(""))
-    for (const dots of [".", ".."]) names.delete(dots)
-    for (const name of names) writeFileSync(`${dir}/${name}`, "")
-    expect(fs.listDir(dir).sort()).toEqual([...names].sort())
-  })
-
-  test("listEntries of a directory that is removed while it is open is empty", () => {
-    const dir = join(temporaryDirectory(), "gone")
-    fs.mkdir(dir)
-    const fd = fs.open(dir, O_RDONLY)
-    fs.rmdir(dir)
-    expect(fs.listEntries(fd)).toEqual([])
-    fs.close(fd)
-  })
-
-  test("listDir of nothing is empty, of a file an error", () => {
-    expect(fs.listDir("/nonexistent")).toEqual([])
-    expect(errnoOf(() => fs.listDir("/dev/null"))).toBe("ENOTDIR")
   })
 
   test("unlink and symlink tell whether they did something; rmdir throws", () => {

@@ -45,7 +45,7 @@ describe("single calls", () => {
   })
 
   test("more arguments than a call has room for are refused", () => {
-    expect(() => call("getpid", 1, 2, 3, 4, 5, 6, 7)).toThrow("too many arguments")
+    expect(() => call("setgroups", 1, 2, 3, 4, 5, 6)).toThrow("too many arguments")
   })
 })
 
@@ -228,7 +228,7 @@ test("arguments too long for a single call are an error, and the calls after it 
   for (let round = 0; round < 5; round++) {
     expect(() => call("write", -1, new Uint8Array(64 * 1024 * 1024), 1)).toThrow("too long")
     expect(() => call("access", "x".repeat(64 * 1024 * 1024), 0)).toThrow("too long")
-    expect(() => call("getpid", "x".repeat(30_000), 2, 3, 4, 5, 6, 7)).toThrow("too many arguments")
+    expect(() => call("setgroups", "x".repeat(30_000), 2, 3, 4, 5, 6)).toThrow("too many arguments")
     expect(() => call("no_such_call", "x".repeat(30_000))).toThrow("no_such_call")
     expect(call("access", "/dev/null", 0)).toBe(0)
   }

@@ -1,6 +1,7 @@
 /** The cgroup manager on this machine's own hierarchies: v1, and the eBPF device program on the v2 tree beside it. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { exists, listDir, readText, rmdir, tryReadText } from "../../ffi/fs.ts"
+import { listDir } from "../../ffi/directory.ts"
+import { exists, readText, rmdir, tryReadText } from "../../ffi/fs.ts"
 import { type Cgroups, detectCgroups } from "../../src/cgroup/detect.ts"
 import { type CgroupManager, createCgroup, openCgroup } from "../../src/cgroup/manager.ts"
 import { updateCgroup } from "../../src/cgroup/update.ts"

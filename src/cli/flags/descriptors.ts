@@ -1,7 +1,8 @@
 /** Descriptors of the caller's that a command gets: --preserve-fds, LISTEN_FDS. */
 import { callResult } from "../../../ffi/call.ts"
 import { F_GETFD } from "../../../ffi/constants/fcntl.ts"
-import { listDir, readLink, tryReadText } from "../../../ffi/fs.ts"
+import { listDir } from "../../../ffi/directory.ts"
+import { readLink, tryReadText } from "../../../ffi/fs.ts"
 import { UsageError } from "../../errors.ts"
 
 /** The descriptors of this process's own event loop (proc_pid_fdinfo(5), epoll), and those that signals come by. */

@@ -1,7 +1,8 @@
 /** Capabilities, devices, sysctls, security options. */
 import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
 import { S_IFBLK, S_IFCHR, S_IFMT } from "../../../ffi/constants/stat.ts"
-import { isDirectory, listDir, lstat, stat } from "../../../ffi/fs.ts"
+import { listDir } from "../../../ffi/directory.ts"
+import { isDirectory, lstat, stat } from "../../../ffi/fs.ts"
 import { checkedRules } from "../../cgroup/devices/rules.ts"
 import { UsageError } from "../../errors.ts"
 import type { LinuxDeviceCgroup } from "../../oci/resources.ts"

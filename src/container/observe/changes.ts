@@ -4,7 +4,8 @@
  */
 import { callResult, failure } from "../../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
-import { close, isDirectory, listEntries, lstat, type Stat } from "../../../ffi/fs.ts"
+import { listEntries } from "../../../ffi/directory.ts"
+import { close, isDirectory, lstat, type Stat } from "../../../ffi/fs.ts"
 import { copyOf } from "../../overlay/copied.ts"
 import { overlayLayout } from "../../overlay/layout.ts"
 import { isOpaque, isWhiteout } from "../../overlay/whiteouts.ts"

@@ -1,7 +1,8 @@
 /** What a container takes on the disk beside its image. */
 import { callResult } from "../../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
-import { close, isDirectory, listEntries, lstat } from "../../../ffi/fs.ts"
+import { listEntries } from "../../../ffi/directory.ts"
+import { close, isDirectory, lstat } from "../../../ffi/fs.ts"
 import { overlayLayout } from "../../overlay/layout.ts"
 import type { Paths } from "../../paths.ts"
 import { containerPath } from "../state.ts"

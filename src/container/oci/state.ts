@@ -4,11 +4,11 @@
  */
 import { call, callResult } from "../../../ffi/call.ts"
 import { AT_EMPTY_PATH, O_DIRECTORY, O_NONBLOCK, O_RDONLY, O_WRONLY } from "../../../ffi/constants/fcntl.ts"
+import { listDir } from "../../../ffi/directory.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import {
   close,
   exists,
-  listDir,
   mkdir,
   mkdirAll,
   open,

@@ -5,8 +5,9 @@
  */
 import { call } from "../../../ffi/call.ts"
 import { O_DIRECTORY, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
+import { listDir } from "../../../ffi/directory.ts"
 import { isErrno } from "../../../ffi/errno.ts"
-import { close, exists, listDir, mkdir, mkdirAll, open, rename, writeFile } from "../../../ffi/fs.ts"
+import { close, exists, mkdir, mkdirAll, open, rename, writeFile } from "../../../ffi/fs.ts"
 import { tryLock, tryLockShared } from "../../../ffi/lock.ts"
 import { removeTree } from "../../../ffi/remove-tree.ts"
 import { ToyboxError } from "../../errors.ts"

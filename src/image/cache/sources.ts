@@ -1,7 +1,8 @@
 /** Which layer an archive, an address or the digest of an archive was unpacked to: one small file for each. */
 import { callResult } from "../../../ffi/call.ts"
 import { AT_FDCWD, O_CREAT, O_RDWR } from "../../../ffi/constants/fcntl.ts"
-import { close, exists, listDir, mkdirAll, open, stat, unlink } from "../../../ffi/fs.ts"
+import { listDir } from "../../../ffi/directory.ts"
+import { close, exists, mkdirAll, open, stat, unlink } from "../../../ffi/fs.ts"
 import { tryLock } from "../../../ffi/lock.ts"
 import type { Paths } from "../../paths.ts"
 import { type FileLock, readJson, removeHalfWritten, tryLockFile, writeAtOnce } from "../../state-file.ts"

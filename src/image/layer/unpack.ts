@@ -1,8 +1,9 @@
 /** A layer, or an archive of a root file system, from a stream into a directory. */
 import { call } from "../../../ffi/call.ts"
 import { AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_NOFOLLOW, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
+import { listEntries } from "../../../ffi/directory.ts"
 import { isErrno, SyscallError } from "../../../ffi/errno.ts"
-import { close, listEntries } from "../../../ffi/fs.ts"
+import { close } from "../../../ffi/fs.ts"
 import { emptyDirectory } from "../../../ffi/remove-tree.ts"
 import { errorChain, ToyboxError } from "../../errors.ts"
 import { BadBytes } from "../digest.ts"

@@ -16,7 +16,8 @@ import {
   SEEK_HOLE,
 } from "../../../ffi/constants/fcntl.ts"
 import { S_IFBLK, S_IFCHR, S_IFDIR, S_IFIFO, S_IFLNK, S_IFMT, S_IFREG } from "../../../ffi/constants/stat.ts"
-import { close, listEntries } from "../../../ffi/fs.ts"
+import { listEntries } from "../../../ffi/directory.ts"
+import { close } from "../../../ffi/fs.ts"
 import { addressOf } from "../../../ffi/prepared.ts"
 import { ToyboxError } from "../../errors.ts"
 import { notice } from "../../log.ts"

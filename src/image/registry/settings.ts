@@ -1,5 +1,6 @@
 /** How registries are reached: registries.json of the machine and of the state directory. */
-import { exists, listDir, tryReadText } from "../../../ffi/fs.ts"
+import { listDir } from "../../../ffi/directory.ts"
+import { exists, tryReadText } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
 import { boolean, decodeJson, type Field, fault, list, member, members, optional, string } from "../decode.ts"
 import { DOCKER_SHORT_NAMES, parseReference, type ShortNames } from "../reference.ts"

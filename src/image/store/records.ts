@@ -4,10 +4,19 @@
  * there; what no name leads to is nobody's, and is removed or taken up again by a later command.
  */
 import { O_RDONLY } from "../../../ffi/constants/fcntl.ts"
+import { listDir, readDir } from "../../../ffi/directory.ts"
 import { isErrno } from "../../../ffi/errno.ts"
-import { close, listDir, mkdirAll, open, readAll, unlink } from "../../../ffi/fs.ts"
+import { close, mkdirAll, open, readAll, unlink } from "../../../ffi/fs.ts"
 import type { Paths } from "../../paths.ts"
-import { type FileLock, readJson, releaseLock, removeHalfWritten, tryLockFile, writeDurably } from "../../state-file.ts"
+import {
+  type FileLock,
+  parseJson,
+  readJson,
+  releaseLock,
+  removeHalfWritten,
+  tryLockFile,
+  writeDurably,
+} from "../../state-file.ts"
 import { matches, splitDigest } from "../digest.ts"
 import { type Reference, repositoryName } from "../reference.ts"
 
@@ -76,19 +85,13 @@ export const removeName = (paths: Paths, name: string): boolean => unlink(refPat
 /** Every image by name, the one pulled last first. What a killed toybox was writing is removed. */
 export function listImages(paths: Paths): ImageRecord[] {
   const directory = `${paths.state}/images/refs`
-  const names = listDir(directory)
-  if (names.length === 0) return []
-  const fd = open(directory, O_RDONLY)
-  try {
-    const records = names.flatMap((file): ImageRecord | ImageRecord[] => {
-      if (file.endsWith(".json")) return readJson<ImageRecord>(file, fd) ?? []
-      removeHalfWritten(`${directory}/${file}`)
-      return []
-    })
-    return records.sort((a, b) => (a.pulled < b.pulled ? 1 : -1))
-  } finally {
-    close(fd)
-  }
+  const records: ImageRecord[] = []
+  readDir(directory, ".json", (name, text) => {
+    const record = text === null ? null : parseJson<ImageRecord>(text)
+    if (record !== null) records.push(record)
+    else if (text === null) removeHalfWritten(`${directory}/${name}`)
+  })
+  return records.sort((a, b) => (a.pulled < b.pulled ? 1 : -1))
 }
 
 /** The one that a registry knows by the digest of a whole reference. */

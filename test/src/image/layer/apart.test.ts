@@ -1,7 +1,8 @@
 /** What is told of the process that unpacks, where that cannot begin: the one that runs tests is no toybox. */
 import { expect, test } from "bun:test"
 import { O_DIRECTORY, O_RDONLY } from "../../../../ffi/constants/fcntl.ts"
-import { close, listDir, open, readLink } from "../../../../ffi/fs.ts"
+import { listDir } from "../../../../ffi/directory.ts"
+import { close, open, readLink } from "../../../../ffi/fs.ts"
 import { unpackApart } from "../../../../src/image/layer/apart.ts"
 import { temporaryDirectory } from "../../../helpers/scratch.ts"
 
