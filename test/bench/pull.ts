@@ -1,33 +1,16 @@
 /** Images from a registry on this machine: pulled and unpacked, beside podman, and skopeo with umoci; and listed. */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs"
+import { mkdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { startRegistry } from "../helpers/registry.ts"
+import { growth } from "./growth.ts"
 import { verdict } from "./report.ts"
+import { median, sh, timed } from "./timed.ts"
 import { makeArchive, warmMemory } from "./unpack.ts"
 
-/** Shares of podman's time, of skopeo's and umoci's, of one layer's; megabytes; milliseconds of one that is there; of one image's. */
-const TARGETS = { podman: 0.5, umoci: 0.6, layers: 0.9, memory: 200, again: 50, images: 1.3 }
+/** Shares of podman's time, of skopeo's and umoci's, of one layer's; megabytes; milliseconds of one that is there; of one image's or one layer's. */
+const TARGETS = { podman: 0.5, umoci: 0.6, layers: 0.9, memory: 200, again: 50, growth: 1.3 }
 const LAYERS = 4
-const IMAGES = 200
-
-const median = (values: readonly number[]) => [...values].sort((a, b) => a - b)[values.length >> 1] ?? Number.NaN
-
-function sh(script: string, ...words: string[]): void {
-  const { exitCode, stderr } = Bun.spawnSync(["bash", "-e", "-o", "pipefail", "-c", script, "-", ...words], {
-    stdin: "ignore",
-    stdout: "ignore",
-  })
-  if (exitCode !== 0) throw new Error(`${script.slice(0, 80)}: ${stderr}`)
-}
-
-function timed(cmd: string[], env: Record<string, string>): { milliseconds: number; megabytes: number } {
-  const start = performance.now()
-  const { exitCode, stderr, resourceUsage } = Bun.spawnSync(cmd, { env, stdin: "ignore", stdout: "ignore" })
-  const milliseconds = performance.now() - start
-  if (exitCode !== 0) throw new Error(`${cmd.slice(0, 4).join(" ")}: ${stderr}`)
-  return { milliseconds, megabytes: (resourceUsage?.maxRSS ?? 0) / 1e6 }
-}
 
 /** An image of one layer, and the same in four, in an OCI layout; then in the registry. */
 function makeImages(workspace: string, host: string): { entries: number; bytes: number; size: number } {
@@ -119,18 +102,7 @@ export async function pull(workspace: string, rounds: number): Promise<boolean> 
     )
     tell("a pull of what is there, milliseconds", median(again), TARGETS.again)
 
-    const archive = join(workspace, "small.tar")
-    writeFileSync(join(workspace, "empty"), "x")
-    sh('tar -C "$1" -cf "$2" empty', workspace, archive)
-    const [few, many] = [state("images-one"), state(`images-${IMAGES}`)]
-    timed([toyboxBinary(), "import", "-q", archive, "small:0"], few)
-    for (let i = 0; i < IMAGES; i++)
-      timed([toyboxBinary(), "import", "-q", "--change", `LABEL n=${i}`, archive, `small:${i}`], many)
-    const listed = Array.from({ length: 40 }, () =>
-      [few, many].map((environment) => timed([toyboxBinary(), "images"], environment).milliseconds),
-    )
-    const time = (which: number) => median(listed.map((pair) => pair[which] ?? Number.NaN))
-    tell(`images of ${IMAGES} / of one`, time(1) / time(0), TARGETS.images)
+    for (const [what, ratio] of Object.entries(growth(workspace, env))) tell(what, ratio, TARGETS.growth)
     const gzip = (size / 1e6).toFixed(0)
     console.log(
       `\npull: ${entries} entries, ${(bytes / 1e6).toFixed(0)} MB, ${gzip} MB gzip; ${rounds} rounds by turns\n${lines.join("\n")}`,
