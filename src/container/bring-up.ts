@@ -233,7 +233,7 @@ export async function bringUp(
     // From here on it may end, and a supervisor that is killed would leave the end of the run before as that of this one.
     if (live.head) unlink(resultPath(paths, live.id))
     go()
-    const ends = [reportEnd, goEnd, goFd, memfd, ...stdio.childEnds, cgroupFd, listenerFd]
+    const ends = [reportEnd, memfd, ...stdio.childEnds, cgroupFd, listenerFd]
     for (const fd of new Set([...ends, ...madeMounts.values()])) if (fd !== undefined) close(fd)
     releaseFacts(opening)
     if (supervisor) live.record.supervisor = { pid: opened.pid, startTime: startTime(opened.pid) ?? "" }
@@ -241,6 +241,9 @@ export async function bringUp(
     live.record.boot = bootId()
     rememberPid(live, pid)
     keepRecord(request, paths, live, spec)
+    // Nothing of it is executed that nobody could ask about, were this toybox killed now.
+    go()
+    for (const fd of [goEnd, goFd]) close(fd)
   } catch (error) {
     // A supervisor takes the container with it, but for one that has not asked for that yet, or just changes its user: prctl(2).
     if (reports.pid !== undefined) kill(reports.pid, SIGKILL)

@@ -137,6 +137,7 @@ export function openingFacts(spec: Spec, held: Held): OpeningFacts {
     memfd: held.memfd,
     passedFds: held.passedFds,
     goFd: held.goFd,
+    recordedFd: held.goFd,
     stageOneFds,
   }
 }

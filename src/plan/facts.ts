@@ -55,6 +55,8 @@ export interface OpeningFacts {
   awaitsNetwork?: boolean
   /** The command waits for a byte here, behind everything else: `oci create`. */
   startFd?: number
+  /** The command is executed when a byte comes here: by then it is written down, whatever happens to the parent. */
+  recordedFd?: number
   /** What stage two needs to enter a container: a pidfd, a console socket. */
   enterFds?: readonly number[]
   /** Descriptors that the command gets as they are: --preserve-fds. */
@@ -116,8 +118,8 @@ export const MOMENT_NETWORK = 4
 
 /** The descriptors that stage two needs for itself. */
 export const keptBySealed = (
-  facts: Pick<Facts, "reportFd" | "traceFd" | "listenerFd" | "startFd" | "enterFds">,
+  facts: Pick<Facts, "reportFd" | "traceFd" | "listenerFd" | "startFd" | "recordedFd" | "enterFds">,
 ): number[] =>
-  [facts.reportFd, facts.traceFd, facts.listenerFd, facts.startFd, ...(facts.enterFds ?? [])].filter(
+  [facts.reportFd, facts.traceFd, facts.listenerFd, facts.startFd, facts.recordedFd, ...(facts.enterFds ?? [])].filter(
     (fd) => fd !== undefined,
   )

@@ -80,6 +80,9 @@ export function sealedSteps(spec: Spec, facts: Facts): Step[] {
     { kind: "default-signals" },
     // The bounding set needs CAP_SETPCAP, and so comes before the user and the other sets.
     ...capabilities.before,
+    ...(facts.recordedFd === undefined
+      ? []
+      : [{ kind: "await-go", fd: facts.recordedFd, what: "record of it" } satisfies Step]),
     ...early,
     {
       kind: "user",

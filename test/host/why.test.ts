@@ -120,8 +120,6 @@ describe.skipIf(!isRoot)("why a container ended", () => {
       ownRun("--name", "lost", "--mem", "50M", "base", "sh", "-c", "echo ready; sleep 1000"),
     )
     await running.waitFor("ready")
-    // What it is is written down while its command begins.
-    while ((await toybox(["inspect", "lost"])).exitCode !== 0);
     running.kill("SIGKILL")
     await running.wait()
     const told = await why("lost")

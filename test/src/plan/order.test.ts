@@ -51,6 +51,7 @@ function anyPlan(source: Random): Made {
     unpivotable: chance(0.3) ? ["/proc"] : null,
     init: chance(0.3),
     parentDeathSignal: chance(0.8),
+    ...(chance(0.8) ? { recordedFd: 15 } : {}),
   })
   return { child: childSteps(spec, facts), sealed: sealedSteps(spec, facts) }
 }
@@ -96,6 +97,8 @@ const CHILD_ORDER: readonly (readonly [readonly Step["kind"][], readonly Step["k
 ]
 
 const SEALED_ORDER: typeof CHILD_ORDER = [
+  // A filter is made for the command, and so is what its user may read.
+  [["await-go"], ["user", "seccomp", "init", "exec"]],
   [["chdir"], ["user"]],
   [["session-keyring"], ["user", "seccomp"]],
   [["umask", "default-signals", "bounding-set"], ["seccomp"]],
