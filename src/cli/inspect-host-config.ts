@@ -6,6 +6,8 @@ import type { StoredRequest } from "../container/stored-request.ts"
 import type { LinuxDeviceCgroup, LinuxResources, LinuxThrottleDevice } from "../oci/resources.ts"
 import type { Mount } from "../oci/runtime.ts"
 import type { NamespaceMode } from "../spec/request.ts"
+import { listOrNull } from "./go-values.ts"
+import { withGiven } from "./inspect-given.ts"
 import { networkModeOf, wantedBindings } from "./inspect-network.ts"
 import { volumeAt } from "./volume-fields.ts"
 
@@ -51,6 +53,12 @@ function blockConfig({ blockIO = {} }: LinuxResources): object {
   }
 }
 
+/** What docker has for other machines, for helper programs, or for containers of another kind. */
+const OF_OTHERS = {
+  ...{ UsernsMode: "", Cgroup: "", Links: listOrNull([]), DeviceRequests: listOrNull([]), VolumeDriver: "" },
+  ...{ Runtime: "toybox", Isolation: "", CpuCount: 0, CpuPercent: 0, IOMaximumIOps: 0, IOMaximumBandwidth: 0 },
+}
+
 /** `isOwn` tells which mounts are not toybox's. */
 export function hostConfig(record: ContainerRecord, stored: StoredRequest, isOwn: (mount: Mount) => boolean): object {
   const { spec, detached } = record
@@ -58,7 +66,7 @@ export function hostConfig(record: ContainerRecord, stored: StoredRequest, isOwn
   const { memory, cpu, pids } = spec.linux.resources
   const { namespaces } = process
   const quota = limit(cpu?.quota)
-  return {
+  const config = {
     AutoRemove: record.autoRemove,
     RestartPolicy: restartPolicy(detached?.restart),
     LogConfig: logConfig(detached?.log),
@@ -74,7 +82,11 @@ export function hostConfig(record: ContainerRecord, stored: StoredRequest, isOwn
     DnsOptions: names?.dnsOptions ?? [],
     ExtraHosts: (names?.hosts ?? []).map(({ name, address }) => `${name}:${address}`),
     Annotations: process.annotations ?? {},
-    UsernsMode: "",
+    ...OF_OTHERS,
+    CgroupnsMode: namespaces.cgroup?.mode === "host" ? "host" : "private",
+    ConsoleSize: [process.consoleSize?.height ?? 0, process.consoleSize?.width ?? 0],
+    MaskedPaths: spec.linux.maskedPaths,
+    ReadonlyPaths: spec.linux.readonlyPaths,
     CapAdd: process.capAdd,
     CapDrop: process.capDrop,
     GroupAdd: process.groupAdd,
@@ -104,4 +116,5 @@ export function hostConfig(record: ContainerRecord, stored: StoredRequest, isOwn
     ...blockConfig(spec.linux.resources),
     DeviceCgroupRules: (process.deviceRules ?? []).map(ruleText),
   }
+  return withGiven(config, stored)
 }

@@ -6,7 +6,7 @@ import { familiarForm } from "../image/reference.ts"
 import { parentOf } from "../image/store/parent.ts"
 import { type ImageRecord, listImages, readBlobFile, storePaths } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
-import { listOrNull, NEVER } from "./go-values.ts"
+import { listOrNull, NEVER, omitEmpty } from "./go-values.ts"
 import { familiarName, findStored, isReference } from "./image.ts"
 
 /** What docker shows of the container that an image was made in, which is none. */
@@ -41,7 +41,7 @@ export function inspectImage(paths: Paths, word: string): object {
   const digests = new Set(names.flatMap(({ repoDigests = [] }) => repoDigests))
   const { ExposedPorts, Volumes, Env, Entrypoint, Cmd, Labels, ...rest } = config.config
   const { os, architecture, variant } = config.platform
-  return {
+  const shown = {
     Id: record.id,
     RepoTags: named
       .map(familiarName)
@@ -54,22 +54,23 @@ export function inspectImage(paths: Paths, word: string): object {
     Container: config.container ?? "",
     DockerVersion: config.docker_version ?? "",
     Author: config.author ?? "",
-    Config: {
-      ...OF_NO_CONTAINER,
-      Env: listOrNull(Env),
-      Entrypoint: listOrNull(Entrypoint),
-      Cmd: listOrNull(Cmd),
-      ExposedPorts: flags(ExposedPorts),
-      Volumes: flags(Volumes),
-      Labels,
-      // Known, so that templates can ask for them, and not shown where there are none.
-      ...{ Healthcheck: undefined, OnBuild: listOrNull([]), Shell: listOrNull([]), StopSignal: "" },
-      ...rest,
-    },
+    Config: omitEmpty<object>(
+      {
+        ...OF_NO_CONTAINER,
+        Env: listOrNull(Env),
+        Entrypoint: listOrNull(Entrypoint),
+        Cmd: listOrNull(Cmd),
+        ExposedPorts: flags(ExposedPorts),
+        Volumes: flags(Volumes),
+        Labels,
+        ...{ OnBuild: listOrNull([]), Shell: listOrNull([]), StopSignal: "" },
+        ...rest,
+      },
+      { Healthcheck: null },
+    ),
     Architecture: architecture,
     Variant: variant ?? "",
     Os: os,
-    OsVersion: undefined,
     Size: record.size,
     VirtualSize: record.size,
     GraphDriver: graphDriver(paths, record),
@@ -87,4 +88,5 @@ export function inspectImage(paths: Paths, word: string): object {
     Labels,
     History: config.history.map(({ empty_layer, ...step }) => (empty_layer ? { ...step, empty_layer } : step)),
   }
+  return omitEmpty(shown, { OsVersion: "" })
 }

@@ -5,6 +5,7 @@ import { DEFAULT_NETWORK } from "../network/default.ts"
 import type { Endpoint } from "../network/endpoint.ts"
 import { type PortWish, rangeLength } from "../network/ports.ts"
 import { type PortBinding, portBindings, speaksIpv6 } from "../network/show-ports.ts"
+import { listOrNull } from "./go-values.ts"
 import { endpointId } from "./network-fields.ts"
 
 interface Container {
@@ -21,6 +22,15 @@ const NOWHERE = {
   ...{ GlobalIPv6Address: "", GlobalIPv6PrefixLen: 0, IPv6Gateway: "", Aliases: [] as readonly string[] },
 }
 
+/** Of a network's member; what there is of it stands beside it already, or toybox does not have. */
+const OF_PLACE = { IPAMConfig: null, Links: listOrNull([]), DriverOpts: null }
+
+/** What docker itself says nothing in any more. */
+const NO_BRIDGE = {
+  ...{ Bridge: "", HairpinMode: false, LinkLocalIPv6Address: "", LinkLocalIPv6PrefixLen: 0 },
+  ...{ SecondaryIPAddresses: listOrNull([]), SecondaryIPv6Addresses: listOrNull([]) },
+}
+
 const placeSettings = (container: Container, endpoint: Endpoint) => ({
   NetworkID: endpoint.networkId,
   EndpointID: endpointId(container.id, endpoint),
@@ -32,6 +42,7 @@ const placeSettings = (container: Container, endpoint: Endpoint) => ({
   GlobalIPv6PrefixLen: endpoint.prefix6 ?? 0,
   IPv6Gateway: endpoint.gateway6 ?? "",
   Aliases: endpoint.aliases ?? [],
+  ...OF_PLACE,
   DNSNames: dnsNames(container, endpoint.network, endpoint.aliases ?? []),
 })
 
@@ -49,13 +60,18 @@ export function networkSettings(container: Container, running: RunningRecord | n
   const places = endpoints.map((one) => [one.network, placeSettings(container, one)] as const)
   const wished = stored.networks.map(({ network, aliases }) => {
     const DNSNames = dnsNames(container, network, aliases)
-    return [network, { ...NOWHERE, Aliases: aliases, DNSNames }] as const
+    return [network, { ...NOWHERE, ...OF_PLACE, Aliases: aliases, DNSNames }] as const
   })
+  const mode = networkModeOf(stored)
+  const isNone = endpoints.length + wished.length === 0 && (mode === "none" || mode === "host")
+  const none = isNone ? [[mode, { ...NOWHERE, ...OF_PLACE, DNSNames: null }] as const] : []
   return {
     ...front,
+    ...NO_BRIDGE,
+    SandboxID: pid > 0 ? container.id : "",
     SandboxKey: pid > 0 ? `/proc/${pid}/ns/net` : "",
     Ports: mapValues(Ports, hostBinding),
-    Networks: Object.fromEntries(running ? places : wished),
+    Networks: Object.fromEntries([...none, ...(running ? places : wished)]),
   }
 }
 
@@ -89,4 +105,4 @@ export function wantedBindings(ports: PortWish | null) {
 
 /** Config.ExposedPorts. */
 export const exposedOf = ({ exposed = [] }: Partial<StoredRequest>) =>
-  exposed.length === 0 ? undefined : Object.fromEntries(exposed.map((port) => [port, {}]))
+  exposed.length === 0 ? {} : { ExposedPorts: Object.fromEntries(exposed.map((port) => [port, {}])) }

@@ -20,6 +20,25 @@ cleanUpAfterAll()
 const reason = unavailable("/usr/sbin/dockerd", "/usr/bin/containerd")
 if (reason !== undefined) console.warn(`docker is not tested: ${reason}`)
 
+// Of cgroup v1 alone, and no longer in docker's interface.
+const GONE = new Set(["KernelMemory", "KernelMemoryTCP"])
+
+/** What `theirs` has, at whatever depth, that `ours` lacks, or has as something else. */
+function missing(theirs: unknown, ours: unknown, path = ""): string[] {
+  if (theirs === null || ours === null) return []
+  if (Array.isArray(theirs) && Array.isArray(ours))
+    return theirs.length * ours.length ? missing(theirs[0], ours[0], path) : []
+  if (typeof theirs !== typeof ours || Array.isArray(theirs) !== Array.isArray(ours)) return [path]
+  if (typeof theirs !== "object") return []
+  return Object.entries(theirs).flatMap(([name, one]) =>
+    GONE.has(name)
+      ? []
+      : Object.hasOwn(ours as object, name)
+        ? missing(one, (ours as Record<string, unknown>)[name], `${path}.${name}`)
+        : [`${path}.${name}`],
+  )
+}
+
 describe.skipIf(reason !== undefined)("docker", () => {
   let daemon: Bun.Subprocess | undefined
   let socket = ""
@@ -142,6 +161,32 @@ describe.skipIf(reason !== undefined)("docker", () => {
     await until(() => docker("inspect", "-f", "{{.State.ExitCode}}", "life").stdout === "137\n")
     succeed(words("rm", "life"))
   }, 60_000)
+
+  test("shows nothing of a container that toybox inspect does not", async () => {
+    const ours = ["--root", temporaryDirectory()]
+    const options = [
+      "--tmpfs",
+      "/t",
+      "--device",
+      "/dev/null",
+      "--ulimit",
+      "nofile=9",
+      "-v",
+      "/v",
+      "--health-cmd",
+      "true",
+    ]
+    const made = ["--name", "shown", "--network", "none", ...options]
+    succeed(words("run", "-d", ...made, "image", "sleep", "100"))
+    succeed([toyboxBinary(), "run", ...ours, "-d", ...made, rootArchive(), "sleep", "100"])
+    try {
+      const theirs = JSON.parse(succeed(words("inspect", "shown")))
+      expect(missing(theirs, JSON.parse(succeed([toyboxBinary(), "inspect", ...ours, "shown"])))).toEqual([])
+    } finally {
+      docker("rm", "--force", "shown")
+      succeed([toyboxBinary(), "rm", ...ours, "--force", "--volumes", "shown"])
+    }
+  })
 
   test("checks health, and restarts what fails", async () => {
     const health = ["--health-cmd", "test -e /tmp/healthy", "--health-interval", "300ms"]

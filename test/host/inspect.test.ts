@@ -1,5 +1,7 @@
 /** toybox inspect of containers, in docker's shape; of images: pull.test.ts. */
 import { afterEach, describe, expect, test } from "bun:test"
+import { readFileSync } from "node:fs"
+import { join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { toybox } from "../helpers/toybox.ts"
@@ -71,6 +73,76 @@ describe.skipIf(!isRoot)("inspect", () => {
     const [{ State }] = await look()
     expect(State).toMatchObject({ Status: "exited", Running: false, Pid: 0, ExitCode: 137 })
     expect(Date.parse(State.FinishedAt)).toBeGreaterThanOrEqual(Date.parse(State.StartedAt))
+  })
+
+  test("what was asked for, in docker's fields, and what was not", async () => {
+    const source = temporaryDirectory()
+    const id = join(temporaryDirectory(), "id")
+    await toybox(ownRun("--name", "other", "-v", "/of-other", "base", "true"))
+    const options = [
+      ...[
+        "--tmpfs",
+        "/t:size=1m",
+        "--mount",
+        `type=bind,src=${source},dst=/mb,readonly`,
+        "--mount",
+        "type=tmpfs,dst=/m",
+      ],
+      ...["--security-opt", "seccomp=unconfined", "--device", "/dev/null:/dev/xx:r", "--ulimit", "nofile=100:200"],
+      ...["-v", "/vol", "--volumes-from", "other", "--cgroupns", "host", "--domainname", "dom", "--cidfile", id],
+      ...["--health-cmd", "true", "--health-interval", "5s", "--stop-timeout", "3", "--expose", "80"],
+    ]
+    await toybox(ownRun("-d", "-i", "--name", "asked", ...options, "base", "sleep", "1000"))
+    await toybox(ownRun("--name", "plain", "base", "true"))
+    const look = async (name: string) => JSON.parse((await toybox(["inspect", name])).stdout)[0]
+    const asked = await look("asked")
+    expect(asked.HostConfig).toMatchObject({
+      ContainerIDFile: id,
+      SecurityOpt: ["seccomp=unconfined"],
+      Devices: [{ PathOnHost: "/dev/null", PathInContainer: "/dev/xx", CgroupPermissions: "r" }],
+      Ulimits: [{ Name: "nofile", Soft: 100, Hard: 200 }],
+      Tmpfs: { "/t": "size=1m" },
+      Mounts: [
+        { Type: "bind", Source: source, Target: "/mb", ReadOnly: true },
+        { Type: "tmpfs", Target: "/m" },
+      ],
+      VolumesFrom: ["other"],
+      CgroupnsMode: "host",
+      Runtime: "toybox",
+    })
+    expect(asked.Config).toMatchObject({
+      ...{ Domainname: "dom", User: "", Volumes: { "/vol": {} }, StopTimeout: 3, ExposedPorts: { "80/tcp": {} } },
+      ...{ AttachStdin: false, AttachStdout: false, OpenStdin: true, StdinOnce: false },
+      Healthcheck: { Test: ["CMD-SHELL", "true"], Interval: 5e9 },
+    })
+    const mounts = Object.fromEntries(
+      asked.Mounts.map(({ Destination, Type, Mode, RW, Propagation }: Record<string, unknown>) => [
+        Destination,
+        [Type, Mode, RW, Propagation],
+      ]),
+    )
+    expect(mounts).toEqual({
+      "/m": ["tmpfs", "", true, ""],
+      "/mb": ["bind", "ro", false, "rprivate"],
+      "/vol": ["volume", "", true, ""],
+      "/of-other": ["volume", "", true, ""],
+    })
+    expect(readFileSync(asked.HostnamePath, "utf8")).toContain(asked.Id.slice(0, 12))
+    const plain = await look("plain")
+    expect(plain.HostConfig).toMatchObject({ SecurityOpt: null, VolumesFrom: null, Devices: [], Ulimits: [] })
+    expect(plain.Config).toMatchObject({ User: "", Volumes: null, AttachStdout: true })
+    for (const [where, names] of [
+      [plain.State, ["Health"]],
+      [plain.HostConfig, ["Tmpfs", "Mounts"]],
+      [plain.Config, ["StopTimeout", "Healthcheck", "ExposedPorts"]],
+    ] as const)
+      for (const name of names) expect(where).not.toHaveProperty(name)
+    const ask = async (...fields: string[]) =>
+      (await toybox(["inspect", "-f", fields.map((field) => `{{${field}}}`).join(" "), "plain"])).stdout.trim()
+    expect(await ask(".State.Health", ".Config.StopTimeout", ".Config.Healthcheck")).toBe("<nil> <nil> <nil>")
+    expect(await ask(".HostConfig.SecurityOpt", ".HostConfig.Mounts")).toBe("[] []")
+    expect(await ask(".HostConfig.Tmpfs", ".Config.Volumes", ".Config.ExposedPorts")).toBe("map[] map[] map[]")
+    expect(await ask("json .State.Health", "json .Config.Volumes")).toBe("null null")
   })
 
   test("what is not there is an error, and hides nothing of the rest", async () => {

@@ -188,20 +188,32 @@ const MOUNT_FIELDS = {
 // Of docker where the machine's files are another machine's: there is nothing to be kept consistent.
 const CONSISTENCIES = ["default", "consistent", "cached", "delegated"]
 
-/**
- * --mount type=bind|volume|tmpfs,source=…,target=…[,readonly][,bind-propagation=…][,volume-nocopy][,tmpfs-size=…][,tmpfs-mode=…];
- * without a type a volume, as docker has it, or a bind where the source is a path.
- */
-export function parseMount(text: string): Mount {
+/** The fields of --mount by their names; a flag is "true". */
+export function mountFields(text: string): Map<string, string> {
   const fields = new Map<string, string>()
   for (const word of csvFields(text)) {
     const equals = word.indexOf("=")
     const key = equals < 0 ? word : word.slice(0, equals)
     fields.set(ALIASES[key] ?? key, equals < 0 ? "true" : word.slice(equals + 1))
   }
+  return fields
+}
+
+/** Without a type a volume, or a bind where the source is a path. */
+export function mountType(fields: ReadonlyMap<string, string>): string {
+  const from = fields.get("source")
+  return fields.get("type") ?? (from !== undefined && isPath(from) ? "bind" : "volume")
+}
+
+/**
+ * --mount type=bind|volume|tmpfs,source=…,target=…[,readonly][,bind-propagation=…][,volume-nocopy][,tmpfs-size=…][,tmpfs-mode=…];
+ * without a type a volume, as docker has it, or a bind where the source is a path.
+ */
+export function parseMount(text: string): Mount {
+  const fields = mountFields(text)
   if (CONSISTENCIES.includes(fields.get("consistency") ?? "")) fields.delete("consistency")
   const from = fields.get("source")
-  const type = fields.get("type") ?? (from !== undefined && isPath(from) ? "bind" : "volume")
+  const type = mountType(fields)
   if (type !== "bind" && type !== "tmpfs" && type !== "volume")
     throw new UsageError(`--mount: "${text}": unknown type "${type}" (use bind, volume or tmpfs)`)
   const target = fields.get("target")

@@ -76,12 +76,17 @@ function devicesBelow(directory: string, target: string, access: string): Device
   })
 }
 
-/** --device SRC[:DST[:rwm]]: one device, or all those below a directory. */
-export function parseDevice(text: string): DeviceRequest[] {
+/** What --device names: here, in the container, and for which access. */
+export function deviceParts(text: string): { from: string; to: string; access: string } {
   const [from = "", second, third] = text.split(":")
   const access = third ?? (second !== undefined && /^[rwm]{1,3}$/.test(second) ? second : "rwm")
   const typed = second !== undefined && second !== access ? second : from
-  const to = typed.startsWith("/") ? normalPath(typed) : ""
+  return { from, to: typed.startsWith("/") ? normalPath(typed) : "", access }
+}
+
+/** --device SRC[:DST[:rwm]]: one device, or all those below a directory. */
+export function parseDevice(text: string): DeviceRequest[] {
+  const { from, to, access } = deviceParts(text)
   const repeated = new Set(access).size !== access.length
   if (
     !from.startsWith("/") ||

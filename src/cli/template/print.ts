@@ -16,7 +16,9 @@ const isWhole = (value: unknown): value is number | bigint => typeof value === "
 
 /** %v. */
 export function goText(value: unknown): string {
-  if (value === null || value === undefined) return "<no value>"
+  // A key that a map has not, and a pointer to nothing.
+  if (value === undefined) return "<no value>"
+  if (value === null) return "<nil>"
   if (Array.isArray(value)) return `[${value.map(goText).join(" ")}]`
   if (isThings(value))
     return `map[${entriesOf(value)

@@ -35,7 +35,7 @@ describe("--format: fields and text", () => {
     ["{{ .N }}\\t{{.Names}}\\n", "3\tweb\n"],
     ["table {{.Names}}\\t{{.N}}", "web\t3"],
     ["x{{.Off}}y", "xfalsey"],
-    ["{{.Empty}}", "<no value>"],
+    ["{{.Empty}}", "<nil>"],
     ["{{.State.Pid}}", "42"],
     [
       '{{.Big}} {{json .Big}} {{json . }} {{printf "%d %x" .Big .Big}}',
@@ -108,7 +108,7 @@ describe("--format: Go's language", () => {
     ["{{print 1 2 `a` 3}}", "1 2a3"],
     ["{{(index .Mounts 1).Name}}", "data"],
     ["{{index .Config.Labels `other`}}|", "|"],
-    ["{{index .NetworkSettings.Networks `other`}}", "<no value>"],
+    ["{{index .NetworkSettings.Networks `other`}}", "<nil>"],
     ["{{true}}", "true"],
   ])("%s", (text, expected) => {
     expect(rendered(text)).toBe(expected)
