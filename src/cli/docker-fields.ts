@@ -67,6 +67,7 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
         .map(({ source }) => source)
         .join(","),
       Names: name,
+      Platform: null,
       // Of those that have one from toybox.
       Networks:
         networks.length > 0
@@ -111,5 +112,7 @@ export function imageFields(image: ImageRecord, full: boolean): object {
     ),
     Size: formatBytes(image.size),
     Tag: tag,
+    // Docker looks for these in other listings only.
+    ...{ Containers: "N/A", SharedSize: "N/A", UniqueSize: "N/A", VirtualSize: formatBytes(image.size) },
   }
 }

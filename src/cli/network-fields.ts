@@ -68,9 +68,13 @@ export function networkFields(network: Listed, full: boolean): object {
   return Object.defineProperty(fields, "Label", { value: (key: string) => labels[key] ?? "" })
 }
 
+/** None of toybox's is made of another one's settings. */
+const OF_OWN = { ConfigFrom: { Network: "" }, ConfigOnly: false }
+
 const builtIn = ({ id, name, driver }: BuiltIn) => ({
   ...{ Name: name, Id: id, Created: "0001-01-01T00:00:00Z", Scope: "local", Driver: driver },
-  ...{ EnableIPv4: true, EnableIPv6: false, IPAM: { Driver: "default", Config: [] } },
+  ...{ EnableIPv4: true, EnableIPv6: false, IPAM: { Driver: "default", Options: null, Config: [] } },
+  ...OF_OWN,
   ...{ Internal: false, Attachable: false, Ingress: false, Containers: {}, Options: {}, Labels: {} },
 })
 
@@ -94,11 +98,13 @@ export function inspectNetwork(paths: Paths, network: Listed): object {
     EnableIPv6: subnet6 !== null,
     IPAM: {
       Driver: "default",
+      Options: {},
       Config: [
         config(network.subnet, network.gateway, network.range),
         ...(subnet6 && gateway6 ? [config(subnet6, gateway6, null)] : []),
       ],
     },
+    ...OF_OWN,
     Internal: network.internal,
     Attachable: false,
     Ingress: false,

@@ -9,6 +9,17 @@ export const volumeAt = ({ volumes = [] }: UsesVolumes, destination: string): st
 // By this docker knows those that nobody has named.
 const ANONYMOUS = "com.docker.volume.anonymous"
 
+/** The same in a list, where docker has its labels as text, and what only other drivers know. */
+export function listedVolume(paths: Paths, volume: Volume) {
+  const { CreatedAt: _, Options: _options, ...fields } = dockerVolume(paths, volume)
+  const shown: Record<string, string> = fields.Labels
+  const label = (key: string) => shown[key] ?? ""
+  const none = { Availability: "N/A", Group: "N/A", Links: "N/A", Size: "N/A", Status: "N/A" }
+  const labels = Object.entries(shown).map(([key, value]) => `${key}=${value}`)
+  // Not of what {{json .}} shows.
+  return Object.defineProperty({ ...fields, ...none, Labels: labels.join(",") }, "Label", { value: label })
+}
+
 export const dockerVolume = (paths: Paths, { name, created, labels, anonymous, options }: Volume) => ({
   CreatedAt: created,
   Driver: "local",

@@ -78,7 +78,16 @@ const WANTED: readonly (readonly [v1: string, v2: string])[] = [
   ["cpuset", "cpuset"],
 ]
 
-const cgroup: Rule = ({ cgroups, read }) => {
+/** The controllers that there are, on v1 with hierarchies that have a name only. */
+export function controllersOf({ cgroups, read }: Pick<Machine, "cgroups" | "read">): string[] {
+  if (cgroups.mode === "none") return []
+  return cgroups.mode === "unified"
+    ? (read(`${cgroups.unified.mountpoint}/cgroup.controllers`) ?? "").trim().split(" ").filter(Boolean)
+    : Object.keys(cgroups.controllers)
+}
+
+const cgroup: Rule = (machine) => {
+  const { cgroups } = machine
   const name = "cgroup"
   if (cgroups.mode === "none")
     return {
@@ -89,9 +98,7 @@ const cgroup: Rule = ({ cgroups, read }) => {
       mend: "mount -t cgroup2 cgroup2 /sys/fs/cgroup",
     }
   const isV2 = cgroups.mode === "unified"
-  const controllers = isV2
-    ? (read(`${cgroups.unified.mountpoint}/cgroup.controllers`) ?? "").trim().split(" ").filter(Boolean)
-    : Object.keys(cgroups.controllers)
+  const controllers = controllersOf(machine)
   const found = `${isV2 ? "v2" : `v1 (${cgroups.mode})`}: ${controllers.sort().join(" ")}`
   const lacking = WANTED.map(([v1, v2]) => (isV2 ? v2 : v1)).filter((controller) => !controllers.includes(controller))
   if (lacking.length === 0) return ok(name, found)

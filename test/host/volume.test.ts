@@ -215,9 +215,8 @@ describe.skipIf(!isRoot)("toybox volume", () => {
     await run("-v", "kept:/data", "base", "sh", "-c", "echo two > /data/file")
     expect(await succeed("exec", "reader", "cat", "/data/file")).toBe("two")
     const mounts = JSON.parse(await succeed("inspect", "reader"))[0].Mounts
-    expect(mounts).toEqual([
-      { Type: "volume", Name: "kept", Driver: "local", Source: dataOf("kept"), Destination: "/data", RW: true },
-    ])
+    const place = { Source: dataOf("kept"), Destination: "/data", Mode: "", RW: true, Propagation: "" }
+    expect(mounts).toEqual([{ Type: "volume", Name: "kept", Driver: "local", ...place }])
     expect(await succeed("ps", "--format", "{{.Names}} {{.Mounts}} {{.LocalVolumes}}")).toBe("reader kept 1")
     expect(await succeed("ps", "-q", "--filter", "volume=kept")).not.toBe("")
     expect(await succeed("ps", "-q", "--filter", "volume=/data")).not.toBe("")

@@ -17,7 +17,7 @@ import { labelTest, listFilter, truth } from "../list-filter.ts"
 import { pruneFilter } from "../prune-filter.ts"
 import { listFormat } from "../table.ts"
 import { printFormatted } from "../template.ts"
-import { dockerVolume } from "../volume-fields.ts"
+import { dockerVolume, listedVolume } from "../volume-fields.ts"
 import { VOLUME_OPTIONS } from "./volume-options.ts"
 
 function create(paths: Paths, { strings, lists, rest }: ParsedArgv): number {
@@ -57,7 +57,7 @@ function list(paths: Paths, { booleans, lists, strings, rest }: ParsedArgv): num
   if (booleans.get("json")) print(volumes.map((volume) => JSON.stringify(volume)))
   else if (booleans.get("quiet")) print(volumes.map(({ name }) => name))
   else {
-    const fields = volumes.map((volume) => dockerVolume(paths, volume))
+    const fields = volumes.map((volume) => listedVolume(paths, volume))
     printFormatted(listFormat(strings.get("format")) ?? "table {{.Driver}}\t{{.Name}}", fields, { Name: "VOLUME NAME" })
   }
   return 0
