@@ -26,11 +26,16 @@ export function toyboxRun(
 /** The exit of podman's monitor starts a second podman that cleans up, docker's daemon does the same: about 100 ms. */
 const SETTLE = 250
 
-function ociRuntime(name: string, workspace: string, root: string): Contender {
+/** A bundle of the bench for an OCI runtime, whose cgroup is by its name. */
+export function benchBundle(name: string, workspace: string, root: string): string {
   const cgroupsPath = `/${benchCgroup(workspace)}/${name}`
   const swapAccounting =
     existsSync("/sys/fs/cgroup/memory/memory.memsw.limit_in_bytes") || existsSync("/sys/fs/cgroup/cgroup.controllers")
-  const bundle = makeBundle(join(workspace, name, "bundle"), root, cgroupsPath, swapAccounting)
+  return makeBundle(join(workspace, name, "bundle"), root, cgroupsPath, swapAccounting)
+}
+
+function ociRuntime(name: string, workspace: string, root: string): Contender {
+  const bundle = benchBundle(name, workspace, root)
   return { name, cmd: [name, "--root", join(workspace, name, "state"), "run", "--bundle", bundle, `bench-${name}`] }
 }
 

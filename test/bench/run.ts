@@ -5,6 +5,7 @@ import { isIsolated, isolate } from "./isolate.ts"
 import { logs } from "./logs.ts"
 import { attempt, measure } from "./measure.ts"
 import { network } from "./network.ts"
+import { oci } from "./oci.ts"
 import { findPeers, podmanRuntimes, removeDockerImage, toyboxRun } from "./peers.ts"
 import { pull } from "./pull.ts"
 import { CACHED_TARGET, ENGINE_TARGET, growth, table, targets } from "./report.ts"
@@ -109,6 +110,7 @@ const SCENARIOS: Readonly<Record<string, Scenario>> = {
   bigroot,
   archive,
   engine,
+  oci,
   logs: async (workspace, { rounds }) => logs(workspace, Math.min(rounds, LOG_ROUNDS)),
   detached,
   network,
