@@ -11,7 +11,7 @@ import { ensurePackages, TEST_PACKAGES } from "./packages.mjs"
 const REPORTS = join(ROOT, "dist/test")
 
 /** It makes no container, and takes long: there is time for it beside the machines. */
-const PATIENT = "test/host/unpack-debian.test.ts"
+const PATIENT = "test/image/unpack-debian.test.ts"
 
 /** Of a failure's output, what is shown again at the end. */
 const FAILURE_LINES = 60
@@ -44,10 +44,13 @@ function testsOf(...names) {
   )
 }
 
-/** Emulated machines take one processor, and mind nobody beside them; containers and engines have the machine for themselves. */
+/**
+ * Emulated machines take one processor, and mind nobody beside them; nor do images and containers, which wait for the kernel
+ * more than they compute.
+ */
 async function runAll() {
   const beside = ["src", "ffi", "build"]
-  const alone = readdirSync(join(ROOT, "test")).filter((name) => ![...beside, "vm"].includes(name))
+  const others = readdirSync(join(ROOT, "test")).filter((name) => ![...beside, "vm", "image"].includes(name))
   const machines = [PATIENT, ...testsOf("vm")]
   // Each of two processors takes the next as soon as it has nothing else to do.
   const runMachines = async () => {
@@ -66,8 +69,8 @@ async function runAll() {
   )
   await runMachines()
   await first
-  const host = testsOf(...alone).filter((file) => file !== PATIENT)
-  await runTests("host", host)
+  const images = testsOf("image").filter((file) => file !== PATIENT)
+  await Promise.all([runTests("host", testsOf(...others)), runTests("image", images, { quiet: true })])
 }
 
 /** Runs those tests whose path has one of these in it; `quiet`: what they print comes at their end. */
