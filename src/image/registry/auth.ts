@@ -73,7 +73,8 @@ function tokenRequest(
   const realm = realmOf(challenge, context)
   const { service } = challenge.parameters
   const { credentials } = context
-  const scopes = [...new Set([challenge.parameters.scope ?? "", scope])].filter((text) => text !== "")
+  // Many token servers take each parameter for one scope.
+  const scopes = new Set(`${challenge.parameters.scope ?? ""} ${scope}`.split(" ").filter((text) => text !== ""))
   // A redirect would take the password along, or lose it.
   const common = { ...context.transport, follow: false }
   if (credentials?.kind === "identity-token") {
@@ -82,7 +83,7 @@ function tokenRequest(
       refresh_token: credentials.token,
       client_id: "toybox",
       ...(service === undefined ? {} : { service }),
-      ...(scopes.length === 0 ? {} : { scope: scopes.join(" ") }),
+      ...(scopes.size === 0 ? {} : { scope: [...scopes].join(" ") }),
     })
     const headers = { "content-type": "application/x-www-form-urlencoded" }
     return { url: realm, options: { ...common, method: "POST", headers, body: form.toString() } }

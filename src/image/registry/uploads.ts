@@ -166,6 +166,17 @@ async function send(sending: Sending, first: URL): Promise<void> {
 
 const named = ({ host, path }: Repository, digest: string) => `${host}/${path}@${digest}`
 
+/** Gives an upload back, which the registry would else keep until it tires of it; many let nobody who may only push do so. */
+async function giveUp(repository: Repository, what: string, started: Answer): Promise<void> {
+  try {
+    const at = nextAddress(repository, started)
+    const answer = await call(repository, what, { method: "DELETE", at, ...push, repeat: false })
+    answer.cancel()
+  } catch (error) {
+    if (!(error instanceof ToyboxError)) throw error
+  }
+}
+
 /** Lets the registry have a blob without sending it, if it can; null where it must be sent. Throws ToyboxError. */
 export async function offerBlob(
   repository: Repository,
@@ -177,9 +188,7 @@ export async function offerBlob(
   if (mountFrom === undefined) return null
   const started = await startOrMount(repository, digest, what, mountFrom)
   if (started.status === 201) return "mounted"
-  // Else the registry would keep it until it tires of it.
-  const left = await call(repository, what, { method: "DELETE", at: nextAddress(repository, started), ...push })
-  left.cancel()
+  await giveUp(repository, what, started)
   return null
 }
 

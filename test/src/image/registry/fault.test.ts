@@ -4,7 +4,7 @@ import { digestOf } from "../../../../src/image/digest.ts"
 import { isLoopback } from "../../../../src/image/fetch/address.ts"
 import { DOCKER_SHORT_NAMES } from "../../../../src/image/reference.ts"
 import { getBlob } from "../../../../src/image/registry/blobs.ts"
-import { openRepository, type Repository } from "../../../../src/image/registry/client.ts"
+import { call, openRepository, type Repository } from "../../../../src/image/registry/client.ts"
 import type { Credentials } from "../../../../src/image/registry/credential-helper.ts"
 import { endpointsFor } from "../../../../src/image/registry/endpoint.ts"
 import { getManifest, headManifest } from "../../../../src/image/registry/manifests.ts"
@@ -227,6 +227,23 @@ describe("who asks", () => {
       ["/token?service=test&scope=repository%3Aorg%2Fapp%3Apull&account=alice", `Basic ${SECRET}`],
     ])
     expect(JSON.stringify(server.asked)).not.toContain(SECRET)
+  })
+
+  test("asks for each scope by a parameter of its own", async () => {
+    const tokens = tokenServer(() => reply({ token: "t1" }))
+    const { repository } = open((asked) =>
+      authorization(asked) === "Bearer t1"
+        ? {}
+        : bearer(`http://127.0.0.1:${tokens.port}/token`, ',scope="repository:org/app:pull registry:catalog:*"'),
+    )
+    const scopes = ["repository:org/other:pull"]
+    await call(await repository, "it", { method: "GET", at: "tags/list", scopes })
+    const [asked] = tokens.asked
+    expect(new URL(asked?.path ?? "", "http://x").searchParams.getAll("scope")).toEqual([
+      "repository:org/app:pull",
+      "registry:catalog:*",
+      "repository:org/other:pull",
+    ])
   })
 
   test("is nobody: a token all the same", async () => {

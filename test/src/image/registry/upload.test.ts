@@ -159,6 +159,8 @@ describe("an upload", () => {
     expect(await offerBlob(await other.repository, upload.digest, "org/other")).toBeNull()
     expect(other.asked).toEqual(["HEAD", "POST", "DELETE"])
     expect(await offerBlob(await other.repository, upload.digest, undefined)).toBeNull()
+    const keeping = registry(({ method }) => (method === "DELETE" ? { status: 401 } : undefined))
+    expect(await offerBlob(await keeping.repository, upload.digest, "org/other")).toBeNull()
     await uploadBlob(await other.repository, upload)
     expect(await offerBlob(await other.repository, upload.digest, undefined)).toBe("existed")
   })
