@@ -6,6 +6,7 @@ import {
   parseReference,
   type Reference,
   repositoryName,
+  storedReference,
 } from "../image/reference.ts"
 import { loadSettings } from "../image/registry/settings.ts"
 import {
@@ -100,7 +101,7 @@ function namedImage(word: string, paths: Paths): ImageName | null {
   switch (source.kind) {
     case "registry": {
       const { reference } = source
-      return { source, name: formatReference(reference), shown: familiarReference(reference) }
+      return { source, name: storedReference(reference), shown: familiarReference(reference) }
     }
     case "oci":
     case "oci-archive": {

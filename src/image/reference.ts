@@ -133,5 +133,9 @@ export function familiarForm(full: string): string {
 /** As docker shows it: alpine:latest. */
 export const familiarReference = (reference: Reference): string => familiarForm(formatReference(reference))
 
+/** What it is called in the store: with a digest the tag says nothing, and is left out, as docker has it. */
+export const storedReference = ({ tag, ...others }: Reference): string =>
+  formatReference(others.digest === undefined && tag !== undefined ? { ...others, tag } : others)
+
 /** What the registry knows it by: the digest, or else the tag. */
 export const manifestName = (reference: Reference): string => reference.digest ?? reference.tag ?? "latest"

@@ -458,10 +458,13 @@ describe.skipIf(!isRoot)("toybox images and rmi", () => {
     expect(await names()).toEqual([`${name("v1")} <none>`, `${name("v2")} <none>`])
     expect(await toybox(["rmi", byDigest], { env })).toMatchObject({ exitCode: 1, stdout: "" })
     await toybox(["rmi", name("v1"), name("v2")], { env })
-    // Of a name that is the digest, and of an image without a name, there is nothing left.
-    await pull(byDigest)
-    expect((await toybox(["rmi", byDigest], { env })).exitCode).toBe(0)
-    expect((await toybox(["images", "-q"], { env })).stdout).toBe("")
+    // Of a name that is the digest, with a tag or without, and of an image without a name, there is nothing left.
+    for (const own of [byDigest, `${name("v1")}@${image.digest}`]) {
+      await pull(own)
+      expect((await toybox(["images", "--json"], { env })).stdout).toContain(`"name":"${byDigest}"`)
+      expect((await toybox(["rmi", byDigest], { env })).exitCode).toBe(0)
+      expect((await toybox(["images", "-q"], { env })).stdout).toBe("")
+    }
   })
 
   test("a damaged store is mended by the next pull", async () => {

@@ -2,7 +2,7 @@
 import { recoverAll } from "../../container/recover.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { formatBytes } from "../../image/progress.ts"
-import { formatReference, type Reference } from "../../image/reference.ts"
+import { type Reference, storedReference } from "../../image/reference.ts"
 import { type ImageRecord, isNameless, listImages } from "../../image/store/records.ts"
 import { collect, findImage, forgetDigest, isNoSuchImage, removeImage } from "../../image/store/remove.ts"
 import { print } from "../../log.ts"
@@ -82,7 +82,7 @@ interface Meant {
 function meantByRmi(paths: Paths, word: string, force: boolean): Meant {
   const { record, byId, reference } = findStored(paths, word)
   if (reference !== undefined) {
-    const isAll = isNameless(record) ? record.repoDigests?.length === 1 : record.name === formatReference(reference)
+    const isAll = isNameless(record) ? record.repoDigests?.length === 1 : record.name === storedReference(reference)
     return { images: isAll ? [record] : [], reference }
   }
   const same = byId ? listImages(paths).filter(({ id }) => id === record.id) : [record]
