@@ -47,6 +47,8 @@ export interface Descriptor {
   readonly urls?: readonly string[]
   readonly annotations?: Readonly<Record<string, string>>
   readonly platform?: Platform
+  /** Of a manifest in an index: what it is, where that is no image. */
+  readonly artifactType?: string
 }
 
 export interface Manifest {
@@ -95,6 +97,7 @@ export function descriptor(field: Field): Descriptor {
   const urls = optional(member(field, "urls"), strings)
   const annotations = optional(member(field, "annotations"), stringMap)
   const platform = optional(member(field, "platform"), platformField)
+  const artifactType = optional(member(field, "artifactType"), string)
   return {
     mediaType: string(member(field, "mediaType")),
     digest,
@@ -103,6 +106,7 @@ export function descriptor(field: Field): Descriptor {
     ...(urls === undefined ? {} : { urls }),
     ...(annotations === undefined ? {} : { annotations }),
     ...(platform === undefined ? {} : { platform }),
+    ...(artifactType === undefined ? {} : { artifactType }),
   }
 }
 
@@ -170,9 +174,11 @@ export function readManifest(bytes: Uint8Array, document: string, mediaType?: st
 }
 
 /** Whether a descriptor of an index leads to a further manifest, and not to an attestation or another artifact. */
-export const isRunnable = ({ mediaType, annotations }: Descriptor): boolean =>
+export const isRunnable = ({ mediaType, annotations, artifactType }: Descriptor): boolean =>
   (mediaType === OCI_MANIFEST ||
     mediaType === DOCKER_MANIFEST ||
     mediaType === OCI_INDEX ||
     mediaType === DOCKER_LIST) &&
+  // Of an image it may be the type of its config.
+  (!artifactType || isConfig(artifactType)) &&
   annotations?.["vnd.docker.reference.type"] !== "attestation-manifest"

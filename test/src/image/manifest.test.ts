@@ -144,13 +144,20 @@ describe("readManifest", () => {
     expect(() => readManifest(raw, "the manifest of x", mediaType)).toThrow(why)
   })
 
-  test("attestations are not run", () => {
+  test("attestations and artifacts are not run", () => {
     const attestation = {
       ...described(types.OCI_MANIFEST),
       annotations: { "vnd.docker.reference.type": "attestation-manifest" },
     }
     expect(isRunnable(attestation)).toBe(false)
     expect(isRunnable(described("application/spdx+json"))).toBe(false)
+    const typed = (artifactType: string) => {
+      const manifests = [{ ...described(types.OCI_MANIFEST), artifactType }]
+      const index = readManifest(bytes({ schemaVersion: 2, mediaType: types.OCI_INDEX, manifests }), "x")
+      return index.kind === "index" && index.manifests.every(isRunnable)
+    }
+    expect(typed("application/vnd.example.sbom")).toBe(false)
+    expect(typed(types.OCI_CONFIG)).toBe(true)
     expect(isRunnable(described(types.DOCKER_MANIFEST))).toBe(true)
   })
 
