@@ -15,7 +15,7 @@ import {
   strings,
 } from "./decode.ts"
 import { digestField, MAX_CONFIG } from "./manifest.ts"
-import type { Platform } from "./platform.ts"
+import { hostPlatform, type Platform } from "./platform.ts"
 
 /** Docker's HEALTHCHECK; times in nanoseconds. */
 export interface Healthcheck {
@@ -162,10 +162,12 @@ export function readConfig(bytes: Uint8Array, document: string): ImageConfig {
     return value === undefined ? [] : [[name, value]]
   })
   const variant = optional(member(root, "variant"), string)
+  // Of an image that does not say what it is for docker takes it to be for this machine: `crane append` makes such.
+  const host = hostPlatform()
   return {
     platform: {
-      os: string(member(root, "os")),
-      architecture: string(member(root, "architecture")),
+      os: optional(member(root, "os"), string) || host.os,
+      architecture: optional(member(root, "architecture"), string) || host.architecture,
       ...(variant ? { variant } : {}),
     },
     ...Object.fromEntries(texts),

@@ -19,6 +19,7 @@ export interface TestImage {
   /** The `config` of the image's config. */
   config?: Record<string, unknown>
   architecture?: string
+  os?: string
   compression?: "gzip" | "zstd" | "none"
 }
 
@@ -39,7 +40,13 @@ export class TestLayout {
     return { mediaType, digest: name, size: bytes.length }
   }
 
-  image({ layers, config = {}, architecture = "amd64", compression = "gzip" }: TestImage): TestDescriptor {
+  image({
+    layers,
+    config = {},
+    architecture = "amd64",
+    os = "linux",
+    compression = "gzip",
+  }: TestImage): TestDescriptor {
     const packed = layers.map((layer) => {
       if (compression === "none") return { suffix: "", bytes: layer }
       const bytes = compression === "gzip" ? Bun.gzipSync(Uint8Array.from(layer)) : Bun.zstdCompressSync(layer)
@@ -49,14 +56,14 @@ export class TestLayout {
       this.blob(`application/vnd.oci.image.layer.v1.tar${suffix}`, bytes),
     )
     const rootfs = { type: "layers", diff_ids: layers.map(digest) }
-    const described = { os: "linux", architecture, config, rootfs, history: layers.map(() => ({ created_by: "test" })) }
+    const described = { os, architecture, config, rootfs, history: layers.map(() => ({ created_by: "test" })) }
     const manifest = {
       schemaVersion: 2,
       mediaType: "application/vnd.oci.image.manifest.v1+json",
       config: this.blob("application/vnd.oci.image.config.v1+json", encode(described)),
       layers: descriptors,
     }
-    return { ...this.blob(manifest.mediaType, encode(manifest)), platform: { os: "linux", architecture } }
+    return { ...this.blob(manifest.mediaType, encode(manifest)), platform: { os, architecture } }
   }
 
   index(manifests: readonly TestDescriptor[]): TestDescriptor {

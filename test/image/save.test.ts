@@ -201,6 +201,22 @@ describe.skipIf(!isRoot)("toybox save", () => {
     expect((await toybox(["tag", "nothing", "x"], { env: other })).exitCode).toBe(125)
   })
 
+  test("an image of another system, and one that does not say what it is for", async () => {
+    const odd = new TestLayout()
+    const layers = [tarOf(makeRoot({}))]
+    odd.tags({
+      wasm: odd.image({ layers, os: "wasip1", architecture: "wasm" }),
+      silent: odd.image({ layers, os: "", architecture: "" }),
+    })
+    const env = state()
+    for (const name of [`oci:${odd.dir}:wasm`, `oci:${odd.dir}:silent`]) {
+      await ok(["pull", "-q", name], env)
+      const archive = await toyboxBytes(["save", "-q", name], { env })
+      expect((await toybox(["load", "-q"], { env: state(), stdin: archive.stdout })).exitCode).toBe(0)
+    }
+    expect((await toybox(["images"], { env })).stdout).toContain(`linux/${process.arch === "x64" ? "amd64" : "arm64"}`)
+  })
+
   test("a name without a tag means all its tags, as with docker; in podman's format the one", async () => {
     const env = state()
     await ok(["pull", "-q", `oci:${layout.dir}:gzip`], env)

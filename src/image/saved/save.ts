@@ -9,7 +9,7 @@ import { splitDigest } from "../digest.ts"
 import { END_OF_ARCHIVE, paddingFor, writeHeader } from "../layer/tar/write-header.ts"
 import { type Descriptor, readManifest } from "../manifest.ts"
 import { OCI_INDEX, OCI_MANIFEST } from "../media-types.ts"
-import { parsePlatform } from "../platform.ts"
+import { normalPlatform, type Platform } from "../platform.ts"
 import type { RawManifest } from "../registry/manifests.ts"
 import { hasAllBlobs, isPlain, keptBlob, layerTar, readKept, tarSize } from "../store/blobs.ts"
 import { REF_NAME } from "../store/layout.ts"
@@ -53,6 +53,7 @@ const document = (path: string, value: unknown) => small(path, new TextEncoder()
 interface Described {
   manifest: RawManifest
   config: Uint8Array
+  platform: Platform
   diffIds: readonly string[]
   layers: readonly Descriptor[]
   members: readonly Member[]
@@ -63,7 +64,7 @@ function describe(paths: Paths, { record }: SavedImage, exact: boolean): Describ
   const config = readBlobFile(paths, record.id)
   if (config === null)
     throw new ToyboxError(`the config of ${record.name} is damaged`, { hint: "pull or load the image again" })
-  const { diffIds } = readConfig(config, `the config of ${record.name}`)
+  const { diffIds, platform } = readConfig(config, `the config of ${record.name}`)
   const made = plainManifest(
     config,
     diffIds,
@@ -84,6 +85,7 @@ function describe(paths: Paths, { record }: SavedImage, exact: boolean): Describ
   return {
     manifest: { ...manifest, mediaType: read.mediaType },
     config,
+    platform: normalPlatform(platform),
     diffIds,
     layers,
     members: [small(blobPath(record.id), config), small(blobPath(manifest.digest), manifest.bytes), ...members],
@@ -91,13 +93,12 @@ function describe(paths: Paths, { record }: SavedImage, exact: boolean): Describ
 }
 
 /** The entries of index.json: one for each name. */
-function entries({ record, names }: SavedImage, { manifest }: Described) {
-  const { os, architecture, variant } = parsePlatform(record.platform)
+function entries({ names }: SavedImage, { manifest, platform }: Described) {
   const descriptor = {
     mediaType: manifest.mediaType ?? OCI_MANIFEST,
     digest: manifest.digest,
     size: manifest.bytes.length,
-    platform: { os, architecture, ...(variant === undefined ? {} : { variant }) },
+    platform,
   }
   if (names.length === 0) return [descriptor]
   return names.map((name) => ({ ...descriptor, annotations: { [CONTAINERD_NAME]: name, [REF_NAME]: name } }))

@@ -3,6 +3,7 @@ import { chainIds, readConfig } from "../../../src/image/config.ts"
 import { digestOf } from "../../../src/image/digest.ts"
 import { isRunnable, MAX_MANIFEST, readManifest } from "../../../src/image/manifest.ts"
 import * as types from "../../../src/image/media-types.ts"
+import { hostPlatform } from "../../../src/image/platform.ts"
 import { random } from "../cgroup/random.ts"
 
 const bytes = (value: unknown) => new TextEncoder().encode(typeof value === "string" ? value : JSON.stringify(value))
@@ -246,6 +247,12 @@ describe("readConfig", () => {
     const found = readImage({ ...image, config: { Entrypoint: "/bin/a b", Cmd: "c", OnBuild: ["RUN x"] } })
     expect(found.config).toMatchObject({ Entrypoint: ["/bin/a b"], Cmd: ["c"], OnBuild: ["RUN x"] })
     expect(() => readImage({ ...image, config: { Env: "A=b" } })).toThrow("config.Env: must be an array")
+  })
+
+  test("what does not say what it is for is for this machine, as docker has it", () => {
+    const silent = { rootfs: image.rootfs }
+    expect(readImage(silent).platform).toEqual(hostPlatform())
+    expect(readImage({ ...silent, os: "", architecture: "" }).platform).toEqual(hostPlatform())
   })
 
   test("an image from nothing", () => {
