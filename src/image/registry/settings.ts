@@ -23,11 +23,18 @@ export interface Settings {
 
 const MACHINE = "/etc/toybox/registries.json"
 
-const HOST = /^(https?:\/\/)?(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d+)?(\/[a-z0-9._/-]+)?$/i
+const HOST = /^(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d+)?$/i
+const MIRROR = /^(https?:\/\/)?(\[[0-9a-f:]+\]|[a-z0-9.-]+)(:\d+)?(\/[a-z0-9._/-]+)?$/i
 
 function host(field: Field): string {
   const text = string(field)
   if (!HOST.test(text)) throw fault(field, `"${text}" is not HOST[:PORT]`)
+  return text
+}
+
+function mirror(field: Field): string {
+  const text = string(field)
+  if (!MIRROR.test(text)) throw fault(field, `"${text}" is not HOST[:PORT][/PREFIX]`)
   return text.replace(/\/$/, "")
 }
 
@@ -43,7 +50,7 @@ function registry(field: Field): RegistrySettings {
   const insecure = optional(member(field, "insecure"), boolean)
   const http = optional(member(field, "http"), boolean)
   const ca = optional(member(field, "ca"), string)
-  const mirrors = optional(member(field, "mirrors"), (mirrors) => list(mirrors, 16).map(host))
+  const mirrors = optional(member(field, "mirrors"), (mirrors) => list(mirrors, 16).map(mirror))
   return {
     ...(insecure === undefined ? {} : { insecure }),
     ...(http === undefined ? {} : { http }),

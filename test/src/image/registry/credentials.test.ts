@@ -232,6 +232,10 @@ describe("registries.json", () => {
   test.each([
     ["{", "is not JSON"],
     ['{"defaultRegistry": "a b"}', 'defaultRegistry: "a b" is not HOST[:PORT]'],
+    ['{"defaultRegistry": "https://x.example"}', "is not HOST[:PORT]"],
+    ['{"registries": {"https://x.example": {}}}', '"https://x.example" is not HOST[:PORT]'],
+    ['{"registries": {"x.example/team": {"insecure": true}}}', '"x.example/team" is not HOST[:PORT]'],
+    ['{"registries": {"x.example": {"mirrors": ["a b"]}}}', '"a b" is not HOST[:PORT][/PREFIX]'],
     ['{"aliases": {"a": "b:latest"}}', 'aliases["a"]: an alias is a repository'],
     ['{"aliases": {"a": "B"}}', "must be in lower case"],
     ['{"mirrors": {}}', "there is no such setting"],
