@@ -19,6 +19,7 @@ import {
   DOCKER_LIST,
   DOCKER_MANIFEST,
   isConfig,
+  isImage,
   isIndex,
   isManifest,
   isSchema1,
@@ -117,9 +118,9 @@ function layerDescriptor(field: Field): Descriptor {
   return found
 }
 
-function configDescriptor(field: Field, artifactType: string | undefined): Descriptor {
+function configDescriptor(field: Field, type: string, artifactType: string | undefined): Descriptor {
   const found = descriptor(field)
-  if (artifactType !== undefined || !isConfig(found.mediaType)) {
+  if (artifactType !== undefined || !isImage(type, found.mediaType)) {
     const what = artifactType ?? found.mediaType
     throw fault(field, `this is an artifact of type "${what}", and no image that can be run`)
   }
@@ -168,7 +169,7 @@ export function readManifest(bytes: Uint8Array, document: string, mediaType?: st
     return { kind: "index", mediaType: type, manifests, annotations }
   }
   const artifactType = optional(member(root, "artifactType"), string)
-  const config = configDescriptor(member(root, "config"), artifactType === "" ? undefined : artifactType)
+  const config = configDescriptor(member(root, "config"), type, artifactType === "" ? undefined : artifactType)
   const layers = list(member(root, "layers"), MAX_LAYERS).map(layerDescriptor)
   return { kind: "manifest", mediaType: type, config, layers, annotations }
 }

@@ -22,6 +22,13 @@ export const isManifest = (mediaType: string): boolean => mediaType === OCI_MANI
 export const isSchema1 = (mediaType: string): boolean => DOCKER_SCHEMA_1.includes(mediaType)
 export const isConfig = (mediaType: string): boolean => mediaType === OCI_CONFIG || mediaType === DOCKER_CONFIG
 
+/** What old registries have made of the config's type in manifests of Docker's: moby#22378, moby#30083. */
+const OLD_CONFIGS = ["application/octet-stream", "application/json", "text/html", ""]
+
+/** Whether a manifest is an image's by its own type and its config's. */
+export const isImage = (manifest: string, config: string): boolean =>
+  isConfig(config) || (manifest === DOCKER_MANIFEST && OLD_CONFIGS.includes(config))
+
 /** "application/json; charset=utf-8" → "application/json". */
 export const bareType = (header: string): string => (header.split(";", 1)[0] ?? "").trim().toLowerCase()
 

@@ -1,5 +1,6 @@
 /** Where a registry is, and its mirrors; which of https and http it speaks. */
 import { readText } from "../../../ffi/fs.ts"
+import { ToyboxError } from "../../errors.ts"
 import { isLoopback } from "../fetch/address.ts"
 import { exchange } from "../fetch/exchange.ts"
 import { PassingError } from "../fetch/failure.ts"
@@ -51,7 +52,11 @@ function endpoint(text: string, mirror: boolean, settings: Settings, wishes: Wis
             ? ["https", "http"]
             : ["https"]
   const address = host === DOCKER_HUB ? DOCKER_HUB_API : host
-  const bases = schemes.map((name) => new URL(`${name}://${address}`))
+  const bases = schemes.map((name) => {
+    const base = URL.parse(`${name}://${address}`)
+    if (base === null) throw new ToyboxError(`${host} is no host and port that a registry can have`)
+    return base
+  })
   return {
     host,
     bases,

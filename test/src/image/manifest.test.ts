@@ -34,6 +34,11 @@ describe("readManifest", () => {
       layers: [described(`${types.DOCKER_LAYER}.gzip`), described(`${types.DOCKER_LAYER}.zstd`)],
     }
     expect(read(docker)).toMatchObject({ kind: "manifest", mediaType: types.DOCKER_MANIFEST })
+    // What old registries have made of the config's type; it says nothing of OCI's.
+    for (const old of ["application/octet-stream", ""]) {
+      expect(read({ ...docker, config: described(old) })).toMatchObject({ kind: "manifest" })
+      expect(() => read({ ...manifest, config: described(old) })).toThrow("an artifact")
+    }
     const platform = { os: "linux", architecture: "arm", variant: "v7", "os.version": "1" }
     const list = {
       schemaVersion: 2,

@@ -410,6 +410,11 @@ describe("https and http", () => {
     expect(found.flatMap(({ bases }) => bases.map(({ origin }) => origin))).toEqual(expected)
   })
 
+  test("a host that cannot be is told by its name", () => {
+    const settings = { shortNames: DOCKER_SHORT_NAMES, registries: {} }
+    expect(() => endpointsFor("999.1.1.1", settings)).toThrow("999.1.1.1 is no host and port")
+  })
+
   test("--insecure is meant for the registry that was named, not for its mirrors", () => {
     const registries = { "registry.example": { mirrors: ["m.example"] } }
     const found = endpointsFor("registry.example", { shortNames: DOCKER_SHORT_NAMES, registries }, { insecure: true })
