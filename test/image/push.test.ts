@@ -68,6 +68,33 @@ describe.skipIf(!isRoot)("toybox push", () => {
   const unfinished = (env: Env) => readdirSync(join(env.TOYBOX_ROOT, "images/layers/new"))
   const blobs = (env: Env) => readdirSync(join(env.TOYBOX_ROOT, "images/blobs/sha256")).length
 
+  test("asks a registry that does not answer any more once, and not for each layer", async () => {
+    let asked = 0
+    let isDown = false
+    const front = Bun.serve({
+      port: 0,
+      hostname: "127.0.0.1",
+      fetch(request) {
+        const { pathname } = new URL(request.url)
+        if (!isDown)
+          return fetch(`http://${source.host}${pathname}`, { method: request.method, headers: request.headers })
+        if (pathname.includes("/blobs/")) asked++
+        return new Response(null, { status: 503, headers: { "retry-after": "1000" } })
+      },
+    })
+    const layers = Array.from({ length: 9 }, (_, i) => tarOf(makeRoot({ files: { "srv/number": `${i}` } })))
+    const many = new TestLayout()
+    many.tags({ many: many.image({ layers }) })
+    skopeoCopy(`oci:${many.dir}:many`, `docker://${source.host}/org/many:1`)
+    const env = state()
+    await ok(["pull", "-q", `127.0.0.1:${front.port}/org/many:1`], env)
+    isDown = true
+    const { stderr } = await ok(["push", `127.0.0.1:${front.port}/org/many:1`, `${target.host}/many:1`], env)
+    await front.stop(true)
+    expect(stderr).toContain("compressed anew")
+    expect(asked).toBeLessThanOrEqual(3)
+  }, 30_000)
+
   test("to the same registry mounts what it has, and gives the digest that was pulled", async () => {
     const env = state()
     await ok(["pull", "-q", `${source.host}/org/app:v1`], env)

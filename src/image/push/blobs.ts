@@ -6,9 +6,11 @@
 import { O_CREAT, O_EXCL, O_RDONLY, O_RDWR } from "../../../ffi/constants/fcntl.ts"
 import { close, open, unlink, writeAll } from "../../../ffi/fs.ts"
 import type { Paths } from "../../paths.ts"
+import { isPassing } from "../fetch/retry.ts"
 import type { Descriptor } from "../manifest.ts"
 import { layerType } from "../media-types.ts"
 import type { Repository } from "../registry/client.ts"
+import { RegistryError } from "../registry/errors.ts"
 import { offerBlob, type Uploaded, uploadBlob } from "../registry/uploads.ts"
 import { readAt } from "../saved/members.ts"
 import { isPlain, type KnownBlob, keptBlob, knownBlobs, layerTar } from "../store/blobs.ts"
@@ -25,6 +27,8 @@ export interface BlobPush {
   workspace: string
   /** Another repository to fetch from again. */
   origin(repository: string): ImageOrigin
+  /** Repositories that do not answer as they should: each layer would wait for them. */
+  silent: Set<string>
   progress(bytes: number): void
   notice(text: string): void
   signal: AbortSignal
@@ -113,11 +117,13 @@ async function pushExact(job: BlobPush, layer: LayerToPush, descriptor: Descript
 /** The blob from one of the repositories that had it; null where none of them gives it. */
 async function pushFetched(job: BlobPush, descriptor: Descriptor, known: KnownBlob | undefined) {
   for (const name of known?.repositories ?? []) {
+    if (job.silent.has(name)) continue
     try {
       const source = job.origin(name).stream(descriptor)
       return (await uploadStream(job, source, () => descriptor)).how
     } catch (error) {
       job.signal.throwIfAborted()
+      if (!(error instanceof RegistryError) || isPassing(error.status)) job.silent.add(name)
       const why = error instanceof Error ? error.message : error
       job.notice(`the layer ${descriptor.digest.slice(7, 19)} is not had again from ${name}: ${why}`)
     }

@@ -111,6 +111,7 @@ export async function pushImage(options: PushOptions): Promise<Pushed> {
   const name = repositoryName(destination)
   const job: BlobPush = {
     ...{ paths, repository, signal, notice },
+    silent: new Set(),
     destination: name,
     workspace: workspace.path,
     origin(from) {
