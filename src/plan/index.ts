@@ -6,7 +6,7 @@ import { deviceSteps, hasOwnNull } from "./devices.ts"
 import { type Facts, keptBySealed, MOMENT_HOOKS, MOMENT_NETWORK, type OpeningFacts } from "./facts.ts"
 import { parseMountOptions, propagationFlag } from "./mount-options.ts"
 import { hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
-import { cloneStep, hasOwn, isNew, joinSteps, unshareSteps, userNamespaceSteps } from "./namespaces.ts"
+import { awaitMaps, becomeRootSteps, cloneStep, hasOwn, isNew, joinSteps, unshareSteps } from "./namespaces.ts"
 import { givenFds, standardSteps } from "./stdio.ts"
 import type { Step } from "./steps.ts"
 
@@ -113,8 +113,10 @@ export function furtherSteps(spec: Spec, facts: Facts): Step[] {
     ...(spec.process.oomScoreAdj === undefined || inUserNamespace
       ? []
       : [{ kind: "oom-score", value: spec.process.oomScoreAdj } satisfies Step]),
+    // With its maps, and still as the host's user: so it gets through closed directories of either on the way to the root.
+    ...awaitMaps(spec, facts),
     ...attachSteps(spec, facts, mounts),
-    ...userNamespaceSteps(spec, facts),
+    ...becomeRootSteps(spec),
     ...mounts,
     ...deviceSteps(spec),
     // Before the masks: a sysctl may lie under a read-only path.

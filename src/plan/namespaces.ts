@@ -77,11 +77,14 @@ export function joinSteps(spec: Spec, facts: Facts): Step[] {
   return joins(spec, facts, late).map((join): Step => ({ kind: "setns", ...join }))
 }
 
-/** In a user namespace: waits for what the parent has to do outside, then becomes its root. */
-export function userNamespaceSteps(spec: Spec, facts: Facts): Step[] {
+/** In a user namespace: waits for what the parent has to do outside. */
+export const awaitMaps = (spec: Spec, facts: Facts): Step[] =>
+  hasOwn(spec, "user") ? [{ kind: "sync", moment: MOMENT_MAPS, reportFd: facts.reportFd, fd: facts.goFd }] : []
+
+/** Becomes the root of its user namespace. */
+export function becomeRootSteps(spec: Spec): Step[] {
   if (!hasOwn(spec, "user")) return []
   return [
-    { kind: "sync", moment: MOMENT_MAPS, reportFd: facts.reportFd, fd: facts.goFd },
     { kind: "become-root" },
     // Its mqueue file system belongs to whom makes it.
     ...(isNew(spec, "ipc") ? [{ kind: "unshare", namespaces: ["ipc"] } satisfies Step] : []),

@@ -145,6 +145,19 @@ describe("user", () => {
     ])
   })
 
+  test("its root lies in a closed directory of its own, in one of the host's root", async () => {
+    // As podman has it with --uidmap: the directory that holds the layers is given to the container's root.
+    const own = join(temporaryDirectory("closed"), "own")
+    mkdirSync(own, { mode: 0o700 })
+    const path = makeRoot({ dir: join(own, "root") })
+    Bun.spawnSync(["chown", "-R", "-h", `${BASE}:${BASE}`, own])
+    expect(await insideBundle("id -u", maps, path)).toBe("0")
+    await holding(["--user"], async (path_) => {
+      for (const name of ["uid_map", "gid_map"]) writeFileSync(join(path_("user"), "../..", name), `0 ${BASE} 1000\n`)
+      expect(await insideBundle("id -u", (config) => withNamespace(config, "user", path_("user")), path)).toBe("0")
+    })
+  })
+
   test("joined, with its maps in the configuration all the same", async () => {
     const map = [{ containerID: 0, hostID: 0, size: 1 }]
     await holding(["--user", "--map-root-user"], async (path) => {
