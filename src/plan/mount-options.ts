@@ -45,8 +45,8 @@ const ATTRIBUTES: Record<string, AttributeRow> = {
   nostrictatime: { set: MOUNT_ATTR_RELATIME, clear: MOUNT_ATTR__ATIME },
 }
 
-/** Options that say what is usual, for mount(8) and older kernels. */
-const USUAL = new Set(["defaults", "silent", "loud", "acl"])
+/** Options that say what is usual, for mount(8) and older kernels; buildah has an empty one for volumes. */
+const USUAL = new Set(["", "defaults", "silent", "loud", "acl"])
 
 /** Options of the runtime-spec and of other runtimes that are about the mount point. */
 const WAYS = ["remount", "tmpcopyup", "copy-symlink", "src-nofollow", "dest-nofollow", "idmap", "ridmap"] as const

@@ -45,6 +45,7 @@ describe("options", () => {
     ["rro", "relatime,ro"],
     ["rnosuid", "nosuid,relatime"],
     ["rnoatime", "noatime"],
+    ["", "relatime"],
   ])("%s, on a bind mount and on a new file system", async (option, options) => {
     const change = (config: Config) => {
       bind("/volume", volume(), "rbind", option)(config)
