@@ -49,6 +49,8 @@ export interface OpeningFacts {
   goFd: number
   /** Mounts that the parent has made beforehand, attached nowhere. */
   madeMounts?: ReadonlyMap<Mount, number>
+  /** Modes of the directories that a tmpfs covers which is told none: as runc and crun have it, it is no more open than those. */
+  coveredModes?: ReadonlyMap<Mount, number>
   /** Descriptors of the parent that stage one itself uses. */
   stageOneFds: readonly number[]
   /** The parent is told when there is a network namespace, and connects it. */

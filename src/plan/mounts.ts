@@ -85,7 +85,12 @@ const LONGEST_VALUE = 255
 function newMountStep(mount: Mount, { attributes, data }: MountOptions, spec: Spec, facts: Facts): Step {
   const { type, source, destination: target } = mount
   const label = spec.linux.mountLabel
-  const whole: typeof data = label && !UNLABELLED.has(type) ? [...data, ["context", label]] : data
+  const mode = facts.coveredModes?.get(mount)
+  const whole: typeof data = [
+    ...data,
+    ...(mode === undefined ? [] : [["mode", mode.toString(8)] as const]),
+    ...(label && !UNLABELLED.has(type) ? [["context", label] as const] : []),
+  ]
   const isLong = source.length > LONGEST_VALUE || whole.some(([, value]) => value && value.length > LONGEST_VALUE)
   const detour = isLong ? { detour: facts.scratchMountPoint } : {}
   return { kind: "mount", type, source, target, attributes, data: whole, ...detour }

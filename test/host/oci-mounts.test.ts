@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test"
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseMounts } from "../helpers/container.ts"
 import { type Config, config, insideBundle, refusal, runConfig, sharedRoot } from "../helpers/oci-bundle.ts"
@@ -158,6 +158,24 @@ describe("sources and destinations", () => {
       "cat /var/keep/sub/file; stat -c %a /var/keep/sub/file; echo new > /var/keep/sub/file; stat -f -c %T /var/keep"
     expect(await insideBundle(script, change, root)).toBe("kept\n640\ntmpfs")
     expect(readFileSync(join(root, "var/keep/sub/file"), "utf8")).toBe("kept\n")
+  })
+
+  test("a tmpfs that is told no mode has that of the directory it covers", async () => {
+    const root = makeRoot({ directories: ["srv/closed", "srv/given"] })
+    for (const name of ["closed", "given"]) chmodSync(join(root, "srv", name), 0o750)
+    const dir = volume()
+    mkdirSync(join(dir, "in"))
+    chmodSync(join(dir, "in"), 0o2701)
+    const change = (config: Config) => {
+      mount("/srv/closed", "tmpfs", "tmpfs", "size=1m")(config)
+      mount("/srv/closed/deeper", "tmpfs", "tmpfs")(config)
+      mount("/srv/given", "tmpfs", "tmpfs", "mode=711")(config)
+      mount("/srv/fresh", "tmpfs", "tmpfs")(config)
+      bind("/volume", dir)(config)
+      mount("/volume/in", "tmpfs", "tmpfs")(config)
+    }
+    const script = "stat -c %a /srv/closed /srv/closed/deeper /srv/given /srv/fresh /volume/in"
+    expect((await insideBundle(script, change, root)).split("\n")).toEqual(["750", "1777", "711", "1777", "2701"])
   })
 
   test("remount changes what is mounted there", async () => {

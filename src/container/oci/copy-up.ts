@@ -17,7 +17,7 @@ import { openInRootFd } from "../identity.ts"
 const DIRECTORY = O_PATH | O_DIRECTORY | O_CLOEXEC
 
 /** What is at the place of a mount by then: of the nearest mount before it, or of the root; less than 0 where there is nothing. */
-function openBelow(mount: Mount, spec: Spec, rootFd: number, made: ReadonlyMap<Mount, number>): number {
+export function openBelow(mount: Mount, spec: Spec, rootFd: number, made: ReadonlyMap<Mount, number>): number {
   const { destination } = mount
   const above = spec.mounts
     .slice(0, spec.mounts.indexOf(mount))

@@ -71,7 +71,7 @@ export function gatherFacts(
   const namespaceFds = openNamespaces(spec)
   const controllers = Object.keys(held.cgroupDirs)
   const ownCgroup = spec.linux.namespaces.some(({ type }) => type === "cgroup")
-  const { sources, made } = held.mounts
+  const { sources, made, coveredModes } = held.mounts
   const stageOneFds = [
     held.rootFd,
     ...namespaceFds.values(),
@@ -90,6 +90,7 @@ export function gatherFacts(
     cgroupView: ownCgroup ? cgroupView(cgroups, controllers, false) : boundCgroups(cgroups, held.cgroupDirs),
     sources,
     madeMounts: made,
+    coveredModes,
     ownFiles: new Set(),
     present: new Map([...spec.linux.maskedPaths, ...spec.linux.readonlyPaths].map((path) => [path, {}])),
     namespaceFds,

@@ -10,7 +10,7 @@ import type { Mount, Spec } from "../../oci/runtime.ts"
 import type { Source } from "../../plan/facts.ts"
 import { type MountOptions, parseMountOptions } from "../../plan/mount-options.ts"
 import { tiesWithHost } from "../../plan/mounts.ts"
-import { copyUp } from "./copy-up.ts"
+import { copyUp, openBelow } from "./copy-up.ts"
 import { applyIdmap, wantsIdmap } from "./idmap.ts"
 
 /** What the plan has to know of the mounts. */
@@ -18,6 +18,8 @@ export interface PreparedMounts {
   sources: Map<string, Source>
   /** See Facts.madeMounts. */
   made: Map<Mount, number>
+  /** See Facts.coveredModes. */
+  coveredModes: Map<Mount, number>
 }
 
 /** A copy of what is mounted at the source; private, unless ties with the host's mounts are wanted. */
@@ -66,9 +68,21 @@ function sourceOf(mount: Mount, { ways }: MountOptions, where: string): Source {
   return link === null ? { directory: isDirectory(found) } : { directory: false, link }
 }
 
+/** The mode of the directory that a mount covers; undefined where there is none yet. */
+function coveredMode(mount: Mount, spec: Spec, rootFd: number, { made }: PreparedMounts): number | undefined {
+  const fd = openBelow(mount, spec, rootFd, made)
+  if (fd < 0) return undefined
+  try {
+    const found = stat("", AT_EMPTY_PATH, fd)
+    return found && found.mode & 0o7777
+  } finally {
+    close(fd)
+  }
+}
+
 /** Looks at the sources of bind mounts, and makes what has to be made beforehand. Throws ToyboxError that names the mount. */
 export function prepareMounts(spec: Spec, rootFd: number): PreparedMounts {
-  const prepared: PreparedMounts = { sources: new Map(), made: new Map() }
+  const prepared: PreparedMounts = { sources: new Map(), made: new Map(), coveredModes: new Map() }
   const inUserNamespace = spec.linux.namespaces.some(({ type }) => type === "user")
   try {
     spec.mounts.forEach((mount, index) => {
@@ -84,6 +98,9 @@ export function prepareMounts(spec: Spec, rootFd: number): PreparedMounts {
           prepared.made.set(mount, takeBind(mount, options, spec, where))
         } else if (options.ways.has("tmpcopyup")) {
           prepared.made.set(mount, copyUp(mount, options, spec, rootFd, prepared.made))
+        } else if (mount.type === "tmpfs" && !options.data.some(([key]) => key === "mode")) {
+          const mode = coveredMode(mount, spec, rootFd, prepared)
+          if (mode !== undefined) prepared.coveredModes.set(mount, mode)
         }
       } catch (cause) {
         if (cause instanceof ToyboxError && cause.message.startsWith(where)) throw cause
