@@ -50,19 +50,10 @@ const HINTS: readonly Hint[] = [
   { kind: "mount", errno: "ENOSPC", hint: "the limit on mounts is reached: /proc/sys/fs/mount-max" },
   { kind: "mount", errno: "ENODEV", hint: "this kernel lacks the file system" },
   { kind: "bind", call: "openat2", errno: "ENOENT", hint: "the destination is a symbolic link that leads nowhere" },
-  { kind: "bind", call: "openat2", errno: "ENOTDIR", hint: "the source is a directory, the destination is not" },
-  {
-    kind: "bind",
-    call: "move_mount",
-    errno: "EINVAL",
-    hint: "one of source and destination is a directory, the other a file",
-  },
-  {
-    kind: "bind",
-    call: "move_mount",
-    errno: "ENOTDIR",
-    hint: "one of source and destination is a directory, the other a file",
-  },
+  { kind: "bind", call: "openat2", errno: "ENOTDIR", hint: "a directory cannot be mounted on a file, nor below it" },
+  // Not in the words of EISDIR, which docker takes for a command that cannot be executed.
+  { kind: "bind", call: "move_mount", errno: "EINVAL", hint: "a file can be mounted on a file only" },
+  { kind: "bind", call: "move_mount", errno: "ENOTDIR", hint: "a file can be mounted on a file only" },
   { kind: "bind", errno: "EROFS", hint: "the destination does not exist and cannot be made on a read-only mount" },
   { kind: "console", call: "openat", errno: "ENOENT", hint: "a terminal needs a devpts on /dev/pts" },
   { kind: "console", call: "openat", errno: "EBADF", hint: "a terminal needs a devpts on /dev/pts" },

@@ -44,6 +44,19 @@ describe.skipIf(!isRoot)("options", () => {
     expect(JSON.parse(readFileSync(log, "utf8"))).toMatchObject({ level: "error" })
   })
 
+  test("a hint is in the log with its error: engines show the last message alone", () => {
+    const log = join(temporaryDirectory("log"), "log")
+    const mounts = [{ destination: "/etc", type: "bind", source: "/etc/passwd", options: ["bind"] }]
+    const refused = oci.run("--log", log, "--log-format", "json", "run", "-b", oci.bundle("a", { mounts }), "a")
+    expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("\ntoybox: hint: a file can be") })
+    const [line, ...more] = readFileSync(log, "utf8").trim().split("\n")
+    expect(more).toEqual([])
+    const { msg } = JSON.parse(line ?? "")
+    expect(msg).toMatch(/^cannot mount \/etc\/passwd on \/etc: .*EINVAL \(a file can be mounted on a file only\)$/)
+    // What docker's command line has as a command that cannot be executed.
+    expect(msg).not.toMatch(/is a directory|permission denied/)
+  })
+
   test("--config names another file than config.json", () => {
     const bundle = oci.bundle("a", { args: ["echo", "ran"] })
     const file = join(temporaryDirectory(), "other.json")

@@ -120,7 +120,7 @@ describe.skipIf(!isRoot)("-v", () => {
     const root = makeRoot({ files: { "/a-file": "" }, directories: ["a-directory"] })
     const onFile = await sh("true", { image: root, run: ["-v", `${dir}:/a-file`] })
     expect(onFile.stderr).toContain(`cannot mount ${dir} on /a-file: `)
-    expect(onFile.stderr).toContain("hint: the source is a directory, the destination is not")
+    expect(onFile.stderr).toContain("hint: a directory cannot be mounted on a file, nor below it")
     const onDirectory = await sh("true", { image: root, run: ["-v", `${dir}/file:/a-directory`] })
     expect(onDirectory.stderr).toContain(`cannot mount ${dir}/file on /a-directory: `)
     expect([onFile.exitCode, onDirectory.exitCode]).toEqual([125, 125])

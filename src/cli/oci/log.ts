@@ -35,9 +35,10 @@ export function openLog(path: string | undefined, format: string | undefined, de
     format: shape,
     error(error) {
       const message = errorChain(error)
-      if (file !== undefined) append(file, line(shape, "error", message))
-      toStandardError(message)
       const hint = errorHint(error)
+      // Of a log, docker and containerd show the last message alone.
+      if (file !== undefined) append(file, line(shape, "error", hint ? `${message} (${hint})` : message))
+      toStandardError(message)
       if (hint) toStandardError(`hint: ${hint}`)
       if (debug && error instanceof Error) toStandardError(error.stack ?? "")
     },
