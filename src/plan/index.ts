@@ -5,7 +5,7 @@ import type { Spec } from "../oci/runtime.ts"
 import { deviceSteps, hasOwnNull } from "./devices.ts"
 import { type Facts, keptBySealed, MOMENT_HOOKS, MOMENT_NETWORK, type OpeningFacts } from "./facts.ts"
 import { parseMountOptions, propagationFlag } from "./mount-options.ts"
-import { hiddenSteps, mountSteps, takeSteps } from "./mounts.ts"
+import { hiddenSteps, mountSteps, readonlyMountSteps, takeSteps } from "./mounts.ts"
 import { awaitMaps, becomeRootSteps, cloneStep, hasOwn, isNew, joinSteps, unshareSteps } from "./namespaces.ts"
 import { givenFds, standardSteps } from "./stdio.ts"
 import type { Step } from "./steps.ts"
@@ -57,6 +57,7 @@ function leavingStep(spec: Spec, { noPivot, unpivotable, chrooted }: Facts): Ste
 }
 
 const leaveHost = (spec: Spec, facts: Facts): Step[] => [
+  ...readonlyMountSteps(spec),
   ...(spec.root.readonly ? [{ kind: "readonly-root" } satisfies Step] : []),
   leavingStep(spec, facts),
   ...rootPropagation(spec),

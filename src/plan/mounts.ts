@@ -6,6 +6,20 @@ import { type MountOptions, parseMountOptions, propagationFlag } from "./mount-o
 import { isNew } from "./namespaces.ts"
 import type { Step } from "./steps.ts"
 
+const readonlyStep = ({ destination: path }: Mount): Step => ({ kind: "readonly-mount", path })
+
+/** Whether it is a tmpfs that becomes read-only with all that is made in it: mounts, devices, a terminal. */
+function becomesReadonly(mount: Mount, { mounts }: Spec): boolean {
+  const { attributes, ways } = parseMountOptions(mount.options)
+  if (mount.type !== "tmpfs" || ways.has("remount") || !(attributes.set & MOUNT_ATTR_RDONLY)) return false
+  // What covers it would be found in its place.
+  return mounts.findLast(({ destination }) => destination === mount.destination) === mount
+}
+
+/** Those that could not be read-only from the first. */
+export const readonlyMountSteps = (spec: Spec): Step[] =>
+  spec.mounts.filter((mount) => becomesReadonly(mount, spec)).map(readonlyStep)
+
 /** One mount of the cgroup tree per hierarchy where there are several: cgroups(7). */
 function cgroupSteps(mount: Mount, facts: Facts): Step[] {
   const { attributes } = parseMountOptions(mount.options)
@@ -45,7 +59,7 @@ function cgroupSteps(mount: Mount, facts: Facts): Step[] {
   const links_ = links.map(
     ([path, target]): Step => ({ kind: "symlink", path: `${mount.destination}/${path}`, target }),
   )
-  const close: Step[] = attributes.set & MOUNT_ATTR_RDONLY ? [{ kind: "readonly-mount", path: mount.destination }] : []
+  const close = attributes.set & MOUNT_ATTR_RDONLY ? [readonlyStep(mount)] : []
   return [base, ...mounts.map((each) => one(each, `${mount.destination}/${each.name}`)), ...links_, ...close]
 }
 
@@ -104,6 +118,7 @@ function mountStep(mount: Mount, spec: Spec, facts: Facts): Step[] {
   if (mount.type === "cgroup") return cgroupSteps(mount, facts)
   const options = parseMountOptions(mount.options)
   const { attributes, data, bind, ways } = options
+  if (becomesReadonly(mount, spec)) attributes.set &= ~MOUNT_ATTR_RDONLY
   const isBind = bind || mount.type === "bind"
   if (ways.has("remount")) return [{ kind: "remount", target: mount.destination, attributes, data: isBind ? [] : data }]
   if (isBind) return [bindStep(mount, options, spec, facts)]

@@ -178,6 +178,31 @@ describe("sources and destinations", () => {
     expect((await insideBundle(script, change, root)).split("\n")).toEqual(["750", "1777", "711", "1777", "2701"])
   })
 
+  test("a read-only tmpfs is so when what lies in it is made", async () => {
+    const root = makeRoot({ files: { "srv/link": { symlink: "../var" }, "var/up/copied": "" } })
+    const change = (config: Config) => {
+      // As podman has it with --read-only-tmpfs=false.
+      config.mounts.find(({ destination }: { destination: string }) => destination === "/dev").options.push("ro")
+      mount("/srv/link/deep", "tmpfs", "tmpfs", "ro")(config)
+      bind("/srv/link/deep/file", join(volume(), "file"))(config)
+      mount("/srv/link/deep/under/it", "tmpfs", "tmpfs")(config)
+      mount("/var/up", "tmpfs", "tmpfs", "ro", "tmpcopyup")(config)
+      bind("/var/up/file", join(volume(), "file"))(config)
+      mount("/covered", "tmpfs", "tmpfs", "ro")(config)
+      mount("/covered", "tmpfs", "tmpfs")(config)
+    }
+    const script = [
+      "cat /var/deep/file /var/up/file; ls /var/up; touch /var/deep/under/it/x /covered/x && echo written",
+      "for path in /dev /var/deep /var/up; do touch $path/x 2>&1; done; echo x > /dev/null && test -e /dev/pts/ptmx && echo made",
+    ]
+    const readonly = (path: string) => `touch: ${path}/x: Read-only file system`
+    expect((await insideBundle(script.join("\n"), change, root)).split("\n")).toEqual([
+      ...["content", "content", "copied", "file", "written"],
+      ...["/dev", "/var/deep", "/var/up"].map(readonly),
+      "made",
+    ])
+  })
+
   test("remount changes what is mounted there", async () => {
     const change = (config: Config) => {
       mount("/fresh", "tmpfs", "tmpfs", "size=64k")(config)

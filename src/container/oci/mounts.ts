@@ -74,7 +74,7 @@ function coveredMode(mount: Mount, spec: Spec, rootFd: number, { made }: Prepare
   if (fd < 0) return undefined
   try {
     const found = stat("", AT_EMPTY_PATH, fd)
-    return found && found.mode & 0o7777
+    return found ? found.mode & 0o7777 : undefined
   } finally {
     close(fd)
   }

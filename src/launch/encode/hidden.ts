@@ -1,7 +1,7 @@
 /** What the container must not see or change: steps → calls. */
 import { type Call, slot } from "../../../ffi/calls.ts"
 import { ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
-import { AT_FDCWD, O_DIRECTORY, O_PATH, RESOLVE_NO_SYMLINKS } from "../../../ffi/constants/fcntl.ts"
+import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../../ffi/constants/fcntl.ts"
 import {
   MOUNT_ATTR_NODEV,
   MOUNT_ATTR_NOEXEC,
@@ -11,7 +11,17 @@ import {
 } from "../../../ffi/constants/mount.ts"
 import { S_IFREG } from "../../../ffi/constants/stat.ts"
 import type { StepOf } from "../../plan/steps.ts"
-import { copyMount, MOUNT, moveToTarget, newMount, openInRoot, setAttributes, TARGET } from "./root.ts"
+import {
+  copyMount,
+  MOUNT,
+  moveToTarget,
+  newMount,
+  openAgain,
+  openInRoot,
+  setAttributes,
+  symlinksTo,
+  TARGET,
+} from "./root.ts"
 
 const MASK = slot("mask")
 
@@ -62,6 +72,6 @@ export const readonlyPath = (step: StepOf<"readonly-path">): Call[] => [
 
 /** A mount of ours that had to be written to before. */
 export const readonlyMount = (step: StepOf<"readonly-mount">): Call[] => [
-  openInRoot(step.path.slice(1), O_PATH, TARGET, RESOLVE_NO_SYMLINKS),
+  openAgain(step.path.slice(1), O_PATH, TARGET, symlinksTo(step.path)),
   setAttributes(TARGET, MOUNT_ATTR_RDONLY, 0, false),
 ]

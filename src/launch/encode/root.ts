@@ -52,7 +52,7 @@ export function openInRoot(path: string, flags: number, into = TARGET, resolve =
 }
 
 /** Again, as openat2(2) asks for, where a symlink with ".." was followed while something on this machine was renamed or mounted. */
-function openAgain(path: string, flags: number, into: typeof TARGET, resolve: number): Call {
+export function openAgain(path: string, flags: number, into: typeof TARGET, resolve: number): Call {
   const open = openInRoot(path, flags, into, resolve)
   if (resolve === RESOLVE_NO_SYMLINKS) return open
   return { ...open, tolerate: [EAGAIN], jump: { when: "equal", value: -1, skip: -1 } }
@@ -67,12 +67,15 @@ const components = (path: string) => path.split("/").filter((name) => name !== "
 /** Whether a place is in one of them by its name. */
 export const isSystemPath = (path: string): boolean => SYSTEM.has(components(path)[0] ?? "")
 
+/** What openat2(2) is told of symlinks on the way to a place. */
+export const symlinksTo = (path: string): number => (isSystemPath(path) ? RESOLVE_NO_SYMLINKS : 0)
+
 export type TargetKind = "directory" | "file" | "any"
 
 /** Opens `path` inside the root as TARGET, making it (and what is above it) where it is missing. */
 export function openTarget(path: string, kind: TargetKind, options: { coverSymlink?: boolean } = {}): Call[] {
   const names = components(path)
-  const resolve = isSystemPath(path) ? RESOLVE_NO_SYMLINKS : 0
+  const resolve = symlinksTo(path)
   const flags = O_PATH | (kind === "directory" ? O_DIRECTORY : 0) | (options.coverSymlink ? O_NOFOLLOW : 0)
   const make: Call[] = []
   let parent = ROOT
