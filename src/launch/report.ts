@@ -55,6 +55,7 @@ const HINTS: readonly Hint[] = [
   { kind: "bind", call: "move_mount", errno: "EINVAL", hint: "a file can be mounted on a file only" },
   { kind: "bind", call: "move_mount", errno: "ENOTDIR", hint: "a file can be mounted on a file only" },
   { kind: "bind", errno: "EROFS", hint: "the destination does not exist and cannot be made on a read-only mount" },
+  { kind: "mount", errno: "EROFS", hint: "the destination does not exist and cannot be made on a read-only mount" },
   { kind: "console", call: "openat", errno: "ENOENT", hint: "a terminal needs a devpts on /dev/pts" },
   { kind: "console", call: "openat", errno: "EBADF", hint: "a terminal needs a devpts on /dev/pts" },
   { kind: "sysctl", errno: "ENOENT", hint: "this kernel has no such setting in the container's namespaces" },

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test"
-import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
+import { chmodSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { parseMounts } from "../helpers/container.ts"
 import { type Config, config, insideBundle, refusal, runConfig, sharedRoot } from "../helpers/oci-bundle.ts"
@@ -201,6 +201,16 @@ describe("sources and destinations", () => {
       ...["/dev", "/var/deep", "/var/up"].map(readonly),
       "made",
     ])
+  })
+
+  test("nothing is made in the source of a read-only bind mount", async () => {
+    const dir = volume()
+    const change = (config: Config) => {
+      bind("/volume", dir, "ro")(config)
+      mount("/volume/missing", "tmpfs", "tmpfs")(config)
+    }
+    expect(await refusal(change)).toContain("hint: the destination does not exist and cannot be made on a read-only mount")
+    expect(readdirSync(dir)).toEqual(["file"])
   })
 
   test("remount changes what is mounted there", async () => {
