@@ -209,7 +209,9 @@ describe("sources and destinations", () => {
       bind("/volume", dir, "ro")(config)
       mount("/volume/missing", "tmpfs", "tmpfs")(config)
     }
-    expect(await refusal(change)).toContain("hint: the destination does not exist and cannot be made on a read-only mount")
+    expect(await refusal(change)).toContain(
+      "hint: the destination does not exist and cannot be made on a read-only mount",
+    )
     expect(readdirSync(dir)).toEqual(["file"])
   })
 

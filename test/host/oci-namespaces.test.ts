@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, test } from "bun:test"
-import { chownSync, mkdirSync, readlinkSync, writeFileSync } from "node:fs"
+import { chownSync, mkdirSync, readdirSync, readlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { type Config, insideBundle, refusal } from "../helpers/oci-bundle.ts"
 import { ownLeftovers } from "../helpers/own.ts"
@@ -176,6 +176,30 @@ describe("user", () => {
       for (const name of ["uid_map", "gid_map"]) writeFileSync(join(path("user"), "../..", name), `0 ${BASE} 1000\n`)
       const joins = (config: Config) => withNamespace(config, "user", path("user"))
       expect(await insideBundle("stat -c %u /dev/mqueue", joins, root())).toBe("0")
+    })
+  })
+
+  test("with the host's network: /sys is the host's, of which it owns nothing", async () => {
+    const without = (config: Config) => {
+      maps(config)
+      config.linux.namespaces = config.linux.namespaces.filter((each: { type: string }) => each.type !== "network")
+    }
+    const links = readdirSync("/sys/class/net").sort().join("\n")
+    const script =
+      "ls /sys/class/net | sort; grep ' - sysfs ' /proc/self/mountinfo | cut -d ' ' -f 4-6; ls /sys/fs/cgroup | wc -l"
+    const mounts = (config: Config) => {
+      without(config)
+      config.mounts = config.mounts.filter(
+        ({ destination }: { destination: string }) => destination !== "/sys/fs/cgroup",
+      )
+    }
+    expect(await insideBundle(script, mounts, root())).toBe(`${links}\n/ /sys ro,nosuid,nodev,noexec,relatime\n0`)
+    await holding(["--net"], async (path) => {
+      const change = (config: Config) => {
+        maps(config)
+        withNamespace(config, "network", path("network"))
+      }
+      expect(await insideBundle("test -d /sys/class && echo there", change, root())).toBe("there")
     })
   })
 

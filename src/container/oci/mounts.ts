@@ -10,6 +10,7 @@ import type { Mount, Spec } from "../../oci/runtime.ts"
 import type { Source } from "../../plan/facts.ts"
 import { type MountOptions, parseMountOptions } from "../../plan/mount-options.ts"
 import { tiesWithHost } from "../../plan/mounts.ts"
+import { hasOwn, isNew } from "../../plan/namespaces.ts"
 import { copyUp, openBelow } from "./copy-up.ts"
 import { applyIdmap, wantsIdmap } from "./idmap.ts"
 
@@ -68,6 +69,9 @@ function sourceOf(mount: Mount, { ways }: MountOptions, where: string): Source {
   return link === null ? { directory: isDirectory(found) } : { directory: false, link }
 }
 
+/** Whether the container's user namespace is that of its network: of one that is joined with a network, as in pods, it is taken to be. */
+const ownsNetwork = (spec: Spec): boolean => isNew(spec, "network") || (!isNew(spec, "user") && hasOwn(spec, "network"))
+
 /** The mode of the directory that a mount covers; undefined where there is none yet. */
 function coveredMode(mount: Mount, spec: Spec, rootFd: number, { made }: PreparedMounts): number | undefined {
   const fd = openBelow(mount, spec, rootFd, made)
@@ -83,7 +87,7 @@ function coveredMode(mount: Mount, spec: Spec, rootFd: number, { made }: Prepare
 /** Looks at the sources of bind mounts, and makes what has to be made beforehand. Throws ToyboxError that names the mount. */
 export function prepareMounts(spec: Spec, rootFd: number): PreparedMounts {
   const prepared: PreparedMounts = { sources: new Map(), made: new Map(), coveredModes: new Map() }
-  const inUserNamespace = spec.linux.namespaces.some(({ type }) => type === "user")
+  const inUserNamespace = hasOwn(spec, "user")
   try {
     spec.mounts.forEach((mount, index) => {
       const where = `config.json: mounts[${index}]`
@@ -96,6 +100,9 @@ export function prepareMounts(spec: Spec, rootFd: number): PreparedMounts {
           prepared.sources.set(mount.source, source)
           if (source.link !== undefined || !(inUserNamespace || wantsIdmap(mount, options))) return
           prepared.made.set(mount, takeBind(mount, options, spec, where))
+        } else if (mount.type === "sysfs" && inUserNamespace && !ownsNetwork(spec)) {
+          // It shows the links of a network, whose owner alone may mount it anew.
+          prepared.made.set(mount, takeBind({ ...mount, source: "/sys" }, options, spec, where))
         } else if (options.ways.has("tmpcopyup")) {
           prepared.made.set(mount, copyUp(mount, options, spec, rootFd, prepared.made))
         } else if (mount.type === "tmpfs" && !options.data.some(([key]) => key === "mode")) {
