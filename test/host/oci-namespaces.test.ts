@@ -258,6 +258,15 @@ describe("user", () => {
     expect(await refusal(change)).toContain("config.json: linux.devices: the host has no device c 1:3 at /etc/shadow")
   })
 
+  test("a limit that the kernel refuses is named, with the reason", async () => {
+    const change = (config: Config) => {
+      maps(config)
+      // Beyond /proc/sys/fs/nr_open also for who may raise limits.
+      config.process.rlimits = [{ type: "RLIMIT_NOFILE", soft: 10, hard: 2 ** 40 }]
+    }
+    expect(await refusal(change)).toMatch(/process.rlimits: RLIMIT_NOFILE: .*EPERM\ntoybox: hint: a hard limit/)
+  })
+
   test("maps that the kernel refuses are an error that names them, and nothing is left", async () => {
     const change = (config: Config) => {
       maps(config)

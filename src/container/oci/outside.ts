@@ -58,6 +58,7 @@ export function prepareOutside(pid: number, spec: Spec): void {
 export function limitOutside(pid: number, { process: { rlimits } }: Spec): void {
   for (const { type, soft, hard } of rlimits) {
     const struct = rlimit(limit(soft), limit(hard))
-    attempt("process.rlimits", () => call("prlimit64", pid, RLIMIT_NAMES.indexOf(type), struct, null))
+    const hint = "a hard limit can be raised with CAP_SYS_RESOURCE only"
+    attempt(`process.rlimits: ${type}`, () => call("prlimit64", pid, RLIMIT_NAMES.indexOf(type), struct, null), hint)
   }
 }
