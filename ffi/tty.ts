@@ -49,10 +49,11 @@ export function silentSettings(settings: Uint8Array): Uint8Array {
   return silent
 }
 
-/** Rows and columns, or null where there is no terminal. */
+/** Rows and columns, or null where there is no terminal, or one that nobody has told its size, as script(1) makes them. */
 export function windowSize(fd: number): WindowSize | null {
   if (callResult("ioctl", fd, TIOCGWINSZ, scratch.address) < 0) return null
-  return { height: scratch.u16(0), width: scratch.u16(2) }
+  const [height, width] = [scratch.u16(0), scratch.u16(2)]
+  return height === 0 && width === 0 ? null : { height, width }
 }
 
 export function setWindowSize(fd: number, { height, width }: WindowSize): void {
