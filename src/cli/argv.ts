@@ -16,7 +16,13 @@ export interface OptionDefinition {
   readonly repeated?: true
   /** The value may be left out ("--explain"), and is given with "=" only. */
   readonly optionalValue?: true
+  /** Values that are as if it were left out, as docker has it: scripts give options with variables that may be empty, or 0. */
+  readonly unset?: RegExp
 }
+
+/** What is no text, and no number, of an option. */
+export const EMPTY = /^$/
+export const ZERO = /^0+(\.0+)?[bkmg]?$/i
 
 export type OptionDefinitions = Readonly<Record<string, OptionDefinition>>
 
@@ -131,7 +137,10 @@ function parse(argv: readonly string[], definitions: OptionDefinitions, anywhere
         )
     }
     if (definition.repeated) lists.set(name, [...(lists.get(name) ?? []), value ?? ""])
-    else strings.set(name, value ?? "")
+    else if (definition.unset?.test(value ?? "")) {
+      strings.delete(name)
+      typed.delete(name)
+    } else strings.set(name, value ?? "")
   }
 
   while (position < argv.length) {

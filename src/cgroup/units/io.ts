@@ -1,9 +1,9 @@
 import { badValue, parseWhole } from "./decimal.ts"
 import { parseSize } from "./memory.ts"
 
-/** `--pids`: the most processes and threads, or -1 for `-1` and `max`. Throws UsageError. */
+/** `--pids`: the most processes and threads, or -1 for `-1`, `0` and `max`. Throws UsageError. */
 export function parsePids(option: string, text: string): number {
-  if (text === "-1" || text === "max") return -1
+  if (text === "-1" || text === "0" || text === "max") return -1
   // kernel/cgroup/pids.c: PIDS_MAX is PID_MAX_LIMIT + 1 = 2^22 + 1, which it calls "max".
   const limit = parseWhole(text, 1, 4_194_304)
   if (limit === null) throw badValue(option, text, "a number of processes (use 1 to 4194304, or -1 for no limit)")

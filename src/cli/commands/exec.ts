@@ -127,6 +127,7 @@ async function run(
   if (container === undefined)
     throw new UsageError("exec needs a container's name or id", { hint: "toybox ps lists them" })
   if (args.length === 0) throw new UsageError("exec needs a command to run in the container")
+  if (args[0] === "") throw new UsageError("the command is empty")
   if (booleans.get("detach")) {
     const unfit = (["tty", "interactive"] as const).find((name) => booleans.get(name))
     if (strings.has("preserve-fds"))

@@ -1,5 +1,5 @@
 /** The options of `run` that are about its process, and what that may do. */
-import type { OptionDefinitions } from "../argv.ts"
+import { EMPTY, type OptionDefinitions } from "../argv.ts"
 
 export const PROCESS_OPTIONS = {
   // The process.
@@ -14,9 +14,9 @@ export const PROCESS_OPTIONS = {
     description: "Leave out a variable of the image's or of toybox's own",
   },
   "unsetenv-all": { type: "boolean", description: "Leave out all of these but HOSTNAME and HOME" },
-  user: { type: "string", alias: "u", valueHint: "USER[:GROUP]", description: "Name or id to run as" },
+  user: { type: "string", unset: EMPTY, alias: "u", valueHint: "USER[:GROUP]", description: "Name or id to run as" },
   "group-add": { type: "string", repeated: true, valueHint: "GROUP", description: "Further supplementary group" },
-  workdir: { type: "string", alias: "w", valueHint: "DIR", description: "Working directory" },
+  workdir: { type: "string", unset: EMPTY, alias: "w", valueHint: "DIR", description: "Working directory" },
   umask: { type: "string", valueHint: "0022", description: "File mode bits that the command does not give" },
   entrypoint: { type: "string", valueHint: "COMMAND", description: "Command to run, before the arguments" },
   ulimit: {
@@ -25,7 +25,7 @@ export const PROCESS_OPTIONS = {
     valueHint: "NAME=SOFT[:HARD]",
     description: "Resource limit, e.g. nofile=1024:4096",
   },
-  "stop-signal": { type: "string", valueHint: "SIGNAL", description: "Signal that stops the command" },
+  "stop-signal": { type: "string", unset: EMPTY, valueHint: "SIGNAL", description: "Signal that stops the command" },
   "stop-timeout": {
     type: "string",
     valueHint: "SECONDS",

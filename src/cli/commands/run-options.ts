@@ -1,5 +1,5 @@
 /** The options of `toybox run`: docker's names, and our short ones. */
-import type { OptionDefinitions } from "../argv.ts"
+import { EMPTY, type OptionDefinitions, ZERO } from "../argv.ts"
 import { IMAGE_OPTIONS } from "../flags/image.ts"
 import { LIMIT_OPTIONS } from "./limit-options.ts"
 import { PROCESS_OPTIONS } from "./process-options.ts"
@@ -23,16 +23,30 @@ export const LEADING_OPTIONS = {
 
 export const RUN_OPTIONS = {
   ...LIMIT_OPTIONS,
+  // To update these lift a limit.
+  cpus: { ...LIMIT_OPTIONS.cpus, unset: ZERO },
+  "cpu-shares": { ...LIMIT_OPTIONS["cpu-shares"], unset: ZERO },
+  cpuset: { ...LIMIT_OPTIONS.cpuset, unset: EMPTY },
+  "cpuset-mems": { ...LIMIT_OPTIONS["cpuset-mems"], unset: EMPTY },
+  mem: { ...LIMIT_OPTIONS.mem, unset: ZERO },
+  "memory-reservation": { ...LIMIT_OPTIONS["memory-reservation"], unset: ZERO },
+  "memory-swap": { ...LIMIT_OPTIONS["memory-swap"], unset: ZERO },
+  "blkio-weight": { ...LIMIT_OPTIONS["blkio-weight"], unset: ZERO },
   "oom-kill-disable": { type: "boolean", description: "Out of memory, let it wait rather than kill (cgroup v1)" },
-  "cgroup-parent": { type: "string", valueHint: "PATH", description: "Cgroup to make the container's in" },
+  "cgroup-parent": {
+    type: "string",
+    unset: EMPTY,
+    valueHint: "PATH",
+    description: "Cgroup to make the container's in",
+  },
   "oom-score-adj": { type: "string", valueHint: "N", description: "Who the OOM killer prefers, -1000 to 1000" },
   ...PROCESS_OPTIONS,
   // Namespaces.
-  hostname: { type: "string", alias: "h", valueHint: "NAME", description: "Host name" },
-  domainname: { type: "string", valueHint: "NAME", description: "NIS domain name" },
-  pid: { type: "string", valueHint: "MODE", description: "private, host or container:ID" },
-  ipc: { type: "string", valueHint: "MODE", description: "private, host or container:ID" },
-  uts: { type: "string", valueHint: "MODE", description: "private, host or container:ID" },
+  hostname: { type: "string", unset: EMPTY, alias: "h", valueHint: "NAME", description: "Host name" },
+  domainname: { type: "string", unset: EMPTY, valueHint: "NAME", description: "NIS domain name" },
+  pid: { type: "string", unset: EMPTY, valueHint: "MODE", description: "private, host or container:ID" },
+  ipc: { type: "string", unset: EMPTY, valueHint: "MODE", description: "private, host or container:ID" },
+  uts: { type: "string", unset: EMPTY, valueHint: "MODE", description: "private, host or container:ID" },
   net: {
     type: "string",
     alias: "network",
@@ -40,9 +54,15 @@ export const RUN_OPTIONS = {
     valueHint: "NETWORK",
     description: "bridge, none, host, container:ID, ns:PATH, a network, or name=NETWORK,ip=…,alias=… (default: bridge)",
   },
-  ip: { type: "string", valueHint: "ADDRESS", description: "IPv4 address in the network" },
-  ip6: { type: "string", valueHint: "ADDRESS", description: "IPv6 address in the network" },
-  "mac-address": { type: "string", alias: "mac", valueHint: "MAC", description: "Link address in the network" },
+  ip: { type: "string", unset: EMPTY, valueHint: "ADDRESS", description: "IPv4 address in the network" },
+  ip6: { type: "string", unset: EMPTY, valueHint: "ADDRESS", description: "IPv6 address in the network" },
+  "mac-address": {
+    type: "string",
+    unset: EMPTY,
+    alias: "mac",
+    valueHint: "MAC",
+    description: "Link address in the network",
+  },
   "network-alias": {
     type: "string",
     alias: "net-alias",
@@ -80,8 +100,13 @@ export const RUN_OPTIONS = {
     description: "Line of /etc/hosts; the address may be host-gateway",
   },
   "no-hosts": { type: "boolean", description: "Leave the image's /etc/hosts as it is" },
-  userns: { type: "string", valueHint: "host", description: "The machine's user ids, which every container has" },
-  cgroupns: { type: "string", valueHint: "MODE", description: "private, host or container:ID" },
+  userns: {
+    type: "string",
+    unset: EMPTY,
+    valueHint: "host",
+    description: "The machine's user ids, which every container has",
+  },
+  cgroupns: { type: "string", unset: EMPTY, valueHint: "MODE", description: "private, host or container:ID" },
   time: { type: "string", valueHint: "MODE", description: "host, private or container:ID" },
   // Files.
   volume: {
@@ -100,7 +125,7 @@ export const RUN_OPTIONS = {
   mount: { type: "string", repeated: true, valueHint: "type=bind|volume|tmpfs,…", description: "Mount" },
   tmpfs: { type: "string", repeated: true, valueHint: "DST[:OPTIONS]", description: "Mount a tmpfs" },
   "read-only": { type: "boolean", description: "Mount the root read-only" },
-  "shm-size": { type: "string", valueHint: "SIZE", description: "Size of /dev/shm (default: 64M)" },
+  "shm-size": { type: "string", unset: ZERO, valueHint: "SIZE", description: "Size of /dev/shm (default: 64M)" },
   tz: {
     type: "string",
     valueHint: "ZONE|local",
@@ -114,6 +139,7 @@ export const RUN_OPTIONS = {
   },
   pull: {
     type: "string",
+    unset: EMPTY,
     valueHint: "always|newer|missing|never",
     description: "When a registry or an address is asked (default: missing for images, newer for addresses)",
   },
@@ -125,7 +151,7 @@ export const RUN_OPTIONS = {
     description: "Certificates (PEM) to trust besides the usual",
   },
   // The container.
-  name: { type: "string", valueHint: "NAME", description: "Name of the container" },
+  name: { type: "string", unset: EMPTY, valueHint: "NAME", description: "Name of the container" },
   replace: { type: "boolean", description: "Remove the container that has the name of this one" },
   label: { type: "string", alias: "l", repeated: true, valueHint: "KEY=VALUE", description: "Label" },
   "label-file": { type: "string", repeated: true, valueHint: "FILE", description: "Labels, one a line" },
@@ -138,11 +164,13 @@ export const RUN_OPTIONS = {
   detach: { type: "boolean", alias: "d", description: "Run in the background, and print the id" },
   restart: {
     type: "string",
+    unset: EMPTY,
     valueHint: "no|on-failure[:N]|always|unless-stopped",
     description: "With --detach: when it is started again (default: no)",
   },
   "health-cmd": {
     type: "string",
+    unset: EMPTY,
     valueHint: "COMMAND",
     description: "Run by /bin/sh in the container now and then; it is healthy while that exits with 0",
   },
@@ -158,6 +186,7 @@ export const RUN_OPTIONS = {
   "no-healthcheck": { type: "boolean", description: "Nor what the image asks for" },
   "log-driver": {
     type: "string",
+    unset: EMPTY,
     valueHint: "k8s-file|none",
     description: "What keeps the output with --detach; json-file and local mean k8s-file",
   },
@@ -172,7 +201,7 @@ export const RUN_OPTIONS = {
   timeout: { type: "string", valueHint: "SECONDS", description: "Kill it when it has run for so long (exit code 255)" },
   pidfile: { type: "string", valueHint: "FILE", description: "Write the number of its first process to FILE" },
   "result-fd": { type: "string", valueHint: "N", description: "Write how it ended to this descriptor, as JSON" },
-  cidfile: { type: "string", valueHint: "FILE", description: "Write the id to FILE" },
+  cidfile: { type: "string", unset: EMPTY, valueHint: "FILE", description: "Write the id to FILE" },
   quiet: { type: "boolean", alias: "q", description: "No notices, no progress" },
   explain: {
     type: "string",

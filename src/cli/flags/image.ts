@@ -1,7 +1,7 @@
 /** The options that say how an image is had. */
 import { UsageError } from "../../errors.ts"
 import type { PullPolicy } from "../../image/source.ts"
-import type { OptionDefinitions } from "../argv.ts"
+import { EMPTY, type OptionDefinitions } from "../argv.ts"
 
 /** How far a registry is trusted; `isInsecure` reads them. */
 export const TRUST_OPTIONS = {
@@ -12,6 +12,7 @@ export const TRUST_OPTIONS = {
 export const IMAGE_OPTIONS = {
   platform: {
     type: "string",
+    unset: EMPTY,
     valueHint: "OS/ARCH[/VARIANT]",
     description: "Platform of the image (default: this one)",
   },

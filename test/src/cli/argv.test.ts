@@ -1,5 +1,13 @@
 import { describe, expect, test } from "bun:test"
-import { closest, type OptionDefinitions, type ParsedArgv, parseArgv, parseLeading } from "../../../src/cli/argv.ts"
+import {
+  closest,
+  EMPTY,
+  type OptionDefinitions,
+  type ParsedArgv,
+  parseArgv,
+  parseLeading,
+  ZERO,
+} from "../../../src/cli/argv.ts"
 import { RUN_OPTIONS } from "../../../src/cli/commands/run-options.ts"
 import { random } from "../cgroup/random.ts"
 
@@ -10,6 +18,8 @@ const DEFINITIONS = {
   interactive: { type: "boolean", alias: "i", description: "" },
   explain: { type: "string", optionalValue: true, description: "" },
   name: { type: "string", description: "" },
+  user: { type: "string", alias: "u", unset: EMPTY, description: "" },
+  cpus: { type: "string", unset: ZERO, description: "" },
 } as const satisfies OptionDefinitions
 
 /** What was read, as plain data; empty parts left out. */
@@ -47,6 +57,10 @@ describe("options", () => {
     ["booleans with values", ["--tty=false", "-i=true"], { tty: false, interactive: true, rest: [] }],
     ["a repeated one keeps all", ["-e", "A=1", "--env", "B=2", "-eA=3"], { env: ["A=1", "B=2", "A=3"], rest: [] }],
     ["of another one the last counts", ["--mem", "1g", "-m", "2g"], { mem: "2g", rest: [] }],
+    ["an empty value that is none", ["-u", "", "base"], { rest: ["base"] }],
+    ["the last one is none", ["-u", "1", "--user="], { rest: [] }],
+    ["a zero that is none", ["--cpus", "0.000"], { rest: [] }],
+    ["an empty number", ["--cpus="], { cpus: "", rest: [] }],
     ["an option as a value", ["--name", "--tty"], { name: "--tty", rest: [] }],
     ["an optional value left out", ["--explain", "base"], { explain: "", rest: ["base"] }],
     ["an optional value given", ["--explain=calls", "base"], { explain: "calls", rest: ["base"] }],

@@ -6,7 +6,8 @@ test("parsePids", () => {
   expect(parsePids("--pids", "4194304")).toBe(4_194_304)
   expect(parsePids("--pids", "-1")).toBe(-1)
   expect(parsePids("--pids", "max")).toBe(-1)
-  for (const text of ["0", "4194305", "-2", "1.5", "", "1e3", "ten", " 5"]) {
+  expect(parsePids("--pids", "0")).toBe(-1)
+  for (const text of ["00", "4194305", "-2", "1.5", "", "1e3", "ten", " 5"]) {
     const form = "is not a number of processes (use 1 to 4194304, or -1 for no limit)"
     expect(() => parsePids("--pids", text)).toThrow(`--pids: ${JSON.stringify(text)} ${form}`)
   }

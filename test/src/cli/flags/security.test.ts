@@ -206,7 +206,7 @@ describe("namespaces", () => {
 
   test.each([
     [["--pid", "none"], '--pid: "none" is not known (use private, host or container:ID)'],
-    [["--ipc", ""], "--ipc"],
+    [["--ipc", "other"], "--ipc"],
     [["--uts", "HOST"], "--uts"],
     [["--pid", "container:"], "no such container"],
     [["--pid", "container:other"], "no such container: other"],
