@@ -228,7 +228,9 @@ export class NoSuchContainer extends ToyboxError {
 }
 
 /** The id for a name, an id or an unambiguous beginning of one. Throws where there is none, or more than one. */
-export function resolveId(paths: Paths, reference: string): string {
+export function resolveId(paths: Paths, wanted: string): string {
+  // So docker inspect shows a name.
+  const reference = wanted.replace(/^\//, "")
   if (/^[0-9a-f]{64}$/.test(reference) && exists(containerPath(paths, reference))) return reference
   if (NAME.test(reference)) {
     const named = readLink(`${paths.names}/${reference}`)
@@ -242,7 +244,7 @@ export function resolveId(paths: Paths, reference: string): string {
   // An rm that was killed has given the name back already, and the container is still to be removed by it.
   const nameless = allIds(paths).find((id) => readHead(paths, id)?.name === reference)
   if (nameless !== undefined) return nameless
-  throw new NoSuchContainer(reference)
+  throw new NoSuchContainer(wanted)
 }
 
 /** /proc/PID/stat and the record agree: the container's process is alive. */

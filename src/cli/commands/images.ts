@@ -113,7 +113,7 @@ export async function rmiCommand(words: readonly string[]): Promise<number> {
     try {
       return meantByRmi(paths, word, force)
     } catch (error) {
-      if (!booleans.get("ignore") || !isNoSuchImage(error)) throw error
+      if (!(force || booleans.get("ignore")) || !isNoSuchImage(error)) throw error
       return null
     }
   }

@@ -40,14 +40,14 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
     ? removable(paths, force)
     : await chosenContainers("rm", paths, argv, (summary) => !booleans.get("all") || force || !isUp(summary))
   if (chosen === null || (alone && chosen.length === 0)) return 0
-  const ifExists = (booleans.get("if-exists") ?? false) || isSearch(argv)
+  // With --force it is none with docker, either; and one that removes itself has gone when it is stopped.
+  const ifExists = force || (booleans.get("if-exists") ?? false) || isSearch(argv)
   return eachContainer("rm", chosen, (reference) => {
     try {
       if (wish) stopContainer(paths, reference, wish)
       removeContainer(paths, reference, force, booleans.get("volumes") ?? false)
     } catch (error) {
-      // One that removes itself has gone when it is stopped.
-      if (!((ifExists || wish) && error instanceof NoSuchContainer)) throw error
+      if (!(ifExists && error instanceof NoSuchContainer)) throw error
     }
     return reference
   })
