@@ -10,7 +10,7 @@ import { type ImageRecord, isNameless } from "../image/store/records.ts"
 import type { Paths } from "../paths.ts"
 import { familiarName, isReference } from "./image.ts"
 import { ago, commandText, dockerStatus, shown } from "./table.ts"
-import { volumeAt } from "./volume-fields.ts"
+import { isGiven, volumeAt } from "./volume-fields.ts"
 
 const two = (value: number) => String(value).padStart(2, "0")
 
@@ -45,11 +45,9 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
   const places = readRunning(paths, id)?.networks ?? tryReadStored(paths, id)?.networks ?? []
   const networks = places.map((place) => place.network)
   const mounts = () =>
-    (spec?.mounts ?? []).flatMap(({ type, source, destination }) => {
-      const volume = volumeAt(summary, destination)
-      const isBound = (type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)
-      return volume !== undefined || isBound ? [{ source: volume ?? source, destination }] : []
-    })
+    (spec?.mounts ?? [])
+      .filter((mount) => isGiven(paths, summary, mount))
+      .map(({ source, destination }) => volumeAt(summary, destination) ?? source)
   const hidden = (Label: (key: string) => string) => Object.defineProperty({}, "Label", { value: Label })
   return Object.assign(
     // Not of what {{json .}} shows.
@@ -63,9 +61,7 @@ export function containerFields(paths: Paths, summary: Summary, { full, sizes }:
       Labels: Object.entries(labels)
         .map(([key, value]) => shown(`${key}=${value}`))
         .join(","),
-      Mounts: mounts()
-        .map(({ source }) => source)
-        .join(","),
+      Mounts: mounts().join(","),
       Names: name,
       Platform: null,
       // Of those that have one from toybox.

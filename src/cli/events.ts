@@ -6,7 +6,7 @@ const TESTS: Readonly<Record<string, (event: ContainerEvent, value: string) => b
   container: ({ id, name }, value) => name === value || (value !== "" && id.startsWith(value)),
   // "health_status" are all of "health_status: healthy" and its kin.
   event: (event, value) => actionOf(event) === value || actionOf(event).startsWith(`${value}:`),
-  image: ({ image }, value) => image === value,
+  image: ({ image }, value) => image === value || image === `${value}:latest`,
   label: ({ labels = {} }, value) => {
     const [name = "", ...rest] = value.split("=")
     return Object.hasOwn(labels, name) && (rest.length === 0 || labels[name] === rest.join("="))

@@ -1,10 +1,11 @@
 /** `ps --filter KEY=VALUE`, as docker ps has it. */
 import type { Summary } from "../container/list.ts"
-import { readHead, readRunning, resolveId } from "../container/state.ts"
+import { readHead, readRecord, readRunning, resolveId } from "../container/state.ts"
 import { type StoredRequest, tryReadStored } from "../container/stored-request.ts"
 import { UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
-import { labelTest, listFilter, type Tests } from "./list-filter.ts"
+import { labelTest, listFilter, nameTest, type Tests } from "./list-filter.ts"
+import { isGiven } from "./volume-fields.ts"
 
 type Test = (summary: Summary) => boolean
 /** Null where one has been removed since it was listed, or is damaged: nothing is known of it. */
@@ -16,15 +17,6 @@ const HEALTHS = ["starting", "healthy", "unhealthy", "none"]
 function oneOf(what: string, value: string, values: readonly string[]): string {
   if (values.includes(value)) return value
   throw new UsageError(`--filter: "${value}" is no ${what}`, { hint: values.join(", ") })
-}
-
-/** A regular expression, as docker's ids and names are. */
-function expression(key: string, value: string): RegExp {
-  try {
-    return new RegExp(value)
-  } catch (error) {
-    throw new UsageError(`--filter: ${key}=${value} is no regular expression`, { cause: error })
-  }
 }
 
 function exitCode(value: string): Test {
@@ -50,15 +42,40 @@ function portsIn(text: string): { first: number; last: number; protocol: string 
   return first === "" ? null : { first: Number(first), last: Number(last), protocol }
 }
 
-function published(key: string, value: string, stored: Stored): Test {
+type Ports = NonNullable<ReturnType<typeof portsIn>>
+
+/** Whether one of the ports that `portsOf` finds is among those of a filter. Throws UsageError. */
+function portTest(key: string, value: string, portsOf: (id: string) => readonly (Ports | null)[]): Test {
   const wanted = portsIn(value)
   if (wanted === null) throw new UsageError(`--filter: ${key}=${value} is no port (use 80/tcp)`)
-  const fits = (one: ReturnType<typeof portsIn>) =>
+  const fits = (one: Ports | null) =>
     one?.protocol === wanted.protocol && one.first <= wanted.last && one.last >= wanted.first
-  return ({ id }) => {
-    const { ports, exposed = [] } = stored(id) ?? {}
-    const bound = (ports?.published ?? []).map(({ container, protocol }) => ({ ...container, protocol }))
-    return bound.some(fits) || (key === "expose" && exposed.map(portsIn).some(fits))
+  return ({ id }) => portsOf(id).some(fits)
+}
+
+/** The machine's, as docker has it; of one that does not run those that it is to have. */
+function publishedPorts(paths: Paths, id: string, stored: Stored): Ports[] {
+  const held = readRunning(paths, id)?.ports
+  if (held) return held.map(({ host, protocol }) => ({ first: host, last: host, protocol }))
+  return (stored(id)?.ports?.published ?? []).flatMap(({ host, protocol }) => (host ? { ...host, protocol } : []))
+}
+
+/** The container's own. */
+function exposedPorts(id: string, stored: Stored): (Ports | null)[] {
+  const { ports, exposed = [] } = stored(id) ?? {}
+  const bound = (ports?.published ?? []).map(({ container, protocol }) => ({ ...container, protocol }))
+  return [...bound, ...exposed.map(portsIn)]
+}
+
+/** By a volume's name, the place in the container, or the one of the machine that is bound there. */
+function mounted(paths: Paths, value: string): Test {
+  return (summary) => {
+    const { id, volumes = [] } = summary
+    if (!value.startsWith("/")) return volumes.some(({ name }) => name === value)
+    const mounts = readRecord(paths, id)?.spec.mounts ?? []
+    return mounts.some(
+      (mount) => isGiven(paths, summary, mount) && (mount.destination === value || mount.source === value),
+    )
   }
 }
 
@@ -86,8 +103,8 @@ function testsOf(paths: Paths): Tests<Summary> {
       ({ id }) =>
         id.startsWith(value),
     name(value) {
-      const wanted = expression("name", value)
-      return ({ name }) => wanted.test(name) || wanted.test(`/${name}`)
+      const isMeant = nameTest(value)
+      return ({ name }) => isMeant(name) || isMeant(`/${name}`)
     },
     label: labelTest,
     status(value) {
@@ -100,13 +117,10 @@ function testsOf(paths: Paths): Tests<Summary> {
       return ({ health }) => (health ?? "none") === wanted
     },
     ancestor: (value) => ancestor(paths, value),
-    volume:
-      (value) =>
-      ({ volumes = [] }) =>
-        volumes.some(({ name, destination }) => name === value || destination === value),
+    volume: (value) => mounted(paths, value),
     network: (value) => network(paths, value, stored),
-    publish: (value) => published("publish", value, stored),
-    expose: (value) => published("expose", value, stored),
+    publish: (value) => portTest("publish", value, (id) => publishedPorts(paths, id, stored)),
+    expose: (value) => portTest("expose", value, (id) => exposedPorts(id, stored)),
     before(value) {
       const created = createdOf(paths, value)
       return (summary) => summary.created < created

@@ -19,6 +19,8 @@ function commandOf(given: string | undefined, words: readonly string[], image: S
   return { entrypoint: Entrypoint, command: words.length > 0 ? words : Cmd }
 }
 
+const withProtocol = (port: string) => (port.includes("/") ? port : `${port}/tcp`)
+
 /** The mounts, and where none is at the place of a volume of the image, one of a volume without a name. */
 async function withVolumes(
   request: RunCommandRequest,
@@ -74,6 +76,7 @@ export async function applyImage(
     const { health: _, ...others } = request.detached
     request.detached = { ...others, ...(await readHealthOptions(argv, config.Healthcheck)) }
   }
+  request.exposed = [...new Set([...request.exposed, ...config.ExposedPorts.map(withProtocol)])]
   // -P is known of only now.
   if (request.ports?.all) {
     const own = config.ExposedPorts.map((text) => parseExposed(`the ports of ${request.image}`, text))

@@ -18,14 +18,14 @@ import { listOrNull, mapOrNull, NEVER, omitEmpty } from "./go-values.ts"
 import { givenStreams, givenTmpfs, givenUser } from "./inspect-given.ts"
 import { hostConfig } from "./inspect-host-config.ts"
 import { exposedOf, networkSettings } from "./inspect-network.ts"
-import { volumeAt } from "./volume-fields.ts"
+import { isGiven, volumeAt } from "./volume-fields.ts"
 
 const isPropagation = (option: string): boolean => /^r?(private|shared|slave)$/.test(option)
 
 function mountPoint({ type, source, destination, options }: Mount, record: UsesVolumes) {
   const Name = volumeAt(record, destination)
   const isReadOnly = options.includes("ro") || options.includes("rro")
-  return {
+  const mount = {
     Type: Name === undefined ? (type === "tmpfs" ? "tmpfs" : "bind") : "volume",
     ...(Name === undefined ? {} : { Name, Driver: "local" }),
     Source: type === "tmpfs" ? "" : source,
@@ -35,6 +35,7 @@ function mountPoint({ type, source, destination, options }: Mount, record: UsesV
     // Of the volume and the tmpfs there is nothing to propagate.
     Propagation: Name === undefined && type !== "tmpfs" ? (options.find(isPropagation) ?? "rprivate") : "",
   }
+  return omitEmpty(mount, { Name: "", Driver: "" })
 }
 
 /** How the root came to be: "vfs" is a copy of the layers, which is all that there is. */
@@ -92,9 +93,6 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
   const tmpfs = givenTmpfs(stored)
   const driver = graphDriver(directory, layers)
   const written = sized ? writtenBytes(paths, id) : 0
-  const isOwn = ({ type, source, destination }: Mount) =>
-    ((type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)) ||
-    volumeAt(record, destination) !== undefined
   return {
     Id: id,
     Created: record.created,
@@ -127,7 +125,7 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
     ...ownPaths(spec.mounts, `${paths.containers}/`),
     LogPath: detached?.log ? logPath(directory, 0) : "",
     Name: `/${record.name}`,
-    HostConfig: hostConfig(record, stored, isOwn),
+    HostConfig: hostConfig(record, stored),
     ...(sized
       ? { SizeRw: written, SizeRootFs: written + layers.reduce((sum, layer) => sum + bytesBelow(layer), 0) }
       : {}),
@@ -138,7 +136,7 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
     ExecIDs: listOrNull([]),
     NetworkSettings: networkSettings({ id, name: record.name }, readRunning(paths, id), stored),
     Mounts: spec.mounts
-      .filter((mount) => isOwn(mount) || tmpfs.has(mount.destination))
+      .filter((mount) => isGiven(paths, record, mount) || tmpfs.has(mount.destination))
       .map((mount) => mountPoint(mount, record)),
     Config: omitEmpty(
       {

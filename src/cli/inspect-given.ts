@@ -3,6 +3,7 @@ import type { StoredRequest } from "../container/stored-request.ts"
 import { type ParsedArgv, parseLeading } from "./argv.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
 import { mountFields, mountType } from "./flags/mounts.ts"
+import { normalPath } from "./flags/path.ts"
 import { deviceParts } from "./flags/security.ts"
 import { listOrNull, omitEmpty } from "./go-values.ts"
 
@@ -74,6 +75,15 @@ export const givenTmpfs = (stored: StoredRequest): ReadonlySet<string> =>
       .map(mountFields)
       .filter((fields) => mountType(fields) === "tmpfs")
       .map((fields) => fields.get("target") ?? ""),
+  )
+
+/** Where -v has something of a name or a path: docker tells of these as binds, and of others among the mounts alone. */
+export const givenBinds = (stored: StoredRequest): ReadonlySet<string> =>
+  new Set(
+    (givenOptions(stored).lists.get("volume") ?? []).flatMap((text) => {
+      const [, to] = text.split(":")
+      return to === undefined ? [] : [normalPath(to)]
+    }),
   )
 
 /** As it was given, or as the image has it. */

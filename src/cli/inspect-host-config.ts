@@ -7,7 +7,7 @@ import type { LinuxDeviceCgroup, LinuxResources, LinuxThrottleDevice } from "../
 import type { Mount } from "../oci/runtime.ts"
 import type { NamespaceMode } from "../spec/request.ts"
 import { listOrNull } from "./go-values.ts"
-import { withGiven } from "./inspect-given.ts"
+import { givenBinds, withGiven } from "./inspect-given.ts"
 import { networkModeOf, wantedBindings } from "./inspect-network.ts"
 import { volumeAt } from "./volume-fields.ts"
 
@@ -59,13 +59,14 @@ const OF_OTHERS = {
   ...{ Runtime: "toybox", Isolation: "", CpuCount: 0, CpuPercent: 0, IOMaximumIOps: 0, IOMaximumBandwidth: 0 },
 }
 
-/** `isOwn` tells which mounts are not toybox's. */
-export function hostConfig(record: ContainerRecord, stored: StoredRequest, isOwn: (mount: Mount) => boolean): object {
+/** HostConfig of docker inspect. */
+export function hostConfig(record: ContainerRecord, stored: StoredRequest): object {
   const { spec, detached } = record
   const { process, names, ports } = stored
   const { memory, cpu, pids } = spec.linux.resources
   const { namespaces } = process
   const quota = limit(cpu?.quota)
+  const bound = givenBinds(stored)
   const config = {
     AutoRemove: record.autoRemove,
     RestartPolicy: restartPolicy(detached?.restart),
@@ -74,7 +75,9 @@ export function hostConfig(record: ContainerRecord, stored: StoredRequest, isOwn
     PidMode: modeText(namespaces.pid, ""),
     IpcMode: modeText(namespaces.ipc, "private"),
     UTSMode: modeText(namespaces.uts, ""),
-    Binds: spec.mounts.filter(isOwn).map((mount) => bind(mount, record)),
+    Binds: listOrNull(
+      spec.mounts.filter(({ destination }) => bound.has(destination)).map((mount) => bind(mount, record)),
+    ),
     PortBindings: wantedBindings(ports),
     PublishAllPorts: ports?.all ?? false,
     Dns: names?.dns ?? [],

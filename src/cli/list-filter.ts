@@ -10,6 +10,17 @@ export function labelTest(value: string): (thing: { labels: Readonly<Record<stri
   return ({ labels }) => Object.hasOwn(labels, key) && (rest.length === 0 || labels[key] === rest.join("="))
 }
 
+/** A regular expression, as docker's names are: any part of one is meant by it. Throws UsageError. */
+export function nameTest(value: string): (name: string) => boolean {
+  let wanted: RegExp
+  try {
+    wanted = new RegExp(value)
+  } catch (error) {
+    throw new UsageError(`--filter: name=${value} is no regular expression`, { cause: error })
+  }
+  return (name) => wanted.test(name)
+}
+
 /** "true" or "false". Throws UsageError. */
 export function truth(key: string, value: string): boolean {
   if (/^(1|t|true)$/i.test(value)) return true

@@ -1,5 +1,6 @@
 /** `prune --filter`, as docker system prune has it. */
 import { UsageError } from "../errors.ts"
+import { truth } from "./list-filter.ts"
 import { logTime } from "./time.ts"
 
 /** What something is chosen by. */
@@ -7,6 +8,16 @@ export interface Prunable {
   /** ISO 8601. */
   created: string
   labels: Readonly<Record<string, string>>
+}
+
+/** The filters without those of a key that says yes or no, and what the last of these says. Throws UsageError. */
+export function takeTruth(
+  key: string,
+  texts: readonly string[],
+): { rest: readonly string[]; says: boolean | undefined } {
+  const isMeant = (text: string) => text.startsWith(`${key}=`)
+  const said = texts.filter(isMeant).map((text) => truth(key, text.slice(key.length + 1)))
+  return { rest: texts.filter((text) => !isMeant(text)), says: said.at(-1) }
 }
 
 /** A test of all the filters together: older than every until, with every label, without every label!. Throws UsageError. */

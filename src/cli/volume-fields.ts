@@ -1,10 +1,16 @@
 /** A volume as docker shows one. */
+import type { Mount } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { type UsesVolumes, type Volume, volumeData } from "../volume/volume.ts"
 
 /** The volume that a container has at a place; undefined where there is none. */
 export const volumeAt = ({ volumes = [] }: UsesVolumes, destination: string): string | undefined =>
   volumes.find((volume) => volume.destination === destination)?.name
+
+/** Whether a mount was asked for, be it of a volume or of a place of the machine: the others are toybox's own. */
+export const isGiven = (paths: Paths, record: UsesVolumes, { type, source, destination }: Mount): boolean =>
+  ((type === "bind" || type === "none") && !source.startsWith(`${paths.containers}/`)) ||
+  volumeAt(record, destination) !== undefined
 
 // By this docker knows those that nobody has named.
 const ANONYMOUS = "com.docker.volume.anonymous"

@@ -121,7 +121,9 @@ describe.skipIf(!isRoot)("ps", () => {
       "base",
     ])
     expect(made).toBe(0)
-    expect(await named("publish=81")).toEqual(["served"])
+    expect(await named("publish=8081")).toEqual(["served"])
+    expect(await named("publish=81")).toEqual([])
+    expect(await named("expose=81")).toEqual(["served"])
     expect(await named("publish=53/udp")).toEqual([])
     expect(await named("expose=50-60/udp")).toEqual(["served"])
     expect(await named("network=bridge")).toEqual(["served"])
@@ -144,7 +146,7 @@ describe.skipIf(!isRoot)("ps", () => {
     // As of one that is removed just then.
     const [{ id = "" } = {}] = await rows("-a", "--filter", "name=over")
     writeFileSync(join(stateRoot(), "containers", id, "config.json"), "")
-    expect(await named("publish=81")).toEqual(["served"])
+    expect(await named("publish=8081")).toEqual(["served"])
     expect(await named("network=none")).toEqual(["on"])
     expect((await toybox(["unpause", "on"])).exitCode).toBe(0)
     running.stdin.end()

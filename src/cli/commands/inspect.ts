@@ -3,7 +3,6 @@ import { recoverAll } from "../../container/recover.ts"
 import { NoSuchContainer, resolveId } from "../../container/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import { isNoSuchImage } from "../../image/store/remove.ts"
-import { print } from "../../log.ts"
 import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { findVolume, volumeNamed } from "../../volume/volume.ts"
 import { parseArgv } from "../argv.ts"
@@ -11,6 +10,7 @@ import { withLatest } from "../chosen.ts"
 import { each } from "../each.ts"
 import { inspectContainer } from "../inspect-container.ts"
 import { inspectImage } from "../inspect-image.ts"
+import { printInspected } from "../inspected.ts"
 import { dockerVolume } from "../volume-fields.ts"
 import { INSPECT_OPTIONS } from "./inspect-options.ts"
 
@@ -52,14 +52,6 @@ export async function inspectCommand(words: readonly string[]): Promise<number> 
   const exitCode = await each(rest, (word) => {
     found.push(inspectOne(paths, word, type, booleans.get("size") ?? false))
   })
-  const format = strings.get("format")
-  if (format !== undefined) {
-    const { parseTemplate, render } = await import("../template.ts")
-    const template = parseTemplate(format)
-    print(found.map((value) => render(template, value)))
-    return exitCode
-  }
-  // As docker does: what was found is an array in any case.
-  print([JSON.stringify(found, null, 4)])
+  await printInspected(found, strings.get("format"))
   return exitCode
 }

@@ -10,7 +10,8 @@ import { actionOf, parseAction } from "../actions.ts"
 import type { ParsedArgv } from "../argv.ts"
 import { each } from "../each.ts"
 import { placesIn } from "../flags/networks.ts"
-import { labelTest, listFilter, truth } from "../list-filter.ts"
+import { printInspected } from "../inspected.ts"
+import { labelTest, listFilter, nameTest, truth } from "../list-filter.ts"
 import {
   allNetworks,
   driverOf,
@@ -37,7 +38,10 @@ function create(paths: Paths, argv: ParsedArgv): number {
 /** The networks that all filters mean. Throws UsageError. */
 function chosen(paths: Paths, filters: readonly string[]): Listed[] {
   const isChosen = listFilter<Listed>(filters, {
-    name: (value) => (network) => network.name.includes(value),
+    name(value) {
+      const isMeant = nameTest(value)
+      return ({ name }) => isMeant(name)
+    },
     id: (value) => (network) => network.id.startsWith(value),
     driver: (value) => (network) => driverOf(network) === value,
     scope: (value) => () => value === "local",
@@ -77,9 +81,7 @@ async function inspect(paths: Paths, { strings, rest }: ParsedArgv): Promise<num
   const exitCode = await each(references, (reference) => {
     found.push(inspectNetwork(paths, listedNetwork(paths, reference)))
   })
-  const format = strings.get("format")
-  if (format === undefined) print([JSON.stringify(found, null, 4)])
-  else printFormatted(format, found, {})
+  await printInspected(found, strings.get("format"))
   return exitCode
 }
 

@@ -17,7 +17,7 @@ import { ensurePaths, type Paths, pathsFor } from "../../paths.ts"
 import { type ParsedArgv, parseArgv } from "../argv.ts"
 import { agrees } from "../ask.ts"
 import { imageUsers } from "../image-users.ts"
-import { type Prunable, pruneFilter } from "../prune-filter.ts"
+import { type Prunable, pruneFilter, takeTruth } from "../prune-filter.ts"
 import { PRUNE_OPTIONS } from "./prune-options.ts"
 
 interface Pruned {
@@ -128,8 +128,9 @@ export async function pruneCommand(words: readonly string[]): Promise<number> {
   const { booleans, strings, lists, rest } = argv
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("prune")
   if (rest.length > 0) throw new UsageError(`prune takes no arguments, but got "${rest[0]}"`)
-  const isChosen = pruneFilter(lists.get("filter") ?? [], Date.now())
-  const all = booleans.get("all") ?? false
+  const { rest: filters, says: isNameless } = takeTruth("dangling", lists.get("filter") ?? [])
+  const isChosen = pruneFilter(filters, Date.now())
+  const all = booleans.get("all") ?? isNameless === false
   const kinds = kindsOf(argv)
   if (!booleans.get("force")) {
     if (!process.stdin.isTTY)

@@ -12,9 +12,10 @@ import { actionOf, parseAction } from "../actions.ts"
 import type { ParsedArgv } from "../argv.ts"
 import { agrees } from "../ask.ts"
 import { each } from "../each.ts"
+import { printInspected } from "../inspected.ts"
 import { labelsOf } from "../labels.ts"
-import { labelTest, listFilter, truth } from "../list-filter.ts"
-import { pruneFilter } from "../prune-filter.ts"
+import { labelTest, listFilter, nameTest, truth } from "../list-filter.ts"
+import { pruneFilter, takeTruth } from "../prune-filter.ts"
 import { listFormat } from "../table.ts"
 import { printFormatted } from "../template.ts"
 import { dockerVolume, listedVolume } from "../volume-fields.ts"
@@ -37,10 +38,10 @@ function create(paths: Paths, { strings, lists, rest }: ParsedArgv): number {
 function chosen(paths: Paths, filters: readonly string[]): Volume[] {
   const users = containersByVolume(paths)
   const isChosen = listFilter<Volume>(filters, {
-    name:
-      (value) =>
-      ({ name }) =>
-        name.includes(value),
+    name(value) {
+      const isMeant = nameTest(value)
+      return ({ name }) => isMeant(name)
+    },
     driver: (value) => () => value === "local",
     dangling(value) {
       const wanted = truth("dangling", value)
@@ -70,9 +71,7 @@ async function inspect(paths: Paths, { strings, rest }: ParsedArgv): Promise<num
   const exitCode = await each(names, (name) => {
     found.push(dockerVolume(paths, volumeNamed(paths, name)))
   })
-  const format = strings.get("format")
-  if (format === undefined) print([JSON.stringify(found, null, 4)])
-  else printFormatted(format, found, {})
+  await printInspected(found, strings.get("format"))
   return exitCode
 }
 
@@ -87,8 +86,9 @@ function remove(paths: Paths, { rest, booleans }: ParsedArgv): Promise<number> {
 
 function prune(paths: Paths, { booleans, lists, rest }: ParsedArgv): number {
   if (rest.length > 1) throw new UsageError(`volume prune takes no arguments, but got "${rest[1]}"`)
-  const isChosen = pruneFilter(lists.get("filter") ?? [], Date.now())
-  const all = booleans.get("all") ?? false
+  const { rest: filters, says } = takeTruth("all", lists.get("filter") ?? [])
+  const isChosen = pruneFilter(filters, Date.now())
+  const all = booleans.get("all") ?? says ?? false
   if (!booleans.get("force")) {
     if (!process.stdin.isTTY)
       throw new ToyboxError("volume prune removes things, and nobody can be asked", {

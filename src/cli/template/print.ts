@@ -22,7 +22,8 @@ export function goText(value: unknown): string {
   if (Array.isArray(value)) return `[${value.map(goText).join(" ")}]`
   if (isThings(value))
     return `map[${entriesOf(value)
-      .map(([name, one]) => `${name}:${goText(one)}`)
+      // A port that is exposed, and its kin, have nothing to say: Go's struct{}.
+      .map(([name, one]) => `${name}:${isThings(one) && Object.keys(one).length === 0 ? "{}" : goText(one)}`)
       .join(" ")}]`
   return String(value)
 }
