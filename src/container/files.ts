@@ -57,7 +57,9 @@ export async function containerFiles(
   const addresses = networks.flatMap(({ ip, ip6 }) => (ip6 === undefined ? [ip] : [ip, ip6]))
   const host = tryReadText("/etc/resolv.conf") ?? ""
   const systemd = host.includes("127.0.0.53") ? tryReadText("/run/systemd/resolve/resolv.conf") : null
-  const known = domainname === undefined ? hostname : `${hostname}.${domainname} ${hostname}`
+  const [short = hostname] = hostname.split(".")
+  const whole = domainname === undefined ? hostname : `${hostname}.${domainname}`
+  const known = [...new Set([whole, hostname, short])].join(" ")
   const hostsText = hostNetwork ? (tryReadText("/etc/hosts") ?? hosts(known, [])) : hosts(known, addresses)
   const resolvText = resolvConf(host, systemd, hostNetwork)
   const named = names === null ? null : await import("../network/names.ts")

@@ -1,9 +1,10 @@
 /** Environment, limits of the process, signal names. */
 
+import { O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { RLIMIT_NAMES } from "../../../ffi/constants/resource.ts"
 import * as signals from "../../../ffi/constants/signal.ts"
 import { SyscallError } from "../../../ffi/errno.ts"
-import { readText } from "../../../ffi/fs.ts"
+import { close, open, readAll } from "../../../ffi/fs.ts"
 import { UsageError } from "../../errors.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
 import type { ParsedArgv } from "../argv.ts"
@@ -18,15 +19,24 @@ function variable(where: string, text: string): string | null {
   return value === undefined ? null : `${name}=${value}`
 }
 
+function strictText(path: string): string {
+  const fd = open(path, O_RDONLY)
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(readAll(fd))
+  } finally {
+    close(fd)
+  }
+}
+
 /** The lines of a file that say something, and where each stands. Throws UsageError. */
 export function linesOf(option: string, path: string): { where: string; line: string }[] {
   let text: string
   try {
-    text = readText(path)
+    text = strictText(path)
   } catch (error) {
-    throw new UsageError(`${option}: cannot read ${path}${error instanceof SyscallError ? `: ${error.errno}` : ""}`, {
-      cause: error,
-    })
+    // What the decoder has to say is a TypeError.
+    const why = error instanceof SyscallError ? `: ${error.errno}` : ": it is not UTF-8"
+    throw new UsageError(`${option}: cannot read ${path}${why}`, { cause: error })
   }
   return text.split("\n").flatMap((line, i) => {
     const entry = line.replace(/\r$/, "").trimStart()
