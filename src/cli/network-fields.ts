@@ -87,7 +87,7 @@ const config = (subnet: string, gateway: string, range: string | null) => ({
 /** A network as docker network inspect shows it. */
 export function inspectNetwork(paths: Paths, network: Listed): object {
   if (!("bridge" in network)) return builtIn(network)
-  const { subnet6, gateway6 } = network
+  const { asked6, subnet6, gateway6 } = network
   return {
     Name: network.name,
     Id: network.id,
@@ -101,7 +101,8 @@ export function inspectNetwork(paths: Paths, network: Listed): object {
       Options: {},
       Config: [
         config(network.subnet, network.gateway, network.range),
-        ...(subnet6 && gateway6 ? [config(subnet6, gateway6, null)] : []),
+        // Scripts for docker put all of these gateways together, and count on one where nobody has asked for IPv6.
+        ...(asked6 && subnet6 && gateway6 ? [config(subnet6, gateway6, null)] : []),
       ],
     },
     ...OF_OWN,

@@ -199,7 +199,7 @@ export function createNetwork(paths: Paths, name: string, wish: NetworkWish = {}
   return withNetworksLocked(paths, () => {
     if (findNetwork(paths, name)) throw new ToyboxError(`there is a network "${name}" already`)
     if (wish.bridge !== undefined) checkLink(paths, wish.bridge)
-    const network = make(paths, name, wish)
+    const network: Network = { ...make(paths, name, wish), ...(wish.ipv6 ? { asked6: true } : {}) }
     keepNetwork(paths, network)
     return network
   })

@@ -23,6 +23,8 @@ export interface Network {
   /** Null: without IPv6. */
   subnet6: string | null
   gateway6: string | null
+  /** IPv6 was asked for; without, it has some where the machine has. */
+  asked6?: true
   /** The part of `subnet` that addresses are given from; null for all of it. */
   range: string | null
   internal: boolean

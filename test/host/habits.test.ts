@@ -98,6 +98,16 @@ describe.skipIf(!isRoot)("docker's habits", () => {
     })
   })
 
+  test("a network has one gateway, unless IPv6 was asked for", async () => {
+    const gateways = (name: string) =>
+      succeed("network", "inspect", "-f", "{{range .IPAM.Config}}{{.Gateway}} {{end}}", name)
+    await succeed("network", "create", "plain")
+    expect(await gateways("plain")).toMatch(/^\d+\.\d+\.\d+\.1 ?$/)
+    await succeed("network", "create", "--ipv6", "both")
+    expect(await gateways("both")).toMatch(/^\d+\.\d+\.\d+\.1 fd[0-9a-f:]+::1 ?$/)
+    await succeed("network", "rm", "plain", "both")
+  })
+
   test("image prune takes dangling, volume prune all", async () => {
     await succeed("volume", "create", "named")
     await succeed("volume", "prune", "-f")
