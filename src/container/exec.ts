@@ -5,7 +5,7 @@ import { close } from "../../ffi/fs.ts"
 import { windowSize } from "../../ffi/tty.ts"
 import { ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
-import type { Capabilities, Process } from "../oci/runtime.ts"
+import type { Capabilities, Process, Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { type Entering, enter } from "./enter.ts"
 import { recordEvents } from "./events.ts"
@@ -56,7 +56,7 @@ function capabilitiesOf(own: Capabilities, options: ExecOptions, uid: number): C
 }
 
 /** The process that joins, as config.json would have it. */
-function execProcess(own: Process, options: ExecOptions, rootFd: number, hostname: string): Process {
+function execProcess({ process: own, hostname = "", mounts }: Spec, options: ExecOptions, rootFd: number): Process {
   const { terminal } = options
   const given = [...own.env, ...options.env]
   const identity =
@@ -69,6 +69,7 @@ function execProcess(own: Process, options: ExecOptions, rootFd: number, hostnam
           env: [...own.env.filter((entry) => !entry.startsWith("HOME=")), ...options.env],
           terminal,
           hostname,
+          mounts,
         })
   const { umask } = own.user
   const user = identity ? { ...identity.user, ...(umask === undefined ? {} : { umask }) } : own.user
@@ -99,7 +100,7 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
   const rootFd = callResult("openat", AT_FDCWD, `/proc/${pid}/root`, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
   // Looked at once more, now that it is held: the number may have become another's.
   if (rootFd < 0 || !isAlive(running)) throw new ToyboxError(`container ${reference} has ended`)
-  const spec = { ...own, process: execProcess(own.process, options, rootFd, own.hostname ?? "") }
+  const spec = { ...own, process: execProcess(own, options, rootFd) }
   const { seccomp, namespaces } = spec.linux
   if (options.privileged && namespaces.some(({ type }) => type === "network"))
     (await import("./share-network.ts")).letForgerIn(paths, id)

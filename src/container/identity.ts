@@ -2,9 +2,10 @@
  * Who the command runs as, looked up in the container's own files. They are read as bytes through the root's fd:
  * nothing of the image is ever loaded or followed out of the root (CVE-2019-14271, CVE-2024-9676).
  */
-import { call } from "../../ffi/call.ts"
+import { call, callResult } from "../../ffi/call.ts"
 import {
   AT_EMPTY_PATH,
+  AT_FDCWD,
   O_CLOEXEC,
   O_NONBLOCK,
   O_RDONLY,
@@ -17,6 +18,7 @@ import { close, readAll, stat } from "../../ffi/fs.ts"
 import { openat2 } from "../../ffi/openat2.ts"
 import { openHow } from "../../ffi/structs.ts"
 import { UsageError } from "../errors.ts"
+import type { Mount } from "../oci/runtime.ts"
 import { DEFAULT_PATH } from "../spec/defaults.ts"
 import type { Identity } from "../spec/generate.ts"
 import type { RunRequest } from "../spec/request.ts"
@@ -35,9 +37,8 @@ export function openInRootFd(rootFd: number, path: string, flags: number): numbe
   return openat2(rootFd, path || ".", how)
 }
 
-/** The first `most` bytes of a regular file of the root; none where there is none, or something else in its place. */
-export function readRootBytes(rootFd: number, path: string, most: number): Uint8Array {
-  const fd = openInRootFd(rootFd, path, O_RDONLY | O_NONBLOCK)
+/** The first `most` bytes of what was opened, and is closed; none where that is nothing (-errno), or no regular file. */
+function readRegular(fd: number, most: number): Uint8Array {
   if (fd < 0) return new Uint8Array()
   try {
     const found = stat("", AT_EMPTY_PATH, fd)
@@ -48,9 +49,21 @@ export function readRootBytes(rootFd: number, path: string, most: number): Uint8
   }
 }
 
+/** The first `most` bytes of a regular file of the root; none where there is none, or something else in its place. */
+export const readRootBytes = (rootFd: number, path: string, most: number): Uint8Array =>
+  readRegular(openInRootFd(rootFd, path, O_RDONLY | O_NONBLOCK), most)
+
 /** The same as text. */
 export const readRootFile = (rootFd: number, path: string): string =>
   new TextDecoder().decode(readRootBytes(rootFd, path, MOST_BYTES))
+
+/** A file of the root as the container sees it: one that is bound over it is read where it is on this machine. */
+function readSeen(rootFd: number, path: string, mounts: readonly Mount[]): string {
+  const over = mounts.findLast(({ destination }) => destination === `/${path}`)
+  if (over === undefined) return readRootFile(rootFd, path)
+  const fd = callResult("openat", AT_FDCWD, over.source, O_RDONLY | O_NONBLOCK | O_CLOEXEC, 0)
+  return new TextDecoder().decode(readRegular(fd, MOST_BYTES))
+}
 
 interface PasswdEntry {
   name: string
@@ -148,10 +161,12 @@ export function resolveUser(
 /** The user, and the environment with what depends on the user. `given` are NAME=value entries, of which the last counts. */
 export function resolveIdentity(
   rootFd: number,
-  request: Pick<RunRequest, "user" | "userOf" | "groupAdd" | "env" | "unsetEnv" | "terminal"> & { hostname: string },
+  request: Pick<RunRequest, "user" | "userOf" | "groupAdd" | "env" | "unsetEnv" | "terminal" | "mounts"> & {
+    hostname: string
+  },
 ): Omit<Identity, "compat"> {
-  const passwd = parsePasswd(readRootFile(rootFd, "etc/passwd"))
-  const groups = parseGroup(readRootFile(rootFd, "etc/group"))
+  const passwd = parsePasswd(readSeen(rootFd, "etc/passwd", request.mounts))
+  const groups = parseGroup(readSeen(rootFd, "etc/group", request.mounts))
   const { uid, gid, additionalGids, home } = resolveUser(request.user, request.groupAdd, passwd, groups, request.userOf)
   const env = new Map<string, string>([
     ["PATH", DEFAULT_PATH],

@@ -126,6 +126,17 @@ describe.skipIf(!isRoot)("docker's habits", () => {
     })
   })
 
+  test("the caller's passwd over the image's: who is meant, and where home is", async () => {
+    const passwd = join(temporaryDirectory(), "passwd")
+    writeFileSync(passwd, "root:x:0:0::/rooty:\nme:x:1234:99::/home/me:\n")
+    await succeed(
+      ...ownRun("-d", "--name", "mine", "-v", `${passwd}:/etc/passwd:ro`, "-u", "1234", "base", "sleep", "1000"),
+    )
+    expect(await succeed("exec", "mine", "sh", "-c", "echo $HOME")).toBe("/home/me")
+    expect(await succeed("exec", "-u", "me", "mine", "sh", "-c", "echo $(id -u) $HOME")).toBe("1234 /home/me")
+    expect(await succeed("exec", "-u", "0", "mine", "sh", "-c", "echo $HOME")).toBe("/rooty")
+  })
+
   test("a host name with a domain is known by its first part, too", async () => {
     const { stdout } = await toybox(ownRun("--rm", "-h", "box.example.org", "base", "tail", "-n", "1", "/etc/hosts"))
     expect(stdout.trimEnd().split("\t")[1]).toBe("box.example.org box")

@@ -136,7 +136,7 @@ describe("resolveIdentity", () => {
     open.push(fd)
     return fd
   }
-  const request = { user: "0", groupAdd: [], env: [], terminal: false, hostname: "box" }
+  const request = { user: "0", groupAdd: [], env: [], terminal: false, hostname: "box", mounts: [] }
 
   test("environment: defaults, TERM with a terminal, HOME of the user; the last given wins", () => {
     const root = rootOf((dir) => writeFileSync(`${dir}/etc/passwd`, "alice:x:7:8::/home/alice:"))
@@ -168,6 +168,18 @@ describe("resolveIdentity", () => {
       resolveIdentity(root, { ...request, env: ["A=1", "HOME=/h"], unsetEnv }).env
     expect(env("all")).toEqual(["HOSTNAME=box", "HOME=/h", "A=1"])
     expect(env(["PATH", "A", "HOME"])).toEqual(["HOSTNAME=box", "A=1", "HOME=/h"])
+  })
+
+  test("a file that is bound over the root's is the one that counts", () => {
+    const root = rootOf((dir) => writeFileSync(`${dir}/etc/passwd`, "alice:x:7:8::/home/alice:"))
+    const source = `${temporaryDirectory()}/passwd`
+    writeFileSync(source, "alice:x:9:10::/elsewhere:")
+    const bound = (from: string) => [{ destination: "/etc/passwd", type: "bind", source: from, options: ["rbind"] }]
+    const found = resolveIdentity(root, { ...request, user: "alice", mounts: bound(source) })
+    expect(found.user).toMatchObject({ uid: 9, gid: 10 })
+    expect(found.env).toContain("HOME=/elsewhere")
+    expect(resolveIdentity(root, { ...request, user: "7", mounts: bound("/dev/zero") }).env).toContain("HOME=/")
+    expect(() => resolveIdentity(root, { ...request, user: "alice", mounts: bound("/nowhere") })).toThrow("no user")
   })
 
   test("a root without such files has root and numbers", () => {
