@@ -7,7 +7,8 @@ import { fillVolume } from "../volume/fill.ts"
 import { holdVolume } from "../volume/volume.ts"
 import { openInRootFd } from "./identity.ts"
 import type { ContainerRequest } from "./request.ts"
-import { type RunningRecord, updateRunning } from "./state.ts"
+import { type ContainerRecord, type RunningRecord, updateRunning } from "./state.ts"
+import { readStored } from "./stored-request.ts"
 
 /**
  * Makes the volumes of a container, as far as they are not there, and holds them: the container's records do not tell of it
@@ -25,7 +26,11 @@ export function takeVolumes(
 }
 
 /** Copies what the image has at their places into volumes that are new. `rootFd`: its root, not to be written. Throws ToyboxError. */
-export async function fillVolumes({ volumes }: ContainerRequest, paths: Paths, rootFd: number): Promise<void> {
+export async function fillVolumes(
+  { volumes }: Pick<ContainerRequest, "volumes">,
+  paths: Paths,
+  rootFd: number,
+): Promise<void> {
   for (const { name, destination, copy } of volumes) {
     const fd = copy ? openInRootFd(rootFd, destination, O_PATH | O_DIRECTORY) : -1
     try {
@@ -33,5 +38,19 @@ export async function fillVolumes({ volumes }: ContainerRequest, paths: Paths, r
     } finally {
       if (fd >= 0) close(fd)
     }
+  }
+}
+
+/**
+ * The same for one that does not run: who puts something into a volume before the first start would else keep it from what the
+ * image has there. Throws ToyboxError.
+ */
+export async function fillStopped(paths: Paths, { id, name }: ContainerRecord, rootFd: number): Promise<void> {
+  const stored = readStored(paths, id, name)
+  const held = stored.volumes.map((volume) => holdVolume(paths, volume))
+  try {
+    await fillVolumes(stored, paths, rootFd)
+  } finally {
+    for (const fd of held) close(fd)
   }
 }

@@ -4,6 +4,7 @@ import { isErrno, SyscallError } from "../../ffi/errno.ts"
 import { close } from "../../ffi/fs.ts"
 import { lookInto } from "../container/look-into.ts"
 import { containerPath } from "../container/state.ts"
+import { fillStopped } from "../container/volumes.ts"
 import { ToyboxError } from "../errors.ts"
 import { shownName } from "../image/layer/binary.ts"
 import { EntryError } from "../image/layer/errors.ts"
@@ -48,6 +49,12 @@ async function openTree(paths: Paths, address: CopyRequest["from"]): Promise<{ t
   const { rootFd, running } = found
   if (running)
     return { tree: containerTree((path) => ({ rootFd, path, readOnly: false }), container), close: found.close }
+  try {
+    if (found.record.volumes) await fillStopped(paths, found.record, rootFd)
+  } catch (error) {
+    found.close()
+    throw error
+  }
   const stopped = stoppedTree(found, containerPath(paths, found.record.id), container)
   return {
     tree: stopped.tree,

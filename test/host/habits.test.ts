@@ -137,6 +137,17 @@ describe.skipIf(!isRoot)("docker's habits", () => {
     expect(await succeed("exec", "-u", "0", "mine", "sh", "-c", "echo $HOME")).toBe("/rooty")
   })
 
+  test("cp into a volume of a container that was never started keeps what the image has there", async () => {
+    await succeed("create", ...ownRun("--name", "made", "-v", "/etc", "base", "ls", "/etc").slice(1))
+    const file = join(temporaryDirectory(), "added")
+    writeFileSync(file, "x")
+    await succeed("cp", file, "made:/etc/added")
+    await succeed("cp", "made:/etc/group", temporaryDirectory())
+    const listed = (await succeed("start", "--attach", "made")).split("\n")
+    expect(listed).toContain("added")
+    expect(listed).toContain("group")
+  })
+
   test("a host name with a domain is known by its first part, too", async () => {
     const { stdout } = await toybox(ownRun("--rm", "-h", "box.example.org", "base", "tail", "-n", "1", "/etc/hosts"))
     expect(stdout.trimEnd().split("\t")[1]).toBe("box.example.org box")

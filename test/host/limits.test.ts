@@ -271,7 +271,7 @@ describe.skipIf(!isRoot)("a limit that cannot be", () => {
       ["--device-write-iops", "/dev/null:1"],
       /--device-write-iops: "\/dev\/null:1": \/dev\/null is not a block device/,
     )
-    await refused(["--shm-size", "0"], /--shm-size: "0" .*64M or 1g/)
+    await refused(["--shm-size", "-1"], /--shm-size: "-1" .*64M or 1g/)
     await refused(["--oom-score-adj", "1001"], /--oom-score-adj: "1001" .*-1000 to 1000/)
   })
 
