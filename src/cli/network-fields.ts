@@ -47,6 +47,14 @@ export function listedNetwork(paths: Paths, reference: string): Listed {
   return networkNamed(paths, reference)
 }
 
+/** The same; null where there is none. */
+export function findListed(paths: Paths, reference: string): Listed | null {
+  if (reference === DEFAULT_NETWORK) return obtainNetwork(paths, DEFAULT_NETWORK)
+  const known = [...listNetworks(paths), ...BUILT_IN]
+  const begun = /^[0-9a-f]+$/.test(reference) ? known.filter(({ id }) => id.startsWith(reference)) : []
+  return known.find(({ name }) => name === reference) ?? (begun.length === 1 ? (begun[0] ?? null) : null)
+}
+
 /** The fields of network ls --format. */
 export function networkFields(network: Listed, full: boolean): object {
   const { id, name, labels } = network

@@ -108,6 +108,16 @@ describe.skipIf(!isRoot)("docker's habits", () => {
     await succeed("network", "rm", "plain", "both")
   })
 
+  test("inspect finds networks, too", async () => {
+    const id = await succeed("network", "create", "looked-at")
+    for (const word of ["looked-at", id, id.slice(0, 12)])
+      expect(await succeed("inspect", "-f", "{{.Name}} {{.Driver}}", word)).toBe("looked-at bridge")
+    expect(await succeed("inspect", "--type", "network", "-f", "{{.Name}}", "host")).toBe("host")
+    expect((await toybox(["inspect", "--type", "network", "nowhere"])).exitCode).toBe(1)
+    expect(await toybox(["inspect", "nowhere"])).toMatchObject({ exitCode: 1, stdout: "[]\n" })
+    await succeed("network", "rm", "looked-at")
+  })
+
   test("image prune takes dangling, volume prune all", async () => {
     await succeed("volume", "create", "named")
     await succeed("volume", "prune", "-f")

@@ -149,7 +149,7 @@ describe.skipIf(!isRoot)("inspect", () => {
     await toybox(ownRun("--name", "there", "base", "true"))
     const { stdout, stderr, exitCode } = await toybox(["inspect", "nowhere", "there"])
     expect(exitCode).toBe(1)
-    expect(stderr).toContain("no such container, image or volume: nowhere")
+    expect(stderr).toContain("no such container, image, network or volume: nowhere")
     expect(JSON.parse(stdout).map(({ Name }: { Name: string }) => Name)).toEqual(["/there"])
     expect((await toybox(["inspect", "--type", "image", "there"])).stderr).toContain("no such image: there")
     expect((await toybox(["inspect", "--type", "network", "there"])).exitCode).toBe(125)

@@ -6,7 +6,7 @@ const HELP = { help: { type: "boolean", description: "Show this text" }, ...GLOB
 
 /** The options of `toybox inspect`. */
 export const INSPECT_OPTIONS = {
-  type: { type: "string", valueHint: "container|image|volume", description: "Look among these only" },
+  type: { type: "string", valueHint: "container|image|network|volume", description: "Look among these only" },
   format: {
     type: "string",
     alias: "f",

@@ -1,4 +1,4 @@
-/** toybox inspect: all that is known of containers, images and volumes. */
+/** toybox inspect: all that is known of containers, images, networks and volumes. */
 import { recoverAll } from "../../container/recover.ts"
 import { NoSuchContainer, resolveId } from "../../container/state.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
@@ -11,13 +11,15 @@ import { each } from "../each.ts"
 import { inspectContainer } from "../inspect-container.ts"
 import { inspectImage } from "../inspect-image.ts"
 import { printInspected } from "../inspected.ts"
+import { findListed, inspectNetwork, listedNetwork } from "../network-fields.ts"
 import { dockerVolume } from "../volume-fields.ts"
 import { INSPECT_OPTIONS } from "./inspect-options.ts"
 
-const TYPES = ["container", "image", "volume"]
+const TYPES = ["container", "image", "network", "volume"]
 
 function inspectOne(paths: Paths, word: string, type: string | undefined, sized: boolean): object {
   if (type === "image") return inspectImage(paths, word)
+  if (type === "network") return inspectNetwork(paths, listedNetwork(paths, word))
   if (type === "volume") return dockerVolume(paths, volumeNamed(paths, word))
   try {
     return inspectContainer(paths, resolveId(paths, word), sized)
@@ -28,10 +30,12 @@ function inspectOne(paths: Paths, word: string, type: string | undefined, sized:
     return inspectImage(paths, word)
   } catch (error) {
     if (!isNoSuchImage(error)) throw error
+    const network = findListed(paths, word)
+    if (network) return inspectNetwork(paths, network)
     const volume = findVolume(paths, word)
     if (volume) return dockerVolume(paths, volume)
-    throw new ToyboxError(`no such container, image or volume: ${word}`, {
-      hint: "toybox ps -a, toybox images and toybox volume ls list them",
+    throw new ToyboxError(`no such container, image, network or volume: ${word}`, {
+      hint: "toybox ps -a, toybox images, toybox network ls and toybox volume ls list them",
     })
   }
 }
