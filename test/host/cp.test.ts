@@ -189,6 +189,8 @@ describe.skipIf(!isRoot)("files of a container", () => {
       const back = temporaryDirectory("back")
       await copies("-a", `${name}:/root/file`, back)
       expect(statSync(join(back, "file"))).toMatchObject({ uid: 77, gid: 78 })
+      const packed = await toybox(["cp", "-", `${name}:/home`], { stdin: Bun.gzipSync(new Uint8Array(archive)) })
+      expect(packed).toMatchObject({ exitCode: 0, stderr: "" })
       const broken = await toybox(["cp", "-", `${name}:/root`], { stdin: archive.subarray(0, 700) })
       expect(broken).toMatchObject({ exitCode: 125, stderr: expect.stringContaining("the archive ") })
       const none = await toybox(["cp", "-", `${name}:/etc/passwd`], { stdin: archive })

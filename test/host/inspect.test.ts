@@ -152,7 +152,7 @@ describe.skipIf(!isRoot)("inspect", () => {
     expect(stderr).toContain("no such container, image, network or volume: nowhere")
     expect(JSON.parse(stdout).map(({ Name }: { Name: string }) => Name)).toEqual(["/there"])
     expect((await toybox(["inspect", "--type", "image", "there"])).stderr).toContain("no such image: there")
-    expect((await toybox(["inspect", "--type", "network", "there"])).exitCode).toBe(125)
+    expect((await toybox(["inspect", "--type", "secret", "there"])).exitCode).toBe(125)
     expect((await toybox(["history", "nowhere"])).stderr).toContain("no such image: nowhere")
   })
 })

@@ -50,7 +50,9 @@ describe.skipIf(!isRoot)("names of images", () => {
     expect(await toybox(["tag", "one", "two"], { cwd })).toMatchObject({ exitCode: 0 })
     const pulled = await toybox(["pull", "--policy", "never", "two"], { cwd })
     expect(pulled).toMatchObject({ exitCode: 0 })
-    expect((await toybox(["inspect", "./one"], { cwd })).stderr).toContain("no such container, image, network or volume: ./one")
+    expect((await toybox(["inspect", "./one"], { cwd })).stderr).toContain(
+      "no such container, image, network or volume: ./one",
+    )
     expect(await toybox(["rmi", "two"], { cwd })).toMatchObject({ exitCode: 0 })
   })
 

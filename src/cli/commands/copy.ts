@@ -4,6 +4,7 @@ import { parseAddress } from "../../copy/address.ts"
 import { copy, copyIn, copyOut } from "../../copy/copy.ts"
 import { readPatiently } from "../../copy/input.ts"
 import { UsageError } from "../../errors.ts"
+import { decompress } from "../../image/layer/decompress.ts"
 import { formatBytes } from "../../image/progress.ts"
 import { openOutput } from "../../image/saved/output.ts"
 import { notice } from "../../log.ts"
@@ -45,7 +46,7 @@ export async function copyCommand(words: readonly string[]): Promise<number> {
   }
   let bytes = 0
   if (from.kind === "stream" && to.kind === "container")
-    bytes = await copyIn(paths, readPatiently(0, signal), to, signal)
+    bytes = await copyIn(paths, decompress(readPatiently(0, signal), "the archive"), to, signal)
   else if (from.kind !== "stream" && to.kind !== "stream")
     bytes = await copy(paths, { from, to, archive, follow, signal })
   if (!booleans.get("quiet") && isTerminal(2)) notice(`copied ${formatBytes(bytes)} to ${destination}`)
