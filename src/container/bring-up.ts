@@ -8,9 +8,9 @@ import { pipe } from "../../ffi/pipe.ts"
 import { executableMemfd } from "../../ffi/sealed.ts"
 import { kill, waitChild } from "../../ffi/signal.ts"
 import { type CgroupManager, type PreparedCgroup, prepareCgroup } from "../cgroup/manager.ts"
-import { ToyboxError } from "../errors.ts"
+import { EXIT_KILLED, ToyboxError } from "../errors.ts"
 import type { Supervisor } from "../launch/encode/supervisor.ts"
-import { type Encoded, launchOpening, type Reports, readReports, seal } from "../launch/index.ts"
+import { type Encoded, launchOpening, type Reports, seal } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import type { Place } from "../network/endpoint.ts"
 import type { Mount, Spec } from "../oci/runtime.ts"
@@ -19,11 +19,13 @@ import { sealedSteps } from "../plan/identity.ts"
 import { awaitsLinks, furtherSteps, openingSteps } from "../plan/index.ts"
 import { bootId, type FileLock } from "../state-file.ts"
 import type { VolumeWish } from "../volume/volume.ts"
+import { awaitReport, type Child } from "./child-reports.ts"
 import { recoverSome } from "./dead.ts"
 import { type Actor, recordEvents } from "./events.ts"
 import { writePidFile } from "./pid-file.ts"
 import { gatherFacts, identify, openingFacts, releaseFacts } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
+import { TOYBOX_KILLED } from "./result.ts"
 import type { Root } from "./root.ts"
 import { connectListener, seccompFacts } from "./seccomp.ts"
 import {
@@ -153,10 +155,12 @@ export interface Begun {
   manager: CgroupManager
 }
 
-/** Waits for the pid that a supervisor reports of the container's process; null where something has failed. */
-function reportedPid(reportFd: number, reports: Reports): number | null {
-  while (reports.pid === undefined && reports.failures.length === 0) if (!readReports(reportFd, reports, false)) break
-  return reports.pid ?? null
+/** Waits for the pid that a supervisor reports of the container's process; 0 where something has failed. */
+function reportedPid(child: Child, reports: Reports): number {
+  awaitReport(child, reports, false, () => reports.pid !== undefined)
+  if (reports.pid === undefined && reports.failures.length === 0)
+    throw new ToyboxError(TOYBOX_KILLED, { exitCode: EXIT_KILLED })
+  return reports.pid ?? 0
 }
 
 /**
@@ -227,7 +231,7 @@ export async function bringUp(
       if (request.ports || live.places.some(({ bridge }) => bridge.changed))
         await (await import("./meet-firewalls.ts")).meetFirewalls(request, paths, live)
     }
-    if (supervisor) pid = reportedPid(reportFd, reports) ?? 0
+    if (supervisor) pid = reportedPid({ pid, reportFd }, reports)
     const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd })
     two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
     // From here on it may end, and a supervisor that is killed would leave the end of the run before as that of this one.

@@ -20,6 +20,7 @@ import { enter } from "./new-container.ts"
 import { prepareFiles } from "./own-files.ts"
 import { makeSpec } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
+import { TOYBOX_KILLED } from "./result.ts"
 import { copiedRoot, newRoot, overlayRefusal, type Root } from "./root.ts"
 import type { Stdio } from "./stdio.ts"
 
@@ -98,7 +99,7 @@ async function launchSupervised(
     letOthersMount(live)
     const taken = callResult("write", control, new Uint8Array(1), 1) === 1
     close(control)
-    if (!taken) throw new ToyboxError((await import("./result.ts")).TOYBOX_KILLED, { exitCode: EXIT_KILLED })
+    if (!taken) throw new ToyboxError(TOYBOX_KILLED, { exitCode: EXIT_KILLED })
     if (live.record.ports) (await import("../network/published.ts")).closePorts(live.record.ports)
     return
   }

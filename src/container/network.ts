@@ -1,11 +1,8 @@
 /** A container's networks, at its start and at its end. */
 
 import { NETLINK_ROUTE } from "../../ffi/constants/netlink.ts"
-import { POLLIN } from "../../ffi/constants/poll.ts"
-import { tryReadText } from "../../ffi/fs.ts"
 import { closeNetlink, type NetlinkSocket, openNetlink } from "../../ffi/netlink/socket.ts"
-import { poll } from "../../ffi/poll.ts"
-import { type Reports, readReports } from "../launch/index.ts"
+import type { Reports } from "../launch/index.ts"
 import { notice } from "../log.ts"
 import { NetworkGone, NoBridges, withoutIpv6, withRoutes } from "../network/bridge.ts"
 import { connect } from "../network/connect.ts"
@@ -18,6 +15,7 @@ import type { Paths } from "../paths.ts"
 import { MOMENT_NETWORK } from "../plan/facts.ts"
 import type { RunRequest } from "../spec/request.ts"
 import type { FileLock } from "../state-file.ts"
+import { awaitReport, type Child, hasFailed } from "./child-reports.ts"
 import type { ContainerRequest } from "./request.ts"
 import { type RunningRecord, readRunning, updateRunning } from "./state.ts"
 
@@ -110,32 +108,16 @@ export async function takePlaces(
   }
 }
 
-const hasEnded = (pid: number) => /^\d+ \(.*\) [ZX]/s.test(tryReadText(`/proc/${pid}/stat`) ?? "0 () X")
-
-const PATIENCE = 500
-
-interface Child {
-  pid: number
+interface NewChild extends Child {
   /** Who it is will be told over the report pipe. */
   reported: boolean
-  reportFd: number
 }
 
 /** Waits for the network namespace of the container's process; null where it failed before, or was killed. */
-function awaitNamespace(child: Child, reports: Reports, traced: boolean) {
-  const hasCome = () => reports.moments?.includes(MOMENT_NETWORK) && (!child.reported || reports.pid !== undefined)
-  while (!hasCome()) {
-    if (reports.failures.length > 0) return null
-    if (poll([{ fd: child.reportFd, events: POLLIN }], PATIENCE)[0]) readReports(child.reportFd, reports, traced)
-    else if (hasEnded(child.pid)) return null
-  }
-  return reports.pid ?? child.pid
-}
-
-/** Whether the container's process has failed by now, or was killed. */
-function hasFailed({ pid, reportFd }: Child, reports: Reports, traced: boolean): boolean {
-  if (poll([{ fd: reportFd, events: POLLIN }], 0)[0]) readReports(reportFd, reports, traced)
-  return reports.failures.length > 0 || hasEnded(reports.pid ?? pid)
+function awaitNamespace(child: NewChild, reports: Reports, traced: boolean) {
+  const hasCome = () =>
+    reports.moments?.includes(MOMENT_NETWORK) === true && (!child.reported || reports.pid !== undefined)
+  return awaitReport(child, reports, traced, hasCome) ? (reports.pid ?? child.pid) : null
 }
 
 /**
@@ -145,7 +127,7 @@ function hasFailed({ pid, reportFd }: Child, reports: Reports, traced: boolean):
 export function connectPlaces(
   request: ContainerRequest,
   places: readonly Place[],
-  child: Child,
+  child: NewChild,
   reports: Reports,
 ): void {
   const pid = awaitNamespace(child, reports, request.trace)
