@@ -154,6 +154,18 @@ describe.skipIf(!isRoot)("a service", () => {
     expect((await toybox(["ps", "-aq"])).stdout).toBe("")
   })
 
+  test("a service starts again as its container does, unless it is told otherwise", async () => {
+    expect((await toybox(["create", "--name", "again", "--restart", "always", "base", "true"])).exitCode).toBe(0)
+    const unit = async (...words: string[]) => (await toybox(["generate", "systemd", ...words, "again"])).stdout
+    expect(await unit()).toContain("Restart=always\n")
+    expect(await unit("--restart-policy", "no")).toContain("Restart=no\n")
+    expect((await toybox(["update", "--restart", "on-failure:2", "again"])).exitCode).toBe(0)
+    expect(await unit()).toMatch(/StartLimitBurst=3\n[^]*Restart=on-failure\n/)
+    expect((await toybox(["update", "--restart", "no", "again"])).exitCode).toBe(0)
+    expect(await unit()).toContain("Restart=on-failure\n")
+    await toybox(["rm", "again"])
+  })
+
   test("what cannot be made is told", async () => {
     for (const words of [
       [],

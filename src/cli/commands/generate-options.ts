@@ -6,7 +6,7 @@ export const GENERATE_OPTIONS = {
   "restart-policy": {
     type: "string",
     valueHint: "no|on-failure[:N]|always",
-    description: "When systemd starts it anew (default: on-failure)",
+    description: "When systemd starts it anew (default: its --restart, else on-failure)",
   },
   time: {
     type: "string",

@@ -1,5 +1,6 @@
 /** toybox generate: a container as a service of the machine. */
 import { recover } from "../../container/recover.ts"
+import { formatPolicy } from "../../container/restart-policy.ts"
 import { DEFAULT_STOP_SECONDS, readHead, resolveId } from "../../container/state.ts"
 import { readStored } from "../../container/stored-request.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
@@ -50,6 +51,7 @@ export async function generateCommand(words: readonly string[]): Promise<number>
   const line = stored?.commandLine ?? null
   if (head === null || stored === null || line === null)
     throw new ToyboxError(`how container ${reference} was made is not known`, { hint: "make it with toybox run" })
+  const policy = head.detached?.restart
   const text = generate.one({
     name: head.name,
     executable: process.execPath,
@@ -58,7 +60,10 @@ export async function generateCommand(words: readonly string[]): Promise<number>
     directory: line.directory,
     stopSeconds: time === undefined ? (head.stopSeconds ?? DEFAULT_STOP_SECONDS) : seconds("--time", time),
     stopSignal: head.stopSignal,
-    restart: parseRestart("--restart-policy", strings.get("restart-policy") ?? "on-failure"),
+    restart: parseRestart(
+      "--restart-policy",
+      strings.get("restart-policy") ?? (policy ? formatPolicy(policy) : "on-failure"),
+    ),
   })
   print([text.trimEnd()])
   return 0
