@@ -2,14 +2,21 @@
 import { errorChain, errorHint, UsageError } from "../errors.ts"
 import { logger, print } from "../log.ts"
 
-/** Does something with each; one that fails is told, and does not keep the others. Returns the exit code. */
-export async function each(words: readonly string[], action: (word: string) => unknown): Promise<number> {
+/**
+ * Does something with each; one that fails is told, and does not keep the others. Returns the exit code, for which only those
+ * errors count that are failures.
+ */
+export async function each(
+  words: readonly string[],
+  action: (word: string) => unknown,
+  isFailure: (error: unknown) => boolean = () => true,
+): Promise<number> {
   let failed = false
   for (const word of words) {
     try {
       await action(word)
     } catch (error) {
-      failed = true
+      failed ||= isFailure(error)
       const log = await logger()
       log.error(errorChain(error))
       const hint = errorHint(error)
@@ -24,10 +31,11 @@ export function eachContainer(
   command: string,
   references: readonly string[],
   action: (reference: string) => string | Promise<string>,
+  isFailure?: (error: unknown) => boolean,
 ): Promise<number> {
   if (references.length === 0)
     throw new UsageError(`${command} needs a container's name or id`, { hint: "toybox ps -a lists them" })
-  return each(references, async (reference) => print([await action(reference)]))
+  return each(references, async (reference) => print([await action(reference)]), isFailure)
 }
 
 /** The same, begun with all of them before the first is brought to its end by what `begin` returns. */

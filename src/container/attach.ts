@@ -17,7 +17,7 @@ import * as protocol from "./attach-protocol.ts"
 import { detachFilter } from "./detach-keys.ts"
 import { recordEvents } from "./events.ts"
 import { ENDING, isDeaf, passOn, sendSignal } from "./pass-signal.ts"
-import { findRunning } from "./running.ts"
+import { findRunning, Paused } from "./running.ts"
 import { isPaused } from "./standstill.ts"
 import { readHead, readResult } from "./state.ts"
 import { type InputWatch, watchInput } from "./stdio.ts"
@@ -62,8 +62,7 @@ async function connect(paths: Paths, reference: string): Promise<{ id: string; s
     throw new ToyboxError(`container ${reference} runs in the foreground of another toybox`, {
       hint: `toybox exec -it ${reference} sh gives a shell in it`,
     })
-  if (isPaused(running))
-    throw new ToyboxError(`container ${reference} is paused`, { hint: `toybox unpause ${reference}` })
+  if (isPaused(running)) throw new Paused(reference)
   try {
     return { id, socket: connectTo(paths, id) }
   } catch (error) {

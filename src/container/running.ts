@@ -17,6 +17,13 @@ export class NotRunning extends ToyboxError {
   }
 }
 
+/** A container whose processes were told to stay where they are. */
+export class Paused extends ToyboxError {
+  constructor(reference: string) {
+    super(`container ${reference} is paused`, { hint: `toybox unpause ${reference}` })
+  }
+}
+
 const PATIENCE = 10_000
 const LOOK_EVERY = 5
 

@@ -14,7 +14,8 @@ import { enter, enterAgain } from "./new-container.ts"
 import { makeSpec } from "./prepare.ts"
 import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
-import { lookUpRunning } from "./running.ts"
+import { lookUpRunning, Paused } from "./running.ts"
+import { isPaused } from "./standstill.ts"
 import {
   type ContainerHead,
   containerPath,
@@ -96,6 +97,7 @@ export async function startContainer(
     const id = resolveId(paths, reference)
     const running = readRunning(paths, id)
     // One that its policy starts again runs, as docker has it.
+    if (running && isAlive(running) && isPaused(running)) throw new Paused(reference)
     if (running && (isAlive(running) || running.restarting)) return false
     const head = readHead(paths, id)
     const live = head && enterAgain(paths, head)

@@ -158,6 +158,11 @@ describe.skipIf(!isRoot)("ps", () => {
     expect(await toybox(["rm", "--if-exists", "nowhere", "there"])).toMatchObject({ exitCode: 0, stderr: "" })
     expect(await rows("-a")).toEqual([])
     expect((await toybox(["rm", "nowhere"])).exitCode).toBe(1)
+    expect(await toybox(["rm", "-f", "nowhere"])).toMatchObject({
+      exitCode: 0,
+      stdout: "",
+      stderr: expect.stringContaining("no such container: nowhere"),
+    })
   })
 
   test("--json has stable fields", async () => {

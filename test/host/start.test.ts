@@ -74,6 +74,12 @@ describe.skipIf(!isRoot)("containers that are started when they are there", () =
     expect([stdout, exitCode]).toEqual(["runs\n", 1])
     expect(stderr).toContain("no such container: nobody")
     expect((await state("runs")).Pid).toBe(Pid)
+    await ok("pause", "runs")
+    for (const words of [["start"], ["start", "-a"]])
+      expect((await toybox([...words, "runs"])).stderr).toBe(
+        "toybox: container runs is paused\ntoybox: hint: toybox unpause runs\n",
+      )
+    await ok("unpause", "runs")
   })
 
   test("a command that cannot be run leaves the container, with the exit code, to be started again", async () => {

@@ -151,6 +151,10 @@ describe.skipIf(!isRoot)("names of images", () => {
     const { exitCode, stderr } = await toybox(["rmi", id.slice(7, 19)])
     expect(exitCode).toBe(1)
     expect(stderr).toMatch(/has several names: (first|second):latest, (first|second):latest/)
+    expect(await toybox(["rmi", "-f", "nothere"])).toMatchObject({
+      exitCode: 0,
+      stderr: expect.stringContaining("no such image: nothere"),
+    })
     await succeed(["rmi", "-f", id])
     expect(await listed()).toEqual([])
     const again = await make("first", "1", "CMD true")

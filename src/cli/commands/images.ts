@@ -113,17 +113,19 @@ export async function rmiCommand(words: readonly string[]): Promise<number> {
     try {
       return meantByRmi(paths, word, force)
     } catch (error) {
-      if (!(force || booleans.get("ignore")) || !isNoSuchImage(error)) throw error
+      if (!booleans.get("ignore") || !isNoSuchImage(error)) throw error
       return null
     }
   }
-  const exitCode = await each(chosen, async (word) => {
+  const remove = async (word: string) => {
     const meant = all ? { images: [findImage(listImages(paths), word, word)] } : found(word)
     if (meant === null) return
     for (const image of meant.images) await removeImage(paths, image, users, force)
     if (meant.reference) await forgetDigest(paths, meant.reference)
     print([word])
-  })
+  }
+  // As docker and podman have it.
+  const exitCode = await each(chosen, remove, (error) => !(force && isNoSuchImage(error)))
   await collect(paths, users)
   return exitCode
 }

@@ -40,15 +40,17 @@ export async function rmCommand(words: readonly string[]): Promise<number> {
     ? removable(paths, force)
     : await chosenContainers("rm", paths, argv, (summary) => !booleans.get("all") || force || !isUp(summary))
   if (chosen === null || (alone && chosen.length === 0)) return 0
-  // With --force it is none with docker, either; and one that removes itself has gone when it is stopped.
-  const ifExists = force || (booleans.get("if-exists") ?? false) || isSearch(argv)
-  return eachContainer("rm", chosen, (reference) => {
+  const ifExists = (booleans.get("if-exists") ?? false) || isSearch(argv)
+  const remove = (reference: string) => {
     try {
       if (wish) stopContainer(paths, reference, wish)
       removeContainer(paths, reference, force, booleans.get("volumes") ?? false)
     } catch (error) {
-      if (!(ifExists && error instanceof NoSuchContainer)) throw error
+      // One that removes itself has gone when it is stopped.
+      if (!((ifExists || wish) && error instanceof NoSuchContainer)) throw error
     }
     return reference
-  })
+  }
+  // As docker and podman have it.
+  return eachContainer("rm", chosen, remove, (error) => !(force && error instanceof NoSuchContainer))
 }
