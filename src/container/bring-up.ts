@@ -19,7 +19,7 @@ import { sealedSteps } from "../plan/identity.ts"
 import { awaitsLinks, furtherSteps, openingSteps } from "../plan/index.ts"
 import { bootId, type FileLock } from "../state-file.ts"
 import type { VolumeWish } from "../volume/volume.ts"
-import { awaitReport, type Child } from "./child-reports.ts"
+import { awaitReport } from "./child-reports.ts"
 import { recoverSome } from "./dead.ts"
 import { type Actor, recordEvents } from "./events.ts"
 import { writePidFile } from "./pid-file.ts"
@@ -156,8 +156,8 @@ export interface Begun {
 }
 
 /** Waits for the pid that a supervisor reports of the container's process; 0 where something has failed. */
-function reportedPid(child: Child, reports: Reports): number {
-  awaitReport(child, reports, false, () => reports.pid !== undefined)
+function reportedPid(reportFd: number, reports: Reports): number {
+  awaitReport(reportFd, reports, false, () => reports.pid !== undefined)
   if (reports.pid === undefined && reports.failures.length === 0)
     throw new ToyboxError(TOYBOX_KILLED, { exitCode: EXIT_KILLED })
   return reports.pid ?? 0
@@ -202,6 +202,8 @@ export async function bringUp(
   })
   const mountedRoot = root.steps.length === 0 ? root.fd : undefined
   const opened = launchOpening(openingSteps(spec, opening), opening, mountedRoot, supervisor)
+  // That it has an end when nobody is left to report anything.
+  close(reportEnd)
   const go = () => call("write", goFd, new Uint8Array(1), 1)
   let one: Encoded
   let two: Encoded
@@ -231,13 +233,13 @@ export async function bringUp(
       if (request.ports || live.places.some(({ bridge }) => bridge.changed))
         await (await import("./meet-firewalls.ts")).meetFirewalls(request, paths, live)
     }
-    if (supervisor) pid = reportedPid({ pid, reportFd }, reports)
+    if (supervisor) pid = reportedPid(reportFd, reports)
     const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd })
     two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
     // From here on it may end, and a supervisor that is killed would leave the end of the run before as that of this one.
     if (live.head) unlink(resultPath(paths, live.id))
     go()
-    const ends = [reportEnd, memfd, ...stdio.childEnds, cgroupFd, listenerFd]
+    const ends = [memfd, ...stdio.childEnds, cgroupFd, listenerFd]
     for (const fd of new Set([...ends, ...madeMounts.values()])) if (fd !== undefined) close(fd)
     releaseFacts(opening)
     if (supervisor) live.record.supervisor = { pid: opened.pid, startTime: startTime(opened.pid) ?? "" }

@@ -160,7 +160,7 @@ describe.skipIf(!isRoot)("a service", () => {
     expect(await unit()).toContain("Restart=always\n")
     expect(await unit("--restart-policy", "no")).toContain("Restart=no\n")
     expect((await toybox(["update", "--restart", "on-failure:2", "again"])).exitCode).toBe(0)
-    expect(await unit()).toMatch(/StartLimitBurst=3\n[^]*Restart=on-failure\n/)
+    expect(await unit()).toMatch(/StartLimitBurst=3\n[\s\S]*Restart=on-failure\n/)
     expect((await toybox(["update", "--restart", "no", "again"])).exitCode).toBe(0)
     expect(await unit()).toContain("Restart=on-failure\n")
     await toybox(["rm", "again"])
