@@ -153,6 +153,18 @@ describe.skipIf(!isRoot)("hooks", () => {
     expect(oci.run("run", "-b", bundle, "b")).toMatchObject({ exitCode: 1, stdout: "" })
   })
 
+  test("startContainer's may see the container's end, which is told", () => {
+    const config = {
+      linux: { namespaces: ["network", "ipc", "uts", "mount", "cgroup"].map((type) => ({ type })) },
+      hooks: { startContainer: [hook(`kill -9 $(sed 's/.*"pid":\\([0-9]*\\).*/\\1/'); sleep 0.3`)] },
+    }
+    expect(oci.run("create", "-b", oci.bundle("a", { args: ["echo", "ran"], config }), "a").exitCode).toBe(0)
+    expect(oci.run("start", "a")).toMatchObject({
+      exitCode: 1,
+      stderr: "toybox: container a has ended before it was started\n",
+    })
+  })
+
   test("poststart and poststop that fail are told, and nothing more", () => {
     const hooks = { poststart: [hook("exit 3"), hook("exit 4")], poststop: [hook("exit 5")] }
     const { exitCode, stdout, stderr } = oci.run(

@@ -1,5 +1,5 @@
 /** `start`: lets a created container go on to its command. */
-import { call } from "../../../ffi/call.ts"
+import { callResult } from "../../../ffi/call.ts"
 import { O_NONBLOCK, O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { POLLIN } from "../../../ffi/constants/poll.ts"
 import { errnoName } from "../../../ffi/errno.ts"
@@ -25,6 +25,8 @@ import {
   unlock,
 } from "./state.ts"
 
+const endedBefore = (id: string) => new ToyboxError(`container ${id} has ended before it was started`)
+
 /**
  * Gives the word to a created container; returns where the failures of its exec are reported, which ends with an exec that
  * happened. Throws where the container does not wait.
@@ -35,11 +37,11 @@ export async function release(root: string, record: OciRecord, spec: Spec): Prom
     throw new ToyboxError("config.json: process: is missing", { hint: "without one a container cannot be started" })
   }
   const startFd = openStart(root, id)
-  if (startFd === null) throw new ToyboxError(`container ${id} has ended before it was started`)
+  if (startFd === null) throw endedBefore(id)
   const reportFd = open(reportFifo(root, id), O_RDONLY | O_NONBLOCK)
   try {
     if (spec.hooks?.startContainer?.length) await (await import("./start-hooks.ts")).runStartHooks(root, record, spec)
-    call("write", startFd, new Uint8Array(1), 1)
+    if (callResult("write", startFd, new Uint8Array(1), 1) !== 1) throw endedBefore(id)
   } catch (error) {
     close(reportFd)
     // A container whose hook has failed never starts.
