@@ -154,6 +154,9 @@ function documentType(root: Field, mediaType: string | undefined): string {
   return type
 }
 
+/** An empty list is null where Go has written it. */
+const elements = (field: Field, most: number): Field[] => (field.value === null ? [] : list(field, most))
+
 /**
  * Reads a manifest or an index. `mediaType` is the Content-Type or the descriptor's, where there is one. Throws ToyboxError
  * that names the field.
@@ -165,12 +168,12 @@ export function readManifest(bytes: Uint8Array, document: string, mediaType?: st
   const type = documentType(root, mediaType === undefined ? undefined : bareType(mediaType))
   const annotations = optional(member(root, "annotations"), stringMap) ?? {}
   if (isIndex(type)) {
-    const manifests = list(member(root, "manifests"), MAX_MANIFESTS).map(descriptor)
+    const manifests = elements(member(root, "manifests"), MAX_MANIFESTS).map(descriptor)
     return { kind: "index", mediaType: type, manifests, annotations }
   }
   const artifactType = optional(member(root, "artifactType"), string)
   const config = configDescriptor(member(root, "config"), type, artifactType === "" ? undefined : artifactType)
-  const layers = list(member(root, "layers"), MAX_LAYERS).map(layerDescriptor)
+  const layers = elements(member(root, "layers"), MAX_LAYERS).map(layerDescriptor)
   return { kind: "manifest", mediaType: type, config, layers, annotations }
 }
 

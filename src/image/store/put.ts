@@ -1,5 +1,4 @@
 /** Images whose layers are in the store already: made, named, given further names. */
-import { rename } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
 import { chainIds, readConfig } from "../config.ts"
@@ -12,11 +11,11 @@ import type { RawManifest } from "../registry/manifests.ts"
 import { tarSize } from "./blobs.ts"
 import { unpackedSize } from "./layers.ts"
 import {
-  blobPath,
   type ImageRecord,
   isNameless,
   keepNameless,
   listImages,
+  moveBlob,
   readBlobFile,
   readImage,
   removeName,
@@ -82,9 +81,8 @@ export async function putImage(paths: Paths, image: NewImage): Promise<ImageReco
     pulled: new Date().toISOString(),
   }
   return withContent(paths, () => {
-    // Makes the directory, too.
     writeBlob(paths, id, configBytes)
-    for (const [digest, path] of image.blobs ?? []) rename(path, blobPath(paths, digest))
+    for (const [digest, path] of image.blobs ?? []) moveBlob(paths, digest, path)
     for (const { digest, bytes } of [manifest, top ?? manifest]) writeBlob(paths, digest, bytes)
     return writeNamed(paths, record.made ? likePulled(paths, record) : record)
   })

@@ -6,7 +6,7 @@
 import { O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { listDir, readDir } from "../../../ffi/directory.ts"
 import { isErrno } from "../../../ffi/errno.ts"
-import { close, mkdirAll, open, readAll, unlink } from "../../../ffi/fs.ts"
+import { close, mkdirAll, open, readAll, rename, unlink } from "../../../ffi/fs.ts"
 import type { Paths } from "../../paths.ts"
 import {
   type FileLock,
@@ -112,6 +112,14 @@ export function imagesById(images: readonly ImageRecord[], word: string): ImageR
 /** Keeps a manifest or a config; one that is damaged is replaced. */
 export function writeBlob(paths: Paths, digest: string, bytes: Uint8Array): void {
   if (readBlobFile(paths, digest) === null) writeDurably(blobPath(paths, digest), bytes)
+}
+
+/** Keeps a layer's blob that lies in a workspace. */
+export function moveBlob(paths: Paths, digest: string, from: string): void {
+  const to = blobPath(paths, digest)
+  // Each algorithm has a directory of its own.
+  mkdirAll(to.slice(0, to.lastIndexOf("/")), 0o700)
+  rename(from, to)
 }
 
 /** A manifest or config, verified; null where it is not there, or is damaged. */

@@ -26,6 +26,11 @@ describe("readManifest", () => {
     })
   })
 
+  test("lists without elements, which Go writes as null", () => {
+    expect(read({ ...manifest, layers: null })).toMatchObject({ kind: "manifest", layers: [] })
+    expect(read({ ...index, manifests: null })).toMatchObject({ kind: "index", manifests: [] })
+  })
+
   test("Docker's schema 2 and manifest list", () => {
     const docker = {
       schemaVersion: 2,

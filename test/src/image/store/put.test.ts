@@ -1,6 +1,6 @@
 /** Images made of layers in the store. */
 import { describe, expect, test } from "bun:test"
-import { chmodSync, rmSync } from "node:fs"
+import { chmodSync, rmSync, writeFileSync } from "node:fs"
 import { layerPath } from "../../../../src/image/cache/layers.ts"
 import { digestOf } from "../../../../src/image/digest.ts"
 import { readManifest } from "../../../../src/image/manifest.ts"
@@ -55,6 +55,16 @@ describe.skipIf(!isRoot)("an image made of layers", () => {
     })
     const sizes = [LOWER.length, UPPER.length]
     expect(plainManifest(config, [lower.diffId, upper.diffId], sizes).digest).toBe(record.manifest)
+  })
+
+  test("keeps the blobs of its layers, of whatever algorithm", async () => {
+    const paths = freshStore()
+    const { config } = await makeImage(paths, null)
+    const digest = digestOf(LOWER, "sha512")
+    const blob = `${paths.state}/blob`
+    writeFileSync(blob, LOWER)
+    await putImage(paths, { name: "example.org/kept:1", config, blobs: new Map([[digest, blob]]) })
+    expect(await Array.fromAsync(readKept(blobPath(paths, digest), digest))).toEqual([Buffer.from(LOWER)])
   })
 
   test("is held while it is there; who has removed it, or a layer, is told", async () => {
