@@ -133,6 +133,9 @@ describe.skipIf(reason !== undefined)("docker", () => {
     const { stdout, stderr } = run("--read-only", "--tmpfs", "/t", "image", "sh", "-c", "touch /x; touch /t/y; ls /t")
     expect(stdout).toBe("y\n")
     expect(stderr).toContain("Read-only file system")
+    expect(run("--tmpfs", "/etc", "image", "stat", "-c", "%a", "/etc").stdout).toBe("755\n")
+    const onFile = run("-v", `${temporaryDirectory()}:/etc/passwd`, "image", "true")
+    expect(onFile).toMatchObject({ exitCode: 125, stderr: expect.stringContaining("cannot be mounted on a file") })
     expect(run("image", "grep", "Seccomp:", "/proc/self/status").stdout).toBe("Seccomp:\t2\n")
   })
 

@@ -75,6 +75,14 @@ describe.skipIf(reason !== undefined)("podman", () => {
     expect(run("-v", `${volume}:/v`, "image", "sh", "-c", "touch /v/x; ls /v").stdout).toBe("directory\nfile\nx\n")
   })
 
+  test("maps users", () => {
+    // What ends at once may end before what it wrote has been looked at.
+    const script = "stat -c %u /etc; cat /proc/self/uid_map; sleep 1"
+    const { stdout, ...rest } = run("--uidmap", "0:100000:5000", "--read-only", "image", "sh", "-c", script)
+    expect(rest).toEqual({ stderr: "", exitCode: 0 })
+    expect(stdout.split(/\s+/).filter(Boolean)).toEqual(["0", "0", "100000", "5000"])
+  })
+
   const TRAP = 'trap "echo term; exit 0" TERM; echo start; while :; do sleep 0.05; done'
 
   test("goes through the life of a detached container", async () => {
