@@ -10,10 +10,12 @@ export interface RunningContainer {
   record: ContainerRecord
 }
 
-/** A container that has ended, or was not started. */
+/** A container that has ended, or was not started; its policy may start it again. */
 export class NotRunning extends ToyboxError {
-  constructor(reference: string) {
-    super(`container ${reference} is not running`, { hint: "toybox ps lists those that run" })
+  constructor(reference: string, running: RunningRecord | null = null) {
+    if (running?.restarting)
+      super(`container ${reference} is restarting`, { hint: "wait until it runs; toybox logs may tell why it ends" })
+    else super(`container ${reference} is not running`, { hint: "toybox ps lists those that run" })
   }
 }
 
@@ -41,7 +43,7 @@ export function lookUpRunning(paths: Paths, reference: string): RunningContainer
   const id = resolveId(paths, reference)
   for (const deadline = performance.now() + PATIENCE; ; Bun.sleepSync(LOOK_EVERY)) {
     const running = readRunning(paths, id)
-    if (!running || !isAlive(running)) throw new NotRunning(reference)
+    if (!running || !isAlive(running)) throw new NotRunning(reference, running)
     if (running.executed !== undefined) {
       const record = readRecord(paths, id)
       if (record === null) throw new NotRunning(reference)

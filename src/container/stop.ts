@@ -117,7 +117,7 @@ function findSettled(
 
 function findRunning(paths: Paths, reference: string): { id: string; running: RunningRecord } {
   const { id, running } = find(paths, reference)
-  if (!running || !isAlive(running)) throw new NotRunning(reference)
+  if (!running || !isAlive(running)) throw new NotRunning(reference, running)
   return { id, running }
 }
 
@@ -218,7 +218,7 @@ export function beginKill(paths: Paths, reference: string, number: number): () =
   const { id, running } = number === SIGKILL ? findSettled(paths, reference, isAlive) : find(paths, reference)
   if (number === SIGKILL && running?.restarting)
     return cancelRestart(paths, id, running, "kill") ? () => {} : beginKill(paths, reference, number)
-  if (!running || !isAlive(running)) throw new NotRunning(reference)
+  if (!running || !isAlive(running)) throw new NotRunning(reference, running)
   noteAsked(paths, id, running, { command: "kill", signal: number })
   if (!signalProcess(running, number)) throw new NotRunning(reference)
   const head = readHead(paths, id)
