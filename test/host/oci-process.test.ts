@@ -176,6 +176,17 @@ describe("devices", () => {
     expect(other).toContain("make the device /dev/zero")
   })
 
+  test("one that is there already stays as it is: it may be the host's", async () => {
+    const nodes = temporaryDirectory()
+    Bun.spawnSync(["mknod", "-m", "600", join(nodes, "there"), "c", "1", "3"])
+    const change = (config: Config) => {
+      config.mounts.push({ destination: "/nodes", type: "bind", source: nodes, options: ["bind"] })
+      const made = { type: "c", major: 1, minor: 3, uid: 5, gid: 6 }
+      config.linux.devices = ["there", "new"].map((name) => ({ path: `/nodes/${name}`, ...made }))
+    }
+    expect(await insideBundle("cd /nodes; stat -c '%n %a %u:%g' there new", change)).toBe("there 600 0:0\nnew 666 5:6")
+  })
+
   test("a /dev of the host is left alone", async () => {
     const change = (config: Config) => {
       config.mounts = config.mounts.filter((mount: { destination: string }) => !mount.destination.startsWith("/dev"))

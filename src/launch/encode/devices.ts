@@ -66,17 +66,17 @@ export function device(step: StepOf<"device">): Call[] {
   const name = nameOf(step.path)
   const { calls, directory } = openParent(step.path)
   const make: Call = { name: "mknodat", args: [directory, name, type | step.mode, makedev(step.major, step.minor)] }
-  if (step.existing) {
-    const check = checkDevice(directory, name, type, step)
-    const jump = { when: "not-equal", value: -1, skip: check.length } as const
-    calls.push({ ...make, tolerate: [EEXIST], jump }, ...check)
-  } else {
-    calls.push(make)
-  }
-  if (step.uid || step.gid) {
-    calls.push({ name: "fchownat", args: [directory, name, step.uid, step.gid, AT_SYMLINK_NOFOLLOW] })
-  }
-  return calls
+  const own: Call = { name: "fchownat", args: [directory, name, step.uid, step.gid, AT_SYMLINK_NOFOLLOW] }
+  const isOwned = step.uid !== 0 || step.gid !== 0
+  if (!step.existing) return [...calls, make, ...(isOwned ? [own] : [])]
+  const check = checkDevice(directory, name, type, step)
+  const isThere = { when: "equal", value: -1, skip: 1 } as const
+  const isMade = { when: "not-equal", value: -1, skip: check.length } as const
+  // What is there already may be the host's: it stays as it is.
+  const tolerate = [EEXIST]
+  return isOwned
+    ? [...calls, { ...make, tolerate, jump: isThere }, { ...own, jump: isMade }, ...check]
+    : [...calls, { ...make, tolerate, jump: isMade }, ...check]
 }
 
 export function symlink(step: StepOf<"symlink">): Call[] {
