@@ -39,7 +39,7 @@ describe.skipIf(!isRoot)("a container's own", () => {
     const before = hostname()
     const script = "hostname; cat /etc/hostname; echo $HOSTNAME; grep -w web.example /etc/hosts"
     const named = await inside(script, { run: ["--hostname", "web.example"] })
-    expect(named).toBe("web.example\nweb.example\nweb.example\n127.0.0.1\tweb.example")
+    expect(named).toBe("web.example\nweb.example\nweb.example\n127.0.0.1\tweb.example web")
     const changed = await inside("hostname changed; hostname", { run: ["--cap-add", "SYS_ADMIN"] })
     expect(changed).toBe("changed")
     expect(hostname()).toBe(before)
