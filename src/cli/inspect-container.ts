@@ -15,7 +15,7 @@ import { overlayLayout } from "../overlay/layout.ts"
 import type { Paths } from "../paths.ts"
 import type { UsesVolumes } from "../volume/volume.ts"
 import { listOrNull, mapOrNull, NEVER, omitEmpty } from "./go-values.ts"
-import { givenStreams, givenTmpfs, givenUser } from "./inspect-given.ts"
+import { givenOptions, givenStreams, givenTmpfs, givenUser } from "./inspect-given.ts"
 import { hostConfig } from "./inspect-host-config.ts"
 import { exposedOf, networkSettings } from "./inspect-network.ts"
 import { isGiven, volumeAt } from "./volume-fields.ts"
@@ -90,7 +90,8 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
   const anonymous = stored.volumes.filter((volume) => volume.anonymous)
   const directory = containerPath(paths, id)
   const layers = lower === undefined ? [] : [lower, ...below]
-  const tmpfs = givenTmpfs(stored)
+  const given = givenOptions(stored)
+  const tmpfs = givenTmpfs(given)
   const driver = graphDriver(directory, layers)
   const written = sized ? writtenBytes(paths, id) : 0
   return {
@@ -125,7 +126,7 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
     ...ownPaths(spec.mounts, `${paths.containers}/`),
     LogPath: detached?.log ? logPath(directory, 0) : "",
     Name: `/${record.name}`,
-    HostConfig: hostConfig(record, stored),
+    HostConfig: hostConfig(record, stored, given),
     ...(sized
       ? { SizeRw: written, SizeRootFs: written + layers.reduce((sum, layer) => sum + bytesBelow(layer), 0) }
       : {}),
@@ -142,8 +143,8 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
       {
         Hostname: spec.hostname ?? "",
         Domainname: spec.domainname ?? "",
-        User: givenUser(stored),
-        ...givenStreams(stored),
+        User: givenUser(stored, given),
+        ...givenStreams(stored, given),
         Tty: terminal ?? false,
         Env: env,
         Entrypoint: listOrNull(args.slice(0, entrypoint)),

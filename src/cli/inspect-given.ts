@@ -8,7 +8,8 @@ import { deviceParts } from "./flags/security.ts"
 import { listOrNull, omitEmpty } from "./go-values.ts"
 
 /** The options that it was made with. */
-const givenOptions = ({ commandLine }: StoredRequest): ParsedArgv => parseLeading(commandLine?.words ?? [], RUN_OPTIONS)
+export const givenOptions = ({ commandLine }: StoredRequest): ParsedArgv =>
+  parseLeading(commandLine?.words ?? [], RUN_OPTIONS)
 
 /** What stands before and behind the first colon. */
 function cut(text: string): [string, string] {
@@ -48,8 +49,7 @@ function ulimits(given: readonly string[], { process }: StoredRequest) {
 }
 
 /** HostConfig with what of it is known by the options alone. */
-export function withGiven(config: object, stored: StoredRequest): object {
-  const { strings, lists } = givenOptions(stored)
+export function withGiven(config: object, stored: StoredRequest, { strings, lists }: ParsedArgv): object {
   const list = (name: keyof typeof RUN_OPTIONS) => lists.get(name) ?? []
   const tmpfs = list("tmpfs").map(cut)
   const mounts = list("mount").map(mountOf)
@@ -69,32 +69,31 @@ export function withGiven(config: object, stored: StoredRequest): object {
 }
 
 /** Where --mount has a tmpfs: docker tells of these, and not of --tmpfs. */
-export const givenTmpfs = (stored: StoredRequest): ReadonlySet<string> =>
+export const givenTmpfs = ({ lists }: ParsedArgv): ReadonlySet<string> =>
   new Set(
-    (givenOptions(stored).lists.get("mount") ?? [])
+    (lists.get("mount") ?? [])
       .map(mountFields)
       .filter((fields) => mountType(fields) === "tmpfs")
       .map((fields) => fields.get("target") ?? ""),
   )
 
 /** Where -v has something of a name or a path: docker tells of these as binds, and of others among the mounts alone. */
-export const givenBinds = (stored: StoredRequest): ReadonlySet<string> =>
+export const givenBinds = ({ lists }: ParsedArgv): ReadonlySet<string> =>
   new Set(
-    (givenOptions(stored).lists.get("volume") ?? []).flatMap((text) => {
+    (lists.get("volume") ?? []).flatMap((text) => {
       const [, to] = text.split(":")
       return to === undefined ? [] : [normalPath(to)]
     }),
   )
 
 /** As it was given, or as the image has it. */
-export const givenUser = (stored: StoredRequest): string =>
-  stored.process.user === "0" && !givenOptions(stored).strings.has("user") ? "" : stored.process.user
+export const givenUser = ({ process }: StoredRequest, { strings }: ParsedArgv): string =>
+  process.user === "0" && !strings.has("user") ? "" : process.user
 
 /** Of Config: whose the streams are. */
-export function givenStreams(stored: StoredRequest) {
-  const { attach = ["stdout", "stderr"], interactive } = stored
+export function givenStreams({ attach = ["stdout", "stderr"], interactive }: StoredRequest, { booleans }: ParsedArgv) {
   // Docker has the streams of what is left to itself as nobody's.
-  const isLeft = givenOptions(stored).booleans.get("detach") ?? false
+  const isLeft = booleans.get("detach") ?? false
   const has = (name: (typeof attach)[number]) => !isLeft && attach.includes(name)
   return {
     AttachStdin: has("stdin") || (interactive && !isLeft),

@@ -6,6 +6,7 @@ import type { StoredRequest } from "../container/stored-request.ts"
 import type { LinuxDeviceCgroup, LinuxResources, LinuxThrottleDevice } from "../oci/resources.ts"
 import type { Mount } from "../oci/runtime.ts"
 import type { NamespaceMode } from "../spec/request.ts"
+import type { ParsedArgv } from "./argv.ts"
 import { listOrNull } from "./go-values.ts"
 import { givenBinds, withGiven } from "./inspect-given.ts"
 import { networkModeOf, wantedBindings } from "./inspect-network.ts"
@@ -60,13 +61,13 @@ const OF_OTHERS = {
 }
 
 /** HostConfig of docker inspect. */
-export function hostConfig(record: ContainerRecord, stored: StoredRequest): object {
+export function hostConfig(record: ContainerRecord, stored: StoredRequest, given: ParsedArgv): object {
   const { spec, detached } = record
   const { process, names, ports } = stored
   const { memory, cpu, pids } = spec.linux.resources
   const { namespaces } = process
   const quota = limit(cpu?.quota)
-  const bound = givenBinds(stored)
+  const bound = givenBinds(given)
   const config = {
     AutoRemove: record.autoRemove,
     RestartPolicy: restartPolicy(detached?.restart),
@@ -119,5 +120,5 @@ export function hostConfig(record: ContainerRecord, stored: StoredRequest): obje
     ...blockConfig(spec.linux.resources),
     DeviceCgroupRules: (process.deviceRules ?? []).map(ruleText),
   }
-  return withGiven(config, stored)
+  return withGiven(config, stored, given)
 }
