@@ -27,7 +27,12 @@ const LAST_SIGNAL = 64
 const FORWARDED = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM]
 for (let signal = FIRST_REALTIME; signal <= LAST_SIGNAL; signal++) FORWARDED.push(signal)
 /** Those that ask a command to end. */
-const ENDING = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
+export const ENDING: ReadonlyMap<number, string> = new Map([
+  [SIGHUP, "SIGHUP"],
+  [SIGINT, "SIGINT"],
+  [SIGQUIT, "SIGQUIT"],
+  [SIGTERM, "SIGTERM"],
+])
 
 /** Takes signals as events from now on. */
 export const takeSignals = (): number => openSignals([...FORWARDED, SIGWINCH, SIGCHLD])
@@ -86,7 +91,7 @@ export function unhandled(pid: number, signal: number): boolean {
 
 /** What there is to say of a command that is killed for that. */
 export const unheard = (signal: number): string =>
-  `the command has no handler for signal ${signal}, which the kernel keeps from a PID 1: killed (--init helps)`
+  `the command has no handler for ${ENDING.get(signal)}, which the kernel keeps from a PID 1: killed (--init helps)`
 
 const DRAIN_MILLISECONDS = 100
 

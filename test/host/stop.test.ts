@@ -28,7 +28,7 @@ describe.skipIf(!isRoot)("ending containers", () => {
     await Promise.all([detached("handles", ...HANDLER), detached("ignores", "sleep", "1000")])
     await ready("handles")
     const { stdout, stderr, exitCode } = await toybox(["stop", "-t", "1", "handles", "ignores", "handles"])
-    expect(stderr).toContain("ignores did not end within 1 s of signal 15: killed")
+    expect(stderr).toContain("ignores did not end within 1 s of SIGTERM: killed")
     expect([stdout, exitCode]).toEqual(["handles\nignores\nhandles\n", 0])
     expect((await toybox(["wait", "handles", "ignores"])).stdout).toBe("5\n137\n")
   })
