@@ -1,5 +1,6 @@
 /** Signals taken as events: sigaction(2), the self-pipe; kill(2), wait4(2). */
 import { call, callResult, runList, scratch } from "./call.ts"
+import { EINVAL } from "./constants/errno.ts"
 import { O_CLOEXEC, O_NONBLOCK } from "./constants/fcntl.ts"
 import { PROT_EXEC, PROT_READ } from "./constants/mman.ts"
 import { SA_RESTART } from "./constants/signal.ts"
@@ -9,7 +10,8 @@ const SIGACTION_SIZE = 152
 
 /**
  * Catches `signals` with a native handler that writes each one's number to a pipe; returns the pipe's read end. Not a
- * signalfd: that needs the signals blocked in every thread, and Bun has threads before any JavaScript runs.
+ * signalfd: that needs the signals blocked in every thread, and Bun has threads before any JavaScript runs. Those that libc
+ * keeps for itself, which differ from one to another, are left to it.
  */
 export function openSignals(signals: readonly number[]): number {
   call("pipe2", scratch.address, O_CLOEXEC | O_NONBLOCK)
@@ -25,7 +27,7 @@ export function openSignals(signals: readonly number[]): number {
   const view = new DataView(action.buffer)
   view.setBigUint64(0, BigInt(base + 8), true)
   view.setUint32(136, SA_RESTART, true)
-  runList(signals.map((signal) => ({ name: "sigaction", args: [signal, action, null] })))
+  runList(signals.map((signal) => ({ name: "sigaction", args: [signal, action, null], tolerate: [EINVAL] })))
   return readEnd
 }
 
