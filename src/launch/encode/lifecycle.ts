@@ -13,6 +13,7 @@ import {
 } from "../../../ffi/constants/errno.ts"
 import {
   AT_FDCWD,
+  F_DUPFD_CLOEXEC,
   O_CLOEXEC,
   O_NOCTTY,
   O_RDWR,
@@ -99,6 +100,8 @@ export function newTerminal(step: StepOf<"new-terminal">): Call[] {
     { name: "openat2", args: [AT_FDCWD, "/dev/pts/ptmx", how, OPEN_HOW_SIZE], into: MASTER },
     { name: "ioctl", args: [MASTER, TIOCSPTLCK, new Uint8Array(4)] },
     { name: "ioctl", args: [MASTER, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], into: SLAVE },
+    // Where the caller has closed its own, both are among the three: dup3(2) refuses a descriptor that is there already.
+    { name: "fcntl", args: [SLAVE, F_DUPFD_CLOEXEC, 3], into: SLAVE },
     { name: "ioctl", args: [SLAVE, TIOCSWINSZ, winsize(step.height, step.width)] },
     ...sendDescriptor(MASTER, step.socketFd),
     ...[0, 1, 2].map((fd): Call => ({ name: "dup3", args: [SLAVE, fd, 0] })),
