@@ -15,7 +15,7 @@ import {
 import { __WALL, WNOHANG } from "../../ffi/constants/wait.ts"
 import { close, tryReadText } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
-import { kill, openSignals, readSignals, type WaitStatus, waitChild } from "../../ffi/signal.ts"
+import { isIgnored, kill, openSignals, readSignals, type WaitStatus, waitChild } from "../../ffi/signal.ts"
 import { receiveFd } from "../../ffi/tty.ts"
 import { type Reports, readReports } from "../launch/index.ts"
 import type { Doors } from "./doors.ts"
@@ -34,8 +34,11 @@ export const ENDING: ReadonlyMap<number, string> = new Map([
   [SIGTERM, "SIGTERM"],
 ])
 
-/** Takes signals as events from now on. */
-export const takeSignals = (): number => openSignals([...FORWARDED, SIGWINCH, SIGCHLD])
+/** Takes signals as events from now on; where the caller has SIGHUP ignored, as nohup(1) does, it stays so. */
+export function takeSignals(): number {
+  const forwarded = isIgnored(SIGHUP) ? FORWARDED.filter((signal) => signal !== SIGHUP) : FORWARDED
+  return openSignals([...forwarded, SIGWINCH, SIGCHLD])
+}
 
 export interface Supervised {
   pid: number

@@ -1,0 +1,73 @@
+/** Callers that close, block or ignore what others leave open, and machines that lack what all others have. */
+import { afterEach, describe, expect, test } from "bun:test"
+import { toyboxBinary } from "../helpers/binary.ts"
+import { ownLeftovers, ownRun } from "../helpers/own.ts"
+import { cleanUpAfterAll } from "../helpers/scratch.ts"
+import { startToybox, succeed, toybox } from "../helpers/toybox.ts"
+
+cleanUpAfterAll()
+
+const isRoot = process.getuid?.() === 0
+
+/** A shell of the host, in which `$toybox` is the executable and the words are `$@`. */
+const shell = (script: string, ...words: string[]) =>
+  toybox(["-c", script, "-", ...words], { binary: "/bin/bash", env: { toybox: toyboxBinary() } })
+
+describe.skipIf(!isRoot)("odd places", () => {
+  afterEach(async () => {
+    await toybox(["rm", "--all", "--force"])
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("a terminal for a command of a caller that has closed its standard descriptors", async () => {
+    await succeed(ownRun("-d", "--name", "box", "base", "sleep", "1000"))
+    for (const closed of ["<&-", ">&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"]) {
+      const { stdout } = await shell(`"$toybox" exec -t box sh -c 'tty -s <&1 && exit 5' ${closed}; echo $?`)
+      expect({ closed, stdout }).toEqual({ closed, stdout: "5\n" })
+    }
+  })
+
+  test("run -d where there is no /dev/null leaves nothing behind", async () => {
+    const hide = "mount -t tmpfs -o size=4k tmpfs /dev"
+    const { exitCode, stderr } = await shell(
+      `unshare -m --propagation private sh -c '${hide} && exec "$toybox" "$@"' - "$@"`,
+      ...ownRun("-d", "--name", "box", "base", "sleep", "1000"),
+    )
+    expect({ exitCode, stderr }).toEqual({
+      exitCode: 125,
+      stderr: expect.stringMatching(/^toybox: cannot [^\n]*"\/dev\/null"[^\n]*: ENOENT\n$/),
+    })
+    expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("signals that the caller has blocked", async () => {
+    const blocked = ["--block-signal=CHLD", "--block-signal=TERM", toyboxBinary()]
+    const env = { binary: "/usr/bin/env", timeoutSeconds: 10 }
+    expect(await toybox([...blocked, ...ownRun("--rm", "base", "sh", "-c", "exit 4")], env)).toMatchObject({
+      exitCode: 4,
+      stderr: "",
+    })
+    await succeed(ownRun("-d", "--name", "box", "base", "sleep", "1000"))
+    expect(await toybox([...blocked, "exec", "box", "sh", "-c", "exit 5"], env)).toMatchObject({ exitCode: 5 })
+    const running = await startToybox(
+      [...blocked, ...ownRun("--rm", "base", "sh", "-c", "trap 'exit 6' TERM; echo up; while :; do sleep 0.1; done")],
+      env,
+    )
+    await running.waitFor("up")
+    running.kill("SIGTERM")
+    expect(await running.wait()).toMatchObject({ exitCode: 6 })
+  })
+
+  test("a SIGHUP that the caller has ignored, as nohup does, ends nothing", async () => {
+    const script = "echo up; read line; echo on; exit 7"
+    const running = await startToybox(
+      ["--ignore-signal=HUP", toyboxBinary(), ...ownRun("--rm", "-i", "base", "sh", "-c", script)],
+      { binary: "/usr/bin/env" },
+    )
+    await running.waitFor("up")
+    running.kill("SIGHUP")
+    await Bun.sleep(200)
+    running.stdin.write("\n")
+    expect(await running.wait()).toEqual({ exitCode: 7, stdout: "up\non\n", stderr: "", signal: undefined })
+  })
+})
