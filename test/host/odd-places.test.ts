@@ -1,9 +1,10 @@
 /** Callers that close, block or ignore what others leave open, and machines that lack what all others have. */
 import { afterEach, describe, expect, test } from "bun:test"
+import { chmodSync, readdirSync } from "node:fs"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
-import { cleanUpAfterAll } from "../helpers/scratch.ts"
-import { startToybox, succeed, toybox } from "../helpers/toybox.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
+import { startToybox, stateRoot, succeed, toybox } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
@@ -69,5 +70,32 @@ describe.skipIf(!isRoot)("odd places", () => {
     await Bun.sleep(200)
     running.stdin.write("\n")
     expect(await running.wait()).toEqual({ exitCode: 7, stdout: "up\non\n", stderr: "", signal: undefined })
+  })
+
+  test("variables of the caller that are not UTF-8 are told, not changed", async () => {
+    const bad = `export BAD="$(printf 'b\\377')" FINE="$(printf '\\357\\277\\275')"`
+    for (const options of [["-e", "BAD"], ["--env-host"]]) {
+      expect(await shell(`${bad}; exec "$toybox" "$@"`, ...ownRun("--rm", ...options, "base", "env"))).toMatchObject({
+        exitCode: 125,
+        stdout: "",
+        stderr: expect.stringMatching(/^toybox: BAD in the environment is not UTF-8: "b\uFFFD"\n/),
+      })
+    }
+    const others = ["--env-host", "--unsetenv", "BAD", "base", "sh", "-c", 'echo "$FINE"']
+    expect((await shell(`${bad}; exec "$toybox" "$@"`, ...ownRun("--rm", ...others))).stdout).toBe("\uFFFD\n")
+    const elsewhere = await shell(`TOYBOX_ROOT="$(printf '${stateRoot()}/\\377')" exec "$toybox" ps`)
+    expect(elsewhere).toMatchObject({
+      exitCode: 125,
+      stderr: expect.stringContaining("TOYBOX_ROOT in the environment"),
+    })
+  })
+
+  test("a state directory that is named by an empty variable is the system's", async () => {
+    const cwd = temporaryDirectory("private")
+    chmodSync(cwd, 0o700)
+    const env = { TOYBOX_ROOT: "" }
+    expect(await succeed(["generate", "systemd"], { cwd, env })).not.toContain("--root")
+    await succeed(["ps"], { cwd, env })
+    expect(readdirSync(cwd)).toEqual([])
   })
 })
