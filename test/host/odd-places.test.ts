@@ -98,4 +98,19 @@ describe.skipIf(!isRoot)("odd places", () => {
     await succeed(["ps"], { cwd, env })
     expect(readdirSync(cwd)).toEqual([])
   })
+
+  test("the doctor knows a container in which no other can be made", async () => {
+    const doctor = async (...options: string[]) => {
+      const words = ["--rm", "-v", `${toyboxBinary()}:/toybox:ro`, ...options, "/", "/toybox", "doctor", "--json"]
+      const { stdout, exitCode } = await toybox(ownRun(...words), { env: { TOYBOX_ROOT: stateRoot() } })
+      const checks = stdout
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line) as { name: string; state: string })
+      return { exitCode, missing: checks.flatMap(({ name, state }) => (state === "missing" ? [name] : [])) }
+    }
+    expect(await doctor()).toEqual({ exitCode: 1, missing: ["user", "cgroup", "seccomp"] })
+    expect(await doctor("--cap-add", "ALL")).toEqual({ exitCode: 1, missing: ["cgroup"] })
+    expect(await doctor("--privileged")).toEqual({ exitCode: 0, missing: [] })
+  })
 })
