@@ -1,6 +1,8 @@
 /** A process that is killed on its way to becoming a container is noticed by the toybox that waits for its word. */
 import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
+import { SIGKILL } from "../../ffi/constants/signal.ts"
+import { kill } from "../../ffi/signal.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 import { startToybox, toybox } from "../helpers/toybox.ts"
@@ -21,7 +23,8 @@ function firstChild(pid: number): number {
 async function killAtOnce(victim: (pid: number) => number, ...options: string[]) {
   for (let round = 0; round < 10; round++) {
     const running = await startToybox(ownRun("-d", "--rm", ...options, "base", "sleep", "60"))
-    process.kill(victim(running.pid), "SIGKILL")
+    // What makes the container may have ended, as it does, since it was found.
+    kill(victim(running.pid), SIGKILL)
     const { exitCode, stderr } = await running.wait()
     expect([
       [0, ""],
