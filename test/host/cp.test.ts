@@ -272,6 +272,21 @@ describe.skipIf(!isRoot)("files of a container", () => {
     await toybox(["rmi", "example.org/cp:1"])
   })
 
+  test("of what the kernel makes up comes what it says, and with the whole root nothing", async () => {
+    const out = temporaryDirectory("out")
+    await copies("cp-runs:/", join(out, "root"))
+    expect(["proc", "sys"].map((name) => readdirSync(join(out, "root", name)))).toEqual([[], []])
+    expect(existsSync(join(out, "root/bin/sh"))).toBe(true)
+    // Their sizes are told as 0 and as 4096.
+    for (const file of ["/proc/version", "/sys/kernel/uevent_seqnum"]) {
+      await copies(`cp-runs:${file}`, join(out, "file"))
+      expect(readFileSync(join(out, "file"), "utf8")).toBe(`${await says("cp-runs", `cat ${file}`)}\n`)
+    }
+    await copies("/proc/version", "cp-runs:/srv/version")
+    expect(await says("cp-runs", "cat /srv/version")).toBe(readFileSync("/proc/version", "utf8").trimEnd())
+    await says("cp-runs", "rm /srv/version")
+  })
+
   test("a disk that becomes full is told, and leaves no half of a file", async () => {
     const { exitCode, stderr } = await cp(join(rich, "big"), "cp-runs:/small/")
     expect(exitCode).toBe(125)

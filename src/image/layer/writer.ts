@@ -1,7 +1,8 @@
 /**
  * A directory tree as a tar stream, the same bytes for the same tree: entries sorted by the bytes of their names, ustar with
  * PAX only where it is needed. Sparse files are written dense unless asked, for every program reads that, and compression
- * takes the zeros. Sockets cannot be archived and are left out, with a word. Who has the tree may change it meanwhile: nothing
+ * takes the zeros. Sockets cannot be archived and are left out, with a word; what the kernel makes up in a mounted /proc or /sys
+ * is left out, unless it is what is to be written. Who has the tree may change it meanwhile: nothing
  * is followed, and only regular files are opened.
  */
 import { call, callResult, failure, SCRATCH_SIZE, scratch } from "../../../ffi/call.ts"
@@ -10,6 +11,7 @@ import {
   O_CLOEXEC,
   O_DIRECTORY,
   O_NOFOLLOW,
+  O_NONBLOCK,
   O_PATH,
   O_RDONLY,
   SEEK_DATA,
@@ -24,6 +26,7 @@ import { notice } from "../../log.ts"
 import { isOpaque, isWhiteoutStat } from "../../overlay/whiteouts.ts"
 import { fromBytes, shownName, toName } from "./binary.ts"
 import { type ExactStat, exactStat } from "./exact-stat.ts"
+import { createGeneratedTest, readGenerated } from "./generated.ts"
 import type { EntryType, SparseMap } from "./tar/entry.ts"
 import { END_OF_ARCHIVE, paddingFor, type WrittenEntry, writeHeader } from "./tar/write-header.ts"
 import { meaningOf } from "./whiteouts.ts"
@@ -72,13 +75,16 @@ const namesIn = (fd: number): string[] =>
     .map(({ name }) => fromBytes(name, 0, name.length - 1))
     .sort()
 
-function linkTarget(dirFd: number, name: string): string {
-  const size = call("readlinkat", dirFd, toName(name), scratch.address, SCRATCH_SIZE)
+/** Null where it is gone. */
+function linkTarget(dirFd: number, name: string, path: string): string | null {
+  const size = callResult("readlinkat", dirFd, toName(name), scratch.address, SCRATCH_SIZE)
+  if (size === ENOENT) return null
+  if (size < 0) throw failure("readlinkat", size, shownName(path))
   return fromBytes(scratch.bytes, 0, size)
 }
 
 /** Opens a regular file, and nothing else: opening a device may do something. Null where it is gone. */
-function openContent(dirFd: number, name: string, path: string, stat: ExactStat): number | null {
+function openContent(dirFd: number, name: string, path: string, stat: ExactStat, flags: number): number | null {
   const fd = name === "" ? dirFd : callResult("openat", dirFd, toName(name), O_PATH | O_NOFOLLOW | O_CLOEXEC, 0)
   if (fd === ENOENT) return null
   if (fd < 0) throw failure("openat", fd, shownName(path))
@@ -86,7 +92,7 @@ function openContent(dirFd: number, name: string, path: string, stat: ExactStat)
     const found = exactStat(fd, "")
     if (found === null || found.ino !== stat.ino || found.dev !== stat.dev || (found.mode & S_IFMT) !== S_IFREG)
       throw new ToyboxError(`${shownName(path)} was replaced while it was read`)
-    return call("openat", AT_FDCWD, ownPath(fd), O_RDONLY | O_CLOEXEC, 0)
+    return call("openat", AT_FDCWD, ownPath(fd), O_RDONLY | O_CLOEXEC | flags, 0)
   } finally {
     if (name !== "") close(fd)
   }
@@ -142,11 +148,21 @@ function* writeFile(entry: WrittenEntry, fd: number, stat: ExactStat, sparse: bo
   yield paddingFor(size)
 }
 
+function* writeGenerated(entry: WrittenEntry, fd: number): Generator<Uint8Array> {
+  const content = readGenerated(fd, entry.path)
+  yield writeHeader({ ...entry, size: content.length })
+  yield content
+  yield paddingFor(content.length)
+}
+
 /** What stays the same during a walk. */
 interface Walk {
   readonly options: WalkOptions
   /** The first path of files with several, by device and inode. */
   readonly seen: Map<string, string>
+  readonly isGenerated: ReturnType<typeof createGeneratedTest>
+  /** The walk itself began among what the kernel makes up. */
+  readonly fromGenerated: boolean
 }
 
 function entryOf({ options }: Walk, stat: ExactStat, type: EntryType, path: string): WrittenEntry {
@@ -193,23 +209,27 @@ function* writeEntry(walk: Walk, dirFd: number, name: string, path: string): Gen
     walk.seen.set(key, path)
   }
   const xattrs = xattrsOf(dirFd, name)
+  const isGenerated = (type === "file" || type === "directory") && walk.isGenerated(dirFd, name, stat)
   if (type === "file") {
-    if (stat.size === 0) {
+    if (stat.size === 0 && !isGenerated) {
       yield writeHeader({ ...entry, xattrs })
       return
     }
-    const fd = openContent(dirFd, name, path, stat)
+    const fd = openContent(dirFd, name, path, stat, isGenerated ? O_NONBLOCK : 0)
     if (fd === null) return
     try {
-      yield* writeFile({ ...entry, xattrs }, fd, stat, walk.options.sparse ?? false)
+      if (isGenerated) yield* writeGenerated({ ...entry, xattrs }, fd)
+      else yield* writeFile({ ...entry, xattrs }, fd, stat, walk.options.sparse ?? false)
     } finally {
       close(fd)
     }
   } else if (type === "directory") {
     yield writeHeader({ ...entry, xattrs, path: `${path}/` })
-    yield* writeDirectory(walk, dirFd, name, `${path}/`)
-  } else if (type === "symlink") yield writeHeader({ ...entry, xattrs, link: linkTarget(dirFd, name) })
-  else yield writeHeader({ ...entry, xattrs, major: stat.rdevMajor, minor: stat.rdevMinor })
+    if (!isGenerated || walk.fromGenerated) yield* writeDirectory(walk, dirFd, name, `${path}/`)
+  } else if (type === "symlink") {
+    const link = linkTarget(dirFd, name, path)
+    if (link !== null) yield writeHeader({ ...entry, xattrs, link })
+  } else yield writeHeader({ ...entry, xattrs, major: stat.rdevMajor, minor: stat.rdevMinor })
 }
 
 function* writeDirectory(walk: Walk, dirFd: number, name: string, prefix: string): Generator<Uint8Array> {
@@ -237,9 +257,11 @@ export interface Start {
  * read.
  */
 export function* writeTree({ dirFd, name, path }: Start, options: WalkOptions): Generator<Uint8Array> {
-  const walk: Walk = { options, seen: new Map() }
+  const stat = exactStat(dirFd, name)
+  const isGenerated = createGeneratedTest()
+  const fromGenerated = stat !== null && isGenerated(dirFd, name, stat)
+  const walk: Walk = { options, seen: new Map(), isGenerated, fromGenerated }
   if (path === ".") {
-    const stat = exactStat(dirFd, name)
     if (stat === null) throw new ToyboxError("the directory is gone")
     yield writeHeader({ ...entryOf(walk, stat, "directory", "./"), xattrs: xattrsOf(dirFd, name) })
     yield* writeDirectory(walk, dirFd, name, "")
