@@ -1,6 +1,7 @@
 /** Images brought into the store, as a command line asks for it. */
 import { fileIdentity } from "../../ffi/file-identity.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
+import { recordTransfer } from "../image/events.ts"
 import { loadSettings } from "../image/registry/settings.ts"
 import type { PullPolicy } from "../image/source.ts"
 import { hasAllBlobs } from "../image/store/blobs.ts"
@@ -90,7 +91,11 @@ export async function obtainImage(
   const known = identity === undefined ? null : storedImage(options)
   const isSame = known !== null && known.record.identity === identity
   if (isSame && (!options.keepBlobs || hasAllBlobs(paths, known.record))) return { ...known, fresh: true }
-  return withOrigin(image, argv, options, (origin) => pullImage(origin, options))
+  return withOrigin(image, argv, options, async (origin) => {
+    const pulled = await pullImage(origin, options)
+    if (!pulled.fresh) recordTransfer(paths, "pull", shown)
+    return pulled
+  })
 }
 
 /** The tags that a registry has of the image's repository. Throws UsageError where it is in none. */

@@ -84,7 +84,7 @@ export const COMMANDS: Record<string, CommandDef> = {
     args: args(LOGS_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
   }),
   events: defineCommand({
-    meta: { name: "events", description: "Show what happens to containers" },
+    meta: { name: "events", description: "Show what happens to containers, images, volumes and networks" },
     args: args(EVENTS_OPTIONS),
   }),
   ps: defineCommand({ meta: { name: "ps", description: "List containers" }, args: args(PS_OPTIONS) }),

@@ -21,7 +21,7 @@ import { bootId, type FileLock } from "../state-file.ts"
 import type { VolumeWish } from "../volume/volume.ts"
 import { awaitReport } from "./child-reports.ts"
 import { recoverSome } from "./dead.ts"
-import { type Actor, recordEvents } from "./events.ts"
+import { type Actor, recordEvents, recordRun } from "./events.ts"
 import { writePidFile } from "./pid-file.ts"
 import { gatherFacts, identify, openingFacts, releaseFacts } from "./prepare.ts"
 import type { ContainerRequest } from "./request.ts"
@@ -288,7 +288,7 @@ export function letOthersMount({ mounting }: Live): void {
 /** The command has been executed. */
 export function rememberExec(paths: Paths, live: Live): void {
   live.record.executed = new Date().toISOString()
-  if (live.actor) recordEvents(paths, live.actor, ["start"])
+  if (live.actor) recordRun(paths, live.actor, live.record, ["start"])
 }
 
 /** Writes down which process the container's is. */

@@ -8,17 +8,16 @@ import type { Live } from "./bring-up.ts"
 import { awaitChanges } from "./change-lock.ts"
 import { forget } from "./discard.ts"
 import { keepResult, leaveEnded } from "./entry.ts"
-import { recordEvents } from "./events.ts"
+import { type Holdings, recordEvents, recordRun } from "./events.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { type ContainerResult, leaveRunning, readHead, readRunning } from "./state.ts"
 import { removeAnonymous } from "./volume-users.ts"
 
-function recordEnd(paths: Paths, { actor, outcome }: Live, result: ContainerResult | null): void {
-  if (actor === null) return
+function recordEnd(paths: Paths, { actor, outcome }: Live, holdings: Holdings, result: ContainerResult | null): void {
   const ending = outcome ?? result
-  const died = ending ? [["die", { exitCode: String(ending.exitCode) }] as const] : []
-  const oom = ending?.oomKilled ? [["oom"] as const] : []
-  recordEvents(paths, actor, ...oom, ...died, ...(result ? [] : [["destroy"] as const]))
+  if (actor === null || ending === null) return
+  const oom = ending.oomKilled ? [["oom"] as const] : []
+  recordRun(paths, actor, holdings, ...oom, ["die", { exitCode: String(ending.exitCode) }])
 }
 
 /**
@@ -77,11 +76,15 @@ export async function cleanUp(paths: Paths, live: Live, result: ContainerResult 
   }
   if (live.root) close(live.root.fd)
   for (const fd of [...live.held, ...live.mounting.values()]) close(fd)
-  if (!result) attempt(() => removeAnonymous(paths, live.id, live.record.volumes))
-  if (!result) attempt(() => forget(paths, live.id, readHead(paths, live.id)?.name ?? live.record.name))
-  else attempt(() => removeTree(overlayLayout(live.directory).work))
+  if (result) attempt(() => removeTree(overlayLayout(live.directory).work))
   // Before others may go on with it: what they do to it comes after.
-  attempt(() => recordEnd(paths, live, result))
+  attempt(() => recordEnd(paths, live, now ?? live.record, result))
+  if (!result) {
+    attempt(() => removeAnonymous(paths, live.id, live.record.volumes))
+    attempt(() => forget(paths, live.id, readHead(paths, live.id)?.name ?? live.record.name))
+    const { actor } = live
+    if (actor) attempt(() => recordEvents(paths, actor, ["destroy"]))
+  }
   if (!stays)
     attempt(() => (result && !isKept ? leaveEnded(live.lock, live.record.name, result) : leaveRunning(live.lock)))
   await unshare()

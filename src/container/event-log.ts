@@ -5,19 +5,23 @@ import { IN_CLOEXEC, IN_CREATE, IN_MODIFY, IN_MOVED_TO, IN_NONBLOCK } from "../.
 import { POLLERR, POLLIN } from "../../ffi/constants/poll.ts"
 import { close, read, stat, tryReadText } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
+import { eventsPath, type ThingEvent } from "../event-file.ts"
 import type { Paths } from "../paths.ts"
-import { type ContainerEvent, eventsPath } from "./events.ts"
+import type { ContainerEvent } from "./events.ts"
 
 const NEWLINE = 10
 // poll takes no longer.
 const LONGEST = 2 ** 30
 
+/** What is kept of one event; without a type it is a container's. */
+export type KeptEvent = (ContainerEvent & { type?: undefined }) | (ThingEvent & Pick<ContainerEvent, "time">)
+
 /** The events of whole lines; what is none, a full disk has cut off. */
-export function parseEvents(text: string): ContainerEvent[] {
+function parseEvents(text: string): KeptEvent[] {
   return text.split("\n").flatMap((line) => {
     if (line === "") return []
     try {
-      return [JSON.parse(line) as ContainerEvent]
+      return [JSON.parse(line) as KeptEvent]
     } catch (error) {
       if (!(error instanceof SyntaxError)) throw error
       return []
@@ -33,7 +37,7 @@ function openEvents(path: string) {
   return {
     isStill: () => stat(path)?.ino === stat(`/proc/self/fd/${fd}`)?.ino,
     close: () => close(fd),
-    more(): ContainerEvent[] {
+    more(): KeptEvent[] {
       const parts = [rest]
       for (let part = read(fd); part.length > 0; part = read(fd)) parts.push(part)
       const bytes = Buffer.concat(parts)
@@ -60,12 +64,12 @@ export function lastExitCode(paths: Paths, id: string): number | null {
 export function followEvents(
   paths: Paths,
   { since, until }: { since: string | null; until: number | null },
-  give: (event: ContainerEvent) => boolean,
+  give: (event: KeptEvent) => boolean,
   output: number,
 ): boolean {
   const last = until === null ? null : new Date(until).toISOString().replace("Z", "000000Z")
-  const isMeant = ({ time }: ContainerEvent) => (since === null || time >= since) && (last === null || time <= last)
-  const show = (events: readonly ContainerEvent[]) => events.every((event) => !isMeant(event) || give(event))
+  const isMeant = ({ time }: KeptEvent) => (since === null || time >= since) && (last === null || time <= last)
+  const show = (events: readonly KeptEvent[]) => events.every((event) => !isMeant(event) || give(event))
   const changes = call("inotify_init1", IN_CLOEXEC | IN_NONBLOCK)
   call("inotify_add_watch", changes, paths.run, IN_MODIFY | IN_CREATE | IN_MOVED_TO)
   const before = since === null ? null : openEvents(eventsPath(paths, 1))

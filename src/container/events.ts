@@ -1,15 +1,9 @@
-/**
- * What happens to containers, written down by whoever does it: a line of JSON each, appended in one write(2), in a file that
- * lives as long as the machine is up. What cannot be written is not told: it keeps no container from anything.
- */
-import { callResult } from "../../ffi/call.ts"
-import { AT_FDCWD, O_APPEND, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_WRONLY, SEEK_SET } from "../../ffi/constants/fcntl.ts"
-import { close, rename, stat } from "../../ffi/fs.ts"
-import { tryLock } from "../../ffi/lock.ts"
+/** What happens to containers, as event-file.ts keeps it. */
+import { appendEvents, type ThingEvent } from "../event-file.ts"
+import type { Endpoint } from "../network/endpoint.ts"
 import type { Paths } from "../paths.ts"
 import type { HealthStatus } from "./health.ts"
-import type { ContainerHead } from "./state.ts"
-import { timestamp } from "./timestamp.ts"
+import type { ContainerHead, RunningRecord } from "./state.ts"
 
 /** docker's names of them. */
 export type Action =
@@ -27,6 +21,7 @@ export type Action =
   | "destroy"
   | "attach"
   | "detach"
+  | "commit"
   | "exec_create"
   | "exec_start"
   | "exec_die"
@@ -43,43 +38,59 @@ export interface ContainerEvent extends Actor {
   attributes?: Record<string, string>
 }
 
-/** The file that is written, and the one before it. */
-export const eventsPath = (paths: Paths, n: 0 | 1): string => `${paths.run}/events${n === 0 ? "" : ".1"}`
+/** Volumes and networks that a container has, once its command was executed. */
+export type Holdings = Pick<RunningRecord, "volumes" | "networks" | "executed">
 
-const MOST = 1_000_000
-const SEEK_CUR = SEEK_SET + 1
+/** That it comes to its networks and volumes, or leaves them. */
+function holdingEvents(id: string, holdings: Holdings, isStart: boolean): ThingEvent[] {
+  const { volumes = [], networks = [], executed } = holdings
+  if (executed === undefined) return []
+  return [
+    ...networks.map((endpoint) => placeEvent(isStart ? "connect" : "disconnect", id, endpoint)),
+    ...volumes.map(({ name, destination }): ThingEvent => {
+      const attributes = { container: id, ...(isStart ? { destination } : {}), driver: "local" }
+      return { type: "volume", action: isStart ? "mount" : "unmount", id: name, attributes }
+    }),
+  ]
+}
 
-function rotate(paths: Paths, fd: number): void {
-  const path = eventsPath(paths, 0)
-  // Two may find it full.
-  if (tryLock(fd) && stat(path)?.ino === stat(`/proc/self/fd/${fd}`)?.ino) rename(path, eventsPath(paths, 1))
+/** That a container comes to a network, or leaves it. */
+export const placeEvent = (
+  action: "connect" | "disconnect",
+  container: string,
+  { network, networkId }: Pick<Endpoint, "network" | "networkId">,
+): ThingEvent => ({
+  type: "network",
+  action,
+  id: networkId,
+  attributes: { container, name: network, type: "bridge" },
+})
+
+type Happened = readonly [Action, Record<string, string>?]
+
+function eventOf({ id, name, image, labels }: Actor, [action, attributes]: Happened): Omit<ContainerEvent, "time"> {
+  return {
+    ...{ action, id, name, image },
+    ...(labels && Object.keys(labels).length > 0 ? { labels } : {}),
+    ...(attributes ? { attributes } : {}),
+  }
 }
 
 /** Tells of what has happened to one container just now. */
-export function recordEvents(
-  paths: Paths,
-  { id, name, image, labels }: Actor,
-  ...happened: readonly (readonly [Action, Record<string, string>?])[]
-): void {
-  if (happened.length === 0) return
-  const time = timestamp()
-  const lines = happened.map(([action, attributes]) => {
-    const event: ContainerEvent = { time, action, id, name, image }
-    if (labels && Object.keys(labels).length > 0) event.labels = labels
-    if (attributes) event.attributes = attributes
-    // A line that a full disk has cut off ends here at the latest.
-    return `\n${JSON.stringify(event)}\n`
+export function recordEvents(paths: Paths, actor: Actor, ...happened: readonly Happened[]): void {
+  appendEvents(
+    paths,
+    happened.map((one) => eventOf(actor, one)),
+  )
+}
+
+/** The same of its start or its end, with what it has while it runs. */
+export function recordRun(paths: Paths, actor: Actor, holdings: Holdings, ...happened: readonly Happened[]): void {
+  const events = happened.flatMap((one) => {
+    const [action] = one
+    const event = eventOf(actor, one)
+    if (action === "start") return [...holdingEvents(actor.id, holdings, true), event]
+    return action === "die" ? [event, ...holdingEvents(actor.id, holdings, false)] : [event]
   })
-  const bytes = new TextEncoder().encode(lines.join(""))
-  const flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW
-  const fd = callResult("openat", AT_FDCWD, eventsPath(paths, 0), flags, 0o600)
-  if (fd < 0) return
-  try {
-    callResult("write", fd, bytes, bytes.length)
-    if (callResult("lseek", fd, 0, SEEK_CUR) > MOST) rotate(paths, fd)
-  } catch {
-    // The file is full, and stays so for now.
-  } finally {
-    close(fd)
-  }
+  appendEvents(paths, events)
 }

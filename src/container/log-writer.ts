@@ -11,8 +11,8 @@ import { AT_FDCWD, O_APPEND, O_CLOEXEC, O_CREAT, O_NOFOLLOW, O_TRUNC, O_WRONLY }
 import { MADV_DONTNEED } from "../../ffi/constants/mman.ts"
 import { close, open, stat } from "../../ffi/fs.ts"
 import { mapMemory } from "../../ffi/libc.ts"
+import { timestamp } from "../timestamp.ts"
 import { type LogFiles, logPath } from "./log-files.ts"
-import { timestamp } from "./timestamp.ts"
 
 export type Stream = "stdout" | "stderr"
 

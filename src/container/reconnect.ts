@@ -2,6 +2,7 @@
 import { NETLINK_ROUTE } from "../../ffi/constants/netlink.ts"
 import { closeNetlink, openNetlink } from "../../ffi/netlink/socket.ts"
 import { ToyboxError } from "../errors.ts"
+import { recordThings } from "../event-file.ts"
 import { withRoutes } from "../network/bridge.ts"
 import { connect, disconnect } from "../network/connect.ts"
 import type { EndpointWish } from "../network/default.ts"
@@ -12,6 +13,7 @@ import { findNetwork, leasesOf, networkNamed } from "../network/network.ts"
 import { unpublishPorts } from "../network/published.ts"
 import type { Paths } from "../paths.ts"
 import { releaseLock } from "../state-file.ts"
+import { placeEvent } from "./events.ts"
 import { guardPlaces, unguardPlaces } from "./guard-places.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { keptBy, takePlaceIn, wantsIpv6 } from "./network.ts"
@@ -89,6 +91,7 @@ async function plug(paths: Paths, wish: EndpointWish, id: string, record: Runnin
       unplug(paths, id, more, [endpoint])
       throw error
     }
+    recordThings(paths, placeEvent("connect", id, endpoint))
     tellNeighbours(paths, [endpoint])
     if (record.ports) publishAgain(paths, id)
   } finally {
@@ -157,6 +160,7 @@ export async function disconnectContainer(
         const gone = (record.networks ?? []).filter(({ networkId }) => networkId === network.id)
         keep(id, gone.length > 0)
         unplug(paths, id, record, gone)
+        recordThings(paths, ...gone.map((endpoint) => placeEvent("disconnect", id, endpoint)))
         tellNeighbours(paths, gone, id)
       },
       down: (id) => keep(id, false),

@@ -14,7 +14,7 @@ import { attachPath } from "./attach-protocol.ts"
 import { awaitChanges } from "./change-lock.ts"
 import { emptyTrash, forget } from "./discard.ts"
 import { enterRunning, keepResult, leaveEnded } from "./entry.ts"
-import { recordEvents } from "./events.ts"
+import { recordRun } from "./events.ts"
 import { endForwarder } from "./forwarder.ts"
 import { unguardPlaces } from "./guard-places.ts"
 import { tellNeighbours } from "./neighbours.ts"
@@ -101,7 +101,7 @@ function recoverOne(paths: Paths, id: string): void {
     const code = String(readResult(paths, id)?.exitCode ?? 137)
     const isTold = record?.ended || record?.removing || record?.restarting || head.unstarted
     const died = isTold ? [] : [["die", { exitCode: code }] as const]
-    recordEvents(paths, head, ...died, ...(record?.autoRemove ? [["destroy"] as const] : []))
+    recordRun(paths, head, record ?? {}, ...died, ...(record?.autoRemove ? [["destroy"] as const] : []))
   }
   if (pending) leaveEnded(lock, head?.name ?? "", pending)
   else leaveRunning(lock)

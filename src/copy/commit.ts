@@ -2,6 +2,7 @@
 import { O_DIRECTORY, O_PATH } from "../../ffi/constants/fcntl.ts"
 import { SIGTERM } from "../../ffi/constants/signal.ts"
 import { close, exists, open } from "../../ffi/fs.ts"
+import { recordEvents } from "../container/events.ts"
 import { imageHealthcheck } from "../container/health.ts"
 import { changesOf } from "../container/observe/changes.ts"
 import { recover } from "../container/recover.ts"
@@ -184,7 +185,10 @@ export async function commitContainer(paths: Paths, reference: string, options: 
   if (record === null) throw new ToyboxError(`container ${reference} is being made or removed`)
   const still = options.pause ? beginStandstill(paths, id) : null
   try {
-    return await make(paths, record, options)
+    const image = await make(paths, record, options)
+    const { message: comment = "", name } = options
+    recordEvents(paths, record, ["commit", { comment, imageID: image.id, imageRef: name ?? "" }])
+    return image
   } catch (error) {
     // It may be what went wrong, whatever was told of it.
     assertStillThere(paths, id, record.name)

@@ -13,6 +13,7 @@ import {
   cidrOf,
   findNetwork,
   keepNetwork,
+  keepNewNetwork,
   listNetworks,
   NETWORK_NAME,
   type Network,
@@ -200,7 +201,7 @@ export function createNetwork(paths: Paths, name: string, wish: NetworkWish = {}
     if (findNetwork(paths, name)) throw new ToyboxError(`there is a network "${name}" already`)
     if (wish.bridge !== undefined) checkLink(paths, wish.bridge)
     const network: Network = { ...make(paths, name, wish), ...(wish.ipv6 ? { asked6: true } : {}) }
-    keepNetwork(paths, network)
+    keepNewNetwork(paths, network)
     return network
   })
 }
@@ -214,7 +215,7 @@ export function obtainNetwork(paths: Paths, name: string): Network {
     const others = findNetwork(paths, DEFAULT_NETWORK)
     if (others) return others
     const made = make(paths, DEFAULT_NETWORK, {})
-    keepNetwork(paths, made)
+    keepNewNetwork(paths, made)
     return made
   })
 }

@@ -3,6 +3,7 @@
 import { listDir } from "../../ffi/directory.ts"
 import { unlink } from "../../ffi/fs.ts"
 import { ToyboxError } from "../errors.ts"
+import { recordThings } from "../event-file.ts"
 import type { Paths } from "../paths.ts"
 import { readJson, writeDurably } from "../state-file.ts"
 import { parseIp } from "./ip.ts"
@@ -106,7 +107,17 @@ export function networkNamed(paths: Paths, reference: string): Network {
 export const keepNetwork = (paths: Paths, network: Network): void =>
   writeDurably(pathOf(paths, network.name), new TextEncoder().encode(JSON.stringify(network)))
 
+const tell = (paths: Paths, action: "create" | "destroy", { id, name }: Network): void =>
+  recordThings(paths, { type: "network", action, id, attributes: { name, type: "bridge" } })
+
+/** As keepNetwork, of a new one. */
+export function keepNewNetwork(paths: Paths, network: Network): void {
+  keepNetwork(paths, network)
+  tell(paths, "create", network)
+}
+
 /** Forgets a network; its link is gone. */
-export function forgetNetwork(paths: Paths, { name }: Network): void {
-  unlink(pathOf(paths, name))
+export function forgetNetwork(paths: Paths, network: Network): void {
+  unlink(pathOf(paths, network.name))
+  tell(paths, "destroy", network)
 }

@@ -4,9 +4,18 @@ import { isErrno } from "../../ffi/errno.ts"
 import { close, exists, open, rename } from "../../ffi/fs.ts"
 import { tryLock } from "../../ffi/lock.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
+import { recordThings, type ThingEvent } from "../event-file.ts"
 import type { Paths } from "../paths.ts"
 
 export const volumePath = (paths: Paths, name: string): string => `${paths.volumes}/${name}`
+
+/** That one is made, or gone. */
+export const volumeEvent = (action: "create" | "destroy", name: string): ThingEvent => ({
+  type: "volume",
+  action,
+  id: name,
+  attributes: { driver: "local" },
+})
 
 /** Its directory, to be locked; null where there is no such volume. */
 export function openVolume(paths: Paths, name: string): number | null {
@@ -28,6 +37,7 @@ export function removeVolume(paths: Paths, name: string, inUse: () => boolean): 
     if (inUse()) return false
     const trash = `${paths.volumes}/.${name}.${process.pid}`
     rename(volumePath(paths, name), trash)
+    recordThings(paths, volumeEvent("destroy", name))
     removeTree(trash)
     return true
   } finally {

@@ -10,10 +10,11 @@ import { close, mkdir, rename, symlink, writeFile } from "../../ffi/fs.ts"
 import { tryLockShared } from "../../ffi/lock.ts"
 import { removeTree } from "../../ffi/remove-tree.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
+import { recordThings } from "../event-file.ts"
 import type { Paths } from "../paths.ts"
 import { readJson, removeLeftOver, writeDurably } from "../state-file.ts"
 import { type DriverOptions, isBind, isReadOnly } from "./driver-options.ts"
-import { openVolume, volumePath } from "./remove.ts"
+import { openVolume, volumeEvent, volumePath } from "./remove.ts"
 
 /** volume.json. */
 export interface Volume {
@@ -116,6 +117,7 @@ export function createVolume(
     if (!options || (isBind(options) && !isReadOnly(options))) writeFile(`${making}/fresh`, "")
     writeDurably(`${making}/volume.json`, new TextEncoder().encode(JSON.stringify(volume)))
     rename(making, volumePath(paths, name))
+    recordThings(paths, volumeEvent("create", name))
     return volume
   } catch (error) {
     removeTree(making)

@@ -187,4 +187,54 @@ describe.skipIf(!isRoot)("events", () => {
     expect((await toybox(["events", "--since", "soon"])).stderr).toContain('"soon" is no time')
     expect((await toybox(["events", "web"])).stderr).toContain("events takes options only")
   })
+
+  test("of volumes, networks and images, and of a container's coming to them and leaving them", async () => {
+    const labels = ["--filter", "type=volume", "--filter", "type=network", "--filter", "type=image"]
+    const before = (await past(...labels)).length
+    await toybox(["volume", "create", "told-volume"])
+    await toybox(["network", "create", "told-net"])
+    await toybox(["network", "create", "told-other"])
+    const words = ["--rm", "--name", "user", "--net", "told-net", "-v", "told-volume:/x", "base", "true"]
+    await toybox(ownRun(...words))
+    // Never executed: it has come to nothing.
+    await toybox(ownRun(...words.slice(0, -1), "no-such-command"))
+    await toybox(ownRun("-d", "--name", "long", "--net", "told-net", "base", "sleep", "1000"))
+    await toybox(["network", "connect", "told-other", "long"])
+    await toybox(["network", "disconnect", "told-net", "long"])
+    await toybox(["commit", "-q", "long", "told:1"])
+    await toybox(["tag", "told:1", "told:2"])
+    await toybox(["rmi", "told:1", "told:2"])
+    const pid = Number((await toybox(["inspect", "-f", "{{.State.Pid}}", "long"])).stdout)
+    process.kill(pid, "SIGKILL")
+    await toybox(["wait", "long"])
+    await toybox(["rm", "long"])
+    await toybox(["network", "rm", "told-net", "told-other"])
+    await toybox(["volume", "rm", "told-volume"])
+    const told = (await past(...labels)).slice(before)
+    const shown = told.map(({ Type, Action, Actor: { ID, Attributes } }) =>
+      [Type, Action, Type === "volume" ? ID : Attributes.name.replace(/^sha256:.*/, "ID")].join(" "),
+    )
+    expect(shown).toEqual([
+      ...["volume create told-volume", "network create told-net", "network create told-other"],
+      ...["network connect told-net", "volume mount told-volume"],
+      ...["network disconnect told-net", "volume unmount told-volume"],
+      ...["network connect told-net", "network connect told-other", "network disconnect told-net"],
+      ...["image tag told:2", "image untag told:1", "image untag told:2", "image delete ID"],
+      ...["network disconnect told-other", "network destroy told-net", "network destroy told-other"],
+      "volume destroy told-volume",
+    ])
+    const [, , , connected, mounted] = told
+    expect(mounted.Actor.Attributes).toMatchObject({ destination: "/x", driver: "local" })
+    expect(connected.Actor.Attributes).toEqual({
+      container: mounted.Actor.Attributes.container,
+      name: "told-net",
+      type: "bridge",
+    })
+    expect(Object.keys(mounted)).not.toContain("status")
+    expect(await actions("--filter", "volume=told-volume")).toEqual(["create", "mount", "unmount", "destroy"])
+    expect(await actions("--filter", "network=told-other")).toEqual(["create", "connect", "disconnect", "destroy"])
+    expect(await actions("--filter", "image=told", "--filter", "type=image")).toEqual(["tag", "untag", "untag"])
+    expect(await actions("--filter", "container=long")).not.toContain("connect")
+    expect(await actions("--filter", "container=long", "--filter", "event=commit")).toEqual(["commit"])
+  })
 })

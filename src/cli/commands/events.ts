@@ -1,6 +1,5 @@
 /** toybox events. */
-import { followEvents } from "../../container/event-log.ts"
-import type { ContainerEvent } from "../../container/events.ts"
+import { followEvents, type KeptEvent } from "../../container/event-log.ts"
 import { EXIT_UNREAD, UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
@@ -26,7 +25,7 @@ export async function eventsCommand(words: readonly string[]): Promise<number> {
   }
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
-  const lineOf = (event: ContainerEvent) => (template ? render(template, eventFields(event)) : eventLine(event))
+  const lineOf = (event: KeptEvent) => (template ? render(template, eventFields(event)) : eventLine(event))
   const isRead = followEvents(paths, times, (event) => !chosen(event) || print([lineOf(event)]), 1)
   return isRead ? 0 : EXIT_UNREAD
 }

@@ -6,6 +6,7 @@ import { isTerminal } from "../../../ffi/tty.ts"
 import { readPatiently } from "../../copy/input.ts"
 import { needsRoot, ToyboxError, UsageError } from "../../errors.ts"
 import { EMPTY_CONTAINER_CONFIG } from "../../image/config.ts"
+import { recordImage } from "../../image/events.ts"
 import { isAddress, parseAddress, withoutUserinfo } from "../../image/fetch/address.ts"
 import { hostPlatform, parsePlatform } from "../../image/platform.ts"
 import { type Progress, startProgress } from "../../image/progress.ts"
@@ -98,6 +99,7 @@ export async function importCommand(words: readonly string[]): Promise<number> {
       signal,
     })
     progress.done(`${shown}: imported`)
+    recordImage(paths, "import", record)
     print([record.id])
     return 0
   } catch (error) {

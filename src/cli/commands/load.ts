@@ -1,6 +1,7 @@
 /** toybox load. */
 import { isTerminal } from "../../../ffi/tty.ts"
 import { needsRoot, UsageError } from "../../errors.ts"
+import { recordImage } from "../../image/events.ts"
 import { archivedImages } from "../../image/saved/content.ts"
 import { loadImage } from "../../image/saved/load.ts"
 import { openImageArchive } from "../../image/saved/open.ts"
@@ -34,6 +35,7 @@ export async function loadCommand(words: readonly string[]): Promise<number> {
   try {
     for (const image of archivedImages(archive.files)) {
       const loaded = await loadImage(image, options)
+      for (const record of loaded) recordImage(paths, "load", record)
       const [{ id, digest }] = loaded
       if (booleans.get("json")) print([JSON.stringify({ id, digest, names: image.names })])
       // In docker's words: scripts look for them.

@@ -1,5 +1,6 @@
 /** toybox push. */
 import { ToyboxError, UsageError } from "../../errors.ts"
+import { recordTransfer } from "../../image/events.ts"
 import { startProgress } from "../../image/progress.ts"
 import { changedDigest, type PushOptions, pushImage } from "../../image/push/push.ts"
 import { familiarReference, formatReference, parseReference, type Reference } from "../../image/reference.ts"
@@ -64,6 +65,7 @@ async function pushOne(
     })
     const changed = changedDigest(pushed, image, destination)
     if (changed !== null && !quiet) progress.note(changed)
+    recordTransfer(paths, "push", shown)
     progress.done(`${shown}: pushed`)
     const { digest, size, layers } = pushed
     if (booleans.get("json")) {

@@ -1,6 +1,7 @@
 /** toybox save. */
 import { isTerminal } from "../../../ffi/tty.ts"
 import { UsageError } from "../../errors.ts"
+import { recordImage } from "../../image/events.ts"
 import { startProgress } from "../../image/progress.ts"
 import { openOutput } from "../../image/saved/output.ts"
 import { type ArchiveFormat, planSave, type SavedImage } from "../../image/saved/save.ts"
@@ -52,7 +53,8 @@ export async function saveCommand(words: readonly string[]): Promise<number> {
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   const quiet = booleans.get("quiet") ?? false
-  const plan = planSave(paths, chosenImages(paths, rest, format), format)
+  const images = chosenImages(paths, rest, format)
+  const plan = planSave(paths, images, format)
   for (const { record, digest } of plan.changed) {
     if (quiet) continue
     notice(
@@ -76,6 +78,7 @@ export async function saveCommand(words: readonly string[]): Promise<number> {
     output.abandon()
     throw error
   }
+  for (const { record } of images) recordImage(paths, "save", record)
   progress.done(`${rest.join(", ")}: saved`)
   return 0
 }

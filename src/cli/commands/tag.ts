@@ -1,5 +1,6 @@
 /** toybox tag. */
 import { UsageError } from "../../errors.ts"
+import { recordImage } from "../../image/events.ts"
 import { tagImage } from "../../image/store/put.ts"
 import { ensurePaths, pathsFor } from "../../paths.ts"
 import { parseArgv } from "../argv.ts"
@@ -16,6 +17,6 @@ export async function tagCommand(words: readonly string[]): Promise<number> {
     throw new UsageError(`tag takes an image and its new name, but got ${rest.length} words`)
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
-  await tagImage(paths, findStored(paths, source).record, newName(paths, target))
+  recordImage(paths, "tag", await tagImage(paths, findStored(paths, source).record, newName(paths, target)))
   return 0
 }

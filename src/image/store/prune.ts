@@ -1,6 +1,7 @@
 /** Removing the images that nobody asks for any more. */
 import type { Paths } from "../../paths.ts"
 import { layerFacts, listLayers } from "../cache/layers.ts"
+import { recordRemoved } from "../events.ts"
 import { keptBytes } from "./blobs.ts"
 import { type ImageRecord, isNameless, listImages, readImage, removeName, storePaths, withContent } from "./records.ts"
 import { collect, type Users } from "./remove.ts"
@@ -45,7 +46,13 @@ export async function pruneImages(
         !users.ofImages().has(image.id) &&
         removeName(paths, image.name),
     )
-    if (isGone) names.push(image.name)
+    if (!isGone) continue
+    names.push(image.name)
+    recordRemoved(
+      paths,
+      image,
+      listImages(paths).every(({ id }) => id !== image.id),
+    )
   }
   const layers = await collect(paths, users)
   return {

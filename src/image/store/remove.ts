@@ -2,6 +2,7 @@
 import { ToyboxError } from "../../errors.ts"
 import type { Paths } from "../../paths.ts"
 import { layerPath, layerRoot, listLayers, removeAbandonedLayers, removeLayer } from "../cache/layers.ts"
+import { recordRemoved } from "../events.ts"
 import { type Reference, repositoryName } from "../reference.ts"
 import { layerDescriptors } from "./blobs.ts"
 import {
@@ -106,4 +107,5 @@ export const removeImage = (paths: Paths, image: ImageRecord, users: Users, forc
       keepNameless(paths, { ...image, repoDigests: [] })
     }
     removeName(paths, image.name)
+    recordRemoved(paths, image, isLast && ids.length === 0)
   })

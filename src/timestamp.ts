@@ -1,5 +1,5 @@
 /** The time as logs and events have it: clock_gettime(2). */
-import { callResult, scratch } from "../../ffi/call.ts"
+import { callResult, scratch } from "../ffi/call.ts"
 
 const CLOCK_REALTIME = 0
 
