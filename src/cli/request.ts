@@ -13,6 +13,7 @@ import type { HealthCheck } from "../container/health.ts"
 import { DEFAULT_LOG } from "../container/log-files.ts"
 import type { Detached, LogLimits } from "../container/log-limits.ts"
 import type { ContainerRequest } from "../container/request.ts"
+import { plainName } from "../container/state.ts"
 import { ToyboxError, UsageError } from "../errors.ts"
 import { BASE } from "../image/base.ts"
 import type { Healthcheck } from "../image/config.ts"
@@ -198,6 +199,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
   const log = await readLog(argv)
   const restart = strings.has("restart") ? (await import("./flags/restart.ts")).restartPolicy(argv) : {}
   const health = await readHealthOptions(argv, {})
+  const name = strings.get("name")
   const wishes = { log, ...restart, ...health, ...timeoutOption(argv) }
   // Last, because all that can be wrong otherwise should be told before gigabytes are fetched.
   const { image, lower, archive, fromStore } = await chooseRoot(argv, word, paths)
@@ -208,7 +210,7 @@ export async function readRequest(argv: ParsedArgv, paths: Paths): Promise<RunCo
     below: [],
     archive,
     fromStore,
-    name: strings.get("name"),
+    name: name === undefined ? undefined : plainName(name),
     autoRemove: removesItself(booleans),
     interactive,
     init: booleans.get("init") ?? false,

@@ -227,10 +227,12 @@ export class NoSuchContainer extends ToyboxError {
   }
 }
 
+/** A name without the slash before it that docker inspect shows. */
+export const plainName = (name: string): string => name.replace(/^\//, "")
+
 /** The id for a name, an id or an unambiguous beginning of one. Throws where there is none, or more than one. */
 export function resolveId(paths: Paths, wanted: string): string {
-  // So docker inspect shows a name.
-  const reference = wanted.replace(/^\//, "")
+  const reference = plainName(wanted)
   if (/^[0-9a-f]{64}$/.test(reference) && exists(containerPath(paths, reference))) return reference
   if (NAME.test(reference)) {
     const named = readLink(`${paths.names}/${reference}`)

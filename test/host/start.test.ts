@@ -95,6 +95,14 @@ describe.skipIf(!isRoot)("containers that are started when they are there", () =
     expect(await state("rootless")).toMatchObject({ Status: "exited", ExitCode: 125 })
   })
 
+  test("a name may be given with the slash that inspect shows", async () => {
+    await ok(...ownRun("-d", "--name", "/slashed", "base", "sleep", "1000"))
+    await ok("rename", "/slashed", "/slashed-too")
+    expect(await ok("inspect", "-f", "{{.Name}}", "/slashed-too")).toBe("/slashed-too\n")
+    await ok(...ownRun("-d", "--replace", "--name", "/slashed-too", "base", "sleep", "1000"))
+    expect(await ok("ps", "-a", "--format", "{{.Names}}", "--filter", "name=slashed")).toBe("slashed-too\n")
+  })
+
   test("ten at once start it once; a start and an rm leave it running, or gone", async () => {
     await create("once", "sh", "-c", "echo started; sleep 1000")
     const all = await Promise.all(Array.from({ length: 10 }, () => toybox(["start", "once"])))

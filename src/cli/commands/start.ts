@@ -10,7 +10,7 @@ import { replacing } from "../../container/replace.ts"
 import { startsAtBoot } from "../../container/restart-policy.ts"
 import { requireRoom } from "../../container/room.ts"
 import { createContainer, startContainer } from "../../container/start-again.ts"
-import { readHead, readResult, resolveId } from "../../container/state.ts"
+import { plainName, readHead, readResult, resolveId } from "../../container/state.ts"
 import { beginStop, type StopWish } from "../../container/stop.ts"
 import { takeSignals } from "../../container/supervise.ts"
 import { changeRunning } from "../../container/while-up.ts"
@@ -158,6 +158,6 @@ export async function renameCommand(words: readonly string[]): Promise<number> {
   const [reference, name, superfluous] = argv.rest
   if (reference === undefined || name === undefined || superfluous !== undefined)
     throw new UsageError("rename needs a container's name or id, and its new name")
-  renameContainer(paths, reference, name)
+  renameContainer(paths, reference, plainName(name))
   return 0
 }
