@@ -182,7 +182,11 @@ export const RUN_OPTIONS = {
     valueHint: "0s",
     description: "So long failures do not count (default: 0s)",
   },
-  "health-start-interval": { type: "string", valueHint: "5s", description: "Time between two in that (default: 5s)" },
+  "health-start-interval": {
+    type: "string",
+    valueHint: "5s",
+    description: "Time between two in that (default: 5s, but no longer than the interval)",
+  },
   "no-healthcheck": { type: "boolean", description: "Nor what the image asks for" },
   "log-driver": {
     type: "string",

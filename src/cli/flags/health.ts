@@ -5,7 +5,8 @@ import type { Healthcheck } from "../../image/config.ts"
 import type { ParsedArgv } from "../argv.ts"
 import { parseHealthTime } from "../duration.ts"
 
-const DEFAULTS = { interval: 30_000, timeout: 30_000, startPeriod: 0, startInterval: 5000, retries: 3 }
+const DEFAULTS = { interval: 30_000, timeout: 30_000, startPeriod: 0, retries: 3 }
+const START_INTERVAL = 5000
 
 const TIMES = [
   ["health-interval", "interval", "Interval"],
@@ -51,12 +52,14 @@ export function healthCheck(argv: ParsedArgv, image: Healthcheck): HealthCheck |
   }
   const own = strings.get("health-cmd")
   const command = own === undefined ? commandOf(image.Test ?? []) : commandOf(own === "none" ? [] : ["CMD-SHELL", own])
-  const check: HealthCheck = { command: command ?? [], ...DEFAULTS }
+  const check: HealthCheck = { command: command ?? [], ...DEFAULTS, startInterval: 0 }
   for (const [option, key, theirs] of TIMES) {
     const text = strings.get(option)
     const milliseconds = text === undefined ? timeOfImage(key, image[theirs]) : duration(option, text)
     if (milliseconds > 0) check[key] = milliseconds
   }
+  // Who knows of no other interval means that one from the start on, as it was before docker 25.
+  check.startInterval ||= Math.min(START_INTERVAL, check.interval)
   const retries = strings.get("health-retries")
   check.retries = (retries === undefined ? image.Retries : retriesOf(retries)) || DEFAULTS.retries
   return command === null ? null : check

@@ -30,6 +30,10 @@ describe("health options", () => {
       retries: 1,
       timeout: 2000,
     })
+    expect(healthCheck(run("--health-cmd", "x", "--health-interval", "2s"), {})?.startInterval).toBe(2000)
+    expect(healthCheck(run("--health-interval", "2s", "--health-start-interval", "9s"), IMAGE)?.startInterval).toBe(
+      9000,
+    )
     expect(healthCheck(run("--no-healthcheck"), IMAGE)).toBeNull()
     expect(healthCheck(run("--health-cmd", "none"), IMAGE)).toBeNull()
     expect(healthCheck(run("--health-cmd", "x", "--health-interval", "0", "--health-retries", "0"), {})).toEqual({
