@@ -1,7 +1,7 @@
 /** toybox generate: what it prints is what systemd and OpenRC run, and it runs the container. */
 import { afterEach, describe, expect, test } from "bun:test"
 import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
 import { toybox } from "../helpers/toybox.ts"
@@ -27,6 +27,15 @@ function openDirectory(): string {
   return dir
 }
 
+/** systemd has nothing to say of the unit in a file. */
+function expectFaultless(path: string): void {
+  const verify = Bun.spawnSync(["systemd-analyze", "verify", "--man=no", path], { timeout: 60_000 })
+  // What it says of the machine's own units is not ours.
+  const said = verify.stderr.toString().split("\n")
+  expect(verify.exitCode).toBe(0)
+  expect(said.filter((line) => line.includes(basename(path)))).toEqual([])
+}
+
 /** The command lines that systemd itself reads in a unit. */
 function asSystemdReads(unit: string): Record<string, string[]> {
   const dir = openDirectory()
@@ -35,13 +44,7 @@ function asSystemdReads(unit: string): Record<string, string[]> {
     mkdirSync(join(dir, "home"))
     chownSync(join(dir, "home"), 65534, 65534)
     writeFileSync(join(dir, "units/web.service"), unit, { mode: 0o644 })
-    const verify = Bun.spawnSync(["systemd-analyze", "verify", "--man=no", join(dir, "units/web.service")], {
-      timeout: 60_000,
-    })
-    // What it says of the machine's own units is not ours.
-    const said = verify.stderr.toString().split("\n")
-    expect(verify.exitCode).toBe(0)
-    expect(said.filter((line) => line.includes("web.service"))).toEqual([])
+    expectFaultless(join(dir, "units/web.service"))
     const asNobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
     const { stdout } = Bun.spawnSync([...asNobody, "/lib/systemd/systemd", "--test", "--user", "--unit=web.service"], {
       env: { HOME: join(dir, "home"), XDG_RUNTIME_DIR: join(dir, "home"), SYSTEMD_UNIT_PATH: `${join(dir, "units")}:` },
@@ -71,6 +74,12 @@ describe.skipIf(!isRoot)("a service", () => {
   })
 
   const odd = `a "b" 'c' $HOME \${X} 100% %n \\n ; é`
+
+  test("of systemd: of the unit for all that have a restart policy it has nothing to say", async () => {
+    const path = join(temporaryDirectory("units"), "toybox-boot.service")
+    writeFileSync(path, (await toybox(["generate", "systemd"])).stdout)
+    expectFaultless(path)
+  })
 
   test("of systemd: the unit's command lines make the container, stop it, and make it again", async () => {
     const script = 'trap "exit 143" TERM; echo "$ODD"; echo up > /out/up; while :; do sleep 0.1; done'

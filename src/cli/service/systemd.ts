@@ -23,8 +23,8 @@ export function systemdBootUnit(executable: string, global: readonly string[]): 
     // One that fails is told, and the others run.
     `ExecStart=-${command("start", ...global, "--boot")}`,
     `ExecStop=-${command("stop", ...global, "--boot")}`,
-    // Their supervisors, and so they, are not this unit's to kill.
-    "KillMode=none",
+    // Their supervisors, and so they, are not this unit's to kill. "none" would say it, but systemd warns of that.
+    "KillMode=process",
     "",
     "[Install]",
     "WantedBy=multi-user.target",
