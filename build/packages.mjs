@@ -29,6 +29,7 @@ export const TEST_PACKAGES = [
   "musl",
   "openssl",
   "podman",
+  "procps",
   "python3",
   "qemu-system-arm",
   "qemu-system-x86",

@@ -49,6 +49,12 @@ describe.skipIf(!isRoot)("a running container", () => {
       "sh        root",
       "sleep     root",
     ])
+    expect((await toybox(["top", "observed", "pid", "ppid", "comm"])).stdout).toMatch(
+      /^PID +PPID +COMMAND\n1 +0 +sh\n\d+ +1 +sleep\n$/,
+    )
+    expect((await toybox(["top", "observed", "--", "-eo", "pid=,comm=", "--sort=-comm"])).stdout).toMatch(
+      /^\d+ +sleep\n\d+ +sh\n$/,
+    )
     expect(await toybox(["top", "nobody"])).toMatchObject({ exitCode: 125 })
     expect(await toybox(["top", "observed", "--forest"])).toMatchObject({ exitCode: 125 })
   })

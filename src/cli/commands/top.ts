@@ -1,6 +1,7 @@
 /** toybox top. */
 import { openCgroup } from "../../cgroup/manager.ts"
-import { columnsOf, processRows, readProcesses } from "../../container/observe/processes.ts"
+import { readProcesses } from "../../container/observe/processes.ts"
+import { processRows, processTable } from "../../container/observe/ps-options.ts"
 import { findRunning } from "../../container/running.ts"
 import { UsageError } from "../../errors.ts"
 import { print } from "../../log.ts"
@@ -18,10 +19,10 @@ export async function topCommand(words: readonly string[]): Promise<number> {
   ensurePaths(paths)
   const [reference, ...options] = withLatest(paths, argv).rest
   if (reference === undefined) throw new UsageError("top needs a container", { hint: "toybox ps lists those that run" })
-  const columns = columnsOf(options)
+  const asked = processTable(options[0] === "--" ? options.slice(1) : options)
   const { running } = await findRunning(paths, reference)
   const pids = running.cgroup === null ? [running.pid] : openCgroup(running.cgroup).pids()
-  const rows = processRows(readProcesses(pids.sort((a, b) => a - b)), columns)
+  const rows = processRows(readProcesses(pids), asked)
   print([table(rows.map((row) => row.map(shown)))])
   return 0
 }
