@@ -1,5 +1,6 @@
 /** What could come next on a command line, from the definitions of the commands; and what tells the shells. */
 import type { ArgDef, CommandDef } from "citty"
+import * as signals from "../../ffi/constants/signal.ts"
 import { listDir } from "../../ffi/directory.ts"
 import { listImages } from "../image/store/records.ts"
 import { listNetworks } from "../network/network.ts"
@@ -30,6 +31,7 @@ function optionOf(args: Args, word: string): { arg: ArgDef | undefined; wantsVal
   return { arg, wantsValue: arg?.type === "string" && !word.includes("=") && key !== "explain" }
 }
 
+const SIGNALS = Object.keys(signals).flatMap((name) => (/^SIG[A-Z0-9]+$/.test(name) ? name.slice("SIG".length) : []))
 const NETWORK_MODES = ["bridge", "none", "host"]
 
 function names(kind: string, paths: Paths): string[] {
@@ -44,6 +46,7 @@ function names(kind: string, paths: Paths): string[] {
 function valuesOf(arg: ArgDef | undefined, paths: Paths): string[] {
   const hint = (arg as { valueHint?: string } | undefined)?.valueHint ?? ""
   if (hint === "NETWORK") return [...new Set([...NETWORK_MODES, ...names("network", paths)])]
+  if (hint === "SIGNAL") return SIGNALS
   const words = hint.split("|").map((word) => word.replace(/\[.*\]$/, ""))
   if (words[0] === "CONTAINER") return names("container", paths)
   // Of others the parts are examples, or parts of a value.

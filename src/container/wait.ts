@@ -20,8 +20,11 @@ import { recover } from "./recover.ts"
 import { containerPath, isAlive, readHead, readResult, readRunning, resolveId } from "./state.ts"
 import { isOther, waitEnd } from "./stop.ts"
 
-/** docker's conditions, and of podman's that it runs, and is healthy. */
-export const CONDITIONS = ["not-running", "next-exit", "removed", "running", "healthy"] as const
+/** docker's conditions, and podman's. */
+export const CONDITIONS = [
+  ...(["not-running", "next-exit", "removed"] as const),
+  ...(["stopped", "exited", "running", "healthy", "unhealthy"] as const),
+] as const
 
 export type Condition = (typeof CONDITIONS)[number]
 
@@ -61,11 +64,35 @@ export function awaitEnd(paths: Paths, id: string, reference: string): number {
   return exitCodeOf(paths, id, reference)
 }
 
+/** Waits until a container is healthy, or is not. One that ends will not be, unless somebody starts it again. */
+function awaitHealth(paths: Paths, id: string, reference: string, status: "healthy" | "unhealthy"): number {
+  if (!readHead(paths, id)?.detached?.health)
+    throw new ToyboxError(`nobody asks for the health of container ${reference}`, {
+      hint: "run -d --health-cmd COMMAND",
+    })
+  let hasRun = false
+  return until(paths, [paths.running, containerPath(paths, id)], () => {
+    const running = readRunning(paths, id)
+    if (running === null && hasRun)
+      throw new ToyboxError(`container ${reference} has ended, and was not ${status} before`, {
+        hint: `toybox why ${reference} tells how, toybox logs ${reference} what it has said`,
+      })
+    hasRun ||= running !== null
+    if (running && readHealth(paths, id)?.status === status) return 0
+    if (!exists(containerPath(paths, id))) throw new ToyboxError(`container ${reference} was removed`)
+    return null
+  })
+}
+
 /** Waits until a container is as `condition` says; returns its exit code, 0 where it runs. Throws ToyboxError. */
 export function awaitContainer(paths: Paths, reference: string, condition: Condition): number {
   recover(paths)
   const id = resolveId(paths, reference)
-  if (condition === "not-running") return awaitEnd(paths, id, reference)
+  // With podman one that was not started yet is waited for.
+  const isToCome = readHead(paths, id)?.unstarted === true && readRunning(paths, id) === null
+  const isEnd = condition === "not-running" || (!isToCome && (condition === "stopped" || condition === "exited"))
+  if (isEnd) return awaitEnd(paths, id, reference)
+  if (condition === "healthy" || condition === "unhealthy") return awaitHealth(paths, id, reference, condition)
   const places = [paths.running, paths.containers, containerPath(paths, id)]
   const isGone = () => !exists(containerPath(paths, id)) && readRunning(paths, id) === null
   if (condition === "running") {
@@ -74,16 +101,6 @@ export function awaitContainer(paths: Paths, reference: string, condition: Condi
       if (running && isAlive(running) && running.executed !== undefined) return 0
       if (isGone()) throw new ToyboxError(`container ${reference} was removed`)
       return null
-    })
-  }
-  if (condition === "healthy") {
-    if (!readHead(paths, id)?.detached?.health)
-      throw new ToyboxError(`nobody asks for the health of container ${reference}`, {
-        hint: "run -d --health-cmd COMMAND",
-      })
-    return until(paths, places, () => {
-      if (isGone()) throw new ToyboxError(`container ${reference} was removed`)
-      return readRunning(paths, id) && readHealth(paths, id)?.status === "healthy" ? 0 : null
     })
   }
   if (condition === "removed") return until(paths, places, () => (isGone() ? exitCodeOf(paths, id, reference) : null))

@@ -114,6 +114,13 @@ describe.skipIf(!isRoot)("health", () => {
     await until("other", "unhealthy")
     const refused = await toybox(["wait", "--condition", "healthy", "none"])
     expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("nobody asks for the health") })
+    // One that ends will not be healthy any more.
+    const waiting = await startToybox(["wait", "--condition", "healthy", "other"])
+    await Bun.sleep(500)
+    await succeed("kill", "other")
+    expect(await waiting.wait()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("other has ended") })
+    await succeed("start", "other")
+    expect(await succeed("wait", "--condition", "unhealthy", "other")).toBe("0")
     // In the foreground nobody asks, unless the command line does.
     expect((await toybox(ownRun("--rm", "asks", "true"))).exitCode).toBe(0)
   }, 40_000)

@@ -120,8 +120,11 @@ describe.skipIf(!isRoot)("ending containers", () => {
       await waiting("--condition", "next-exit", "again"),
       await waiting("--condition", "removed", "again"),
     ]
+    const stopped = await waiting("--condition", "stopped", "again")
     expect((await toybox(["wait", "again"])).stdout).toBe("0\n")
     await toybox(["start", "again"])
+    expect(await stopped.wait()).toMatchObject({ stdout: "4\n", exitCode: 0 })
+    expect((await toybox(["wait", "--condition", "exited", "again"])).stdout).toBe("4\n")
     expect(await running.wait()).toMatchObject({ stdout: "0\n", exitCode: 0 })
     expect(await first.wait()).toMatchObject({ stdout: "4\n", exitCode: 0 })
     const second = await waiting("--condition", "next-exit", "again")

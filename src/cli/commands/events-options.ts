@@ -10,7 +10,7 @@ export const EVENTS_OPTIONS = {
     alias: "f",
     repeated: true,
     valueHint: "KEY=VALUE",
-    description: "Only those of a container, event, image, label or type",
+    description: "Only those of a container, volume, network, image, event, label, scope or type",
   },
   format: {
     type: "string",

@@ -49,8 +49,8 @@ export const KILL_OPTIONS = {
 export const WAIT_OPTIONS = {
   condition: {
     type: "string",
-    valueHint: "WHAT",
-    description: "not-running (the default), next-exit, removed, running or healthy",
+    valueHint: "not-running|next-exit|removed|stopped|exited|running|healthy|unhealthy",
+    description: "For what to wait: docker's words and podman's (default: not-running)",
   },
   interval: {
     type: "string",

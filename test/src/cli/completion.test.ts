@@ -77,6 +77,8 @@ test.each([
   ["container run --pull ", ["always", "missing", "never", "newer"]],
   ["run --volumes-from ", ["web"]],
   ["logs --tail ", ["all"]],
+  ["kill -s US", ["USR1", "USR2"]],
+  ["wait --condition ne", ["next-exit"]],
   ["run --cpu ", []],
   ["logs --since ", []],
   ["run --mount ", []],
