@@ -25,7 +25,14 @@ import { PS_OPTIONS } from "./commands/ps-options.ts"
 import { RM_OPTIONS } from "./commands/rm-options.ts"
 import { RUN_OPTIONS } from "./commands/run-options.ts"
 import { CREATE_OPTIONS, START_OPTIONS } from "./commands/start-options.ts"
-import { KILL_OPTIONS, PLAIN_OPTIONS, RESTART_OPTIONS, STOP_OPTIONS, WAIT_OPTIONS } from "./commands/stop-options.ts"
+import {
+  KILL_OPTIONS,
+  PAUSE_OPTIONS,
+  PLAIN_OPTIONS,
+  RESTART_OPTIONS,
+  STOP_OPTIONS,
+  WAIT_OPTIONS,
+} from "./commands/stop-options.ts"
 import { UPDATE_OPTIONS } from "./commands/update-options.ts"
 import { VOLUME_OPTIONS } from "./commands/volume-options.ts"
 import { EXAMPLES } from "./examples.ts"
@@ -47,7 +54,7 @@ export const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): 
   ),
 })
 
-const onContainers = (name: string, description: string, definitions: OptionDefinitions): CommandDef =>
+const ofContainer = (name: string, description: string, definitions: OptionDefinitions): CommandDef =>
   defineCommand({
     meta: { name, description },
     args: args(definitions, { container: { type: "positional", required: true, description: "Name or id" } }),
@@ -75,14 +82,8 @@ export const COMMANDS: Record<string, CommandDef> = {
       command: { type: "positional", required: true, description: "Command and its arguments" },
     }),
   }),
-  attach: defineCommand({
-    meta: { name: "attach", description: "Be at the terminal, or the output and input, of a detached container" },
-    args: args(ATTACH_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
-  }),
-  logs: defineCommand({
-    meta: { name: "logs", description: "Show what a detached container has written" },
-    args: args(LOGS_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
-  }),
+  attach: ofContainer("attach", "Be at the terminal, or the output and input, of a detached container", ATTACH_OPTIONS),
+  logs: ofContainer("logs", "Show what a detached container has written", LOGS_OPTIONS),
   events: defineCommand({
     meta: { name: "events", description: "Show what happens to containers, images, volumes and networks" },
     args: args(EVENTS_OPTIONS),
@@ -109,30 +110,21 @@ export const COMMANDS: Record<string, CommandDef> = {
       destination: { type: "positional", required: true, description: "The same, one of the two in a container" },
     }),
   }),
-  diff: defineCommand({
-    meta: { name: "diff", description: "Show what a container added, changed and deleted" },
-    args: args(DIFF_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
-  }),
-  why: defineCommand({
-    meta: { name: "why", description: "Show why a container ended, and what it used" },
-    args: args(WHY_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
-  }),
+  diff: ofContainer("diff", "Show what a container added, changed and deleted", DIFF_OPTIONS),
+  why: ofContainer("why", "Show why a container ended, and what it used", WHY_OPTIONS),
   stats: defineCommand({
     meta: { name: "stats", description: "Show what running containers use" },
     args: args(STATS_OPTIONS, {
       container: { type: "positional", required: false, description: "Names or ids (default: all)" },
     }),
   }),
-  rm: defineCommand({
-    meta: { name: "rm", description: "Remove containers" },
-    args: args(RM_OPTIONS, { container: { type: "positional", required: true, description: "Name or id" } }),
-  }),
+  rm: ofContainer("rm", "Remove containers", RM_OPTIONS),
   create: defineCommand({
     meta: { name: "create", description: "Make a container, to be started later" },
     args: args(CREATE_OPTIONS, ROOT_AND_COMMAND),
   }),
-  start: onContainers("start", "Start containers that do not run", START_OPTIONS),
-  restart: onContainers("restart", "End containers, and start them again", RESTART_OPTIONS),
+  start: ofContainer("start", "Start containers that do not run", START_OPTIONS),
+  restart: ofContainer("restart", "End containers, and start them again", RESTART_OPTIONS),
   rename: defineCommand({
     meta: { name: "rename", description: "Give a container another name" },
     args: args(PLAIN_OPTIONS, {
@@ -140,12 +132,12 @@ export const COMMANDS: Record<string, CommandDef> = {
       name: { type: "positional", required: true, description: "The new name" },
     }),
   }),
-  update: onContainers("update", "Give containers other limits, now and for later", UPDATE_OPTIONS),
-  stop: onContainers("stop", "End containers: their stop signal, then SIGKILL", STOP_OPTIONS),
-  kill: onContainers("kill", "Send a signal to containers", KILL_OPTIONS),
-  wait: onContainers("wait", "Wait until containers end, and print their exit codes", WAIT_OPTIONS),
-  pause: onContainers("pause", "Stop all processes of containers where they are", PLAIN_OPTIONS),
-  unpause: onContainers("unpause", "Let paused containers go on", PLAIN_OPTIONS),
+  update: ofContainer("update", "Give containers other limits, now and for later", UPDATE_OPTIONS),
+  stop: ofContainer("stop", "End containers: their stop signal, then SIGKILL", STOP_OPTIONS),
+  kill: ofContainer("kill", "Send a signal to containers", KILL_OPTIONS),
+  wait: ofContainer("wait", "Wait until containers end, and print their exit codes", WAIT_OPTIONS),
+  pause: ofContainer("pause", "Stop all processes of containers where they are", PAUSE_OPTIONS),
+  unpause: ofContainer("unpause", "Let paused containers go on", PAUSE_OPTIONS),
   cache: defineCommand({
     meta: { name: "cache", description: "List or remove what archives and addresses were unpacked to" },
     args: args(CACHE_OPTIONS, {
@@ -202,7 +194,7 @@ export const COMMANDS: Record<string, CommandDef> = {
       name: { type: "positional", required: false, description: "[HOST/]NAME[:TAG]" },
     }),
   }),
-  export: onContainers("export", "Write a container's root file system to an archive", EXPORT_OPTIONS),
+  export: ofContainer("export", "Write a container's root file system to an archive", EXPORT_OPTIONS),
   tag: defineCommand({
     meta: { name: "tag", description: "Give an image a further name" },
     args: args(TAG_OPTIONS, {

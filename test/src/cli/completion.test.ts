@@ -61,6 +61,8 @@ test.each([
   ["--debug --root=/x network rm ", ["inner"]],
   ["--root ", []],
   ["--ve", ["--version"]],
+  ["pause --a", ["--all"]],
+  ["unpause --l", ["--latest"]],
   ["container --root /x sto", ["stop"]],
   ["--debug container --ro", ["--root"]],
   ["--root /x container --debug rm we", ["web"]],
