@@ -57,18 +57,16 @@ export function lastExitCode(paths: Paths, id: string): number | null {
 }
 
 /**
- * Gives the events from `since` (null: those to come) to `until` (null: for ever); both as timestamp() has them, `until` in
- * milliseconds since 1970. Ends before that where nobody reads them any more: `give` returns false, or the pipe of the descriptor
+ * Gives the events from `since` (null: those to come) to `until` (null: for ever); both as timestamp() has them. Ends before that where nobody reads them any more: `give` returns false, or the pipe of the descriptor
  * `output` is nobody's. It returns false then, too.
  */
 export function followEvents(
   paths: Paths,
-  { since, until }: { since: string | null; until: number | null },
+  { since, until }: { since: string | null; until: string | null },
   give: (event: KeptEvent) => boolean,
   output: number,
 ): boolean {
-  const last = until === null ? null : new Date(until).toISOString().replace("Z", "000000Z")
-  const isMeant = ({ time }: KeptEvent) => (since === null || time >= since) && (last === null || time <= last)
+  const isMeant = ({ time }: KeptEvent) => (since === null || time >= since) && (until === null || time <= until)
   const show = (events: readonly KeptEvent[]) => events.every((event) => !isMeant(event) || give(event))
   const changes = call("inotify_init1", IN_CLOEXEC | IN_NONBLOCK)
   call("inotify_add_watch", changes, paths.run, IN_MODIFY | IN_CREATE | IN_MOVED_TO)
@@ -78,7 +76,7 @@ export function followEvents(
   let isWanted = since === null || show(past)
   before?.close()
   while (isWanted) {
-    const left = until === null ? null : until - Date.now()
+    const left = until === null ? null : Date.parse(until) - Date.now()
     if (left !== null && left <= 0) break
     const sources = [
       { fd: changes, events: POLLIN },

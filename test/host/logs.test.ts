@@ -26,6 +26,13 @@ describe.skipIf(!isRoot)("logs", () => {
     expect((await toybox(["logs", "-t", "lines"])).stdout).toMatch(/^\d{4}\S+Z one\n\d{4}\S+Z three\n\d{4}\S+Z end$/)
     expect((await toybox(["logs", "--since", "1h", "lines"])).stdout).toBe("one\nthree\nend")
     expect((await toybox(["logs", "--until", "1h", "lines"])).stdout).toBe("")
+    // To the nanosecond, both ends included: who goes on from the last line he has gets no other once more.
+    const [time = ""] = (await toybox(["logs", "-t", "lines"])).stdout.split(" ")
+    const next = time.replace(/\d{9}/, (nanoseconds) => String(Number(nanoseconds) + 1).padStart(9, "0"))
+    expect((await toybox(["logs", "--until", time, "lines"])).stdout).toBe("one\n")
+    expect((await toybox(["logs", "--since", time, "lines"])).stdout).toBe("one\nthree\nend")
+    expect((await toybox(["logs", "--since", next, "lines"])).stdout).toBe("three\nend")
+    expect((await toybox(["logs", "--tail=-5", "lines"])).stdout).toBe("one\nthree\nend")
   })
 
   test("bytes that are no text, and lines beyond every buffer, stay as they are", async () => {

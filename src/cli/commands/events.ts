@@ -21,7 +21,7 @@ export async function eventsCommand(words: readonly string[]): Promise<number> {
   const times = {
     // As docker has it: who says until when wants what has been, too.
     since: logTime("--since", strings.get("since"), now) ?? (until === null ? null : ""),
-    until: until === null ? null : Date.parse(until),
+    until,
   }
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)

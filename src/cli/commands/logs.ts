@@ -9,7 +9,7 @@ import { logTime } from "../time.ts"
 import { LOGS_OPTIONS } from "./logs-options.ts"
 
 function tailLines(text: string | undefined): number | null {
-  if (text === undefined || text === "all" || text === "-1") return null
+  if (text === undefined || text === "all" || /^-\d+$/.test(text)) return null
   if (!/^\d{1,15}$/.test(text)) throw new UsageError(`--tail: "${text}" is no number of lines (or all)`)
   return Number(text)
 }
