@@ -161,7 +161,13 @@ export function inspectContainer(paths: Paths, id: string, sized: boolean): obje
         Labels: record.labels,
         StopSignal: signalName(record.stopSignal),
         ...(record.stopSeconds === undefined ? {} : { StopTimeout: record.stopSeconds }),
-        ...(detached?.health ? { Healthcheck: healthcheck(detached.health) } : {}),
+        ...(detached?.health
+          ? {
+              Healthcheck: healthcheck(detached.health),
+              // Podman's.
+              HealthcheckOnFailureAction: detached.health.onFailure ?? "none",
+            }
+          : {}),
       },
       { ExposedPorts: {}, StopTimeout: null, Healthcheck: null },
     ),

@@ -16,6 +16,8 @@ export interface Asked {
   killedAfter?: number
   /** It had ended by itself before, and waited to be started again: that it is not is all that was asked. */
   waiting?: true
+  /** Not by anybody: its health check has found it unhealthy, and its policy may start it again. */
+  health?: true
   /** When the run was started, of which it was asked: that names it, whatever the clock has been set to since. */
   started: string
   /** ISO 8601. */
@@ -51,4 +53,6 @@ export const isKill = (asked: Asked | null): boolean =>
 
 /** Whether it was meant to end, and not to be started again by its policy. */
 export const isToEnd = (asked: Asked | null, stopSignal: number): boolean =>
-  asked !== null && (asked.command === "stop" || asked.signal === SIGKILL || asked.signal === stopSignal)
+  asked !== null &&
+  !asked.health &&
+  (asked.command === "stop" || asked.signal === SIGKILL || asked.signal === stopSignal)

@@ -12,7 +12,11 @@ export interface HealthCheck {
   startInterval: number
   /** So many failures one after the other are unhealthy. */
   retries: number
+  /** What is done to it when it becomes that, as podman has it; else nothing. */
+  onFailure?: OnFailure
 }
+
+export type OnFailure = "kill" | "restart" | "stop"
 
 export type HealthStatus = "starting" | "healthy" | "unhealthy"
 

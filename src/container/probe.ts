@@ -7,16 +7,18 @@ import { close, open, read } from "../../ffi/fs.ts"
 import { pipe } from "../../ffi/pipe.ts"
 import { poll } from "../../ffi/poll.ts"
 import { kill } from "../../ffi/signal.ts"
+import { spawnSelf } from "../../ffi/spawn.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import type { CgroupHandle } from "../cgroup/plan.ts"
-import type { Paths } from "../paths.ts"
+import { environmentOf, type Paths } from "../paths.ts"
 import { ageOf } from "./age.ts"
+import { isToEnd, noteAsked, readAsked } from "./asked.ts"
 import { recordEvents } from "./events.ts"
-import { afterProbe, type HealthCheck, type Probe, UNKNOWN_HEALTH } from "./health.ts"
+import { afterProbe, type HealthCheck, type OnFailure, type Probe, UNKNOWN_HEALTH } from "./health.ts"
 import { readHealth, writeHealth } from "./health-file.ts"
 import { STILL_STARTING } from "./health-monitor.ts"
 import { isPaused } from "./standstill.ts"
-import { isAlive, parentOf, type RunningRecord, readHead, readRunning } from "./state.ts"
+import { type ContainerHead, isAlive, parentOf, type RunningRecord, readHead, readRunning } from "./state.ts"
 
 // As docker has it.
 const MOST_OUTPUT = 4096
@@ -88,6 +90,19 @@ async function probe(id: string, { command, timeout }: HealthCheck, running: Run
   return { start, end: new Date().toISOString(), exitCode: ended, output: new TextDecoder().decode(told) }
 }
 
+/** Does to a container that has become unhealthy what was asked for, unless it is ending anyway: then no wonder. */
+function actOn(paths: Paths, { id, stopSignal }: ContainerHead, running: RunningRecord, action: OnFailure): void {
+  if (isToEnd(readAsked(paths, id, running.started), stopSignal)) return
+  if (action !== "kill") {
+    // It is to go on when the container has ended, and its supervisor with it.
+    const env = [`PATH=${process.env.PATH ?? ""}`, ...environmentOf(paths)]
+    spawnSelf(["toybox", action, id], env)
+    return
+  }
+  noteAsked(paths, id, running, { command: "kill", signal: SIGKILL, health: true })
+  if (running.cgroup !== null) openCgroup(running.cgroup).kill()
+}
+
 /**
  * Looks at the health of a container of which one start is meant, and writes down what was found. Of one that is paused nothing
  * is. Returns the exit code for its supervisor.
@@ -108,6 +123,9 @@ export async function checkHealth(paths: Paths, id: string, started: string): Pr
   const health = readHealth(paths, id) ?? UNKNOWN_HEALTH
   const next = afterProbe(health, found, check, since)
   writeHealth(paths, id, next)
-  if (next.status !== health.status) recordEvents(paths, head, [`health_status: ${next.status}`])
+  if (next.status !== health.status) {
+    recordEvents(paths, head, [`health_status: ${next.status}`])
+    if (next.status === "unhealthy" && check.onFailure) actOn(paths, head, running, check.onFailure)
+  }
   return next.status === "starting" ? STILL_STARTING : 0
 }

@@ -29,6 +29,7 @@ export function enderOf(
     return `toybox stop: ${signalName(asked.signal)} had no effect in ${asked.killedAfter} s, and then SIGKILL`
   // What the kernel has killed may be another process of it, before it was asked to end.
   if (oomKilled && exitCode === 137 && asked?.signal !== SIGKILL) return "the kernel: its memory limit was reached"
+  if (asked?.health) return "its health check had found it unhealthy (--health-on-failure kill)"
   const isOf = (sent: number) => signal === sent || exitCode === 128 + sent
   // Many a signal ends nothing.
   if (asked && (asked.command === "stop" || isOf(asked.signal))) {

@@ -99,6 +99,41 @@ describe.skipIf(!isRoot)("health", () => {
     expect([probe.ExitCode, probe.Output.length]).toEqual([3, 4096])
   }, 40_000)
 
+  test("one that becomes unhealthy is killed, stopped or restarted, where that was asked for", async () => {
+    const options = (action: string) => ["--health-cmd", "false", ...QUICK, "--health-on-failure", action]
+    const detached = (name: string, action: string, script: string, ...more: string[]) =>
+      succeed(...ownRun("-d", "--name", name, ...options(action), ...more, "base", "sh", "-c", script))
+    const waits = "trap 'exit 4' TERM; while :; do sleep 0.1; done"
+    await detached("killed", "kill", waits)
+    expect(await succeed("wait", "killed")).toBe("137")
+    expect(await succeed("why", "killed")).toContain("by:         its health check had found it unhealthy")
+    // That is no end which somebody has asked for.
+    await detached("again", "kill", waits, "--restart", "on-failure:1")
+    for (const end = performance.now() + 15_000; performance.now() < end; await Bun.sleep(50))
+      if ((await inspect("again")).State.Status === "exited") break
+    expect(await inspect("again")).toMatchObject({ RestartCount: 1, State: { Status: "exited", ExitCode: 137 } })
+    await detached("stopped", "stop", waits, "--restart", "always")
+    expect(await succeed("wait", "stopped")).toBe("4")
+    expect((await inspect("stopped")).State.Status).toBe("exited")
+    await detached("restarted", "restart", waits)
+    const { StartedAt } = (await inspect("restarted")).State
+    expect(await succeed("wait", "--condition", "next-exit", "restarted")).toBe("4")
+    await succeed("wait", "--condition", "running", "restarted")
+    expect((await inspect("restarted")).State.StartedAt).not.toBe(StartedAt)
+    expect((await inspect("restarted")).Config.HealthcheckOnFailureAction).toBe("restart")
+    // One that is being stopped is not started again because it does not answer any more.
+    const slow = "trap 'rm /tmp/well; sleep 2; exit 5' TERM; touch /tmp/well; while :; do sleep 0.1; done"
+    const check = ["--health-cmd", "test -e /tmp/well"]
+    await detached("ending", "restart", slow, ...check)
+    await until("ending", "healthy")
+    await succeed("stop", "ending")
+    expect((await inspect("ending")).State).toMatchObject({ Status: "exited", ExitCode: 5 })
+    const told = await succeed("events", "--since", "1h", "--until", "0s", "--filter", "container=ending")
+    expect(told).toContain("health_status: unhealthy")
+    await Bun.sleep(500)
+    expect((await inspect("ending")).State.Status).toBe("exited")
+  }, 60_000)
+
   test("the image's is taken, and another one, or none, when asked for", async () => {
     const layers = [tarOf(makeRoot())]
     const file = join(temporaryDirectory("image"), "image.tar")

@@ -187,6 +187,12 @@ export const RUN_OPTIONS = {
     valueHint: "5s",
     description: "Time between two in that (default: 5s, but no longer than the interval)",
   },
+  "health-on-failure": {
+    type: "string",
+    unset: EMPTY,
+    valueHint: "none|kill|restart|stop",
+    description: "What is done to it when it becomes unhealthy; what kill ends, --restart starts again (default: none)",
+  },
   "no-healthcheck": { type: "boolean", description: "Nor what the image asks for" },
   "log-driver": {
     type: "string",

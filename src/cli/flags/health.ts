@@ -1,5 +1,5 @@
 /** --health-cmd and its kin, over what an image asks for: docker's HEALTHCHECK. */
-import type { HealthCheck } from "../../container/health.ts"
+import type { HealthCheck, OnFailure } from "../../container/health.ts"
 import { UsageError } from "../../errors.ts"
 import type { Healthcheck } from "../../image/config.ts"
 import type { ParsedArgv } from "../argv.ts"
@@ -15,7 +15,13 @@ const TIMES = [
   ["health-start-interval", "startInterval", "StartInterval"],
 ] as const
 
-const NAMES = ["health-cmd", "health-retries", "no-healthcheck", ...TIMES.map(([option]) => option)]
+const NAMES = [
+  "health-cmd",
+  "health-retries",
+  "health-on-failure",
+  "no-healthcheck",
+  ...TIMES.map(([option]) => option),
+]
 
 /** What an image may ask for at the least, in milliseconds: each look costs this machine processes. */
 const LEAST_OF_IMAGE = 100
@@ -42,6 +48,12 @@ function retriesOf(text: string): number {
   return Number(text)
 }
 
+function onFailureOf(text: string | undefined): { onFailure?: OnFailure } {
+  if (text === undefined || text === "none") return {}
+  if (text === "kill" || text === "restart" || text === "stop") return { onFailure: text }
+  throw new UsageError(`--health-on-failure: "${text}" is not known (use none, kill, restart or stop)`)
+}
+
 /** What is to be asked of a container; null for nothing. 0 means the default, as docker has it. Throws UsageError. */
 export function healthCheck(argv: ParsedArgv, image: Healthcheck): HealthCheck | null {
   const { strings, booleans } = argv
@@ -62,7 +74,11 @@ export function healthCheck(argv: ParsedArgv, image: Healthcheck): HealthCheck |
   check.startInterval ||= Math.min(START_INTERVAL, check.interval)
   const retries = strings.get("health-retries")
   check.retries = (retries === undefined ? image.Retries : retriesOf(retries)) || DEFAULTS.retries
-  return command === null ? null : check
+  const onFailure = onFailureOf(strings.get("health-on-failure"))
+  if (command !== null) return { ...check, ...onFailure }
+  if (onFailure.onFailure !== undefined)
+    throw new UsageError("--health-on-failure needs a health check", { hint: "--health-cmd COMMAND" })
+  return null
 }
 
 /** The same, as a part of what a supervisor has to know. Throws UsageError. */

@@ -52,6 +52,13 @@ describe("health options", () => {
     expect(() => healthCheck(run("--health-cmd", "x", option, text), {})).toThrow(`${option}: "${text}"`)
   })
 
+  test("what is done to one that becomes unhealthy", () => {
+    expect(healthCheck(run("--health-on-failure", "restart"), IMAGE)?.onFailure).toBe("restart")
+    expect(healthCheck(run("--health-cmd", "x", "--health-on-failure", "none"), {})).not.toHaveProperty("onFailure")
+    expect(() => healthCheck(run("--health-on-failure", "kill"), {})).toThrow("needs a health check")
+    expect(() => healthCheck(run("--health-cmd", "x", "--health-on-failure", "cry"), {})).toThrow('"cry" is not known')
+  })
+
   test("an image cannot have a machine look without a pause", () => {
     const image = { Test: ["CMD", "x"], Interval: 1, Timeout: 99e6, StartPeriod: 1e6, StartInterval: 5e7 }
     const least = { interval: 100, timeout: 100, startPeriod: 1, startInterval: 100 }
