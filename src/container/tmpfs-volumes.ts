@@ -3,7 +3,7 @@
  * them. Only they have it mounted, so that no end of toybox or the machine leaves anything: who comes later takes it from
  * one that runs.
  */
-import { call, callResult, scratch } from "../../ffi/call.ts"
+import { call, callResult, failure, scratch } from "../../ffi/call.ts"
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -18,6 +18,7 @@ import { OPEN_TREE_CLOEXEC, OPEN_TREE_CLONE } from "../../ffi/constants/mount.ts
 import { isErrno } from "../../ffi/errno.ts"
 import { close, open } from "../../ffi/fs.ts"
 import { tryLock } from "../../ffi/lock.ts"
+import { openat2 } from "../../ffi/openat2.ts"
 import { OPEN_HOW_SIZE, openHow } from "../../ffi/structs.ts"
 import { ToyboxError } from "../errors.ts"
 import type { Mount, Spec } from "../oci/runtime.ts"
@@ -37,7 +38,8 @@ function takeFrom(pid: number, destination: string): number | null {
   const how = openHow(O_PATH | O_DIRECTORY | O_CLOEXEC, RESOLVE_IN_ROOT)
   try {
     return inMountNamespace(`/proc/${pid}/ns/mnt`, () => {
-      const place = call("openat2", AT_FDCWD, destination, how, OPEN_HOW_SIZE)
+      const place = openat2(AT_FDCWD, destination, how)
+      if (place < 0) throw failure("openat2", place, AT_FDCWD, destination, how, OPEN_HOW_SIZE)
       try {
         if (callResult("fstatfs", place, scratch.address) < 0 || scratch.word(0) !== TMPFS_MAGIC) return null
         return call("open_tree", place, "", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_EMPTY_PATH)

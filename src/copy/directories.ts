@@ -13,7 +13,8 @@ import {
   RESOLVE_NO_SYMLINKS,
 } from "../../ffi/constants/fcntl.ts"
 import { close } from "../../ffi/fs.ts"
-import { OPEN_HOW_SIZE, openHow } from "../../ffi/structs.ts"
+import { openat2 } from "../../ffi/openat2.ts"
+import { openHow } from "../../ffi/structs.ts"
 import { shownName, toName } from "../image/layer/binary.ts"
 import { IMPLIED_MODE } from "../image/layer/directories.ts"
 import { EntryError } from "../image/layer/errors.ts"
@@ -65,7 +66,7 @@ export function createTargetDirectories({ rootFd, directory, follow }: Target): 
   function resolve(path: string): number {
     const how = openHow(FLAGS, follow ? IN_ROOT : IN_ROOT | RESOLVE_NO_SYMLINKS)
     const whole = path === "" ? directory : `${directory}/${path}`
-    const fd = callResult("openat2", rootFd, toName(whole === "" ? "." : whole), how, OPEN_HOW_SIZE)
+    const fd = openat2(rootFd, toName(whole === "" ? "." : whole), how)
     if (fd === ENOENT) throw new EntryError(`${shownName(path)} is a symlink to what is not there, or is gone`)
     if (fd === ENOTDIR) throw new EntryError("what is there is no directory")
     if (fd === ELOOP) throw new EntryError("what is there is a symlink")

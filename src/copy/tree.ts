@@ -10,7 +10,8 @@ import {
 } from "../../ffi/constants/fcntl.ts"
 import { S_IFDIR, S_IFLNK, S_IFMT } from "../../ffi/constants/stat.ts"
 import { close } from "../../ffi/fs.ts"
-import { OPEN_HOW_SIZE, openHow } from "../../ffi/structs.ts"
+import { openat2 } from "../../ffi/openat2.ts"
+import { openHow } from "../../ffi/structs.ts"
 import { ToyboxError } from "../errors.ts"
 import { fromBytes, shownName, toName } from "../image/layer/binary.ts"
 import { exactStat } from "../image/layer/exact-stat.ts"
@@ -47,7 +48,7 @@ export const containerTree = (locate: (path: string) => Located, name: string): 
   prefix: `${name}:`,
   open(path, flags) {
     const at = locate(path)
-    return callResult("openat2", at.rootFd, toName(at.path), openHow(flags | O_CLOEXEC, IN_ROOT), OPEN_HOW_SIZE)
+    return openat2(at.rootFd, toName(at.path), openHow(flags | O_CLOEXEC, IN_ROOT))
   },
   locate,
 })
@@ -116,7 +117,7 @@ export interface Destination {
   name: string
 }
 
-/** A file may go where a symlink leads. */
+/** What is new may go where a symlink leads. */
 function throughLinks(tree: Tree, path: string): Destination {
   let { whole, parent, base } = splitPath(path)
   for (let links = 0; links <= MOST_LINKS; links++) {
@@ -131,7 +132,7 @@ function throughLinks(tree: Tree, path: string): Destination {
 
 /** Where a thing of this name goes, by docker's rules. Throws ToyboxError. */
 export function findDestination(tree: Tree, path: string, { path: name, isDirectory }: Source): Destination {
-  const { whole, parent, base, wants } = splitPath(path)
+  const { whole, wants } = splitPath(path)
   const fd = tree.open(whole, O_PATH | O_DIRECTORY)
   if (fd >= 0) {
     close(fd)
@@ -147,8 +148,8 @@ export function findDestination(tree: Tree, path: string, { path: name, isDirect
     close(there)
     throw new ToyboxError(`a directory cannot be copied to ${shownPath(tree, whole)}, which is none`)
   }
-  close(openDirectory(tree, parent))
-  return { directory: parent, name: base }
+  // One that is not there yet, be it that a symlink leads to it.
+  return throughLinks(tree, whole)
 }
 
 /** The path inside the container that an open descriptor of it has. */

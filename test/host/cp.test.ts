@@ -272,6 +272,14 @@ describe.skipIf(!isRoot)("files of a container", () => {
     await toybox(["rmi", "example.org/cp:1"])
   })
 
+  test("a directory goes where a symlink leads to which nothing is yet, as a file does", async () => {
+    await says("cp-runs", "mkdir /srv/leads; ln -s ../leads/new /srv/leads/link; ln -s /nowhere/new /srv/leads/lost")
+    await copies(join(rich, "d"), "cp-runs:/srv/leads/link")
+    expect(await says("cp-runs", "ls /srv/leads/new; readlink /srv/leads/link")).toBe("e\n../leads/new")
+    expect((await cp(join(rich, "d"), "cp-runs:/srv/leads/lost")).stderr).toContain("there is no such file")
+    await says("cp-runs", "rm -r /srv/leads")
+  })
+
   test("of what the kernel makes up comes what it says, and with the whole root nothing", async () => {
     const out = temporaryDirectory("out")
     await copies("cp-runs:/", join(out, "root"))
