@@ -122,7 +122,7 @@ describe.skipIf(!isRoot)("health", () => {
     expect((await inspect("restarted")).State.StartedAt).not.toBe(StartedAt)
     expect((await inspect("restarted")).Config.HealthcheckOnFailureAction).toBe("restart")
     // One that is being stopped is not started again because it does not answer any more.
-    const slow = "trap 'rm /tmp/well; sleep 2; exit 5' TERM; touch /tmp/well; while :; do sleep 0.1; done"
+    const slow = "trap 'rm /tmp/well; sleep 5; exit 5' TERM; touch /tmp/well; while :; do sleep 0.1; done"
     const check = ["--health-cmd", "test -e /tmp/well"]
     await detached("ending", "restart", slow, ...check)
     await until("ending", "healthy")
@@ -150,10 +150,15 @@ describe.skipIf(!isRoot)("health", () => {
     const refused = await toybox(["wait", "--condition", "healthy", "none"])
     expect(refused).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("nobody asks for the health") })
     // One that ends will not be healthy any more.
-    const waiting = await startToybox(["wait", "--condition", "healthy", "other"])
-    await Bun.sleep(500)
-    await succeed("kill", "other")
-    expect(await waiting.wait()).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("other has ended") })
+    const waiting = (await startToybox(["wait", "--condition", "healthy", "other"])).wait()
+    // One that does not run yet when the waiting begins is waited for: again, until it has begun before.
+    for (let ended = false; !ended; ) {
+      await succeed("start", "other")
+      await Bun.sleep(300)
+      await succeed("kill", "other")
+      ended = await Promise.race([waiting.then(() => true), Bun.sleep(500).then(() => false)])
+    }
+    expect(await waiting).toMatchObject({ exitCode: 1, stderr: expect.stringContaining("other has ended") })
     await succeed("start", "other")
     expect(await succeed("wait", "--condition", "unhealthy", "other")).toBe("0")
     // In the foreground nobody asks, unless the command line does.
