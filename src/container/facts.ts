@@ -139,6 +139,9 @@ export function openNamespaces(spec: Spec): Map<string, number> {
   return fds
 }
 
+/** Whether toybox is in a user namespace that is not the machine's own: user_namespaces(7). */
+export const inUserNamespace = (): boolean => !/^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"))
+
 /** The highest capability of this kernel: capabilities(7). */
 export const lastCapability = (): number => Number(readText("/proc/sys/kernel/cap_last_cap"))
 

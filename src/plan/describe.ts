@@ -143,6 +143,8 @@ export function shellLines(step: Step, { root }: Context): string[] {
       return [
         `mknod -m ${step.mode.toString(8)} ${inRoot(step.path)} ${step.type}${step.type === "p" ? "" : ` ${step.major} ${step.minor}`}`,
       ]
+    case "device-nodes":
+      return [`mount --move … ${quote(step.path)}  # device nodes`]
     case "given-dev":
       return ["# /dev is the one that was asked for"]
     case "symlink":

@@ -1,5 +1,5 @@
 /** What a plan needs to know of the host, resolved beforehand so that planning itself does no I/O. */
-import type { Mount, NamespaceType } from "../oci/runtime.ts"
+import type { Device, Mount, NamespaceType } from "../oci/runtime.ts"
 import type { StandardFds, Step } from "./steps.ts"
 
 /** A cgroup file system as the container sees it. */
@@ -51,6 +51,10 @@ export interface OpeningFacts {
   madeMounts?: ReadonlyMap<Mount, number>
   /** Modes of the directories that a tmpfs covers which is told none: as runc and crun have it, it is no more open than those. */
   coveredModes?: ReadonlyMap<Mount, number>
+  /**
+   * What is bound for devices that the container cannot make itself: names in a tmpfs of the parent's, `fd`, or paths of the host.
+   */
+  deviceSources?: { fd?: number; nodes: ReadonlyMap<Device, string> }
   /** Descriptors of the parent that stage one itself uses. */
   stageOneFds: readonly number[]
   /** The parent is told when there is a network namespace, and connects it. */

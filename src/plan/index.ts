@@ -119,7 +119,7 @@ export function furtherSteps(spec: Spec, facts: Facts): Step[] {
     ...attachSteps(spec, facts, mounts),
     ...becomeRootSteps(spec),
     ...mounts,
-    ...deviceSteps(spec),
+    ...deviceSteps(spec, facts),
     // Before the masks: a sysctl may lie under a read-only path.
     ...settingSteps(spec, facts),
     ...facts.rootFiles,

@@ -27,7 +27,7 @@ export function sentence(step: Step): string {
     case "mount":
       return `mount ${step.type} on ${step.target}`
     case "bind":
-      return `mount ${step.source} on ${step.target}`
+      return step.within === undefined ? `mount ${step.source} on ${step.target}` : `make the device ${step.target}`
     case "remount":
       return `change the mount on ${step.target}`
     case "device":
@@ -64,6 +64,8 @@ export function sentence(step: Step): string {
     case "touch":
     case "mkdir-in-root":
       return `make ${step.path}`
+    case "device-nodes":
+      return "take the devices that were made"
     case "mask-source":
       return "make what hides paths"
     case "hostname":

@@ -77,6 +77,8 @@ export type Step =
       taken?: boolean
       /** The parent has taken it already: a mount that is attached nowhere. */
       fd?: number
+      /** A file in what a step before has attached for a while: `device-nodes`. */
+      within?: number
       /** By then a step before has moved it to its place: a copy of it is mounted here. */
       again?: boolean
       /** Not where a symbolic link leads, but the link itself. */
@@ -101,6 +103,8 @@ export type Step =
       /** In a directory of the root's own, which may have one already. */
       existing?: boolean
     }
+  /** Nodes that the parent has made: a copy can be taken of attached mounts only. */
+  | { kind: "device-nodes"; fd: number; path: string }
   /** /dev or /dev/pts is a mount of the user's: it is taken as it is. */
   | { kind: "given-dev" }
   | { kind: "symlink"; target: string; path: string }

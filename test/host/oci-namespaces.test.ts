@@ -250,14 +250,6 @@ describe("user", () => {
     expect(await insideBundle("stat -c %u:%g /volume/file", change, root())).toBe("0:0")
   })
 
-  test("a device that the host does not have at the path is refused, whatever is there", async () => {
-    const change = (config: Config) => {
-      maps(config)
-      config.linux.devices = [{ path: "/etc/shadow", type: "c", major: 1, minor: 3 }]
-    }
-    expect(await refusal(change)).toContain("config.json: linux.devices: the host has no device c 1:3 at /etc/shadow")
-  })
-
   test("a limit that the kernel refuses is named, with the reason", async () => {
     const change = (config: Config) => {
       maps(config)

@@ -29,6 +29,7 @@ import { sealedSteps } from "../../plan/identity.ts"
 import { furtherSteps, openingSteps } from "../../plan/index.ts"
 import { hasOwn } from "../../plan/namespaces.ts"
 import { ownStandardFds } from "../caller-files.ts"
+import { inUserNamespace } from "../facts.ts"
 import { releaseFacts } from "../prepare.ts"
 import { startTime } from "../state.ts"
 import { launchFailure } from "./command-error.ts"
@@ -131,6 +132,9 @@ export async function bringUp(launching: Launching): Promise<void> {
     )
     const mounts = prepareMounts(spec, rootFd)
     for (const fd of mounts.made.values()) hold(fd)
+    const makesDevices = !hasOwn(spec, "user") && !inUserNamespace()
+    const deviceSources = makesDevices ? undefined : (await import("./devices.ts")).prepareDevices(spec)
+    if (deviceSources?.fd !== undefined) hold(deviceSources.fd)
     const facts = gatherFacts(
       spec,
       scratchDirectory(root, id, spec),
@@ -146,6 +150,7 @@ export async function bringUp(launching: Launching): Promise<void> {
         cgroupFd,
         listenerFd,
         mounts,
+        deviceSources,
         cgroupFiles: manager?.join.files ?? [],
         cgroupDirs: manager?.handle.dirs ?? {},
       },

@@ -38,7 +38,7 @@ export function openBelow(mount: Mount, spec: Spec, rootFd: number, made: Readon
 }
 
 /** The id outside, of one inside. */
-function outside(id: number, mappings: readonly IDMapping[] | undefined): number {
+export function outside(id: number, mappings: readonly IDMapping[] | undefined): number {
   if (!mappings?.length) return id
   const range = mappings.find(({ containerID, size }) => id >= containerID && id < containerID + size)
   return range ? range.hostID + id - range.containerID : id

@@ -42,6 +42,7 @@ export interface Held {
   /** Connected to the supervisor of a seccomp profile. */
   listenerFd: number | undefined
   mounts: PreparedMounts
+  deviceSources: Facts["deviceSources"]
   /** The container's cgroups: directory by controller. */
   cgroupDirs: Readonly<Record<string, string>>
 }
@@ -76,6 +77,7 @@ export function gatherFacts(
     held.rootFd,
     ...namespaceFds.values(),
     ...made.values(),
+    ...(held.deviceSources?.fd === undefined ? [] : [held.deviceSources.fd]),
     ...(held.cgroupFd === undefined ? [] : [held.cgroupFd]),
   ]
   return {
@@ -91,6 +93,7 @@ export function gatherFacts(
     sources,
     madeMounts: made,
     coveredModes,
+    ...(held.deviceSources ? { deviceSources: held.deviceSources } : {}),
     ownFiles: new Set(),
     present: new Map([...spec.linux.maskedPaths, ...spec.linux.readonlyPaths].map((path) => [path, {}])),
     namespaceFds,

@@ -1,10 +1,9 @@
 /** Fields that this kernel, not toybox, decides about. */
 import { CAPABILITY_NAMES } from "../../../ffi/constants/capability.ts"
-import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT } from "../../../ffi/constants/stat.ts"
-import { exists, lstat, readText } from "../../../ffi/fs.ts"
+import { exists, readText } from "../../../ffi/fs.ts"
 import { ToyboxError } from "../../errors.ts"
 import { notice } from "../../log.ts"
-import type { Device, Process, Spec } from "../../oci/runtime.ts"
+import type { Process, Spec } from "../../oci/runtime.ts"
 import { lastCapability, ownCapabilities } from "../facts.ts"
 
 const APPARMOR = "/sys/module/apparmor/parameters/enabled"
@@ -48,26 +47,8 @@ export function leaveOutCapabilities({ process, linux }: Spec): void {
   }
 }
 
-const KINDS: Record<Device["type"], number> = { c: S_IFCHR, u: S_IFCHR, b: S_IFBLK, p: S_IFIFO }
-
-/** In a user namespace the host's own nodes are bound: each must be the device that the spec names. */
-function checkHostDevices({ linux }: Spec): void {
-  if (!linux.namespaces.some(({ type }) => type === "user")) return
-  for (const { type, path, major, minor } of linux.devices) {
-    if (type === "p") continue
-    const found = lstat(path)
-    const same =
-      found && (found.mode & S_IFMT) === KINDS[type] && found.rdevMajor === major && found.rdevMinor === minor
-    if (same) continue
-    throw new ToyboxError(`config.json: linux.devices: the host has no device ${type} ${major}:${minor} at ${path}`, {
-      hint: "in a user namespace no device can be made; those of the host are bound",
-    })
-  }
-}
-
 /** Throws ToyboxError for what of a spec this kernel cannot do. */
 export function checkSupported(spec: Spec): void {
   checkLabels(spec.process, "config.json")
-  checkHostDevices(spec)
   if (spec.linux.mountLabel && !hasSelinux()) throw lacks("config.json", "linux.mountLabel", "SELinux")
 }

@@ -3,6 +3,7 @@ import { at, type Call, out, type Slot, slot } from "../../../ffi/calls.ts"
 import { EEXIST, ELOOP, ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
 import {
   AT_EMPTY_PATH,
+  AT_FDCWD,
   AT_SYMLINK_NOFOLLOW,
   O_CLOEXEC,
   O_CREAT,
@@ -13,6 +14,7 @@ import {
   O_WRONLY,
   RESOLVE_NO_SYMLINKS,
 } from "../../../ffi/constants/fcntl.ts"
+import { MOVE_MOUNT_F_EMPTY_PATH } from "../../../ffi/constants/mount.ts"
 import { S_IFBLK, S_IFCHR, S_IFIFO, S_IFMT, STATX_BASIC_STATS } from "../../../ffi/constants/stat.ts"
 import type { StepOf } from "../../plan/steps.ts"
 import { openInRoot, openTarget, TARGET } from "./root.ts"
@@ -83,6 +85,11 @@ export function symlink(step: StepOf<"symlink">): Call[] {
   const { calls, directory } = openParent(step.path)
   return [...calls, { name: "symlinkat", args: [step.target, directory, nameOf(step.path)], tolerate: [EEXIST] }]
 }
+
+/** Over a place that goes away with the old root. */
+export const deviceNodes = ({ fd, path }: StepOf<"device-nodes">): Call[] => [
+  { name: "move_mount", args: [fd, "", AT_FDCWD, path, MOVE_MOUNT_F_EMPTY_PATH] },
+]
 
 /** What later steps need of a /dev that is not ours, with what is mounted in it; a terminal needs a devpts. */
 export const givenDev = (): Call[] => [

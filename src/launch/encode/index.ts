@@ -93,6 +93,8 @@ function encodeStep(step: Step, fds: Descriptors): Call[] {
       return mounts.remount(step)
     case "device":
       return devices.device(step)
+    case "device-nodes":
+      return devices.deviceNodes(step)
     case "given-dev":
       return devices.givenDev()
     case "symlink":

@@ -136,7 +136,8 @@ const takenAgain = (source: Slot, recursive: boolean, into: Slot): Call[] => [
   { name: "fcntl", args: [source, F_DUPFD_CLOEXEC, 3], into },
 ]
 
-function copySource({ fd, again, source, recursive, sourceNoFollow }: StepOf<"bind">, into: Slot): Call[] {
+function copySource({ fd, within, again, source, recursive, sourceNoFollow }: StepOf<"bind">, into: Slot): Call[] {
+  if (within !== undefined) return [copyMount(within, source, false, into, true)]
   if (fd === undefined) return [copyMount(AT_FDCWD, source, recursive, into, sourceNoFollow)]
   return [again ? copyMount(fd, "", recursive, into) : { name: "fcntl", args: [fd, F_DUPFD_CLOEXEC, 3], into }]
 }

@@ -141,9 +141,12 @@ test("a bundle with all that an engine may ask for, in a user namespace", () => 
       }),
     ),
   })
+  const devices = spec.linux.devices.filter(({ type }) => type !== "p")
+  const nodes = new Map(devices.map((device, i) => [device, String(i)] as const))
+  const deviceSources = { fd: 42, nodes }
   const sources = new Map([...facts.sources, ["/srv/link", { directory: false, link: "target" }]])
   const present = new Map([...facts.present, ["/etc/secret", {}]])
-  matchesGolden("bundle", planText(spec, { ...facts, sources, present }))
+  matchesGolden("bundle", planText(spec, { ...facts, sources, present, deviceSources }))
 })
 
 test("on the initial ramfs, which cannot be pivoted away from", () => {
