@@ -82,7 +82,9 @@ export function ownCgroup(text: string = readText("/proc/self/cgroup")): OwnCgro
     if (!match) continue
     const [, id, names, path] = match
     if (id === "0" && names === "") unified = path ?? null
-    else for (const name of (names ?? "").split(",").filter(isController)) controllers[name] = path ?? "/"
+    else
+      for (const name of (names ?? "").split(",").filter((name) => isController(name) || isNamed(name)))
+        controllers[name] = path ?? "/"
   }
   return { unified, controllers }
 }

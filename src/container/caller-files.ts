@@ -21,6 +21,7 @@ import { MOUNT_ATTR_SIZE, mountAttr } from "../../ffi/structs.ts"
 import { isTerminal } from "../../ffi/tty.ts"
 import { ToyboxError } from "../errors.ts"
 import type { StandardFds } from "../plan/steps.ts"
+import { isOrdinaryUser } from "./facts.ts"
 
 const NAMES = ["input", "output", "error"]
 
@@ -45,11 +46,14 @@ export function callerKind(fd: number): CallerKind {
   return kind === S_IFBLK ? "named" : "other"
 }
 
+/** Whether a root of what toybox may map could change it. An ordinary user could not, nor make another one. */
+const isChangeable = ({ uid }: Stat) => !isOrdinaryUser() || (uid === 0 && process.geteuid?.() === 0)
+
 /** The caller's 0, 1 and 2 as they are, but for a null device, which is to be the container's own: null. */
 export function ownStandardFds(): StandardFds {
   const own = (fd: number) => {
     const found = stat("", AT_EMPTY_PATH, fd)
-    return found && (found.mode & S_IFMT) === S_IFCHR && isNull(found) ? null : fd
+    return found && (found.mode & S_IFMT) === S_IFCHR && isNull(found) && isChangeable(found) ? null : fd
   }
   return [own(0), own(1), own(2)]
 }

@@ -142,6 +142,9 @@ export function openNamespaces(spec: Spec): Map<string, number> {
 /** Whether toybox is in a user namespace that is not the machine's own: user_namespaces(7). */
 export const inUserNamespace = (): boolean => !/^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"))
 
+/** Whether toybox has an ordinary user's rights, be it as root of a user namespace of that user's. */
+export const isOrdinaryUser = (): boolean => process.geteuid?.() !== 0 || inUserNamespace()
+
 /** The highest capability of this kernel: capabilities(7). */
 export const lastCapability = (): number => Number(readText("/proc/sys/kernel/cap_last_cap"))
 

@@ -98,6 +98,8 @@ export interface Facts extends OpeningFacts {
   present: ReadonlyMap<string, { directory?: boolean }>
   /** The highest capability this kernel knows: /proc/sys/kernel/cap_last_cap. */
   lastCapability: number
+  /** toybox is in a user namespace itself, which may forbid it to change its groups: setgroups of proc(5). */
+  groupsMayStay?: boolean
   /** What seccomp(2) loads, and the socket over which a notify descriptor is handed to its supervisor. */
   seccomp?: SeccompProgram
   init: boolean

@@ -61,6 +61,7 @@ export function sealedSteps(spec: Spec, facts: Facts): Step[] {
   const terminal = process.terminal ?? false
   const { uid, gid, additionalGids, umask } = process.user
   const capabilities = capabilitySteps(process, facts.lastCapability)
+  const groupsMayStay = hasOwn(spec, "user") || facts.groupsMayStay === true
   const keepCapabilities = uid !== 0 && process.capabilities.permitted.length > 0
   // Without no_new_privs a filter needs CAP_SYS_ADMIN, and so comes before the user and the capabilities: seccomp(2).
   const filter: Step[] = facts.seccomp ? [{ kind: "seccomp", ...facts.seccomp }] : []
@@ -90,7 +91,7 @@ export function sealedSteps(spec: Spec, facts: Facts): Step[] {
       gid,
       groups: additionalGids,
       keepCapabilities,
-      ...(hasOwn(spec, "user") && additionalGids.length === 0 ? { groupsMayStay: true } : {}),
+      ...(groupsMayStay && additionalGids.length === 0 ? { groupsMayStay } : {}),
     },
     ...capabilities.after,
     // setresuid cleared it.

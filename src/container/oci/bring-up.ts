@@ -34,7 +34,7 @@ import { releaseFacts } from "../prepare.ts"
 import { startTime } from "../state.ts"
 import { launchFailure } from "./command-error.ts"
 import { connectSocket } from "./console.ts"
-import { gatherFacts } from "./facts.ts"
+import { gatherFacts, ownCgroupDirs } from "./facts.ts"
 import { makeFilter } from "./filter.ts"
 import { runHooks } from "./hooks.ts"
 import { prepareMounts } from "./mounts.ts"
@@ -152,7 +152,7 @@ export async function bringUp(launching: Launching): Promise<void> {
         mounts,
         deviceSources,
         cgroupFiles: manager?.join.files ?? [],
-        cgroupDirs: manager?.handle.dirs ?? {},
+        cgroupDirs: manager?.handle.dirs ?? ownCgroupDirs(cgroups),
       },
       { awaitHooks, noPivot: request.noPivot, keepKeyring: request.noNewKeyring },
     )

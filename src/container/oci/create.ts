@@ -9,11 +9,12 @@ import { explainFailure } from "../../launch/report.ts"
 import { notice } from "../../log.ts"
 import { readSpec } from "../../oci/read.ts"
 import type { Spec } from "../../oci/runtime.ts"
+import { isOrdinaryUser } from "../facts.ts"
 import { writePidFile } from "../pid-file.ts"
 import { bringUp, type CreateRequest } from "./bring-up.ts"
 import { destroy } from "./delete.ts"
 import { completeEnvironment } from "./environment.ts"
-import { cgroupRequest, checkRoot } from "./facts.ts"
+import { asksForLimits, cgroupRequest, checkRoot } from "./facts.ts"
 import { rememberRoot } from "./host-mounts.ts"
 import type { OciRecord } from "./record.ts"
 import {
@@ -104,8 +105,17 @@ function newRecord(request: CreateRequest, spec: Spec): OciRecord {
   }
 }
 
-/** Makes the container's cgroup; the record knows of it before it is there. On failure there is none. */
-function enterCgroup(root: string, record: OciRecord, cgroups: Cgroups, spec: Spec): CgroupManager {
+/** Whether it goes without a cgroup, as with runc and crun: an ordinary user may have been given none to make others in. */
+const goesWithoutCgroup = (error: unknown, spec: Spec): boolean =>
+  error instanceof ToyboxError &&
+  isErrno(error.cause, "EACCES", "EPERM", "EROFS") &&
+  !asksForLimits(spec) &&
+  isOrdinaryUser()
+
+/**
+ * Makes the container's cgroup; the record knows of it before it is there. On failure there is none. Null where it goes without.
+ */
+function enterCgroup(root: string, record: OciRecord, cgroups: Cgroups, spec: Spec): CgroupManager | null {
   try {
     const { manager, notices } = createCgroup(cgroups, cgroupRequest(spec, record.id), {
       announce: (handle) => {
@@ -119,6 +129,7 @@ function enterCgroup(root: string, record: OciRecord, cgroups: Cgroups, spec: Sp
   } catch (error) {
     // What is there is another's, with the processes in it.
     record.cgroup = null
+    if (goesWithoutCgroup(error, spec)) return null
     throw error
   }
 }

@@ -1,13 +1,13 @@
 /** A bundle's spec → the facts of its plan, and its cgroup. */
 import { isDirectory, readText, stat } from "../../../ffi/fs.ts"
-import type { Cgroups } from "../../cgroup/detect.ts"
+import { type Cgroups, directoryOf, ownCgroup } from "../../cgroup/detect.ts"
 import { cgroupPath } from "../../cgroup/path.ts"
 import type { CgroupRequest } from "../../cgroup/plan.ts"
 import { ToyboxError } from "../../errors.ts"
 import type { Spec } from "../../oci/runtime.ts"
 import type { Facts } from "../../plan/facts.ts"
 import { hasOwn } from "../../plan/namespaces.ts"
-import { cgroupView, isChrooted, lastCapability, openNamespaces, unpivotableMounts } from "../facts.ts"
+import { cgroupView, inUserNamespace, isChrooted, lastCapability, openNamespaces, unpivotableMounts } from "../facts.ts"
 import type { PreparedMounts } from "./mounts.ts"
 
 /** The cgroup that a spec asks for. Throws UsageError for a bad path. */
@@ -21,11 +21,34 @@ export function cgroupRequest(spec: Spec, id: string): CgroupRequest {
   }
 }
 
+const isSet = (value: unknown): boolean =>
+  typeof value === "object" && value !== null ? Object.values(value).some(isSet) : value !== undefined
+
+/** Whether a spec asks for a limit. Rules for devices are none to an ordinary user, who can make no devices. */
+export function asksForLimits({ linux: { resources } }: Spec): boolean {
+  return isSet({ ...resources, devices: undefined })
+}
+
 /** Throws where the bundle's root is no directory. */
 export function checkRoot(spec: Spec): void {
   if (!isDirectory(stat(spec.root.path))) {
     throw new ToyboxError(`config.json: root.path: ${spec.root.path} is not a directory`)
   }
+}
+
+/** Toybox's own directories, by controller: what a container without a cgroup of its own is in. */
+export function ownCgroupDirs(cgroups: Cgroups): Record<string, string> {
+  if (cgroups.mode === "none") return {}
+  const own = ownCgroup()
+  const hierarchies = cgroups.mode === "unified" ? { unified: cgroups.unified } : cgroups.controllers
+  const paths: Readonly<Record<string, string | null>> =
+    cgroups.mode === "unified" ? { unified: own.unified } : own.controllers
+  const dirs = Object.entries(hierarchies).flatMap(([name, hierarchy]) => {
+    const path = paths[name]
+    const dir = path ? directoryOf(hierarchy, path) : null
+    return dir === null ? [] : [[name, dir]]
+  })
+  return Object.fromEntries(dirs)
 }
 
 /** What the parent holds open for the plan of a container. */
@@ -43,7 +66,7 @@ export interface Held {
   listenerFd: number | undefined
   mounts: PreparedMounts
   deviceSources: Facts["deviceSources"]
-  /** The container's cgroups: directory by controller. */
+  /** The container's cgroups, or those that it shares with toybox: directory by controller. */
   cgroupDirs: Readonly<Record<string, string>>
 }
 
@@ -71,7 +94,7 @@ export function gatherFacts(
 ): Facts {
   const namespaceFds = openNamespaces(spec)
   const controllers = Object.keys(held.cgroupDirs)
-  const ownCgroup = spec.linux.namespaces.some(({ type }) => type === "cgroup")
+  const isOwn = spec.linux.namespaces.some(({ type }) => type === "cgroup")
   const { sources, made, coveredModes } = held.mounts
   const stageOneFds = [
     held.rootFd,
@@ -89,7 +112,7 @@ export function gatherFacts(
     unpivotable: unpivotableMounts(readText("/proc/self/mountinfo")),
     chrooted: isChrooted(),
     cgroup: held.cgroupFd === undefined ? { join: held.cgroupFiles } : { join: [], fd: held.cgroupFd },
-    cgroupView: ownCgroup ? cgroupView(cgroups, controllers, false) : boundCgroups(cgroups, held.cgroupDirs),
+    cgroupView: isOwn ? cgroupView(cgroups, controllers, false) : boundCgroups(cgroups, held.cgroupDirs),
     sources,
     madeMounts: made,
     coveredModes,
@@ -98,6 +121,7 @@ export function gatherFacts(
     present: new Map([...spec.linux.maskedPaths, ...spec.linux.readonlyPaths].map((path) => [path, {}])),
     namespaceFds,
     lastCapability: lastCapability(),
+    groupsMayStay: inUserNamespace(),
     stdio: held.stdio,
     init: false,
     parentDeathSignal: false,

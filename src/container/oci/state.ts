@@ -25,6 +25,7 @@ import { errorChain, ToyboxError, UsageError } from "../../errors.ts"
 import { notice } from "../../log.ts"
 import { readSpec } from "../../oci/read.ts"
 import type { Spec } from "../../oci/runtime.ts"
+import { isOrdinaryUser } from "../facts.ts"
 import { startTime } from "../state.ts"
 import { decodeRecord, type OciRecord } from "./record.ts"
 
@@ -45,8 +46,11 @@ export interface OciState {
 
 /** Where containers are kept unless --root names another place. */
 export function defaultRoot(): string {
-  const runtime = process.env.XDG_RUNTIME_DIR
-  return process.geteuid?.() !== 0 && runtime ? `${runtime}/toybox-oci` : "/run/toybox-oci"
+  const { XDG_RUNTIME_DIR: runtime, USER: user } = process.env
+  // As runc has it: root of a user namespace is the ordinary user that has made it, unless it is called root.
+  return runtime && (user !== "root" || process.geteuid?.() !== 0) && isOrdinaryUser()
+    ? `${runtime}/toybox-oci`
+    : "/run/toybox-oci"
 }
 
 /** Throws UsageError for what cannot be a container's id: as runc and crun have it. */

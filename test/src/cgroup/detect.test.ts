@@ -72,7 +72,7 @@ test("parseMountLine undoes octal escapes and tolerates any number of optional f
 test("ownCgroup", () => {
   expect(ownCgroup("4:memory:/a:b/c\n2:cpu,cpuacct:/x\n1:name=systemd:/y\n0::/z\n")).toEqual({
     unified: "/z",
-    controllers: { memory: "/a:b/c", cpu: "/x", cpuacct: "/x" },
+    controllers: { memory: "/a:b/c", cpu: "/x", cpuacct: "/x", "name=systemd": "/y" },
   })
   expect(ownCgroup("3:pids:/\n")).toEqual({ unified: null, controllers: { pids: "/" } })
 })

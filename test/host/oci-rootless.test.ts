@@ -1,0 +1,96 @@
+/** toybox oci for an ordinary user, in a user namespace of that user's: as podman calls it there. */
+import { describe, expect, test } from "bun:test"
+import { chmodSync, readdirSync, statSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { toyboxBinary } from "../helpers/binary.ts"
+import { type Config, config } from "../helpers/oci-bundle.ts"
+import { makeRoot } from "../helpers/root.ts"
+import { cleanUpAfterAll, scratch, temporaryDirectory } from "../helpers/scratch.ts"
+
+cleanUpAfterAll()
+
+const NOBODY = 65534
+const isRoot = process.getuid?.() === 0
+
+/** A bundle of that user's; what its engine leaves out there. */
+function bundle(script: string, change: (value: Config) => void = () => {}): string {
+  const dir = temporaryDirectory("bundle")
+  const root = makeRoot()
+  const value = config(script, root)
+  // One group alone is mapped.
+  for (const mount of value.mounts) mount.options = mount.options.filter((option: string) => option !== "gid=5")
+  change(value)
+  writeFileSync(join(dir, "config.json"), JSON.stringify(value))
+  Bun.spawnSync(["chown", "-R", "-h", `${NOBODY}:${NOBODY}`, dir, root])
+  return dir
+}
+
+/** Runs a shell script as root of such a namespace, with `oci` for toybox. */
+function asOrdinaryUser(script: string) {
+  const runtime = temporaryDirectory("runtime")
+  chmodSync(scratch(), 0o755)
+  Bun.spawnSync(["chown", `${NOBODY}:${NOBODY}`, runtime])
+  const { stdout, stderr, exitCode } = Bun.spawnSync(
+    [
+      ...["timeout", "-k", "2", "20", "setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"],
+      ...[
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "sh",
+        "-c",
+        `oci() { ${toyboxBinary()} oci "$@"; }; ${script}`,
+      ],
+    ],
+    { env: { PATH: process.env.PATH, XDG_RUNTIME_DIR: runtime, USER: "nobody" }, cwd: "/" },
+  )
+  return { stdout: stdout.toString(), stderr: stderr.toString(), exitCode, runtime }
+}
+
+describe.skipIf(!isRoot)("an ordinary user", () => {
+  test("runs a container, without a cgroup, in devices of the host's", () => {
+    const host = statSync("/dev/null")
+    const script = "id -u; cat /proc/self/uid_map; chmod 600 /dev/null; stat -c '%u %a' /dev/null; echo x >/dev/full"
+    const { runtime, ...result } = asOrdinaryUser(`oci run -b ${bundle(script)} one </dev/null`)
+    expect(result).toEqual({
+      stdout: expect.stringMatching(/^0\n +0 +65534 +1\n65534 666\n$/),
+      stderr: expect.stringMatching(/chmod.*Operation not permitted\n.*No space left on device\n/),
+      exitCode: 1,
+    })
+    expect(readdirSync(join(runtime, "toybox-oci"))).toEqual([])
+    expect(statSync("/dev/null").ctimeMs).toBe(host.ctimeMs)
+  })
+
+  test("enters it", () => {
+    const where = bundle("exec sleep 20 </dev/null >/dev/null 2>&1")
+    const words = [
+      `oci run -d -b ${where} two </dev/null`,
+      "oci exec two sh -c 'readlink /proc/self/fd/0; echo in' </dev/null; oci exec two sh -c 'exit 3'; echo $?",
+      "oci state two | grep status; oci kill two KILL; sleep 0.1; oci delete two; oci list -q",
+    ]
+    expect(asOrdinaryUser(words.join("; "))).toMatchObject({
+      stdout: '/dev/null\nin\n3\n  "status": "running",\n',
+      stderr: "",
+      exitCode: 0,
+    })
+  })
+
+  test("sees the cgroups that it is in", () => {
+    const memory = "/sys/fs/cgroup/memory/memory.limit_in_bytes"
+    const script = `test -e ${memory} || test -e /sys/fs/cgroup/cgroup.procs; echo $?; touch /sys/fs/cgroup/x`
+    expect(asOrdinaryUser(`oci run -b ${bundle(script)} three`)).toMatchObject({
+      stdout: "0\n",
+      stderr: expect.stringContaining("Read-only file system"),
+    })
+  })
+
+  test("is told of a limit that cannot be had", () => {
+    const where = bundle("echo it ran", (value) => {
+      value.linux.resources = { ...value.linux.resources, pids: { limit: 10 } }
+    })
+    const { stdout, stderr, exitCode } = asOrdinaryUser(`oci run -b ${where} four`)
+    expect({ stdout, exitCode }).toEqual({ stdout: "", exitCode: 1 })
+    expect(stderr).toContain("hint: this cgroup was not delegated to you")
+  })
+})
