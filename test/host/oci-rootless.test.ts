@@ -76,6 +76,22 @@ describe.skipIf(!isRoot)("an ordinary user", () => {
     })
   })
 
+  test("has a terminal in a container with the host's /dev, whose devpts lets nobody in", () => {
+    const where = bundle("exec sleep 20 </dev/null >/dev/null 2>&1", (value) => {
+      const others = value.mounts.filter(({ destination }: { destination: string }) => !destination.startsWith("/dev"))
+      value.mounts = [...others, { destination: "/dev", type: "bind", source: "/dev", options: ["rbind", "rslave"] }]
+    })
+    const words = [
+      `oci run -d -b ${where} six </dev/null`,
+      "oci exec -t six sh -c 'tty; test -t 1; echo $?' </dev/null; oci delete -f six",
+    ]
+    expect(asOrdinaryUser(words.join("; "))).toMatchObject({
+      stdout: expect.stringMatching(/^\/dev\/pts\/\d+\r\n0\r\n$/),
+      stderr: "",
+      exitCode: 0,
+    })
+  })
+
   test("sees the cgroups that it is in", () => {
     const memory = "/sys/fs/cgroup/memory/memory.limit_in_bytes"
     const script = `test -e ${memory} || test -e /sys/fs/cgroup/cgroup.procs; echo $?; touch /sys/fs/cgroup/x`

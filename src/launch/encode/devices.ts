@@ -1,6 +1,6 @@
 /** What is in the container's /dev: steps → calls. */
 import { at, type Call, out, type Slot, slot } from "../../../ffi/calls.ts"
-import { EEXIST, ELOOP, ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
+import { EACCES, EEXIST, ELOOP, ENOENT, ENOTDIR } from "../../../ffi/constants/errno.ts"
 import {
   AT_EMPTY_PATH,
   AT_FDCWD,
@@ -60,6 +60,21 @@ export function checkDevice(
         fails: { mask: 0xffffffff, unless: number },
       }),
     ),
+  ]
+}
+
+const PTMX = { major: 5, minor: 2 }
+
+/**
+ * A new terminal of the container's devpts. Where that is the host's, its own ptmx lets nobody in, and that of the host's /dev is
+ * open to all: ptmx(4).
+ */
+export function openTerminal(ofDevpts: Call, ofDev: Call, into: Slot): Call[] {
+  const check = checkDevice(into, "", S_IFCHR, PTMX)
+  return [
+    { ...ofDevpts, into, tolerate: [EACCES], jump: { when: "not-equal", value: -1, skip: 1 + check.length } },
+    { ...ofDev, into },
+    ...check,
   ]
 }
 

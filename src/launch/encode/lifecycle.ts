@@ -25,6 +25,7 @@ import { TIOCGPTPEER, TIOCSPTLCK, TIOCSWINSZ } from "../../../ffi/constants/ioct
 import { CLONE_PARENT } from "../../../ffi/constants/sched.ts"
 import { OPEN_HOW_SIZE, openHow, winsize } from "../../../ffi/structs.ts"
 import type { StepOf } from "../../plan/steps.ts"
+import { openTerminal } from "./devices.ts"
 import { sendDescriptor } from "./mounts.ts"
 import { NAMESPACE_FLAGS } from "./process.ts"
 import { siblingOf } from "./sibling.ts"
@@ -91,7 +92,11 @@ const SLAVE = slot("terminal")
 export function newTerminal(step: StepOf<"new-terminal">): Call[] {
   const how = openHow(O_RDWR | O_NOCTTY | O_CLOEXEC, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS)
   return [
-    { name: "openat2", args: [AT_FDCWD, "/dev/pts/ptmx", how, OPEN_HOW_SIZE], into: MASTER },
+    ...openTerminal(
+      { name: "openat2", args: [AT_FDCWD, "/dev/pts/ptmx", how, OPEN_HOW_SIZE] },
+      { name: "openat2", args: [AT_FDCWD, "/dev/ptmx", how, OPEN_HOW_SIZE] },
+      MASTER,
+    ),
     { name: "ioctl", args: [MASTER, TIOCSPTLCK, new Uint8Array(4)] },
     { name: "ioctl", args: [MASTER, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], into: SLAVE },
     // Where the caller has closed its own, both are among the three: dup3(2) refuses a descriptor that is there already.

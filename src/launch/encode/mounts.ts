@@ -30,7 +30,7 @@ import {
 } from "../../../ffi/constants/mount.ts"
 import { CMSG_FD_OFFSET, CMSG_FD_SIZE, messageHeader, OPEN_HOW_SIZE, openHow, winsize } from "../../../ffi/structs.ts"
 import type { MountAttributes, StepOf } from "../../plan/steps.ts"
-import { DEV, nameOf, PTS, parentOf } from "./devices.ts"
+import { DEV, nameOf, openTerminal, PTS, parentOf } from "./devices.ts"
 import { notInProc, PROC, rememberProc } from "./proc.ts"
 import { copyMount, FS, MOUNT, moveToTarget, newMount, openInRoot, openTarget, setAttributes, TARGET } from "./root.ts"
 
@@ -176,7 +176,11 @@ export function sendDescriptor(descriptor: Slot, socketFd: number): Call[] {
  */
 export function terminal(step: StepOf<"console">): Call[] {
   return [
-    { name: "openat", args: [PTS, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC, 0], into: MASTER },
+    ...openTerminal(
+      { name: "openat", args: [PTS, "ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC, 0] },
+      { name: "openat", args: [DEV, "ptmx", O_RDWR | O_NOCTTY | O_NOFOLLOW | O_CLOEXEC, 0] },
+      MASTER,
+    ),
     { name: "ioctl", args: [MASTER, TIOCSPTLCK, new Uint8Array(4)] },
     { name: "ioctl", args: [MASTER, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], into: SLAVE },
     { name: "ioctl", args: [SLAVE, TIOCSWINSZ, winsize(step.height, step.width)] },
