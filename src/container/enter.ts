@@ -17,7 +17,7 @@ import type { Spec } from "../oci/runtime.ts"
 import { type EnterFacts, enteredSteps, enteringSteps } from "../plan/enter.ts"
 import type { Facts, SeccompProgram } from "../plan/facts.ts"
 import { isNew } from "../plan/namespaces.ts"
-import { inUserNamespace, lastCapability } from "./facts.ts"
+import { inUserNamespace, keepsGroups, lastCapability } from "./facts.ts"
 import { otherNamespaces } from "./namespaces.ts"
 import { startTime } from "./state.ts"
 
@@ -126,6 +126,7 @@ export function enter(request: EnterRequest): Entering {
       cgroup: cgroupFd === undefined ? { join: join?.files ?? [] } : { join: [], fd: cgroupFd },
       lastCapability: lastCapability(),
       groupsMayStay: inUserNamespace(),
+      keepsGroups: keepsGroups(spec),
       stdio,
       init: false,
       parentDeathSignal: false,

@@ -234,10 +234,10 @@ export function shellLines(step: Step, { root }: Context): string[] {
       return step.drop.length === 0
         ? []
         : [`capsh --drop=${step.drop.map((n) => CAPABILITY_NAMES[n]?.toLowerCase() ?? n).join(",")} …`]
-    case "user":
-      return [
-        `setpriv --reuid=${step.uid} --regid=${step.gid} ${step.groups.length ? `--groups=${step.groups.join(",")}` : "--clear-groups"} …`,
-      ]
+    case "user": {
+      const groups = step.groups.length > 0 ? `--groups=${step.groups.join(",")}` : "--clear-groups"
+      return [`setpriv --reuid=${step.uid} --regid=${step.gid} ${step.keepsGroups ? "--keep-groups" : groups} …`]
+    }
     case "capabilities":
       return [
         `# capabilities: effective ${caps(step.effective)}; inheritable ${caps(step.inheritable)}; ambient ${caps(step.ambient)}`,

@@ -100,6 +100,8 @@ export interface Facts extends OpeningFacts {
   lastCapability: number
   /** toybox is in a user namespace itself, which may forbid it to change its groups: setgroups of proc(5). */
   groupsMayStay?: boolean
+  /** The command keeps toybox's groups, whatever others it is to have. */
+  keepsGroups?: boolean
   /** What seccomp(2) loads, and the socket over which a notify descriptor is handed to its supervisor. */
   seccomp?: SeccompProgram
   init: boolean

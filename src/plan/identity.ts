@@ -92,6 +92,7 @@ export function sealedSteps(spec: Spec, facts: Facts): Step[] {
       groups: additionalGids,
       keepCapabilities,
       ...(groupsMayStay && additionalGids.length === 0 ? { groupsMayStay } : {}),
+      ...(facts.keepsGroups ? { keepsGroups: true } : {}),
     },
     ...capabilities.after,
     // setresuid cleared it.

@@ -159,6 +159,8 @@ export type Step =
       keepCapabilities: boolean
       /** A user namespace may forbid to change the groups: those of toybox stay then, as far as it maps them. */
       groupsMayStay?: boolean
+      /** Those of toybox stay in any case. */
+      keepsGroups?: boolean
     }
   | {
       kind: "capabilities"

@@ -3,7 +3,7 @@ import { describe, expect, test } from "bun:test"
 import { chmodSync, readdirSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
-import { type Config, config } from "../helpers/oci-bundle.ts"
+import { type Config, config, insideBundle } from "../helpers/oci-bundle.ts"
 import { makeRoot } from "../helpers/root.ts"
 import { cleanUpAfterAll, scratch, temporaryDirectory } from "../helpers/scratch.ts"
 
@@ -26,13 +26,13 @@ function bundle(script: string, change: (value: Config) => void = () => {}): str
 }
 
 /** Runs a shell script as root of such a namespace, with `oci` for toybox. */
-function asOrdinaryUser(script: string) {
+function asOrdinaryUser(script: string, groups = "--clear-groups") {
   const runtime = temporaryDirectory("runtime")
   chmodSync(scratch(), 0o755)
   Bun.spawnSync(["chown", `${NOBODY}:${NOBODY}`, runtime])
   const { stdout, stderr, exitCode } = Bun.spawnSync(
     [
-      ...["timeout", "-k", "2", "20", "setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, "--clear-groups"],
+      ...["timeout", "-k", "2", "20", "setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, groups],
       ...[
         "unshare",
         "--user",
@@ -92,6 +92,15 @@ describe.skipIf(!isRoot)("an ordinary user", () => {
     })
   })
 
+  test("keeps its groups where podman is told to", () => {
+    const where = bundle("id -G", (value) => {
+      value.process.user.additionalGids = [0]
+      value.annotations = { "run.oci.keep_original_groups": "1" }
+    })
+    const { stdout, stderr } = asOrdinaryUser(`oci run -b ${where} seven`, "--groups=1234")
+    expect({ stdout, stderr }).toEqual({ stdout: "0 65534\n", stderr: "" })
+  })
+
   test("sees the cgroups that it is in", () => {
     const memory = "/sys/fs/cgroup/memory/memory.limit_in_bytes"
     const script = `test -e ${memory} || test -e /sys/fs/cgroup/cgroup.procs; echo $?; touch /sys/fs/cgroup/x`
@@ -109,4 +118,12 @@ describe.skipIf(!isRoot)("an ordinary user", () => {
     expect({ stdout, exitCode }).toEqual({ stdout: "", exitCode: 1 })
     expect(stderr).toContain("hint: this cgroup was not delegated to you")
   })
+})
+
+test.skipIf(!isRoot)("root's groups are not kept", async () => {
+  const change = (value: Config) => {
+    value.process.user.additionalGids = [7]
+    value.annotations = { "run.oci.keep_original_groups": "1" }
+  }
+  expect(await insideBundle("id -G", change)).toBe("0 7")
 })

@@ -7,7 +7,15 @@ import { ToyboxError } from "../../errors.ts"
 import type { Spec } from "../../oci/runtime.ts"
 import type { Facts } from "../../plan/facts.ts"
 import { hasOwn } from "../../plan/namespaces.ts"
-import { cgroupView, inUserNamespace, isChrooted, lastCapability, openNamespaces, unpivotableMounts } from "../facts.ts"
+import {
+  cgroupView,
+  inUserNamespace,
+  isChrooted,
+  keepsGroups,
+  lastCapability,
+  openNamespaces,
+  unpivotableMounts,
+} from "../facts.ts"
 import type { PreparedMounts } from "./mounts.ts"
 
 /** The cgroup that a spec asks for. Throws UsageError for a bad path. */
@@ -122,6 +130,7 @@ export function gatherFacts(
     namespaceFds,
     lastCapability: lastCapability(),
     groupsMayStay: inUserNamespace(),
+    keepsGroups: keepsGroups(spec),
     stdio: held.stdio,
     init: false,
     parentDeathSignal: false,

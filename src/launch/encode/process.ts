@@ -229,9 +229,10 @@ export const boundingSet = (step: StepOf<"bounding-set">): Call[] => step.drop.m
 
 export function user(step: StepOf<"user">): Call[] {
   const groups = new Uint8Array(new Uint32Array(step.groups).buffer)
+  const tolerate = step.groupsMayStay ? { tolerate: [EPERM] } : {}
   return [
     ...(step.keepCapabilities ? [prctl(PR_SET_KEEPCAPS, 1)] : []),
-    { name: "setgroups", args: [step.groups.length, groups], ...(step.groupsMayStay ? { tolerate: [EPERM] } : {}) },
+    ...(step.keepsGroups ? [] : [{ name: "setgroups" as const, args: [step.groups.length, groups], ...tolerate }]),
     { name: "setresgid", args: [step.gid, step.gid, step.gid] },
     { name: "setresuid", args: [step.uid, step.uid, step.uid] },
   ]
