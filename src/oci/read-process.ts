@@ -148,10 +148,7 @@ export const absentProcess = (): Process => ({ cwd: "/", args: [], ...withoutCho
 const process = object<Process>(
   {
     terminal: flag,
-    consoleSize: object<NonNullable<Process["consoleSize"]>>(
-      { height: integer(0, 0xffff), width: integer(0, 0xffff) },
-      ["height", "width"],
-    ),
+    consoleSize: object<NonNullable<Process["consoleSize"]>>({ height: uint64, width: uint64 }, ["height", "width"]),
     cwd: directory,
     env: list(env),
     args,
@@ -170,8 +167,16 @@ const process = object<Process>(
   withoutChoice,
 )
 
+// What struct winsize holds: ioctl_tty(2).
+const MOST_ROWS = 0xffff
+
 /** What of a process is valid by itself, but not together. */
-function checkTogether({ scheduler }: Process, where: string): void {
+function checkTogether({ terminal, consoleSize, scheduler }: Process, where: string): void {
+  for (const key of ["height", "width"] as const) {
+    const size = consoleSize?.[key] ?? 0
+    // Without a terminal it is to be ignored.
+    if (terminal && size > MOST_ROWS) refuse(below(below(where, "consoleSize"), key), `at most ${MOST_ROWS}`, size)
+  }
   if (!scheduler) return
   const place = below(where, "scheduler")
   const realtime = scheduler.policy === "SCHED_FIFO" || scheduler.policy === "SCHED_RR"

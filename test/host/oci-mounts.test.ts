@@ -133,6 +133,7 @@ describe("sources and destinations", () => {
       "mounts[8].options: idmap is for bind mounts",
     )
     expect(await refusal(mount("/x", "proc", "proc", "tmpcopyup"))).toContain("mounts[8].options: tmpcopyup is for")
+    expect(await refusal(bind("/x", "/etc", "bind", "tmpcopyup"))).toContain("mounts[8].options: tmpcopyup is for")
   })
 
   test("dest-nofollow covers a link instead of following it", async () => {

@@ -48,6 +48,7 @@ const HARMLESS = new Set(["async", "nomand", "nolazytime", "noiversion"])
 const IDMAP = new Set(["idmap", "ridmap"])
 
 function checkOptions({ type, ...mount }: Mount, { data, ways }: MountOptions, where: string): void {
+  if (ways.has("tmpcopyup") && type !== "tmpfs") throw new ToyboxError(`${where}.options: tmpcopyup is for a tmpfs`)
   if (type === "bind") {
     const [foreign] = data.filter(([key]) => !HARMLESS.has(key) && !IDMAP.has(key))
     // As mount(8), runc and crun have it: the kernel takes such options of a bind mount and does nothing with them.
@@ -59,7 +60,6 @@ function checkOptions({ type, ...mount }: Mount, { data, ways }: MountOptions, w
   if (mount.uidMappings?.length || mount.gidMappings?.length) {
     throw new ToyboxError(`${where}.uidMappings: only the ids of a bind mount can be mapped`)
   }
-  if (ways.has("tmpcopyup") && type !== "tmpfs") throw new ToyboxError(`${where}.options: tmpcopyup is for a tmpfs`)
 }
 
 function sourceOf(mount: Mount, { ways }: MountOptions, where: string): Source {

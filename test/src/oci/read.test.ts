@@ -233,4 +233,9 @@ test("a process alone, by the name of its file", () => {
   )
   const scheduler = { policy: "SCHED_OTHER", priority: 3 }
   expect(() => readProcess({ args: ["x"], cwd: "/", scheduler }, "p")).toThrow("p: scheduler.priority: ")
+  const consoleSize = { height: 2 ** 20, width: 80 }
+  expect(readProcess({ args: ["x"], cwd: "/", consoleSize }, "p").cwd).toBe("/")
+  expect(() => readProcess({ args: ["x"], cwd: "/", consoleSize, terminal: true }, "p")).toThrow(
+    "p: consoleSize.height: ",
+  )
 })
