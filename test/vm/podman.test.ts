@@ -48,6 +48,9 @@ describe.skipIf(missing !== undefined)("podman on cgroup v2", () => {
       section devices
       podman run --rm --cap-add MKNOD image sh -c 'exec 2>&1; mknod /kmsg c 1 11 && echo x >/kmsg; echo lost >/dev/null && echo null'
       podman run --rm --device /dev/vda:/dev/disk:r image sh -c 'exec 2>&1; head -c 1 /dev/disk >/dev/null && echo read; echo x >/dev/disk'
+      section mapped
+      podman run --rm --uidmap 0:100000:5000 --device /dev/vda:/dev/disk:r image sh -c \\
+        'exec 2>&1; stat -c "%u %t:%T" /dev/null /dev/disk; head -c 1 /dev/disk >/dev/null && echo read; echo x >/dev/disk'
       section life
       podman run -d --name box --memory 64m --init image sh -c 'trap "echo bye; exit 3" TERM; echo ready; while :; do sleep 0.1; done' >/dev/null
       n=0; until podman logs box | grep -q ready || [ $n = 20 ]; do n=$((n + 1)); done
@@ -89,6 +92,13 @@ describe.skipIf(missing !== undefined)("podman on cgroup v2", () => {
   test("opens the devices it was given, and no others", () => {
     const denied = "sh: can't create /kmsg: Operation not permitted"
     expect(lines("devices")).toEqual([denied, "null", "read", "sh: can't create /dev/disk: Operation not permitted"])
+  })
+
+  test("has devices of its own users where these are mapped", () => {
+    expect(lines("mapped")).toEqual([
+      ...["0 1:3", "0 fe:0", "read"],
+      "sh: can't create /dev/disk: Operation not permitted",
+    ])
   })
 
   test("is entered, changed, paused, stopped, started, killed and removed", () => {
