@@ -1,4 +1,5 @@
-import { call } from "../../ffi/call.ts"
+import { call, callResult } from "../../ffi/call.ts"
+import { W_OK } from "../../ffi/constants/fcntl.ts"
 import { DT_DIR, listDir } from "../../ffi/directory.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import { exists, mkdir, readText, rmdir, tryReadText, writeText } from "../../ffi/fs.ts"
@@ -23,6 +24,8 @@ export interface CgroupIo {
   /** or the cgroups only. */
   listCgroups(path: string): string[]
   exists(path: string): boolean
+  /** False where the rights are lacking. */
+  mayWrite(path: string): boolean
   /** SIGKILL; a process that is gone is fine. */
   kill(pid: number): void
   /** Milliseconds. */
@@ -33,6 +36,7 @@ export interface CgroupIo {
 }
 
 const SIGKILL = 9
+const EACCES = -13
 
 /** The machine itself. */
 export const hostIo: CgroupIo = {
@@ -44,6 +48,7 @@ export const hostIo: CgroupIo = {
   listDir: (path) => listDir(path),
   listCgroups: (path) => listDir(path, DT_DIR),
   exists,
+  mayWrite: (path) => callResult("access", path, W_OK) !== EACCES,
   kill(pid) {
     try {
       call("kill", pid, SIGKILL)

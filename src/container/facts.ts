@@ -139,8 +139,13 @@ export function openNamespaces(spec: Spec): Map<string, number> {
   return fds
 }
 
-/** Whether toybox is in a user namespace that is not the machine's own: user_namespaces(7). */
-export const inUserNamespace = (): boolean => !/^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"))
+let isConfined: boolean | undefined
+
+/** Whether toybox is in a user namespace that is not the machine's own: user_namespaces(7). It stays where it is. */
+export function inUserNamespace(): boolean {
+  isConfined ??= !/^\s*0\s+0\s+4294967295\s*$/.test(readText("/proc/self/uid_map"))
+  return isConfined
+}
 
 /** Whether toybox has an ordinary user's rights, be it as root of a user namespace of that user's. */
 export const isOrdinaryUser = (): boolean => process.geteuid?.() !== 0 || inUserNamespace()

@@ -15,7 +15,7 @@ export interface V2Level {
 /** What planning for cgroup v2 has to know of the machine. */
 export interface V2Facts {
   readonly mountpoint: string
-  /** cgroup.controllers at the top. */
+  /** cgroup.controllers at the top, as far as they can be had below. */
   readonly available: readonly string[]
   readonly levels: readonly V2Level[]
 }
@@ -24,11 +24,16 @@ const words = (text: string | null) => (text ?? "").split(/\s+/).filter((word) =
 
 /** Reads the facts for `path`: two small files on the way down, and more only where controllers are still to be enabled. */
 export function readV2Facts({ mountpoint }: Hierarchy, path: string, io: CgroupIo): V2Facts {
-  const available = words(io.readText(`${mountpoint}/cgroup.controllers`))
+  let available = words(io.readText(`${mountpoint}/cgroup.controllers`))
   const levels = ["", ...ancestors(path)].map((ancestor): V2Level => {
     const dir = mountpoint + ancestor
     const isTop = ancestor === ""
-    const enabled = words(io.tryReadText(`${dir}/cgroup.subtree_control`))
+    const control = `${dir}/cgroup.subtree_control`
+    const text = io.tryReadText(control)
+    const enabled = words(text)
+    // Above what an ordinary user was given nothing can be enabled that is not: cgroups(7), "Cgroups v2 delegation".
+    if (text !== null && available.some((name) => !enabled.includes(name)) && !io.mayWrite(control))
+      available = available.filter((name) => enabled.includes(name))
     const complete = available.every((controller) => enabled.includes(controller))
     // The true root, which alone has no cgroup.events, is exempt from the no-internal-process rule.
     const counts = !complete && (!isTop || io.exists(`${dir}/cgroup.events`))

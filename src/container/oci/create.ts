@@ -3,6 +3,7 @@ import { isErrno } from "../../../ffi/errno.ts"
 import { close, open, readAll, readLink, stat } from "../../../ffi/fs.ts"
 import { type Cgroups, detectCgroups } from "../../cgroup/detect.ts"
 import { type CgroupManager, createCgroup } from "../../cgroup/manager.ts"
+import type { CgroupRequest } from "../../cgroup/plan.ts"
 import { errorChain, ToyboxError } from "../../errors.ts"
 import { mountRoot } from "../../launch/index.ts"
 import { explainFailure } from "../../launch/report.ts"
@@ -106,18 +107,19 @@ function newRecord(request: CreateRequest, spec: Spec): OciRecord {
 }
 
 /** Whether it goes without a cgroup, as with runc and crun: an ordinary user may have been given none to make others in. */
-const goesWithoutCgroup = (error: unknown, spec: Spec): boolean =>
+const goesWithoutCgroup = (error: unknown, request: CgroupRequest): boolean =>
   error instanceof ToyboxError &&
   isErrno(error.cause, "EACCES", "EPERM", "EROFS") &&
-  !asksForLimits(spec) &&
-  isOrdinaryUser()
+  isOrdinaryUser() &&
+  !asksForLimits(request)
 
 /**
  * Makes the container's cgroup; the record knows of it before it is there. On failure there is none. Null where it goes without.
  */
 function enterCgroup(root: string, record: OciRecord, cgroups: Cgroups, spec: Spec): CgroupManager | null {
+  const request = cgroupRequest(spec, record.id)
   try {
-    const { manager, notices } = createCgroup(cgroups, cgroupRequest(spec, record.id), {
+    const { manager, notices } = createCgroup(cgroups, request, {
       announce: (handle) => {
         record.cgroup = handle
         writeRecord(root, record)
@@ -129,7 +131,7 @@ function enterCgroup(root: string, record: OciRecord, cgroups: Cgroups, spec: Sp
   } catch (error) {
     // What is there is another's, with the processes in it.
     record.cgroup = null
-    if (goesWithoutCgroup(error, spec)) return null
+    if (goesWithoutCgroup(error, request)) return null
     throw error
   }
 }

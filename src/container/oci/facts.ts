@@ -11,6 +11,7 @@ import {
   cgroupView,
   inUserNamespace,
   isChrooted,
+  isOrdinaryUser,
   keepsGroups,
   lastCapability,
   openNamespaces,
@@ -21,21 +22,21 @@ import type { PreparedMounts } from "./mounts.ts"
 /** The cgroup that a spec asks for. Throws UsageError for a bad path. */
 export function cgroupRequest(spec: Spec, id: string): CgroupRequest {
   const { cgroupsPath, resources } = spec.linux
+  // An ordinary user could not set rules for devices, and needs none: it can open what the host lets it, and make no others.
+  const { devices: _, ...others } = resources
   return {
     path: cgroupsPath ? cgroupPath("linux.cgroupsPath", cgroupsPath) : `/toybox-oci-${id}`,
-    resources,
+    resources: isOrdinaryUser() ? others : resources,
     allControllers: true,
-    devicesOptional: spec.linux.namespaces.some(({ type }) => type === "user"),
+    devicesOptional: hasOwn(spec, "user"),
   }
 }
 
 const isSet = (value: unknown): boolean =>
   typeof value === "object" && value !== null ? Object.values(value).some(isSet) : value !== undefined
 
-/** Whether a spec asks for a limit. Rules for devices are none to an ordinary user, who can make no devices. */
-export function asksForLimits({ linux: { resources } }: Spec): boolean {
-  return isSet({ ...resources, devices: undefined })
-}
+/** Whether a cgroup is to have any limit. */
+export const asksForLimits = ({ resources }: CgroupRequest): boolean => isSet(resources)
 
 /** Throws where the bundle's root is no directory. */
 export function checkRoot(spec: Spec): void {

@@ -14,6 +14,8 @@ export interface Fake {
   onWrite: (path: string, text: string) => void
   /** Called before each mkdir. */
   onMkdir: (path: string) => void
+  /** What nobody may write. */
+  readonly protected: Set<string>
 }
 
 export function fail(call: string, errno: string, detail: string): SyscallError {
@@ -41,7 +43,17 @@ export function fakeCgroups(
     if (text === undefined) throw fail("openat", "ENOENT", path)
     return text
   }
-  const fake: Fake = { io: {} as CgroupIo, files, dirs, log, programs, slept: 0, onWrite() {}, onMkdir() {} }
+  const fake: Fake = {
+    io: {} as CgroupIo,
+    files,
+    dirs,
+    log,
+    programs,
+    slept: 0,
+    onWrite() {},
+    onMkdir() {},
+    protected: new Set(),
+  }
   const io: CgroupIo = {
     readText,
     tryReadText: (path) => files.get(path) ?? null,
@@ -89,6 +101,7 @@ export function fakeCgroups(
     listDir: (path) =>
       [...dirs, ...files.keys()].filter((name) => parent(name) === path).map((n) => n.slice(path.length + 1)),
     listCgroups: (path) => [...dirs].filter((name) => parent(name) === path).map((n) => n.slice(path.length + 1)),
+    mayWrite: (path) => !fake.protected.has(path),
     exists: (path) => dirs.has(path) || files.has(path),
     kill(pid) {
       log.push(`kill ${pid}`)

@@ -136,6 +136,18 @@ describe("no internal processes", () => {
     }
   })
 
+  test("what is above what an ordinary user was given enables no more than it does", () => {
+    const { cgroups, fake } = v2Machine({ enabled: "memory " })
+    fake.protected.add(`${ROOT}/cgroup.subtree_control`)
+    createCgroup(cgroups, { path, resources: { memory: { limit: LIMIT } }, allControllers: true }, { io: fake.io })
+    expect(fake.log.filter((line) => line.includes("subtree_control"))).toEqual([
+      `+memory > ${ROOT}/toybox.slice/cgroup.subtree_control`,
+    ])
+    expect(() => planCgroup(cgroups, { path, resources: { pids: { limit: 5 } } }, fake.io)).toThrow(
+      `linux.resources.pids.limit: the pids controller is not available (${ROOT} has: memory)`,
+    )
+  })
+
   test("processes of another PID namespace cannot be moved", () => {
     const { cgroups, fake } = v2Machine({ delegated: true, procs: "0\n1\n" })
     expect(() => createCgroup(cgroups, { path, resources: {} }, { io: fake.io })).toThrow("cannot be moved")
