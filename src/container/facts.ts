@@ -150,12 +150,16 @@ export function inUserNamespace(): boolean {
 /** Whether toybox has an ordinary user's rights, be it as root of a user namespace of that user's. */
 export const isOrdinaryUser = (): boolean => process.geteuid?.() !== 0 || inUserNamespace()
 
+const KEEP_GROUPS = "run.oci.keep_original_groups"
+
+/** Of a container's annotations those that change what it gets. */
+export const HEEDED_ANNOTATIONS: readonly string[] = [KEEP_GROUPS]
+
 /**
  * Whether the command has the groups of who calls toybox, as far as they are mapped: podman's --group-add keep-groups, by crun's
  * annotation. Those of root are nobody's to keep.
  */
-export const keepsGroups = ({ annotations }: Spec): boolean =>
-  annotations?.["run.oci.keep_original_groups"] === "1" && isOrdinaryUser()
+export const keepsGroups = ({ annotations }: Spec): boolean => annotations?.[KEEP_GROUPS] === "1" && isOrdinaryUser()
 
 /** The highest capability of this kernel: capabilities(7). */
 export const lastCapability = (): number => Number(readText("/proc/sys/kernel/cap_last_cap"))

@@ -278,6 +278,7 @@ test("the name of a link makes toybox an OCI runtime", () => {
     expect(features).toMatchObject({
       ociVersionMin: "1.0.0",
       linux: { cgroup: { v1: true, v2: true, systemd: false } },
+      potentiallyUnsafeConfigAnnotations: ["run.oci.keep_original_groups"],
     })
   }
 })

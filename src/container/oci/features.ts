@@ -6,6 +6,7 @@ import { ACTIONS, FILTER_FLAGS, OPERATORS } from "../../oci/seccomp.ts"
 import { mountOptionNames } from "../../plan/mount-options.ts"
 import { archNames } from "../../security/seccomp/arches.ts"
 import { MACHINE } from "../../security/seccomp/filter.ts"
+import { HEEDED_ANNOTATIONS } from "../facts.ts"
 
 /** What this runtime can do, whatever the kernel below it can. */
 export const features = () => ({
@@ -31,4 +32,5 @@ export const features = () => ({
     mountExtensions: { idmap: { enabled: mountOptionNames().includes("idmap") } },
   },
   annotations: { "run.toybox.version": version },
+  potentiallyUnsafeConfigAnnotations: [...HEEDED_ANNOTATIONS],
 })
