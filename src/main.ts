@@ -2,7 +2,7 @@
 import { errorChain, errorHint, ToyboxError } from "./errors.ts"
 
 /** Called through a link of one of these names, toybox is an OCI runtime. */
-const OCI_NAMES = new Set(["toybox-oci", "runc", "crun"])
+const OCI_NAMES = new Set(["toybox-oci", "runc", "crun", "buildkit-runc"])
 const calledAs = () => process.argv0.slice(process.argv0.lastIndexOf("/") + 1)
 
 async function dispatch(words: readonly string[]): Promise<number> {

@@ -1,6 +1,6 @@
 /** docker, with a daemon of its own, and toybox as its OCI runtime. */
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
-import { chmodSync, writeFileSync } from "node:fs"
+import { chmodSync, existsSync, symlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
@@ -62,6 +62,9 @@ describe.skipIf(reason !== undefined)("docker", () => {
   beforeAll(async () => {
     const directory = engineDirectory()
     socket = join(directory, "socket")
+    // BuildKit has no other runtime than the runc that it finds.
+    const found = temporaryDirectory("path")
+    symlinkSync(toyboxBinary(), join(found, "runc"))
     daemon = Bun.spawn(
       [
         ...["timeout", "-k", "10", "170", "dockerd", "--iptables=false", "--ip6tables=false", "--bridge=none"],
@@ -76,7 +79,7 @@ describe.skipIf(reason !== undefined)("docker", () => {
         ...["--pidfile", join(directory, "pid"), "--storage-driver", "vfs"],
         ...["--add-runtime", `toybox=${runtimeLink()}`, "--default-runtime", "toybox"],
       ],
-      { stdio: ["ignore", "ignore", "ignore"] },
+      { stdio: ["ignore", "ignore", "ignore"], env: { ...process.env, PATH: `${found}:${process.env.PATH}` } },
     )
     await until(() => docker("info").exitCode === 0, 30)
     succeed(words("import", rootArchive(), "image"))
@@ -97,6 +100,36 @@ describe.skipIf(reason !== undefined)("docker", () => {
     expect(run("image", "/etc").exitCode).toBe(126)
     expect(command(words("run", "--rm", "-i", "--network", "none", "image", "cat"), { stdin: "in" }).stdout).toBe("in")
   })
+
+  // Debian's client has BuildKit's in it; others need a program beside them.
+  test.skipIf(!existsSync("/usr/bin/docker"))(
+    "builds, also with BuildKit",
+    () => {
+      const context = temporaryDirectory("context")
+      const steps = [
+        "FROM image",
+        "ARG FAIL=0",
+        "RUN id -u > /who",
+        "USER alice",
+        "RUN id -u | cat /who - && exit $FAIL",
+      ]
+      writeFileSync(join(context, "Dockerfile"), steps.join("\n"))
+      const build = (buildkit: number, ...rest: string[]) => {
+        const words = ["/usr/bin/docker", "--host", `unix://${socket}`, "build", "--network", "none", ...rest, context]
+        return command(["env", `DOCKER_BUILDKIT=${buildkit}`, ...words])
+      }
+      const classic = build(0, "--build-arg", "FAIL=7", "--force-rm")
+      expect(classic.exitCode).toBe(7)
+      expect(classic.stdout).toContain("\n0\n1000\n")
+      const failed = build(1, "--build-arg", "FAIL=7")
+      expect(failed.exitCode).toBe(1)
+      expect(failed.stderr).toMatch(/ 0\n(.*\n)*?.* 1000\n(.*\n)*.*exit code: 7/)
+      expect(build(1, "-t", "built")).toMatchObject({ exitCode: 0 })
+      expect(run("built", "cat", "/who").stdout).toBe("0\n")
+      docker("rmi", "built")
+    },
+    60_000,
+  )
 
   test("saves what toybox loads, loads what it saves, and it is the same image", async () => {
     const [theirs, ours] = ["theirs.tar", "ours.tar"].map((name) => join(temporaryDirectory("archive"), name))

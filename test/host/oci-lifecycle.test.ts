@@ -268,7 +268,7 @@ describe.skipIf(!isRoot)("an OCI container", () => {
 })
 
 test("the name of a link makes toybox an OCI runtime", () => {
-  for (const name of ["toybox-oci", "runc", "crun"]) {
+  for (const name of ["toybox-oci", "runc", "crun", "buildkit-runc"]) {
     const link = join(temporaryDirectory(), name)
     symlinkSync(toyboxBinary(), link)
     const { stdout, exitCode } = Bun.spawnSync([link, "--version"])
