@@ -11,6 +11,7 @@ import {
   O_CLOEXEC,
   O_PATH,
   O_RDONLY,
+  O_RDWR,
   SEEK_CUR,
   SEEK_SET,
 } from "../../ffi/constants/fcntl.ts"
@@ -46,14 +47,31 @@ export function callerKind(fd: number): CallerKind {
   return kind === S_IFBLK ? "named" : "other"
 }
 
-/** Whether a root of what toybox may map could change it. An ordinary user could not, nor make another one. */
-const isChangeable = ({ uid }: Stat) => !isOrdinaryUser() || (uid === 0 && process.geteuid?.() === 0)
+/** A descriptor of an open file through a read-only mount of its own; less than 0 where there is none to be had. */
+function openView(fd: number, flags: number): number {
+  const mount = callResult("open_tree", fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
+  if (mount < 0) return mount
+  const attributes = mountAttr(MOUNT_ATTR_RDONLY, 0)
+  const closed = callResult("mount_setattr", mount, "", AT_EMPTY_PATH, attributes, MOUNT_ATTR_SIZE)
+  const view = closed < 0 ? closed : callResult("openat", AT_FDCWD, `/proc/self/fd/${mount}`, flags | O_CLOEXEC, 0)
+  close(mount)
+  return view
+}
+
+/** For an ordinary user, who can make no other one: the caller's null device; where that user's could change it, a view of it. */
+function givenNull(fd: number, { uid }: Stat): number | null {
+  if (uid !== 0 || process.geteuid?.() !== 0) return fd
+  // What is written to a device is no change of the mount.
+  const view = openView(fd, O_RDWR)
+  return view < 0 ? null : view
+}
 
 /** The caller's 0, 1 and 2 as they are, but for a null device, which is to be the container's own: null. */
 export function ownStandardFds(): StandardFds {
   const own = (fd: number) => {
     const found = stat("", AT_EMPTY_PATH, fd)
-    return found && (found.mode & S_IFMT) === S_IFCHR && isNull(found) && isChangeable(found) ? null : fd
+    if (!found || (found.mode & S_IFMT) !== S_IFCHR || !isNull(found)) return fd
+    return isOrdinaryUser() ? givenNull(fd, found) : null
   }
   return [own(0), own(1), own(2)]
 }
@@ -76,12 +94,7 @@ export interface View {
  * root may not open what the caller could (NFS with root_squash, FUSE without allow_root).
  */
 export function readOnlyView(fd: number): View | null {
-  const mount = callResult("open_tree", fd, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)
-  if (mount < 0) return null
-  const attributes = mountAttr(MOUNT_ATTR_RDONLY, 0)
-  const closed = callResult("mount_setattr", mount, "", AT_EMPTY_PATH, attributes, MOUNT_ATTR_SIZE) >= 0
-  const view = closed ? callResult("openat", AT_FDCWD, `/proc/self/fd/${mount}`, O_RDONLY | O_CLOEXEC, 0) : -1
-  close(mount)
+  const view = openView(fd, O_RDONLY)
   if (view < 0) return null
   const seek = (from: number, to: number) => callResult("lseek", to, callResult("lseek", from, 0, SEEK_CUR), SEEK_SET)
   seek(fd, view)

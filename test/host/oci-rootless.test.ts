@@ -13,7 +13,7 @@ const NOBODY = 65534
 const isRoot = process.getuid?.() === 0
 
 /** A bundle of that user's; what its engine leaves out there. */
-function bundle(script: string, change: (value: Config) => void = () => {}): string {
+function bundle(script: string, change: (value: Config) => void = () => {}, user = NOBODY): string {
   const dir = temporaryDirectory("bundle")
   const root = makeRoot()
   const value = config(script, root)
@@ -21,27 +21,20 @@ function bundle(script: string, change: (value: Config) => void = () => {}): str
   for (const mount of value.mounts) mount.options = mount.options.filter((option: string) => option !== "gid=5")
   change(value)
   writeFileSync(join(dir, "config.json"), JSON.stringify(value))
-  Bun.spawnSync(["chown", "-R", "-h", `${NOBODY}:${NOBODY}`, dir, root])
+  Bun.spawnSync(["chown", "-R", "-h", `${user}:${user}`, dir, root])
   return dir
 }
 
-/** Runs a shell script as root of such a namespace, with `oci` for toybox. */
-function asOrdinaryUser(script: string, groups = "--clear-groups") {
+/** Runs a shell script as root of a user namespace that `user` has made; `oci` is toybox. */
+function asOrdinaryUser(script: string, { groups = "--clear-groups", user = NOBODY } = {}) {
   const runtime = temporaryDirectory("runtime")
   chmodSync(scratch(), 0o755)
-  Bun.spawnSync(["chown", `${NOBODY}:${NOBODY}`, runtime])
+  Bun.spawnSync(["chown", `${user}:${user}`, runtime])
+  const whole = `oci() { ${toyboxBinary()} oci "$@"; }; ${script}`
   const { stdout, stderr, exitCode } = Bun.spawnSync(
     [
-      ...["timeout", "-k", "2", "20", "setpriv", `--reuid=${NOBODY}`, `--regid=${NOBODY}`, groups],
-      ...[
-        "unshare",
-        "--user",
-        "--map-root-user",
-        "--mount",
-        "sh",
-        "-c",
-        `oci() { ${toyboxBinary()} oci "$@"; }; ${script}`,
-      ],
+      ...["timeout", "-k", "2", "20", "setpriv", `--reuid=${user}`, `--regid=${user}`, groups],
+      ...["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", whole],
     ],
     { env: { PATH: process.env.PATH, XDG_RUNTIME_DIR: runtime, USER: "nobody" }, cwd: "/" },
   )
@@ -97,8 +90,18 @@ describe.skipIf(!isRoot)("an ordinary user", () => {
       value.process.user.additionalGids = [0]
       value.annotations = { "run.oci.keep_original_groups": "1" }
     })
-    const { stdout, stderr } = asOrdinaryUser(`oci run -b ${where} seven`, "--groups=1234")
+    const { stdout, stderr } = asOrdinaryUser(`oci run -b ${where} seven`, { groups: "--groups=1234" })
     expect({ stdout, stderr }).toEqual({ stdout: "0 65534\n", stderr: "" })
+  })
+
+  test("who is root itself has a null device that nobody can change", () => {
+    const where = bundle("exec sleep 20 </dev/null >/dev/null 2>&1", () => {}, 0)
+    const script = "chmod 600 /proc/self/fd/0 2>&1; echo x >&0 && stat -L -c '%a %u' /proc/self/fd/0"
+    const words = [`oci run -d -b ${where} eight </dev/null`, `oci exec eight sh -c "${script}" 0<>/dev/null`]
+    expect(asOrdinaryUser(`${words.join("; ")}; oci delete -f eight`, { user: 0 })).toMatchObject({
+      stdout: "chmod: /proc/self/fd/0: Read-only file system\n666 0\n",
+      stderr: "",
+    })
   })
 
   test("sees the cgroups that it is in", () => {
