@@ -27,6 +27,12 @@ const NAMESPACE_HINTS = (["clone", "unshare"] as const).flatMap((kind): Hint[] =
 
 /** What the kernel overloads: the errno alone misleads. */
 const HINTS: readonly Hint[] = [
+  {
+    kind: "clone",
+    call: "setns",
+    errno: "EINVAL",
+    hint: "toybox is in that user namespace already, or that pid namespace is not below its own",
+  },
   ...NAMESPACE_HINTS,
   {
     kind: "clone",

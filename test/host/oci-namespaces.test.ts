@@ -158,6 +158,11 @@ describe("user", () => {
     })
   })
 
+  test("that toybox is in already cannot be joined, and the reason is told", async () => {
+    const message = await refusal((config) => withNamespace(config, "user", file("user")))
+    expect(message).toMatch(/CLONE_NEWUSER\): EINVAL\ntoybox: hint: toybox is in that user namespace already/)
+  })
+
   test("joined, with its maps in the configuration all the same", async () => {
     const map = [{ containerID: 0, hostID: 0, size: 1 }]
     await holding(["--user", "--map-root-user"], async (path) => {
