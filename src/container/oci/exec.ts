@@ -4,6 +4,7 @@ import { __WALL } from "../../../ffi/constants/wait.ts"
 import { close } from "../../../ffi/fs.ts"
 import { socketPair } from "../../../ffi/pipe.ts"
 import { kill, waitChild } from "../../../ffi/signal.ts"
+import { windowSize } from "../../../ffi/tty.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import type { Reports } from "../../launch/index.ts"
 import { explainFailure } from "../../launch/report.ts"
@@ -71,6 +72,9 @@ function connect(request: ExecRequest, { process }: Spec): Connected {
     return { stdio: { socketFd: connectSocket(request.consoleSocket) }, socket: null }
   if (request.detach) throw new UsageError("--detach with a terminal needs --console-socket")
   const [socket, socketFd] = socketPair()
+  // From the first: the command may ask before anybody could tell it.
+  const size = windowSize(1) ?? windowSize(0)
+  if (size) process.consoleSize = size
   return { stdio: { socketFd }, socket }
 }
 

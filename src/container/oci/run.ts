@@ -1,5 +1,6 @@
 /** `run`: create, start, wait and delete in one. */
 import { socketPair } from "../../../ffi/pipe.ts"
+import { windowSize } from "../../../ffi/tty.ts"
 import { notice } from "../../log.ts"
 import { supervise } from "../supervise.ts"
 import type { CreateRequest } from "./bring-up.ts"
@@ -21,6 +22,9 @@ export async function runContainer(request: CreateRequest, options: RunOptions, 
   let socket: number | null = null
   const created = await createContainer(request, ({ process }) => {
     if (!process.terminal || options.detach) return undefined
+    // From the first: the command may ask before anybody could tell it.
+    const size = windowSize(1) ?? windowSize(0)
+    if (size) process.consoleSize = size
     const [own, containers] = socketPair()
     socket = own
     return containers
