@@ -4,7 +4,7 @@
  */
 import { O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { open } from "../../ffi/fs.ts"
+import { exists, open } from "../../ffi/fs.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import type { Paths } from "../paths.ts"
 import { type FileLock, lockOpened, releaseLock, tryLockFile } from "../state-file.ts"
@@ -21,6 +21,9 @@ export const isPaused = ({ cgroup }: Pick<RunningRecord, "cgroup">): boolean =>
   cgroup !== null && openCgroup(cgroup).isFrozen()
 
 const markOf = (paths: Paths, id: string) => `${paths.running}/.${id}.still`
+
+/** Whether a toybox lets it stand still, or was killed doing so. */
+export const standsStill = (paths: Paths, id: string): boolean => exists(markOf(paths, id))
 
 /** Lets a container stand still; null where it does already, or does not run. What is returned goes to endStandstill. */
 export function beginStandstill(paths: Paths, id: string): FileLock | null {
