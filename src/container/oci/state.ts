@@ -75,7 +75,7 @@ export function unlock(lock: OciLock): void {
 /** What is kept there decides what toybox does as root: nobody else may write it. */
 function checkOwn(root: string): void {
   const found = stat(root)
-  if (found && (found.mode & 0o022) === 0 && found.uid === process.geteuid?.()) return
+  if (!found || ((found.mode & 0o022) === 0 && found.uid === process.geteuid?.())) return
   throw new ToyboxError(`the directory ${root} can be written by others`, {
     hint: `chown root ${root}; chmod 700 ${root}`,
   })
@@ -124,6 +124,7 @@ export function lockContainer(root: string, id: string, patience = LOCK_PATIENCE
 /** Null where another command holds the lock. Throws where there is no such container. */
 export function tryLockContainer(root: string, id: string): OciLock | null {
   checkId(id)
+  checkOwn(root)
   let fd: number
   try {
     fd = open(containerDirectory(root, id), O_RDONLY | O_DIRECTORY)
@@ -165,6 +166,7 @@ export function writeRecord(root: string, record: OciRecord): void {
 /** A container's record. Throws NoSuchContainer where there is none, DamagedRecord where it cannot be read. */
 export function readRecord(root: string, id: string): OciRecord {
   checkId(id)
+  checkOwn(root)
   const text = tryReadText(`${containerDirectory(root, id)}/state.json`)
   if (text === null) throw noSuchContainer(id)
   try {
@@ -232,6 +234,7 @@ export function ociState(record: OciRecord, status: Status): OciState {
 
 /** Every container below a root; one whose record is damaged is told of and left out. */
 export function listRecords(root: string): OciRecord[] {
+  checkOwn(root)
   return listDir(root).flatMap((id) => {
     if (id.startsWith(".")) return []
     try {
