@@ -88,7 +88,7 @@ async function launchSupervised(
     // Ports stay claimed as long as it lives.
     fds: [...Object.values(own), ...(live.record.ports ?? []).flatMap(({ fd }) => fd ?? [])],
   }
-  const reports: Reports = { failures: [] }
+  const reports: Reports = { failures: [], supervised: true }
   const begun = await bringUpUnseen(request, paths, live, { root, spec, stdio, supervisor, reports })
   const { one, two } = begun
   for (const fd of [controlEnd, listener, ...Object.values(fds)]) close(fd)

@@ -82,6 +82,28 @@ describe.skipIf(!isRoot)("exec into a hostile container", () => {
     expect(read(shared, "reached")).toBe("")
   }, 60_000)
 
+  test("what it writes where the process reports who it is makes nobody of the host that process", async () => {
+    const victim = Bun.spawn(["sleep", "600"])
+    try {
+      const pid = [0, 8, 16, 24].map((bits) => `\\${((victim.pid >>> bits) & 0xff).toString(8).padStart(3, "0")}`)
+      const shared = await attack(`
+        echo x > /shared/ready
+        while :; do for p in /proc/[0-9]*; do
+          [ $p = /proc/1 ] && continue
+          for d in $p/fd/[3-9]; do [ -p $d ] && printf '\\377\\377\\377\\377${pid.join("")}' > $d && echo x >> /shared/forged; done
+        done; done 2>/dev/null`)
+      const file = join(temporaryDirectory(), "pid")
+      for (let i = 0; i < 60; i++) {
+        expect(oci.run("exec", "--detach", "--pid-file", file, "a", "true").exitCode).toBe(0)
+        expect(readFileSync(file, "utf8")).not.toBe(`${victim.pid}`)
+      }
+      expect(read(shared, "forged")).not.toBe("")
+    } finally {
+      victim.kill(9)
+      await victim.exited
+    }
+  }, 60_000)
+
   test("the working directory cannot be a descriptor of the host: CVE-2024-21626", async () => {
     await attack("echo x > /shared/ready; exec sleep 600")
     const host = hostDirectory()
