@@ -20,13 +20,13 @@ import {
 } from "../../../ffi/fs.ts"
 import { tryLock } from "../../../ffi/lock.ts"
 import { removeTree } from "../../../ffi/remove-tree.ts"
-import { openCgroup } from "../../cgroup/manager.ts"
 import { errorChain, ToyboxError, UsageError } from "../../errors.ts"
 import { notice } from "../../log.ts"
 import { readSpec } from "../../oci/read.ts"
 import type { Spec } from "../../oci/runtime.ts"
 import { startTime } from "../state.ts"
 import { decodeRecord, type OciRecord } from "./record.ts"
+import { isPaused } from "./still.ts"
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped"
 
@@ -221,7 +221,7 @@ export function statusOf(root: string, record: OciRecord): Status {
   if (!record.complete) return isLocked(root, record.id) ? "creating" : "stopped"
   if (!isAlive(record)) return "stopped"
   // Also before its start, which it could not hear of.
-  if (record.cgroup && openCgroup(record.cgroup).isFrozen()) return "paused"
+  if (record.cgroup && isPaused(containerDirectory(root, record.id), record.cgroup)) return "paused"
   return awaitsStart(root, record.id) ? "created" : "running"
 }
 
