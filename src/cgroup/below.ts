@@ -13,7 +13,7 @@ const ENODEV = -19
 const ENOTEMPTY = -39
 const HOW = O_RDONLY | O_DIRECTORY | O_CLOEXEC
 
-const cgroupsIn = (fd: number): Entry[] => listEntries(fd).filter(({ type }) => type === DT_DIR)
+const cgroupsIn = (fd: number): Entry[] => listEntries(fd, DT_DIR)
 
 /** A level on the way down: what is left to see on it, and how the next one is called there. */
 interface Level {

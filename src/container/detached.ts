@@ -13,7 +13,7 @@ import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
 import { environmentOf, type Paths } from "../paths.ts"
 import { attachPath } from "./attach-protocol.ts"
-import { type Live, letOthersMount, rememberExec, rememberPid } from "./bring-up.ts"
+import { bringUp, type Live, letOthersMount, rememberExec, rememberPid } from "./bring-up.ts"
 import { cleanUp } from "./clean-up.ts"
 import { tellNeighbours } from "./neighbours.ts"
 import { enter } from "./new-container.ts"
@@ -23,7 +23,6 @@ import type { ContainerRequest } from "./request.ts"
 import { TOYBOX_KILLED } from "./result.ts"
 import { copiedRoot, newRoot, overlayRefusal, type Root } from "./root.ts"
 import type { Stdio } from "./stdio.ts"
-import { bringUpUnseen } from "./unseen.ts"
 
 const BACKLOG = 16
 
@@ -89,7 +88,9 @@ async function launchSupervised(
     fds: [...Object.values(own), ...(live.record.ports ?? []).flatMap(({ fd }) => fd ?? [])],
   }
   const reports: Reports = { failures: [], supervised: true }
-  const begun = await bringUpUnseen(request, paths, live, { root, spec, stdio, supervisor, reports })
+  const joins = request.process.namespaces.pid?.mode === "container"
+  const begin = joins ? (await import("./unseen.ts")).bringUpUnseen : bringUp
+  const begun = await begin(request, paths, live, { root, spec, stdio, supervisor, reports })
   const { one, two } = begun
   for (const fd of [controlEnd, listener, ...Object.values(fds)]) close(fd)
   while (readReports(begun.reportFd, reports, false));

@@ -7,13 +7,12 @@ import { notice } from "../log.ts"
 import type { Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
 import { isNew } from "../plan/namespaces.ts"
-import { type Live, letOthersMount, rememberExec, rememberPid } from "./bring-up.ts"
+import { bringUp, type Live, letOthersMount, rememberExec, rememberPid } from "./bring-up.ts"
 import type { ContainerRequest } from "./request.ts"
 import { copiedRoot, overlayRefusal, type Root } from "./root.ts"
 import { updateRunning } from "./state.ts"
 import { openStdio } from "./stdio.ts"
 import { type Ending, supervise } from "./supervise.ts"
-import { bringUpUnseen } from "./unseen.ts"
 
 /** Those of a container in the foreground: what opens them is there beforehand. */
 async function watchedDoors(paths: Paths, { id, record }: Live) {
@@ -37,7 +36,9 @@ export async function start(
   const { attach, interactive } = request
   const stdio = openStdio({ terminal: request.process.terminal, interactive, attach })
   const reports: Reports = { failures: [] }
-  const { one, two, pid, reportFd, traceFd, manager } = await bringUpUnseen(request, paths, live, {
+  const joins = request.process.namespaces.pid?.mode === "container"
+  const begin = joins ? (await import("./unseen.ts")).bringUpUnseen : bringUp
+  const { one, two, pid, reportFd, traceFd, manager } = await begin(request, paths, live, {
     root,
     spec,
     stdio,

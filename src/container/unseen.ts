@@ -36,7 +36,7 @@ function holdStill(paths: Paths, id: string): FileLock | null {
   }
 }
 
-/** As bringUp; nobody sees the process before it is as the command is to be. */
+/** As bringUp, for one that joins; nobody sees the process before it is as the command is to be. */
 export async function bringUpUnseen(request: ContainerRequest, paths: Paths, live: Live, how: BringUp): Promise<Begun> {
   const { pid } = request.process.namespaces
   const tracers = pid?.mode === "container" ? tracersBeside(paths, pid.pid) : []
