@@ -26,6 +26,7 @@ export const TEST_PACKAGES = [
   "linux-libc-dev-arm64-cross",
   "linux-libc-dev-armhf-cross",
   "mmdebstrap",
+  "musl",
   "openssl",
   "podman",
   "python3",

@@ -1,16 +1,26 @@
 /** Signals taken as events: sigaction(2), the self-pipe; kill(2), wait4(2). */
 import { call, callResult, runList, scratch } from "./call.ts"
+import { EINVAL } from "./constants/errno.ts"
 import { O_CLOEXEC, O_NONBLOCK } from "./constants/fcntl.ts"
 import { PROT_EXEC, PROT_READ } from "./constants/mman.ts"
-import { SA_RESTART } from "./constants/signal.ts"
+import { SA_RESTART, SIG_IGN, SIG_UNBLOCK } from "./constants/signal.ts"
 import { __WALL, P_PID, WEXITED, WNOHANG, WNOWAIT } from "./constants/wait.ts"
 import { mapMemory, walkerCode } from "./libc.ts"
 
 const SIGACTION_SIZE = 152
+// The kernel's: the real-time ones, too.
+const SIGSET_SIZE = 8
+
+/** Whether a signal is ignored, as by nohup(1) for what it starts. */
+export function isIgnored(signal: number): boolean {
+  call("sigaction", signal, null, scratch.address)
+  return scratch.u32(0) === SIG_IGN
+}
 
 /**
  * Catches `signals` with a native handler that writes each one's number to a pipe; returns the pipe's read end. Not a
- * signalfd: that needs the signals blocked in every thread, and Bun has threads before any JavaScript runs.
+ * signalfd: that needs the signals blocked in every thread, and Bun has threads before any JavaScript runs. Nor does it matter
+ * what the caller has blocked. Those that libc keeps for itself, which differ from one to another, are left to it.
  */
 export function openSignals(signals: readonly number[]): number {
   call("pipe2", scratch.address, O_CLOEXEC | O_NONBLOCK)
@@ -26,7 +36,11 @@ export function openSignals(signals: readonly number[]): number {
   const view = new DataView(action.buffer)
   view.setBigUint64(0, BigInt(base + 8), true)
   view.setUint32(136, SA_RESTART, true)
-  runList(signals.map((signal) => ({ name: "sigaction", args: [signal, action, null] })))
+  const set = new BigUint64Array([signals.reduce((bits, signal) => bits | (1n << BigInt(signal - 1)), 0n)])
+  runList([
+    ...signals.map((signal) => ({ name: "sigaction" as const, args: [signal, action, null], tolerate: [EINVAL] })),
+    { name: "rt_sigprocmask", args: [SIG_UNBLOCK, new Uint8Array(set.buffer), null, SIGSET_SIZE] },
+  ])
   return readEnd
 }
 

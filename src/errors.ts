@@ -42,7 +42,7 @@ export function errorChain(error: unknown): string {
 }
 
 // Calls that write files: of others the same errno means something else (a limit on namespaces, mounts, watches).
-const WRITING = /^(write|openat|mkdirat|symlinkat|linkat|renameat|ftruncate)$/
+const WRITING = /^(write|open(at2?)?|mkdir(at)?|symlink(at)?|link(at)?|rename(at2?)?|unlink(at)?|ftruncate|fsync)$/
 
 /** For what only root may do. */
 export const needsRoot = (what: string): ToyboxError =>
@@ -53,6 +53,7 @@ function remedyOf(error: Error): string | undefined {
   if (isErrno(error, "EACCES", "EPERM") && process.geteuid?.() !== 0) return "only root may do that: use sudo"
   if (isErrno(error, "EMFILE")) return "toybox may not have so many files open: see ulimit -n"
   if (isErrno(error, "ENFILE")) return "the machine has too many files open: see /proc/sys/fs/file-max"
+  if (isErrno(error, "EFBIG")) return "a limit on the size of files is reached: see ulimit -f"
   if (!isErrno(error, "ENOSPC", "EDQUOT", "EROFS") || !WRITING.test(error.syscall)) return undefined
   return error.errno === "EROFS"
     ? "the file system is read-only: toybox doctor looks at it (state directory)"

@@ -7,6 +7,7 @@ const calledAs = () => process.argv0.slice(process.argv0.lastIndexOf("/") + 1)
 
 async function dispatch(words: readonly string[]): Promise<number> {
   for (const word of words) if (word.includes("\uFFFD")) (await import("./cli/utf8.ts")).checkArguments()
+  if (process.env.TOYBOX_ROOT?.includes("\uFFFD")) (await import("./cli/utf8.ts")).variableOf("TOYBOX_ROOT", {})
   if (OCI_NAMES.has(calledAs())) return (await import("./cli/oci/index.ts")).runOci(words)
   // The hot path imports nothing that it does not use; citty, which knows all commands, comes with the others.
   if (words[0] === "run") {

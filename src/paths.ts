@@ -29,9 +29,10 @@ const SYSTEM = { state: "/var/lib/toybox", run: "/run/toybox" }
 /** The environment by which a toybox that this one starts has the same places: a root of its own is told, the system's is not. */
 export const environmentOf = ({ state, run }: Paths): string[] => (run === SYSTEM.run ? [] : [`TOYBOX_ROOT=${state}`])
 
-/** The places below `root`, or the system's where none is given. */
+/** The places below `root`, or the system's where none is given, or an empty one, as by a variable that has no value. */
 export function pathsFor(root: string | undefined): Paths {
-  const absolute = root === undefined || root.startsWith("/") ? root : `${process.cwd()}/${root}`
+  const given = root || undefined
+  const absolute = given === undefined || given.startsWith("/") ? given : `${process.cwd()}/${given}`
   const state = absolute ?? SYSTEM.state
   const run = absolute === undefined ? SYSTEM.run : `${absolute}/run`
   return {

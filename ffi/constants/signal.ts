@@ -31,6 +31,7 @@ export const SIGIO = 29
 export const SIGPWR = 30
 export const SIGSYS = 31
 
+export const SIG_IGN = 1
 export const SIG_BLOCK = 0
 export const SIG_UNBLOCK = 1
 export const SIG_SETMASK = 2

@@ -32,9 +32,14 @@ const hints = (): readonly Hint[] => [
     file: /^cgroup\.subtree_control$/,
     text: "the cgroup has processes of its own (cgroup v2: no internal processes)",
   },
-  { errno: "EPERM", file: /^devices\./, text: "a parent cgroup does not allow that device" },
+  {
+    errno: "EPERM",
+    file: /^devices\./,
+    text: "a parent cgroup does not allow that device, or toybox is root of a user namespace",
+  },
   { errno: "EACCES", file: /./, text: "this cgroup was not delegated to you" },
   { errno: "EPERM", file: /./, text: "this cgroup was not delegated to you" },
+  { errno: "ENOSPC", file: /./, text: "the kernel makes no more cgroups, or its cpuset has no CPUs or memory nodes" },
   { errno: "EROFS", file: /./, text: "/sys/fs/cgroup is mounted read-only here" },
   { errno: "ENOENT", file: /./, text: "the kernel was built without it, or it is switched off" },
 ]

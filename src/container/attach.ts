@@ -16,11 +16,12 @@ import type { Paths } from "../paths.ts"
 import * as protocol from "./attach-protocol.ts"
 import { detachFilter } from "./detach-keys.ts"
 import { recordEvents } from "./events.ts"
-import { ENDING, isDeaf, passOn, sendSignal } from "./pass-signal.ts"
+import { isDeaf, passOn, sendSignal } from "./pass-signal.ts"
 import { findRunning, Paused } from "./running.ts"
 import { isPaused } from "./standstill.ts"
 import { readHead, readResult } from "./state.ts"
 import { type InputWatch, watchInput } from "./stdio.ts"
+import { ENDING } from "./supervise.ts"
 import { awaitEnd } from "./wait.ts"
 
 export interface AttachOptions {
@@ -272,7 +273,7 @@ export function stayWith(
     else if (ENDING.has(signal) && ++insisted >= INSISTENCE) session.over = { code: 128 + signal }
     else {
       if (insisted === 1 && isDeaf(paths, id, signal))
-        notice(`the command never sees signal ${signal}, for which it has no handler: ${LEAVES}`)
+        notice(`the command never sees ${ENDING.get(signal)}, for which it has no handler: ${LEAVES}`)
       sendSignal(paths, id, signal)
     }
   }

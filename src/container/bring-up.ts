@@ -156,8 +156,8 @@ export interface Begun {
 }
 
 /** Waits for the pid that a supervisor reports of the container's process; 0 where something has failed. */
-function reportedPid(reportFd: number, reports: Reports): number {
-  awaitReport(reportFd, reports, false, () => reports.pid !== undefined)
+function reportedPid(reportFd: number, maker: number, reports: Reports): number {
+  awaitReport({ reportFd, maker }, reports, false, () => reports.pid !== undefined)
   if (reports.pid === undefined && reports.failures.length === 0)
     throw new ToyboxError(TOYBOX_KILLED, { exitCode: EXIT_KILLED })
   return reports.pid ?? 0
@@ -204,6 +204,7 @@ export async function bringUp(
   const opened = launchOpening(openingSteps(spec, opening), opening, mountedRoot, supervisor)
   // That it has an end when nobody is left to report anything.
   close(reportEnd)
+  const maker = supervisor ? call("pidfd_open", opened.pid, 0) : -1
   const go = () => call("write", goFd, new Uint8Array(1), 1)
   let one: Encoded
   let two: Encoded
@@ -221,7 +222,8 @@ export async function bringUp(
     if (live.places.length > 0) {
       const { connectPlaces } = await import("./network.ts")
       const helped = one.steps.some((step) => step.kind === "clone" && step.helper)
-      connectPlaces(request, live.places, { pid, reported: helped || supervisor !== undefined, reportFd }, reports)
+      const reported = helped || supervisor !== undefined
+      connectPlaces(request, live.places, { pid, reported, reportFd, maker }, reports)
       const guarded = live.places.map(({ endpoint }) => endpoint).filter((endpoint) => endpoint.guarded)
       if (guarded.length > 0) {
         // First: the names of its links tell a toybox that cleans up after this one what to take back.
@@ -233,7 +235,7 @@ export async function bringUp(
       if (request.ports || live.places.some(({ bridge }) => bridge.changed))
         await (await import("./meet-firewalls.ts")).meetFirewalls(request, paths, live)
     }
-    if (supervisor) pid = reportedPid(reportFd, reports)
+    if (supervisor) pid = reportedPid(reportFd, maker, reports)
     const filter = await seccompFacts(request, spec, { id: live.id, pid, compat, listenerFd })
     two = seal(sealedSteps(spec, { ...facts, ...filter }), one.calls.length, facts)
     // From here on it may end, and a supervisor that is killed would leave the end of the run before as that of this one.
@@ -249,12 +251,14 @@ export async function bringUp(
     keepRecord(request, paths, live, spec)
     // Nothing of it is executed that nobody could ask about, were this toybox killed now.
     go()
-    for (const fd of [goEnd, goFd]) close(fd)
+    for (const fd of [goEnd, goFd, maker]) if (fd >= 0) close(fd)
   } catch (error) {
     // A supervisor takes the container with it, but for one that has not asked for that yet, or just changes its user: prctl(2).
     if (reports.pid !== undefined) kill(reports.pid, SIGKILL)
     kill(opened.pid, SIGKILL)
     waitChild(opened.pid, __WALL)
+    // Whoever is left waits for a word that does not come.
+    close(goFd)
     throw error
   }
   await recoverSome(paths)

@@ -8,16 +8,24 @@ export interface Child {
   /** The process, or one that makes it and reports who it is. */
   pid: number
   reportFd: number
+  /** A pidfd of the supervisor that makes it; negative: there is none. */
+  maker: number
 }
 
 /** Waits for a report; false where something failed before it came, or the process was killed. */
-export function awaitReport(reportFd: number, reports: Reports, traced: boolean, hasCome: () => boolean): boolean {
+export function awaitReport(
+  { reportFd, maker }: Omit<Child, "pid">,
+  reports: Reports,
+  traced: boolean,
+  hasCome: () => boolean,
+): boolean {
   while (!hasCome()) {
     if (reports.failures.length > 0) return false
-    const [events = 0] = poll([{ fd: reportFd, events: POLLIN }], null)
+    const sources = [reportFd, maker].map((fd) => ({ fd, events: POLLIN }))
+    const [events = 0, ended] = poll(sources, null)
     if (events & POLLIN) readReports(reportFd, reports, traced)
-    // The end is left to who reads to there.
-    else if (events) return false
+    // The end is left to who reads to there. It does not come by a child that has lost its supervisor before it asked to end with it.
+    else if (events || ended) return false
   }
   return true
 }

@@ -108,6 +108,8 @@ async function launchSupervised(
   // Without a word the supervisor ends the container, and itself.
   close(control)
   waitChild(begun.supervisor ?? 0, __WALL)
+  // One that has failed before it was a supervisor has ended nothing: the command may run by now.
+  live.manager?.kill()
   live.ended = true
   const refusal = overlayRefusal(one, reports)
   if (refusal === null) throw (await import("./launch-error.ts")).launchError(one, two, reports, root.fd)

@@ -1,68 +1,13 @@
 /** What this machine has for containers and what it lacks, what each lack costs, and the command that mends it. */
 import type { Cgroups } from "../cgroup/detect.ts"
-import type { Obstacles } from "../network/firewall/obstacles.ts"
-
-export interface Check {
-  /** Stable, for scripts and for errors that name it. */
-  name: string
-  /** "missing": no container runs; "limited": something does not work. */
-  state: "ok" | "limited" | "missing"
-  found: string
-  /** What the lack costs. */
-  cost?: string
-  /** A command for a shell. */
-  mend?: string
-  /** The same as a write to a file, where that is safe: it loosens nothing and lasts until the next boot. */
-  write?: { path: string; value: string }
-}
-
-export interface StateDirectory {
-  path: string
-  readOnly: boolean
-  /** Bytes and files that can still be written; null where a file system has no limit of files. */
-  free: number
-  inodes: number | null
-}
-
-/** What is asked of the machine; tests put another in its place. */
-export interface Machine {
-  read(path: string): string | null
-  exists(path: string): boolean
-  list(path: string): string[]
-  cgroups: Cgroups
-  isRoot: boolean
-  /** Null: not known. */
-  nfTables: boolean | null
-  /** What firewalls of others do to networks, by name; of one that might be made where there is none. Null: only root may look. */
-  obstacles: readonly (Obstacles & { name: string })[] | null
-  /** What somebody has removed of networks; null as above. */
-  broken: readonly string[] | null
-  /** Milliseconds since 1970. */
-  now: number
-  /** What the state directory has, null where there is none yet, or it may not be looked at. */
-  state: StateDirectory | null
-}
-
-type Rule = (machine: Machine) => Check
-
-const ok = (name: string, found: string): Check => ({ name, state: "ok", found })
+import { type Check, type Machine, ok, type Rule } from "./examined.ts"
+import { seccomp, user } from "./privileges.ts"
 
 function versionOf({ read }: Machine): [text: string, major: number, minor: number] {
   const text = (read("/proc/sys/kernel/osrelease") ?? "unknown").trim()
   const [, major, minor] = /^(\d+)\.(\d+)/.exec(text) ?? []
   return [text, Number(major ?? 0), Number(minor ?? 0)]
 }
-
-const user: Rule = ({ isRoot }) =>
-  isRoot
-    ? ok("user", "root")
-    : {
-        name: "user",
-        state: "missing",
-        found: "an ordinary user",
-        cost: "toybox run needs root",
-        mend: "sudo toybox …",
-      }
 
 const kernel: Rule = (machine) => {
   const [text, major, minor] = versionOf(machine)
@@ -86,6 +31,14 @@ export function controllersOf({ cgroups, read }: Pick<Machine, "cgroups" | "read
     : Object.keys(cgroups.controllers)
 }
 
+/** Where cgroups of containers are made. */
+const placesOf = (cgroups: Exclude<Cgroups, { mode: "none" }>): string[] =>
+  cgroups.mode === "unified"
+    ? [cgroups.unified.mountpoint]
+    : Object.entries(cgroups.controllers).flatMap(([name, { mountpoint }]) =>
+        name.startsWith("name=") ? [] : [mountpoint],
+      )
+
 const cgroup: Rule = (machine) => {
   const { cgroups } = machine
   const name = "cgroup"
@@ -100,6 +53,11 @@ const cgroup: Rule = (machine) => {
   const isV2 = cgroups.mode === "unified"
   const controllers = controllersOf(machine)
   const found = `${isV2 ? "v2" : `v1 (${cgroups.mode})`}: ${controllers.sort().join(" ")}`
+  const closed = placesOf(cgroups).find(machine.isReadOnly)
+  if (closed !== undefined) {
+    const mend = `mount -o remount,rw,bind ${closed} (in a container: run that one with --privileged)`
+    return { name, state: "missing", found: `${closed} is read-only`, cost: "no container can be made", mend }
+  }
   const lacking = WANTED.map(([v1, v2]) => (isV2 ? v2 : v1)).filter((controller) => !controllers.includes(controller))
   if (lacking.length === 0) return ok(name, found)
   const mend = "a kernel with these controllers, none of them in cgroup_disable= of /proc/cmdline"
@@ -127,13 +85,6 @@ const userNamespaces: Rule = ({ read, exists }) => {
     sysctl("kernel.apparmor_restrict_unprivileged_userns", "1", "0") ??
     ok(name, "allowed")
   )
-}
-
-const seccomp: Rule = ({ read }) => {
-  const actions = read("/proc/sys/kernel/seccomp/actions_avail")
-  if (actions !== null) return ok("seccomp", actions.trim())
-  const cost = "containers run with --security-opt seccomp=unconfined only"
-  return { name: "seccomp", state: "missing", found: "none", cost, mend: "a kernel with CONFIG_SECCOMP_FILTER" }
 }
 
 const idmap: Rule = (machine) => {

@@ -30,13 +30,14 @@ const MEMFD = 11
 
 /**
  * Prints the plan of a run as shell commands, or with `form` "calls" as libc calls, after the lines of what comes `before`.
- * Changes nothing.
+ * `madeRoot` is a descriptor of the root where that is not there yet, but known. Changes nothing.
  */
 export async function explainRun(
   request: ContainerRequest,
   paths: Paths,
   form: string,
   before: readonly string[],
+  madeRoot: number | null = null,
 ): Promise<number> {
   if (form !== "" && form !== "shell" && form !== "calls") {
     throw new UsageError(`--explain: "${form}" is not known (use --explain, --explain=shell or --explain=calls)`)
@@ -44,12 +45,12 @@ export async function explainRun(
   const id = newId()
   const directory = containerPath(paths, id)
   const layout = overlayLayout(directory)
-  // Before the first run the base image is not there yet; nothing of it matters here but that it has root.
   const layers = [request.lower, ...request.below]
   // Nothing is mounted, so that users are looked up in the layer that has them.
   const people = layers.find((root) => exists(`${root}/etc/passwd`)) ?? request.lower
+  // Of one that only a run makes nothing is known, but that it has root.
   const lower = exists(people) ? people : "/proc/self/fdinfo"
-  const rootFd = call("openat", AT_FDCWD, lower, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
+  const rootFd = madeRoot ?? call("openat", AT_FDCWD, lower, O_PATH | O_DIRECTORY | O_CLOEXEC, 0)
   const hostname = effectiveHostname(request, id)
   const network = request.networks.length === 0 ? null : await import("./explain-network.ts")
   const { endpoints, lines: networkLines } = (await network?.explainNetworks(request, paths, id)) ?? {

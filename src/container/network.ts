@@ -117,7 +117,7 @@ interface NewChild extends Child {
 function awaitNamespace(child: NewChild, reports: Reports, traced: boolean) {
   const hasCome = () =>
     reports.moments?.includes(MOMENT_NETWORK) === true && (!child.reported || reports.pid !== undefined)
-  return awaitReport(child.reportFd, reports, traced, hasCome) ? (reports.pid ?? child.pid) : null
+  return awaitReport(child, reports, traced, hasCome) ? (reports.pid ?? child.pid) : null
 }
 
 /**

@@ -1,5 +1,5 @@
 /** Signals to an attached toybox that are for the command of its container. */
-import { SIGHUP, SIGINT, SIGKILL, SIGQUIT, SIGTERM } from "../../ffi/constants/signal.ts"
+import { SIGKILL } from "../../ffi/constants/signal.ts"
 import { notice } from "../log.ts"
 import type { Paths } from "../paths.ts"
 import { isNew } from "../plan/namespaces.ts"
@@ -7,10 +7,7 @@ import { PASSED } from "./attach-protocol.ts"
 import { NotRunning } from "./running.ts"
 import { NoSuchContainer, readRecord, readRunning } from "./state.ts"
 import { beginKill, signalProcess } from "./stop.ts"
-import { unhandled, unheard } from "./supervise.ts"
-
-/** Those that ask a command to end. */
-export const ENDING: ReadonlySet<number> = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
+import { ENDING, unhandled, unheard } from "./supervise.ts"
 
 /** Whether the command of a container, as PID 1 without a handler, would never see a signal that asks it to end. */
 export function isDeaf(paths: Paths, id: string, signal: number): boolean {

@@ -15,7 +15,7 @@ import {
 import { __WALL, WNOHANG } from "../../ffi/constants/wait.ts"
 import { close, tryReadText } from "../../ffi/fs.ts"
 import { poll } from "../../ffi/poll.ts"
-import { kill, openSignals, readSignals, type WaitStatus, waitChild } from "../../ffi/signal.ts"
+import { isIgnored, kill, openSignals, readSignals, type WaitStatus, waitChild } from "../../ffi/signal.ts"
 import { receiveFd } from "../../ffi/tty.ts"
 import { type Reports, readReports } from "../launch/index.ts"
 import type { Doors } from "./doors.ts"
@@ -27,10 +27,18 @@ const LAST_SIGNAL = 64
 const FORWARDED = [SIGHUP, SIGINT, SIGQUIT, SIGUSR1, SIGUSR2, SIGALRM, SIGTERM]
 for (let signal = FIRST_REALTIME; signal <= LAST_SIGNAL; signal++) FORWARDED.push(signal)
 /** Those that ask a command to end. */
-const ENDING = new Set([SIGHUP, SIGINT, SIGQUIT, SIGTERM])
+export const ENDING: ReadonlyMap<number, string> = new Map([
+  [SIGHUP, "SIGHUP"],
+  [SIGINT, "SIGINT"],
+  [SIGQUIT, "SIGQUIT"],
+  [SIGTERM, "SIGTERM"],
+])
 
-/** Takes signals as events from now on. */
-export const takeSignals = (): number => openSignals([...FORWARDED, SIGWINCH, SIGCHLD])
+/** Takes signals as events from now on; where the caller has SIGHUP ignored, as nohup(1) does, it stays so. */
+export function takeSignals(): number {
+  const forwarded = isIgnored(SIGHUP) ? FORWARDED.filter((signal) => signal !== SIGHUP) : FORWARDED
+  return openSignals([...forwarded, SIGWINCH, SIGCHLD])
+}
 
 export interface Supervised {
   pid: number
@@ -86,7 +94,7 @@ export function unhandled(pid: number, signal: number): boolean {
 
 /** What there is to say of a command that is killed for that. */
 export const unheard = (signal: number): string =>
-  `the command has no handler for signal ${signal}, which the kernel keeps from a PID 1: killed (--init helps)`
+  `the command has no handler for ${ENDING.get(signal)}, which the kernel keeps from a PID 1: killed (--init helps)`
 
 const DRAIN_MILLISECONDS = 100
 

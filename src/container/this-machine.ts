@@ -12,18 +12,24 @@ import { hasNfTables } from "../network/firewall/table.ts"
 import { listNetworks } from "../network/network.ts"
 import { linkNamed } from "../network/read.ts"
 import type { Paths } from "../paths.ts"
-import type { Machine, StateDirectory } from "./doctor.ts"
+import type { Machine, StateDirectory } from "./examined.ts"
 import { type Look, remembering } from "./foreign-firewalls.ts"
 import { whatIsBroken } from "./reload-networks.ts"
 
 const EROFS = -30
+const EINVAL = -22
 
-/** statfs(2), faccessat(2). */
+/** faccessat(2). */
+const isReadOnly = (path: string) => callResult("faccessat", AT_FDCWD, path, W_OK, 0) === EROFS
+
+/** Without arguments it makes nothing, and the kernel says so: clone3(2). A filter answers before. */
+const clones = () => callResult("clone3", null, 0) === EINVAL
+
+/** statfs(2). */
 function stateDirectory(path: string): StateDirectory | null {
   if (!exists(path)) return null
   const { bavail, bsize, files, ffree } = statfsSync(path)
-  const readOnly = callResult("faccessat", AT_FDCWD, path, W_OK, 0) === EROFS
-  return { path, readOnly, free: bavail * bsize, inodes: files > 0 ? ffree : null }
+  return { path, readOnly: isReadOnly(path), free: bavail * bsize, inodes: files > 0 ? ffree : null }
 }
 
 const MIGHT_BE = {
@@ -63,8 +69,10 @@ export function thisMachine(paths: Paths): Machine {
     read: tryReadText,
     exists,
     list: listDir,
+    isReadOnly,
     cgroups: detectCgroups(),
     isRoot,
+    clones: clones(),
     nfTables: isRoot ? hasNfTables() : null,
     obstacles: isRoot ? networksOf(paths).map((bridge) => ({ name: bridge.network.name, ...look(bridge) })) : null,
     broken: isRoot ? brokenOf(paths, look) : null,

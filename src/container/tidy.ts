@@ -1,4 +1,5 @@
 /** Keeping a supervisor small: by itself the engine would keep its garbage, ten megabytes of it. */
+import { releaseProgram } from "../../ffi/program.ts"
 
 // It goes after so long a quiet (milliseconds), or so many rounds.
 const QUIET = 1000
@@ -14,17 +15,27 @@ export interface Tidy {
 /** `rest` gives back other memory, when the garbage goes. */
 export function createTidy(rest: () => void): Tidy {
   let rounds = 0
-  let last = 0
+  let last = performance.now()
+  // A start leaves little garbage, but has mapped half of what the supervisor seems to hold.
+  let used = true
+  const tidyHeap = () => {
+    Bun.gc(true)
+    rest()
+    rounds = 0
+  }
   return {
-    wait: () => (rounds > 0 ? Math.max(0, Math.ceil(last + QUIET - performance.now())) : null),
+    wait: () => (used ? Math.max(0, Math.ceil(last + QUIET - performance.now())) : null),
     after(idle) {
       const now = performance.now()
-      if (idle ? rounds > 0 && now >= last + QUIET : ++rounds >= MOST_ROUNDS) {
-        Bun.gc(true)
-        rest()
-        rounds = 0
+      if (!idle) {
+        last = now
+        used = true
+        if (++rounds >= MOST_ROUNDS) tidyHeap()
+      } else if (used && now >= last + QUIET) {
+        if (rounds > 0) tidyHeap()
+        releaseProgram()
+        used = false
       }
-      if (!idle) last = now
     },
   }
 }

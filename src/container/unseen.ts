@@ -49,7 +49,7 @@ export async function bringUpUnseen(request: ContainerRequest, paths: Paths, liv
     }
     const begun = await bringUp(request, paths, live, how)
     // Until it is executed, or has failed: what comes behind is left to who reads to there.
-    awaitReport(begun.reportFd, how.reports, request.trace, () => false)
+    awaitReport({ reportFd: begun.reportFd, maker: -1 }, how.reports, request.trace, () => false)
     return begun
   } finally {
     for (const [id, lock] of held) endStandstill(paths, id, lock)

@@ -22,7 +22,8 @@ type BaseEntry =
 /** Where the base image of this executable is, or will be. */
 export const basePath = (bases: string): string => `${bases}/${BASE_DIGEST.slice(0, 16)}`
 
-async function layOut(target: string): Promise<void> {
+/** Writes its files into a directory that is there. */
+export async function layOut(target: string): Promise<void> {
   // Imported here: only the first run reads them.
   const [{ default: busyboxPath }, { default: manifestPath }] = await Promise.all([
     import("#base/busybox", { with: { type: "file" } }),

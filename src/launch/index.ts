@@ -13,8 +13,8 @@ import { type Facts, keptBySealed } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
 import { encodeChild, encodeFurther, encodeSealed, encodeSteps } from "./encode/index.ts"
 import { MOMENT_REPORT } from "./encode/lifecycle.ts"
-import { PID_REPORT } from "./encode/process.ts"
 import { OVERLAY_DIRECTORIES, ROOT } from "./encode/root.ts"
+import { PID_REPORT } from "./encode/sibling.ts"
 import type { Supervisor } from "./encode/supervisor.ts"
 
 /** A list stopped; report.ts makes the words, which are loaded only then. */

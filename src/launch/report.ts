@@ -41,6 +41,12 @@ const HINTS: readonly Hint[] = [
   },
   { kind: "clone", errno: "EBUSY", hint: "the parent cgroup has a domain controller and processes of its own" },
   {
+    kind: "join-cgroup",
+    call: "write",
+    errno: "EINVAL",
+    hint: "toybox runs with a realtime policy (chrt), for which that cgroup has no time: chrt -o 0 before it, or --cpu-rt-runtime",
+  },
+  {
     kind: "mount",
     call: "openat2",
     errno: "ELOOP",

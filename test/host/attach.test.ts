@@ -144,7 +144,7 @@ describe.skipIf(!isRoot)("attach with pipes", () => {
     const attached = await startToybox(["attach", "deaf"])
     await attached.waitFor("tick")
     attached.kill("SIGINT")
-    await attached.waitFor("the command never sees signal 2, for which it has no handler: 2 more of them leave it")
+    await attached.waitFor("the command never sees SIGINT, for which it has no handler: 2 more of them leave it")
     attached.kill("SIGTERM")
     await Bun.sleep(200)
     attached.kill("SIGINT")

@@ -420,11 +420,11 @@ describe.skipIf(!isRoot)("a container that attacks", () => {
       ])
       if (first.exitCode === 0) succeeded.in++
       if (second.exitCode === 0 && third.exitCode === 0) succeeded.out++
-      // A symlink that was there at that moment comes as one.
+      // A symlink that was there at that moment comes as one, and a file that was just being copied in has nothing yet.
       for (const path of ["one", "all/d/secret", "all/e/secret", "all/d/f"]) {
         const found = lstatSync(join(out, path), { throwIfNoEntry: false })
         if (found?.isFile() && !lstatSync(join(out, path, ".."), {}).isSymbolicLink())
-          expect(readFileSync(join(out, path), "utf8")).toBe("inside\n")
+          expect(["inside\n", ""]).toContain(readFileSync(join(out, path), "utf8"))
       }
     }
     expect(fingerprint(dir)).toEqual(before)

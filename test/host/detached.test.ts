@@ -79,6 +79,14 @@ describe.skipIf(!isRoot)("run -d", () => {
     expect(await rows()).toEqual([])
   })
 
+  test("its supervisor lets go of what only its start had mapped", async () => {
+    const pid = supervisorOf(await detached("base", "sleep", "1000"))
+    const resident = () => Number(/^VmRSS:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
+    // In megabytes; it is 36 after the start.
+    expect(await eventually(resident, (size) => size < 24)).toBeLessThan(24)
+    expect(await toybox(["rm", "-f", "--latest"])).toMatchObject({ stderr: "", exitCode: 0 })
+  })
+
   test("its supervisor is small again after much output, and after somebody was attached", async () => {
     const script =
       "for i in 1 2; do read go; head -c 40000000 /dev/zero | tr '\\0' x | fold -w 99; echo done; done; sleep 1000"

@@ -1,6 +1,8 @@
 /** A process that is killed on its way to becoming a container is noticed by the toybox that waits for its word. */
 import { describe, expect, test } from "bun:test"
 import { readFileSync } from "node:fs"
+import { SIGKILL } from "../../ffi/constants/signal.ts"
+import { kill } from "../../ffi/signal.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 import { startToybox, toybox } from "../helpers/toybox.ts"
@@ -9,19 +11,31 @@ cleanUpAfterAll()
 
 const isRoot = process.getuid?.() === 0
 
-/** Waits for the first child of a process, without giving the processor away: it says who it is within a millisecond. */
-function firstChild(pid: number): number {
+/**
+ * Waits for the first child of a process, without giving the processor away: it says who it is within a millisecond. Null where
+ * the process has ended, for this one was kept from looking.
+ */
+function firstChild(pid: number | null): number | null {
   for (;;) {
-    const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ")
-    if (child) return Number(child)
+    try {
+      const [child] = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").split(" ")
+      if (child) return Number(child)
+    } catch {
+      return null
+    }
   }
 }
 
 /** Starts containers and kills what `victim` says of their toybox, which tells that, unless it came too late. */
-async function killAtOnce(victim: (pid: number) => number, ...options: string[]) {
+async function killAtOnce(victim: (pid: number) => number | null, ...options: string[]) {
   for (let round = 0; round < 10; round++) {
     const running = await startToybox(ownRun("-d", "--rm", ...options, "base", "sleep", "60"))
-    process.kill(victim(running.pid), "SIGKILL")
+    try {
+      const found = victim(running.pid)
+      if (found !== null) kill(found, SIGKILL)
+    } catch {
+      // That toybox has done what it had to before anybody could look at it.
+    }
     const { exitCode, stderr } = await running.wait()
     expect([
       [0, ""],

@@ -181,6 +181,12 @@ describe.skipIf(!isRoot)("--explain", () => {
     ])
   })
 
+  test("knows the users of the base image before the first run", async () => {
+    const env = { TOYBOX_ROOT: join(temporaryDirectory("fresh"), "state") }
+    const { stdout } = await toybox(["run", "--explain", "--net", "none", "-u", "daemon", "base", "sh"], { env })
+    expectInOrder(stdout, [/^setpriv --reuid=1 --regid=1 /, /^exec env -i .* HOME=\/usr\/sbin sh$/])
+  })
+
   test("does nothing", async () => {
     const directory = temporaryDirectory("none")
     const state = join(directory, "state")

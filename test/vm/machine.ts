@@ -5,7 +5,15 @@ import { toyboxBinary } from "../helpers/binary.ts"
 import { writeCpio } from "./cpio.ts"
 import { type CgroupLayout, FUNCTIONS, initScript, mainScript, type RootKind } from "./init.ts"
 import { type Arch, kernel, moduleClosure } from "./kernel.ts"
-import { bootEntries, type GuestFile, modulePath, payloadEntries, unpackPackages, writeDisk } from "./payload.ts"
+import {
+  bootEntries,
+  type GuestFile,
+  librariesOf,
+  modulePath,
+  payloadEntries,
+  unpackPackages,
+  writeDisk,
+} from "./payload.ts"
 
 /** What to boot and what to run there. */
 export interface MachineOptions {
@@ -29,6 +37,8 @@ export interface MachineOptions {
   arch?: Arch
   /** The program put at `/bin/toybox`; dist/toybox when not given. */
   binary?: string
+  /** What it is linked to; what ldd(1) tells when not given. */
+  libraries?: Record<string, GuestFile>
 }
 
 /** What came out of a machine that ran its script and powered off. */
@@ -129,7 +139,7 @@ export async function bootAndRun(options: MachineOptions): Promise<MachineResult
     ...(options.modules ?? []),
   ])
   const init = { nonce, root, cgroup: options.cgroup ?? "unified", modules: modules.map(modulePath) }
-  const payload = payloadEntries(found, binary, {
+  const payload = payloadEntries(binary, options.libraries ?? librariesOf(binary, found), {
     ...options.files,
     "/vm/main": mainScript(init),
     "/vm/functions": FUNCTIONS,

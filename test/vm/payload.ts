@@ -21,18 +21,21 @@ const BUSYBOX = ["/bin/busybox", "/usr/bin/busybox"]
 const ARM64_LIBRARIES = ["ld-linux-aarch64.so.1", "libc.so.6", "libpthread.so.0", "libdl.so.2", "libm.so.6"]
 
 /** The libraries of `binary` as ldd(1) tells them: path in the machine → file of the host. */
-function libraries(binary: string, kernel: Kernel): Map<string, string> {
-  const found = new Map<string, string>()
+export function librariesOf(binary: string, kernel: Kernel): Record<string, GuestFile> {
+  const found: Record<string, GuestFile> = {}
+  const add = (path: string, host: string) => {
+    found[path] = { host: realpathSync(host), mode: 0o755 }
+  }
   if (kernel.userland !== undefined) {
     const dir = join(kernel.userland, "lib/aarch64-linux-gnu")
-    for (const name of ARM64_LIBRARIES) found.set(`/lib/aarch64-linux-gnu/${name}`, realpathSync(join(dir, name)))
-    found.set("/lib/ld-linux-aarch64.so.1", realpathSync(join(dir, "ld-linux-aarch64.so.1")))
+    for (const name of ARM64_LIBRARIES) add(`/lib/aarch64-linux-gnu/${name}`, join(dir, name))
+    add("/lib/ld-linux-aarch64.so.1", join(dir, "ld-linux-aarch64.so.1"))
     return found
   }
   const { stdout } = Bun.spawnSync(["timeout", "-k", "2", "20", "ldd", binary])
   for (const match of stdout.toString().matchAll(/(?:=> )?(\/\S+) \(0x/g)) {
     const path = match[1]
-    if (path !== undefined) found.set(path, realpathSync(path))
+    if (path !== undefined) add(path, path)
   }
   return found
 }
@@ -67,14 +70,18 @@ export function modulePath(host: string): string {
 }
 
 /** The machine's root: the binary as `/bin/toybox` with its libraries, users and groups, and the caller's files. */
-export function payloadEntries(kernel: Kernel, binary: string, files: Record<string, GuestFile>): CpioEntry[] {
+export function payloadEntries(
+  binary: string,
+  libraries: Record<string, GuestFile>,
+  files: Record<string, GuestFile>,
+): CpioEntry[] {
   const wanted: Record<string, GuestFile> = {
     "/bin/toybox": { host: binary, mode: 0o755 },
     "/etc/passwd": PASSWD,
     "/etc/group": GROUP,
     ...files,
+    ...libraries,
   }
-  for (const [path, host] of libraries(binary, kernel)) wanted[path] = { host, mode: 0o755 }
   const directories = ["/lib", "/lib64", "/srv", "/root"].map(
     (path): CpioEntry => ({ kind: "directory", path, mode: 0o755 }),
   )

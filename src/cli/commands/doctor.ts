@@ -1,6 +1,7 @@
 /** toybox doctor. */
 import { writeText } from "../../../ffi/fs.ts"
-import { type Check, examine } from "../../container/doctor.ts"
+import { examine } from "../../container/doctor.ts"
+import type { Check } from "../../container/examined.ts"
 import { thisMachine } from "../../container/this-machine.ts"
 import { UsageError } from "../../errors.ts"
 import { notice, print } from "../../log.ts"

@@ -34,7 +34,7 @@ export async function generateCommand(words: readonly string[]): Promise<number>
       hint: "toybox generate systemd|openrc NAME; without NAME for all that have a restart policy",
     })
   const time = strings.get("time")
-  const root = strings.get("root") ?? process.env.TOYBOX_ROOT
+  const root = (strings.get("root") ?? process.env.TOYBOX_ROOT) || undefined
   const paths = pathsFor(root)
   const global = root === undefined ? [] : [`--root=${paths.state}`]
   if (reference === undefined) {

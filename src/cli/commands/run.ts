@@ -39,6 +39,10 @@ async function runParsed(words: readonly string[], argv: ParsedArgv, signalFd: n
     const request = await readRequest(argv, paths)
     if (request.fromStore) await (await import("../run-image.ts")).applyStored(request, argv, paths)
     const { archive, lower } = request
+    if (request.image === BASE) {
+      const { baseInMemory } = await import("../../image/base-in-memory.ts")
+      return explainRun(request, paths, explain, [], await baseInMemory(paths.bases))
+    }
     if (archive === null) return explainRun(request, paths, explain, [])
     const { archiveLines, futureRoot } = await import("../../image/explain.ts")
     const lines = archiveLines(archive, paths, lower === "" ? null : lower)

@@ -2,6 +2,7 @@
 import { SIGKILL } from "../../../ffi/constants/signal.ts"
 import { isUp } from "../../container/list.ts"
 import { NotRunning } from "../../container/running.ts"
+import { signalName } from "../../container/signal-name.ts"
 import { NoSuchContainer } from "../../container/state.ts"
 import { beginKill, beginStop, type Killed, type StopWish, setPaused, stopWithMachine } from "../../container/stop.ts"
 import { awaitContainer, CONDITIONS } from "../../container/wait.ts"
@@ -36,7 +37,7 @@ export function stopWish({ strings, typed }: ParsedArgv): StopWish {
 export function announceStop(reference: string, killed: Killed | null): void {
   if (!killed) return
   const why = killed.unhandled ? " (its PID 1 has no handler for it, and so never sees it: run --init helps)" : ""
-  notice(`${reference} did not end within ${killed.seconds} s of signal ${killed.unheeded}: killed${why}`)
+  notice(`${reference} did not end within ${killed.seconds} s of ${signalName(killed.unheeded)}: killed${why}`)
 }
 
 export async function stopCommand(words: readonly string[]): Promise<number> {

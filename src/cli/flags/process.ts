@@ -8,6 +8,7 @@ import { close, open, readAll } from "../../../ffi/fs.ts"
 import { UsageError } from "../../errors.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
 import type { ParsedArgv } from "../argv.ts"
+import { variableOf } from "../utf8.ts"
 
 function variable(where: string, text: string): string | null {
   const name = text.split("=", 1)[0] ?? ""
@@ -15,7 +16,7 @@ function variable(where: string, text: string): string | null {
     throw new UsageError(`${where}: "${text}" is no variable (use NAME=value or NAME)`)
   if (text.length > name.length) return text
   // A bare name takes the caller's value, and is left out where the caller has none.
-  const value = process.env[name]
+  const value = variableOf(name)
   return value === undefined ? null : `${name}=${value}`
 }
 
@@ -79,10 +80,8 @@ export function callerVariables(argv: ParsedArgv): string[] {
   const all = argv.booleans.get("env-host") ?? false
   const { unsetEnv = [] } = unsetOptions(argv)
   if ((!all && !argv.booleans.get("http-proxy")) || unsetEnv === "all") return []
-  return Object.entries(process.env).flatMap(([name, value]) =>
-    name !== "" && value !== undefined && (all || isProxyVariable(name)) && !unsetEnv.includes(name)
-      ? [`${name}=${value}`]
-      : [],
+  return Object.keys(process.env).flatMap((name) =>
+    name !== "" && (all || isProxyVariable(name)) && !unsetEnv.includes(name) ? [`${name}=${variableOf(name)}`] : [],
   )
 }
 

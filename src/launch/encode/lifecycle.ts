@@ -1,5 +1,5 @@
 /** What a container needs that is not started at once, or that is entered later: steps → calls. */
-import { at, type Call, out, slot } from "../../../ffi/calls.ts"
+import { type Call, out, slot } from "../../../ffi/calls.ts"
 import {
   EACCES,
   EISDIR,
@@ -13,6 +13,7 @@ import {
 } from "../../../ffi/constants/errno.ts"
 import {
   AT_FDCWD,
+  F_DUPFD_CLOEXEC,
   O_CLOEXEC,
   O_NOCTTY,
   O_RDWR,
@@ -25,7 +26,8 @@ import { CLONE_PARENT } from "../../../ffi/constants/sched.ts"
 import { OPEN_HOW_SIZE, openHow, winsize } from "../../../ffi/structs.ts"
 import type { StepOf } from "../../plan/steps.ts"
 import { sendDescriptor } from "./mounts.ts"
-import { NAMESPACE_FLAGS, PID_REPORT } from "./process.ts"
+import { NAMESPACE_FLAGS } from "./process.ts"
+import { siblingOf } from "./sibling.ts"
 
 /** Reported in place of a call index by a child that waits: the errno is the moment. */
 export const MOMENT_REPORT = 0xfffffffe
@@ -78,15 +80,8 @@ export function enterNamespaces(step: StepOf<"enter-namespaces">): Call[] {
 
 /** Goes on in a sibling, which is a member of the pid namespace entered before; its pid is reported: clone(2). */
 export function enterPidNamespace(step: StepOf<"enter-pid-namespace">): Call[] {
-  const sibling = slot("sibling pid")
-  const report = out("pid report", 8)
-  return [
-    { name: "clone", args: [CLONE_PARENT, 0, 0, 0, 0], into: sibling, jump: { when: "equal", value: 0, skip: 4 } },
-    { name: "load", args: [record(PID_REPORT, 0), -1], into: { at: at(report, 0), size: 8 } },
-    { name: "load", args: [at(sibling, 0), -1], into: { at: at(report, 4), size: 4 } },
-    { name: "write", args: [step.reportFd, report, 8] },
-    { name: "exit_group", args: [0] },
-  ]
+  const sibling: Call = { name: "clone", args: [CLONE_PARENT, 0, 0, 0, 0] }
+  return siblingOf(sibling, step.reportFd, { name: "exit_group", args: [0] })
 }
 
 const MASTER = slot("terminal master")
@@ -99,6 +94,8 @@ export function newTerminal(step: StepOf<"new-terminal">): Call[] {
     { name: "openat2", args: [AT_FDCWD, "/dev/pts/ptmx", how, OPEN_HOW_SIZE], into: MASTER },
     { name: "ioctl", args: [MASTER, TIOCSPTLCK, new Uint8Array(4)] },
     { name: "ioctl", args: [MASTER, TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC], into: SLAVE },
+    // Where the caller has closed its own, both are among the three: dup3(2) refuses a descriptor that is there already.
+    { name: "fcntl", args: [SLAVE, F_DUPFD_CLOEXEC, 3], into: SLAVE },
     { name: "ioctl", args: [SLAVE, TIOCSWINSZ, winsize(step.height, step.width)] },
     ...sendDescriptor(MASTER, step.socketFd),
     ...[0, 1, 2].map((fd): Call => ({ name: "dup3", args: [SLAVE, fd, 0] })),

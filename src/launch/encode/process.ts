@@ -1,6 +1,6 @@
 /** The process itself: clone, namespaces, cgroups, descriptors, identity, exec. Steps → calls. */
 
-import { at, type Call, out, PROCESS, type Slot, slot, strings, struct } from "../../../ffi/calls.ts"
+import { type Call, out, PROCESS, type Slot, slot, strings, struct } from "../../../ffi/calls.ts"
 import { _LINUX_CAPABILITY_VERSION_3 } from "../../../ffi/constants/capability.ts"
 import {
   E2BIG,
@@ -46,6 +46,7 @@ import {
 import type { NamespaceType } from "../../oci/runtime.ts"
 import type { StepOf } from "../../plan/steps.ts"
 import { NULL } from "./null-device.ts"
+import { siblingOf } from "./sibling.ts"
 
 const FILE = slot("file")
 const SOCKET = slot("socket")
@@ -71,23 +72,16 @@ function namespaceFlags(types: readonly NamespaceType[]): number {
   return flags
 }
 
-/** Reported in place of a call index by a child that made the container's process: the errno is the pid. */
-export const PID_REPORT = 0xffffffff
-
 /** The clone, in a list that parent and child walk on from together; the parent, which gets the pid `made`, skips `rest` calls. */
 export function clone(step: StepOf<"clone">, rest: number, reportFd: number, made: Slot = PROCESS): Call[] {
   const flags = sched.CLONE_CLEAR_SIGHAND + namespaceFlags(step.namespaces)
   const cgroup = step.cgroupFd === undefined ? 0 : sched.CLONE_INTO_CGROUP
-  const clone3 = (flags: number, into: Slot, exitSignal = SIGCHLD): Call => ({
+  const clone3 = (flags: number, exitSignal = SIGCHLD): Call => ({
     name: "clone3",
     args: [cloneArgs(flags, exitSignal, flags >= sched.CLONE_INTO_CGROUP ? step.cgroupFd : 0), CLONE_ARGS_SIZE],
-    into,
   })
   const { helper } = step
-  if (!helper) return [{ ...clone3(flags + cgroup, made), jump: { when: "not-equal", value: 0, skip: rest } }]
-  // A sibling of the first child, whose exit signal it shares (another one is EINVAL). It is in the cgroup by its birth.
-  const sibling = slot("sibling pid")
-  const report = out("pid report", 8)
+  if (!helper) return [{ ...clone3(flags + cgroup), into: made, jump: { when: "not-equal", value: 0, skip: rest } }]
   const calls: Call[] = [
     ...helper.joins.map(({ namespace, fd }): Call => ({ name: "setns", args: [fd, NAMESPACE_FLAGS[namespace]] })),
     ...(helper.timeOffsets === undefined
@@ -96,14 +90,11 @@ export function clone(step: StepOf<"clone">, rest: number, reportFd: number, mad
           { name: "unshare", args: [sched.CLONE_NEWTIME] } satisfies Call,
           ...write({ path: "/proc/self/timens_offsets", value: helper.timeOffsets }),
         ]),
-    { ...clone3(flags + sched.CLONE_PARENT, sibling, 0), jump: { when: "equal", value: 0, skip: 4 } },
-    { name: "load", args: [new Uint8Array(8).fill(0xff), -1], into: { at: at(report, 0), size: 4 } },
-    { name: "load", args: [at(sibling, 0), -1], into: { at: at(report, 4), size: 4 } },
-    { name: "write", args: [reportFd, report, 8] },
-    { name: "_exit", args: [0] },
+    // It shares the exit signal of the first child (another one is EINVAL), and is in the cgroup by its birth.
+    ...siblingOf(clone3(flags + sched.CLONE_PARENT, 0), reportFd, { name: "_exit", args: [0] }),
   ]
-  const first = clone3(sched.CLONE_CLEAR_SIGHAND + cgroup, made)
-  return [{ ...first, jump: { when: "not-equal", value: 0, skip: calls.length + rest } }, ...calls]
+  const first = clone3(sched.CLONE_CLEAR_SIGHAND + cgroup)
+  return [{ ...first, into: made, jump: { when: "not-equal", value: 0, skip: calls.length + rest } }, ...calls]
 }
 
 /** close_range(2) over everything from 3 up but the listed descriptors. */

@@ -1,11 +1,14 @@
 import { describe, expect, test } from "bun:test"
-import { examine, type Machine, type StateDirectory } from "../../../src/container/doctor.ts"
+import { examine } from "../../../src/container/doctor.ts"
+import type { Machine, StateDirectory } from "../../../src/container/examined.ts"
 
 const FILES: Record<string, string> = {
   "/proc/sys/kernel/osrelease": "6.1.0-40-amd64\n",
   "/proc/filesystems": "nodev\tproc\nnodev\toverlay\n",
   "/proc/sys/kernel/seccomp/actions_avail": "kill_process errno allow\n",
   "/proc/cmdline": "quiet\n",
+  "/proc/self/status": "CapEff:\t000001ffffffffff\n",
+  "/proc/self/uid_map": "         0          0 4294967295\n",
   "/proc/self/ns/user": "",
   "/proc/pressure/cpu": "",
   "/sys/fs/cgroup/cgroup.controllers": "cpuset cpu io memory pids\n",
@@ -20,7 +23,9 @@ function machine(files: Record<string, string | null> = {}, other: Partial<Machi
     exists: (path) => (all[path] ?? null) !== null,
     list: () => [],
     cgroups: { mode: "unified", unified: { mountpoint: "/sys/fs/cgroup", root: "/" } },
+    isReadOnly: () => false,
     isRoot: true,
+    clones: true,
     nfTables: true,
     obstacles: [],
     broken: [],
@@ -44,6 +49,14 @@ describe("the doctor", () => {
 
   test.each<[string, Machine, string]>([
     ["an ordinary user", machine({}, { isRoot: false }), "user missing"],
+    ["root of a user namespace", machine({ "/proc/self/uid_map": "0 1000 1\n" }), "user missing"],
+    ["root of a container", machine({ "/proc/self/status": "CapEff:\t00000000800405fb\n" }), "user missing"],
+    ["a filter around it", machine({}, { clones: false }), "seccomp missing"],
+    [
+      "cgroups that may only be read",
+      machine({}, { isReadOnly: (path) => path === "/sys/fs/cgroup" }),
+      "cgroup missing",
+    ],
     ["an old kernel", machine({ "/proc/sys/kernel/osrelease": "5.4.0" }), "kernel missing"],
     ["a kernel before 5.19", machine({ "/proc/sys/kernel/osrelease": "5.15.0" }), "idmapped-mounts limited"],
     ["no cgroups", machine({}, { cgroups: { mode: "none" } }), "cgroup missing"],
