@@ -35,10 +35,12 @@ function eachName(fd: number, where: Scratch, found: (start: number, end: number
   }
 }
 
-/** The entries of an open directory, without "." and ".."; none of one that has been removed. */
-export function listEntries(fd: number): Entry[] {
+/** The entries of an open directory, or `only` those of a type, without "." and ".."; none of one that has been removed. */
+export function listEntries(fd: number, only?: typeof DT_DIR): Entry[] {
   const entries: Entry[] = []
-  eachName(fd, scratch, (start, end, type) => entries.push({ name: scratch.bytes.slice(start, end + 1), type }))
+  eachName(fd, scratch, (start, end, type) => {
+    if (only === undefined || type === only) entries.push({ name: scratch.bytes.slice(start, end + 1), type })
+  })
   return entries
 }
 

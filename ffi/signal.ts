@@ -4,6 +4,7 @@ import { EINVAL } from "./constants/errno.ts"
 import { O_CLOEXEC, O_NONBLOCK } from "./constants/fcntl.ts"
 import { PROT_EXEC, PROT_READ } from "./constants/mman.ts"
 import { SA_RESTART, SIG_IGN, SIG_UNBLOCK } from "./constants/signal.ts"
+import { __WALL, P_PID, WEXITED, WNOHANG, WNOWAIT } from "./constants/wait.ts"
 import { mapMemory, walkerCode } from "./libc.ts"
 
 const SIGACTION_SIZE = 152
@@ -71,6 +72,10 @@ function decodeStatus(): WaitStatus {
   const signal = status & 0x7f
   return signal === 0 ? { code: (status >> 8) & 0xff } : { signal }
 }
+
+/** Whether a process is a child of this one that has not been waited for. */
+export const isChild = (pid: number): boolean =>
+  callResult("waitid", P_PID, pid, null, WEXITED | WNOHANG | WNOWAIT | __WALL) === 0
 
 /** wait4(2) without waiting: null while the child runs. */
 export function waitChild(pid: number, flags: number): WaitStatus | null {

@@ -1,9 +1,10 @@
 import { call, callResult } from "../../ffi/call.ts"
 import { W_OK } from "../../ffi/constants/fcntl.ts"
-import { DT_DIR, listDir } from "../../ffi/directory.ts"
+import { listDir } from "../../ffi/directory.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import { exists, mkdir, readText, rmdir, tryReadText, writeText } from "../../ffi/fs.ts"
 import { type BatchResult, type FileOp, runBatch } from "./batch.ts"
+import { eachBelow, removeBelow } from "./below.ts"
 import { attachDeviceProgram } from "./devices/attach.ts"
 
 /** Everything cgroup management does to the machine; tests put a directory in memory in its place. */
@@ -19,10 +20,12 @@ export interface CgroupIo {
   rmdir(path: string): void
   /** Many of the above at once, up to the first that fails. */
   runBatch(ops: readonly FileOp[]): BatchResult
-  /** All that is in a directory, */
+  /** All that is in a directory. */
   listDir(path: string): string[]
-  /** or the cgroups only. */
-  listCgroups(path: string): string[]
+  /** Calls `each` for every cgroup below one, with a path of it that holds during the call. */
+  eachBelow(dir: string, each: (path: string) => void): void
+  /** Removes those below a cgroup that no process is in. */
+  removeBelow(dir: string): void
   exists(path: string): boolean
   /** False where the rights are lacking. */
   mayWrite(path: string): boolean
@@ -46,7 +49,8 @@ export const hostIo: CgroupIo = {
   mkdir,
   rmdir,
   listDir: (path) => listDir(path),
-  listCgroups: (path) => listDir(path, DT_DIR),
+  eachBelow,
+  removeBelow,
   exists,
   mayWrite: (path) => callResult("access", path, W_OK) !== EACCES,
   kill(pid) {

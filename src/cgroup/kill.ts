@@ -8,8 +8,9 @@ const PATIENCE = 2000
 const PAUSE = 1
 
 function pidsIn(dir: string, io: CgroupIo): number[] {
-  const own = (io.tryReadText(`${dir}/cgroup.procs`) ?? "").split("\n").filter(Boolean).map(Number)
-  return [...own, ...io.listCgroups(dir).flatMap((name) => pidsIn(`${dir}/${name}`, io))]
+  const texts = [io.tryReadText(`${dir}/cgroup.procs`)]
+  io.eachBelow(dir, (path) => texts.push(io.tryReadText(`${path}/cgroup.procs`)))
+  return texts.flatMap((text) => (text ?? "").split("\n").filter(Boolean).map(Number))
 }
 
 /** Tells where each version's freezer is, and what its words are: freezer-subsystem.rst, cgroup-v2.rst "cgroup.freeze". */
@@ -74,6 +75,13 @@ export function isFrozen(handle: CgroupHandle, io: CgroupIo): boolean {
   return text !== null && text.trim() !== freezer?.thawed
 }
 
+/** On v1 the dead stay where they are frozen, and a cgroup that the container has frozen itself stays so by itself. */
+function thawAll(file: string, thawed: string, io: CgroupIo): void {
+  const slash = file.lastIndexOf("/")
+  tryWrite(file, thawed, io)
+  io.eachBelow(file.slice(0, slash), (path) => tryWrite(path + file.slice(slash), thawed, io))
+}
+
 /** Frozen, nothing can fork while the list is read, nor end and give its number to a stranger. */
 function killRound({ file, frozen, thawed, state, done }: Freezer, pids: () => readonly number[], io: CgroupIo): void {
   const stops = tryWrite(file, frozen, io)
@@ -82,7 +90,7 @@ function killRound({ file, frozen, thawed, state, done }: Freezer, pids: () => r
   try {
     for (const pid of pids()) if (pid > 0) io.kill(pid)
   } finally {
-    if (stops) tryWrite(file, thawed, io)
+    if (stops) thawAll(file, thawed, io)
   }
 }
 

@@ -19,14 +19,15 @@ function tryRemove(dir: string, io: CgroupIo): boolean {
   }
 }
 
-function removeChildren(dir: string, io: CgroupIo, deadline: number): void {
-  for (const name of io.listCgroups(dir)) removeUntil(`${dir}/${name}`, io, deadline)
-}
-
-function removeUntil(dir: string, io: CgroupIo, deadline: number): void {
+/**
+ * Removes a cgroup directory and those the container made in it. Normally one rmdir; only where the kernel says EBUSY are
+ * children looked for and the call repeated, for up to a second. Gone already is fine. Throws ToyboxError.
+ */
+export function removeDirectory(dir: string, io: CgroupIo): void {
   if (tryRemove(dir, io)) return
+  const deadline = io.now() + PATIENCE
   for (let pause = FIRST_PAUSE; ; pause = Math.min(pause * 2, LONGEST_PAUSE)) {
-    removeChildren(dir, io, deadline)
+    io.removeBelow(dir)
     if (tryRemove(dir, io)) return
     if (io.now() > deadline) {
       const pids = io.tryReadText(`${dir}/cgroup.procs`)?.trim().split("\n").join(" ") ?? ""
@@ -34,12 +35,4 @@ function removeUntil(dir: string, io: CgroupIo, deadline: number): void {
     }
     io.sleep(pause)
   }
-}
-
-/**
- * Removes a cgroup directory and those the container made in it. Normally one rmdir; only where the kernel says EBUSY are
- * children looked for and the call repeated, for up to a second. Gone already is fine. Throws ToyboxError.
- */
-export function removeDirectory(dir: string, io: CgroupIo): void {
-  removeUntil(dir, io, io.now() + PATIENCE)
 }

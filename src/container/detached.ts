@@ -87,8 +87,10 @@ async function launchSupervised(
     // Ports stay claimed as long as it lives.
     fds: [...Object.values(own), ...(live.record.ports ?? []).flatMap(({ fd }) => fd ?? [])],
   }
-  const reports: Reports = { failures: [] }
-  const begun = await bringUp(request, paths, live, { root, spec, stdio, supervisor, reports })
+  const reports: Reports = { failures: [], supervised: true }
+  const joins = request.process.namespaces.pid?.mode === "container"
+  const begin = joins ? (await import("./unseen.ts")).bringUpUnseen : bringUp
+  const begun = await begin(request, paths, live, { root, spec, stdio, supervisor, reports })
   const { one, two } = begun
   for (const fd of [controlEnd, listener, ...Object.values(fds)]) close(fd)
   while (readReports(begun.reportFd, reports, false));

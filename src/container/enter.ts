@@ -91,12 +91,18 @@ function besideFirst(error: unknown, { pid, cgroup, below }: EnterRequest): stri
   return place
 }
 
-/** Lets a process join. Throws ToyboxError where the container has ended, or is paused. */
+/** Nobody can join a container whose processes stand where they are. */
+export class StandsStill extends ToyboxError {
+  constructor() {
+    super("cannot exec in a paused container", { hint: "toybox unpause lets it go on" })
+  }
+}
+
+/** Lets a process join. Throws StandsStill, or ToyboxError where the container has ended. */
 export function enter(request: EnterRequest): Entering {
   const { spec, stdio } = request
   const manager = request.cgroup ? openCgroup(request.cgroup) : null
-  if (!request.ignorePaused && manager?.isFrozen())
-    throw new ToyboxError("cannot exec in a paused container", { hint: "toybox unpause lets it go on" })
+  if (!request.ignorePaused && manager?.isFrozen()) throw new StandsStill()
   const opened: number[] = []
   const hold = (fd: number) => {
     opened.push(fd)

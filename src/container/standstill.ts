@@ -4,13 +4,15 @@
  */
 import { O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
-import { open } from "../../ffi/fs.ts"
+import { exists, open } from "../../ffi/fs.ts"
 import { openCgroup } from "../cgroup/manager.ts"
 import type { Paths } from "../paths.ts"
 import { type FileLock, lockOpened, releaseLock, tryLockFile } from "../state-file.ts"
 import { recordEvents } from "./events.ts"
 import { isAlive, type RunningRecord, readHead, readRunning } from "./state.ts"
 
+const PATIENCE = 10_000
+const LOOK_EVERY = 5
 const MARK = /^\.([0-9a-f]{64})\.still$/
 
 /** Whose standstill a name among the running ones is of; null where it is of none. */
@@ -21,6 +23,19 @@ export const isPaused = ({ cgroup }: Pick<RunningRecord, "cgroup">): boolean =>
   cgroup !== null && openCgroup(cgroup).isFrozen()
 
 const markOf = (paths: Paths, id: string) => `${paths.running}/.${id}.still`
+
+/** Whether a toybox lets it stand still, or was killed doing so. */
+export const standsStill = (paths: Paths, id: string): boolean => exists(markOf(paths, id))
+
+/** Waits until a toybox that lets it stand still lets it go on; false where there is none, or it takes ten seconds. */
+export async function goesOn(paths: Paths, id: string): Promise<boolean> {
+  for (const deadline = performance.now() + PATIENCE; performance.now() < deadline; await Bun.sleep(LOOK_EVERY)) {
+    if (standsStill(paths, id)) continue
+    const running = readRunning(paths, id)
+    return running !== null && !isPaused(running)
+  }
+  return false
+}
 
 /** Lets a container stand still; null where it does already, or does not run. What is returned goes to endStandstill. */
 export function beginStandstill(paths: Paths, id: string): FileLock | null {

@@ -36,7 +36,9 @@ export async function start(
   const { attach, interactive } = request
   const stdio = openStdio({ terminal: request.process.terminal, interactive, attach })
   const reports: Reports = { failures: [] }
-  const { one, two, pid, reportFd, traceFd, manager } = await bringUp(request, paths, live, {
+  const joins = request.process.namespaces.pid?.mode === "container"
+  const begin = joins ? (await import("./unseen.ts")).bringUpUnseen : bringUp
+  const { one, two, pid, reportFd, traceFd, manager } = await begin(request, paths, live, {
     root,
     spec,
     stdio,

@@ -8,6 +8,7 @@ import type { Program, Trace } from "../../ffi/layout.ts"
 import { walk } from "../../ffi/libc.ts"
 import { REPORT_SIZE, TRACE_STRIDE } from "../../ffi/records.ts"
 import { fillAndSeal, sealedImage } from "../../ffi/sealed.ts"
+import { isChild } from "../../ffi/signal.ts"
 import { type Facts, keptBySealed } from "../plan/facts.ts"
 import type { Step } from "../plan/steps.ts"
 import { encodeChild, encodeFurther, encodeSealed, encodeSteps } from "./encode/index.ts"
@@ -142,17 +143,23 @@ export interface Reports {
   /** Moments that have come: see `sync` of plan/steps.ts. */
   moments?: number[]
   failures: { index: number; errno: number }[]
+  /** The process is the child of a supervisor, and not this one's. */
+  supervised?: true
 }
 
-/** Reads what is there; false at the end, which an exec that happened or the process's death brings. */
+/**
+ * Reads what is there; false at the end, which an exec that happened or the process's death brings. Who may trace what joins his
+ * container can write there, too: a process that is not this one's is not believed to be meant, and nothing is done to it.
+ */
 export function readReports(fd: number, reports: Reports, traced: boolean): boolean {
   const bytes = read(fd, 512 * REPORT_SIZE)
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.length)
   for (let offset = 0; offset + REPORT_SIZE <= bytes.length; offset += REPORT_SIZE) {
     const index = view.getUint32(offset, true)
     const errno = view.getUint32(offset + 4, true)
-    if (index === PID_REPORT) reports.pid = errno
-    else if (index === MOMENT_REPORT) reports.moments = [...(reports.moments ?? []), errno]
+    if (index === PID_REPORT) {
+      if (reports.supervised || isChild(errno)) reports.pid = errno
+    } else if (index === MOMENT_REPORT) reports.moments = [...(reports.moments ?? []), errno]
     else reports.failures.push({ index: traced ? Math.floor(index / TRACE_STRIDE) : index, errno })
   }
   if (bytes.length === 0) close(fd)

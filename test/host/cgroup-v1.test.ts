@@ -255,3 +255,28 @@ test.skipIf(!hasV1)(
   },
   30_000,
 )
+
+describe.skipIf(!hasV1)("cgroups that a container has made in its own", () => {
+  /** One that says when `script`, which has its freezer and pids directories as $F and $P, has done what it is to do. */
+  async function containing(name: string, script: string) {
+    const manager = create(name, {})
+    const dir = (controller: string) => `${controllers[controller]?.mountpoint}${PARENT}/${name}`
+    const child = run(manager, `F=${dir("freezer")}; P=${dir("pids")}; ${script}; echo done; sleep 60`)
+    const { value } = await child.stdout.getReader().read()
+    expect(new TextDecoder().decode(value)).toBe("done\n")
+    return { manager, child, dir: dir("pids") }
+  }
+
+  test.each([
+    ["frozen", "mkdir -p $F/a/b; sleep 60 & echo $! > $F/a/b/cgroup.procs; echo FROZEN > $F/a/b/freezer.state"],
+    ["deeper than a path can tell", 'cd $P; for i in $(seq 40); do mkdir "$D"; cd "$D"; done; echo 0 > cgroup.procs'],
+    ["with names that are no text", 'mkdir "$P/$B" "$P/$B/$B"; echo 0 > "$P/$B/$B/cgroup.procs"'],
+  ])("%s: all in them is killed, and nothing is left", async (name, script) => {
+    const names = `D=$(printf %0200d 0); B=$(printf 'a\\351\\377')`
+    const { manager, child, dir } = await containing(`own-${name.split(" ")[0]}`, `${names}; ${script}`)
+    manager.kill()
+    expect(await child.exited).toBe(137)
+    manager.remove()
+    expect(exists(dir)).toBe(false)
+  })
+})

@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "bun:test"
 import { readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { releaseLock, tryLockFile } from "../../src/state-file.ts"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { makeRoot } from "../helpers/root.ts"
@@ -29,6 +30,19 @@ describe.skipIf(!isRoot)("exec", () => {
     container.kill("SIGTERM")
     await container.wait()
     expect(await ownLeftovers()).toEqual([])
+  })
+
+  test("waits for a container that toybox lets stand still, and not for one that is paused", async () => {
+    const [{ Id: id }] = JSON.parse((await toybox(["inspect", "web"])).stdout)
+    expect((await toybox(["pause", "web"])).exitCode).toBe(0)
+    expect((await exec("web", "true")).stderr).toContain("cannot exec in a paused container")
+    // As of a commit, say, that is at it.
+    const lock = tryLockFile(join(stateRoot(), "run/running", `.${id}.still`))
+    const waiting = exec("web", "echo", "went on")
+    await Bun.sleep(300)
+    expect((await toybox(["unpause", "web"])).exitCode).toBe(0)
+    if (lock) releaseLock(lock)
+    expect(await waiting).toMatchObject({ stdout: "went on\n", stderr: "", exitCode: 0 })
   })
 
   test("-d leaves the command to the container, and tells of one that cannot be executed", async () => {

@@ -6,7 +6,7 @@ import { toyboxBinary } from "../helpers/binary.ts"
 import { inside, sh } from "../helpers/container.ts"
 import { makeRoot, type RootFile } from "../helpers/root.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
-import { toybox, toyboxBytes } from "../helpers/toybox.ts"
+import { startToybox, toybox, toyboxBytes } from "../helpers/toybox.ts"
 
 cleanUpAfterAll()
 
@@ -165,4 +165,35 @@ describe.skipIf(!isRoot)("toybox's executable", () => {
     const script = "for p in /proc/[0-9]*; do readlink $p/exe; cat $p/maps 2>/dev/null | grep -c toybox; done | sort -u"
     expect(await inside(script, { run: ["--cap-add", "SYS_PTRACE"] })).toBe("/bin/busybox\n0")
   })
+})
+
+describe.skipIf(!isRoot)("who may trace what joins its process namespace", () => {
+  // A loop of the shell alone, so that no process of its own is among what it looks at.
+  const spy = (file: string) =>
+    `echo up; while [ ! -e /tmp/end ]; do for p in /proc/[0-9]*; do [ -e $p/root${file} ] && echo seen; done; done; echo end`
+
+  test.each([
+    ["has nothing of the machine by one in the foreground", [[], []]],
+    ["nor by a detached one, with an init or without", [["-d"], ["-d", "--init"]]],
+  ])(
+    "%s",
+    async (_, options) => {
+      const file = join(temporaryDirectory("host"), "secret")
+      writeFileSync(file, "")
+      const first = ["run", "--rm", "--name", "tracer", "--cap-add", "SYS_PTRACE", "base", "sh", "-c", spy(file)]
+      const tracer = await startToybox(first, { timeoutSeconds: 60 })
+      await tracer.waitFor("up")
+      for (const option of Array.from({ length: 8 }, (_, n) => options[n % 2] ?? [])) {
+        const joining = ["run", "--rm", ...option, "--pid", "container:tracer", "base", "true"]
+        expect(await toybox(joining)).toMatchObject({ exitCode: 0, stderr: "" })
+      }
+      // Several at once: the first to be done lets nobody go on whom another needs to stand still.
+      const atOnce = ["run", "--rm", "--net", "none", "--pid", "container:tracer", "base", "true"]
+      const all = await Promise.all(Array.from({ length: 4 }, () => toybox(atOnce)))
+      expect(all.map(({ exitCode }) => exitCode)).toEqual([0, 0, 0, 0])
+      expect((await toybox(["exec", "tracer", "touch", "/tmp/end"])).exitCode).toBe(0)
+      expect(await tracer.wait()).toMatchObject({ exitCode: 0, stdout: "up\nend\n" })
+    },
+    90_000,
+  )
 })

@@ -1,6 +1,6 @@
 /** `exec` into containers whose processes attack what enters: all of them are root, with the capabilities that help. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { readFileSync, writeFileSync } from "node:fs"
+import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { ociRuntime } from "../helpers/bundle.ts"
@@ -80,6 +80,52 @@ describe.skipIf(!isRoot)("exec into a hostile container", () => {
     expect(seen).toContain("/bin/busybox")
     expect(seen.filter((path) => path.includes(toyboxBinary()))).toEqual([])
     expect(read(shared, "reached")).toBe("")
+  }, 60_000)
+
+  test("what joins its process namespace as a container of its own shows it nothing of the host", async () => {
+    const secret = join(hostDirectory(), "secret")
+    const shared = await attack(`
+      echo x > /shared/ready
+      while :; do for p in /proc/[0-9]*; do [ -e $p/root${secret} ] && echo "reached $p" >> /shared/reached; done; done`)
+    const { pid } = JSON.parse(oci.run("state", "a").stdout)
+    const namespaces = [{ type: "pid", path: `/proc/${pid}/ns/pid` }, { type: "mount" }, { type: "uts" }]
+    const bundle = oci.bundle("b", { args: ["true"], linux: { namespaces } })
+    for (let i = 0; i < 20; i++) expect(oci.run("run", "-b", bundle, "b")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(read(shared, "reached")).toBe("")
+    expect(JSON.parse(oci.run("state", "a").stdout).status).toBe("running")
+  }, 60_000)
+
+  test("it goes on where a toybox was killed that let it stand still, and one that was paused does not", async () => {
+    await attack("echo x > /shared/ready; exec sleep 600")
+    const status = () => JSON.parse(oci.run("state", "a").stdout).status
+    expect(oci.run("pause", "a").exitCode).toBe(0)
+    expect(status()).toBe("paused")
+    writeFileSync(join(oci.root, "a", "still"), "")
+    expect(status()).toBe("running")
+    expect(oci.run("exec", "a", "true").exitCode).toBe(0)
+    expect(readdirSync(join(oci.root, "a"))).not.toContain("still")
+  }, 60_000)
+
+  test("what it writes where the process reports who it is makes nobody of the host that process", async () => {
+    const victim = Bun.spawn(["sleep", "600"])
+    try {
+      const pid = [0, 8, 16, 24].map((bits) => `\\${((victim.pid >>> bits) & 0xff).toString(8).padStart(3, "0")}`)
+      const shared = await attack(`
+        echo x > /shared/ready
+        while :; do for p in /proc/[0-9]*; do
+          [ $p = /proc/1 ] && continue
+          for d in $p/fd/[3-9]; do [ -p $d ] && printf '\\377\\377\\377\\377${pid.join("")}' > $d && echo x >> /shared/forged; done
+        done; done 2>/dev/null`)
+      const file = join(temporaryDirectory(), "pid")
+      for (let i = 0; i < 30; i++) {
+        expect(oci.run("exec", "--detach", "--pid-file", file, "a", "true").exitCode).toBe(0)
+        expect(readFileSync(file, "utf8")).not.toBe(`${victim.pid}`)
+      }
+      expect(read(shared, "forged")).not.toBe("")
+    } finally {
+      victim.kill(9)
+      await victim.exited
+    }
   }, 60_000)
 
   test("the working directory cannot be a descriptor of the host: CVE-2024-21626", async () => {

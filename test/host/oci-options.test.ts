@@ -1,6 +1,6 @@
 /** Options of runc and crun that engines and people use. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { chmodSync, mkdirSync, readFileSync, renameSync } from "node:fs"
+import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, renameSync } from "node:fs"
 import { join } from "node:path"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { ociRuntime } from "../helpers/bundle.ts"
@@ -132,13 +132,31 @@ describe.skipIf(!isRoot)("options", () => {
     expect(readFileSync(log, "utf8")).toContain("no-such-option")
   })
 
-  test("a root directory that others can write is refused", () => {
+  test("a root directory that others can write is refused, also by what only looks into it: hooks are kept there", () => {
     const root = join(temporaryDirectory(), "root")
     mkdirSync(root)
+    const hooks = { poststop: [{ path: "/bin/touch", args: ["touch", `${root}-hook`] }] }
+    const bundle = sleeping("a", { hooks })
+    const run = (...args: string[]) => oci.run("--root", root, ...args)
+    expect(run("run", "-d", "-b", bundle, "a")).toMatchObject({ exitCode: 0, stderr: "" })
+    const commands = [["create", "-b", bundle, "b"], ["state", "a"], ["list"], ["kill", "a"], ["exec", "a", "true"]]
+    const refuses = () => {
+      for (const command of [...commands, ["start", "a"], ["ps", "a"], ["pause", "a"], ["delete", "--force", "a"]]) {
+        const { exitCode, stderr } = run(...command)
+        const told = { exitCode: command[0] === "exec" ? 255 : 1, stderr: expect.stringContaining("others") }
+        expect({ command, exitCode, stderr }).toMatchObject(told)
+      }
+    }
     chmodSync(root, 0o777)
-    const { exitCode, stderr } = oci.run("--root", root, "create", "-b", sleeping("a"), "a")
-    expect(exitCode).toBe(1)
-    expect(stderr).toContain("can be written by others")
+    refuses()
+    chmodSync(root, 0o755)
+    chownSync(root, 65534, 0)
+    refuses()
+    expect(existsSync(`${root}-hook`)).toBe(false)
+    chownSync(root, 0, 0)
+    expect(run("delete", "--force", "a")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(existsSync(`${root}-hook`)).toBe(true)
+    expect(run("state", "a").stderr).toContain("container does not exist: a")
   })
 
   test("a cgroupsPath, or a clock, that cannot be is named", () => {

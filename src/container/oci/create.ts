@@ -30,6 +30,7 @@ import {
   writeRecord,
 } from "./state.ts"
 import { checkSupported, leaveOutCapabilities } from "./supported.ts"
+import { makeUnseen } from "./unseen.ts"
 
 /** A container that waits for its start; the lock is held. */
 export interface Created {
@@ -164,7 +165,7 @@ export async function createContainer(
     rootFd = mountRoot([{ kind: "bind-root", path: spec.root.path }])
     rememberRoot(root, record, spec, rootFd)
     spec.process.env = completeEnvironment(spec.process, rootFd)
-    await bringUp({ request, spec, record, cgroups, manager, rootFd })
+    await makeUnseen(root, spec, () => bringUp({ request, spec, record, cgroups, manager, rootFd }))
     record.complete = true
     writeRecord(root, record)
     if (request.pidFile !== undefined) writePidFile(request.pidFile, record.pid)

@@ -20,7 +20,6 @@ import {
 } from "../../../ffi/fs.ts"
 import { tryLock } from "../../../ffi/lock.ts"
 import { removeTree } from "../../../ffi/remove-tree.ts"
-import { openCgroup } from "../../cgroup/manager.ts"
 import { errorChain, ToyboxError, UsageError } from "../../errors.ts"
 import { notice } from "../../log.ts"
 import { readSpec } from "../../oci/read.ts"
@@ -28,6 +27,7 @@ import type { Spec } from "../../oci/runtime.ts"
 import { isOrdinaryUser } from "../facts.ts"
 import { startTime } from "../state.ts"
 import { decodeRecord, type OciRecord } from "./record.ts"
+import { isPaused } from "./still.ts"
 
 export type Status = "creating" | "created" | "running" | "paused" | "stopped"
 
@@ -79,7 +79,7 @@ export function unlock(lock: OciLock): void {
 /** What is kept there decides what toybox does as root: nobody else may write it. */
 function checkOwn(root: string): void {
   const found = stat(root)
-  if (found && (found.mode & 0o022) === 0 && found.uid === process.geteuid?.()) return
+  if (!found || ((found.mode & 0o022) === 0 && found.uid === process.geteuid?.())) return
   throw new ToyboxError(`the directory ${root} can be written by others`, {
     hint: `chown root ${root}; chmod 700 ${root}`,
   })
@@ -128,6 +128,7 @@ export function lockContainer(root: string, id: string, patience = LOCK_PATIENCE
 /** Null where another command holds the lock. Throws where there is no such container. */
 export function tryLockContainer(root: string, id: string): OciLock | null {
   checkId(id)
+  checkOwn(root)
   let fd: number
   try {
     fd = open(containerDirectory(root, id), O_RDONLY | O_DIRECTORY)
@@ -169,6 +170,7 @@ export function writeRecord(root: string, record: OciRecord): void {
 /** A container's record. Throws NoSuchContainer where there is none, DamagedRecord where it cannot be read. */
 export function readRecord(root: string, id: string): OciRecord {
   checkId(id)
+  checkOwn(root)
   const text = tryReadText(`${containerDirectory(root, id)}/state.json`)
   if (text === null) throw noSuchContainer(id)
   try {
@@ -223,7 +225,7 @@ export function statusOf(root: string, record: OciRecord): Status {
   if (!record.complete) return isLocked(root, record.id) ? "creating" : "stopped"
   if (!isAlive(record)) return "stopped"
   // Also before its start, which it could not hear of.
-  if (record.cgroup && openCgroup(record.cgroup).isFrozen()) return "paused"
+  if (record.cgroup && isPaused(containerDirectory(root, record.id), record.cgroup)) return "paused"
   return awaitsStart(root, record.id) ? "created" : "running"
 }
 
@@ -236,6 +238,7 @@ export function ociState(record: OciRecord, status: Status): OciState {
 
 /** Every container below a root; one whose record is damaged is told of and left out. */
 export function listRecords(root: string): OciRecord[] {
+  checkOwn(root)
   return listDir(root).flatMap((id) => {
     if (id.startsWith(".")) return []
     try {

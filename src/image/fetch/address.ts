@@ -15,6 +15,13 @@ export const isAddress = (text: string): boolean => /^https?:\/\//i.test(text)
 /** Whether a host, which may have a port, is this machine by its name alone. */
 export const isLoopback = (host: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?$/.test(host)
 
+// RFC 3927, RFC 4291 section 2.5.6; also as an address of IPv4 within one of IPv6.
+const LINK_LOCAL = /^(169\.254\.|\[fe[89ab]|\[::ffff:a9fe:)/
+
+/** Whether a server that is elsewhere names an address of this machine's link: clouds tell there what is for the machine alone. */
+export const leadsToLink = (from: URL, to: URL): boolean =>
+  LINK_LOCAL.test(to.hostname) && !LINK_LOCAL.test(from.hostname)
+
 /** Text with the userinfo of every address in it taken out, for messages and records. */
 export const withoutUserinfo = (text: string): string => text.replace(/(https?:\/\/)[^/?#\s]*@/gi, "$1")
 

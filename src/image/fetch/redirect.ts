@@ -1,5 +1,6 @@
 /** Redirects, followed by hand so that nothing secret goes to another host: RFC 9110 section 15.4. */
 import { ToyboxError } from "../../errors.ts"
+import { leadsToLink } from "./address.ts"
 
 const REDIRECTS = [301, 302, 303, 307, 308]
 const PUBLIC = new Set([
@@ -19,7 +20,9 @@ export const MAX_REDIRECTS = 10
 export const isRedirect = (status: number, headers: Headers): boolean =>
   REDIRECTS.includes(status) && headers.has("location")
 
-/** Where a redirect leads. Throws where it leads from https to http, or to no http at all; userinfo in it is dropped. */
+/**
+ * Where a redirect leads. Throws where it leads from https to http, to no http at all, or to a link-local address; userinfo in it is dropped.
+ */
 export function redirectTarget(from: URL, location: string): URL {
   const to = URL.parse(location, from.href)
   if (!to || (to.protocol !== "http:" && to.protocol !== "https:")) {
@@ -30,6 +33,7 @@ export function redirectTarget(from: URL, location: string): URL {
       hint: "name the address it should be by itself, with --checksum",
     })
   }
+  if (leadsToLink(from, to)) throw new ToyboxError(`${from.host} redirects to ${to.host}, a link-local address`)
   to.username = ""
   to.password = ""
   to.hash = ""

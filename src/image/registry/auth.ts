@@ -1,6 +1,7 @@
 /** Tokens and passwords of a registry: Docker's token authentication (token.md, oauth.md) and RFC 7617. */
 import { ToyboxError } from "../../errors.ts"
 import { count, decodeJson, fault, member, optional, string } from "../decode.ts"
+import { leadsToLink } from "../fetch/address.ts"
 import { type Answer, type ExchangeOptions, exchange } from "../fetch/exchange.ts"
 import { readBody, shownUrl } from "./answer.ts"
 import { type Challenge, parseChallenges } from "./challenge.ts"
@@ -59,8 +60,7 @@ function realmOf(challenge: Challenge, { base, host }: AuthContext): URL {
   const sameHost = realm.hostname === base.hostname
   if (!sameHost && isAddress(realm.hostname) && !isAddress(base.hostname))
     throw refuse(`${shownUrl(realm)} is a bare number, and not the registry's`)
-  if (!sameHost && /^(169\.254\.|\[fe[89ab])/i.test(realm.hostname))
-    throw refuse(`${shownUrl(realm)} is a link-local address`)
+  if (leadsToLink(base, realm)) throw refuse(`${shownUrl(realm)} is a link-local address`)
   realm.username = realm.password = ""
   return realm
 }

@@ -1,6 +1,7 @@
 /** Blobs: distribution spec, "Pulling blobs". What comes is verified while it comes. */
 import { ToyboxError } from "../../errors.ts"
 import { BadBytes, splitDigest } from "../digest.ts"
+import { leadsToLink } from "../fetch/address.ts"
 import { type Answer, exchange } from "../fetch/exchange.ts"
 import { PassingError } from "../fetch/failure.ts"
 import { contentLength, parseContentRange } from "../fetch/range.ts"
@@ -29,6 +30,7 @@ async function request(repository: Repository, blob: Descriptor, what: string, f
   for (const text of blob.urls ?? []) {
     const url = URL.canParse(text) ? new URL(text) : null
     if (url?.protocol !== "https:" && !(url?.protocol === "http:" && repository.base.protocol === "http:")) continue
+    if (leadsToLink(repository.base, url)) continue
     response.cancel()
     const elsewhere = await withRetries(repository.transport, () => exchange(url, { ...repository.transport, headers }))
     if (elsewhere.status === 200 || elsewhere.status === 206) return elsewhere

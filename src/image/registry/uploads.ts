@@ -1,5 +1,6 @@
 /** Uploads of blobs: distribution spec, "Pushing blobs". */
 import { ToyboxError } from "../../errors.ts"
+import { leadsToLink } from "../fetch/address.ts"
 import type { Answer } from "../fetch/exchange.ts"
 import { PassingError } from "../fetch/failure.ts"
 import { isPassing, retryAfter } from "../fetch/retry.ts"
@@ -42,6 +43,8 @@ function nextAddress(repository: Repository, response: Answer): URL {
   const url = new URL(location, response.url)
   if (url.protocol !== "https:" && (url.protocol !== "http:" || repository.base.protocol === "https:"))
     throw new ToyboxError(`${repository.host}: the upload would go on at ${shownUrl(url)}, which is not encrypted`)
+  if (leadsToLink(response.url, url))
+    throw new ToyboxError(`${repository.host}: the upload would go on at ${shownUrl(url)}, a link-local address`)
   return url
 }
 

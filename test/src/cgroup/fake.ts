@@ -100,8 +100,15 @@ export function fakeCgroups(
     },
     listDir: (path) =>
       [...dirs, ...files.keys()].filter((name) => parent(name) === path).map((n) => n.slice(path.length + 1)),
-    listCgroups: (path) => [...dirs].filter((name) => parent(name) === path).map((n) => n.slice(path.length + 1)),
     mayWrite: (path) => !fake.protected.has(path),
+    eachBelow(path, each) {
+      for (const dir of dirs) if (dir.startsWith(`${path}/`)) each(dir)
+    },
+    removeBelow(path) {
+      const isBusy = (dir: string) =>
+        [...dirs].some((one) => `${one}/`.startsWith(`${dir}/`) && files.get(`${one}/cgroup.procs`)?.trim())
+      for (const dir of [...dirs].reverse()) if (dir.startsWith(`${path}/`) && !isBusy(dir)) io.rmdir(dir)
+    },
     exists: (path) => dirs.has(path) || files.has(path),
     kill(pid) {
       log.push(`kill ${pid}`)

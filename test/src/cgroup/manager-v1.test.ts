@@ -160,7 +160,8 @@ test("kill freezes, kills everything below, thaws, until nothing is left", () =>
   fake.log.length = 0
   manager.kill()
   const state = at("freezer", "freezer.state")
-  expect(fake.log).toEqual([`FROZEN > ${state}`, "kill 5", "kill 6", `THAWED > ${state}`])
+  const inner = `${at("freezer")}/inner/freezer.state`
+  expect(fake.log).toEqual([`FROZEN > ${state}`, "kill 5", "kill 6", `THAWED > ${state}`, `THAWED > ${inner}`])
 })
 
 test("kill finds who has entered one hierarchy only, as while a container is made", () => {

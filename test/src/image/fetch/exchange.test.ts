@@ -59,6 +59,10 @@ describe("redirects", () => {
     ["file:///etc/passwd", "not an address of http or https"],
     ["ftp://127.0.0.1/", "not an address of http or https"],
     ["http://", "not an address of http or https"],
+    ["http://169.254.169.254/latest/meta-data", "redirects to 169.254.169.254, a link-local address"],
+    ["http://0xa9fe0001:8080/", "a link-local address"],
+    ["//[fe80::1]/", "a link-local address"],
+    ["http://[::ffff:169.254.0.1]/", "a link-local address"],
   ])("to %s are refused", async (location, message) => {
     expect(get(nastyServer(() => to(location)).url)).rejects.toThrow(message)
   })

@@ -129,7 +129,7 @@ describe("a blob", () => {
 
   test("that is elsewhere: the registry first, then its own address, which learns nothing of us", async () => {
     const owner = nastyServer(() => ({ body: file }))
-    const urls = ["ftp://127.0.0.1/x", "no address", owner.url.href]
+    const urls = ["ftp://127.0.0.1/x", "no address", "http://169.254.169.254/x", owner.url.href]
     const { repository } = open(
       ({ headers }) => (headers.authorization ? { status: 404, body: "" } : basicWanted),
       ALICE,
@@ -375,6 +375,12 @@ describe("an upload", () => {
   test("that the registry does not place is an error", async () => {
     const { repository } = open((asked) => (asked.method === "HEAD" ? { status: 404 } : { status: 202 }))
     await expect(uploadBlob(await repository, upload)).rejects.toThrow("does not say where the upload goes on")
+  })
+
+  test("that is to go on at a link-local address does not", async () => {
+    const there = { location: "http://169.254.169.254/x" }
+    const { repository } = open(({ method }) => (method === "HEAD" ? { status: 404 } : { status: 202, headers: there }))
+    await expect(uploadBlob(await repository, upload)).rejects.toThrow("169.254.169.254/x, a link-local address")
   })
 
   const authorization = ({ headers }: Asked) => headers.authorization

@@ -1,0 +1,67 @@
+/**
+ * A container that toybox lets stand still for a moment: the file "still" is in its directory meanwhile, locked, so that whoever looks
+ * waits, and the next command lets it go on where a toybox was killed. Who pauses one for himself makes none.
+ */
+import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
+import { isErrno } from "../../../ffi/errno.ts"
+import { open } from "../../../ffi/fs.ts"
+import { openCgroup } from "../../cgroup/manager.ts"
+import type { CgroupHandle } from "../../cgroup/plan.ts"
+import { type FileLock, lockOpened, releaseLock, tryLockFile } from "../../state-file.ts"
+
+const PATIENCE = 10_000
+const LOOK_EVERY = 2
+
+const markIn = (directory: string) => `${directory}/still`
+
+/** Null where there is no such file (any more). */
+function ifThere<Result>(act: () => Result): Result | null {
+  try {
+    return act()
+  } catch (error) {
+    if (!isErrno(error, "ENOENT")) throw error
+    return null
+  }
+}
+
+/** Lets a container stand still; null where it does already, or is gone. What is returned goes to endStill. */
+export function beginStill(directory: string, cgroup: CgroupHandle): FileLock | null {
+  const manager = openCgroup(cgroup)
+  for (const deadline = performance.now() + PATIENCE; performance.now() < deadline; Bun.sleepSync(LOOK_EVERY)) {
+    const lock = ifThere(() => tryLockFile(markIn(directory)))
+    // Another has it stand still, and lets it go on when he likes.
+    if (lock === null) continue
+    try {
+      if (!manager.isFrozen()) {
+        manager.freeze()
+        return lock
+      }
+    } catch (error) {
+      releaseLock(lock)
+      throw error
+    }
+    releaseLock(lock)
+    return null
+  }
+  return null
+}
+
+/** Lets it go on, unless somebody has done so meanwhile. */
+export function endStill(cgroup: CgroupHandle, lock: FileLock): void {
+  const manager = openCgroup(cgroup)
+  if (manager.isFrozen()) manager.thaw()
+  releaseLock(lock)
+}
+
+/** Whether somebody has paused a container for himself: one that only stands still is waited for. */
+export function isPaused(directory: string, cgroup: CgroupHandle): boolean {
+  const manager = openCgroup(cgroup)
+  for (const deadline = performance.now() + PATIENCE; manager.isFrozen(); Bun.sleepSync(LOOK_EVERY)) {
+    const path = markIn(directory)
+    const fd = ifThere(() => open(path, O_RDWR))
+    if (fd === null || performance.now() > deadline) return manager.isFrozen()
+    const left = lockOpened(fd, path)
+    if (left) endStill(cgroup, left)
+  }
+  return false
+}
