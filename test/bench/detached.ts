@@ -12,6 +12,8 @@ const COUNT = 500
 const PART = 50
 const WORKERS = 2
 const FEW = 20
+/** Milliseconds after which supervisors have let go of what only their start needs. */
+const QUIET = 2000
 /** Starts a second; the last part to the first; milliseconds of ps; run -d to run; megabytes of a supervisor. */
 const TARGETS = { rate: 60, growth: 1.3, list: 60, detach: 1.6, memory: 5 }
 
@@ -100,6 +102,7 @@ export async function detached(workspace: string, method: { rounds: number; sett
     const stopped = await toybox("rm", "--all", "--force")
     lines.push(`all ended and removed in ${(stopped / 1000).toFixed(1)} s`)
     for (let i = 0; i < FEW; i++) await start()
+    await Bun.sleep(QUIET)
     const sizes = supervisors(state).map(proportional)
     const most = Math.max(...sizes) / 1e6
     lines.push(`supervisors of ${sizes.length}, megabytes of the largest (PSS): ${verdict(most, TARGETS.memory)}`)
