@@ -40,6 +40,11 @@ const HINTS: readonly Hint[] = [
     hint: "a limit on processes is reached: see ulimit -u and the pids limit around toybox",
   },
   {
+    kind: "enter-pid-namespace",
+    errno: "EAGAIN",
+    hint: "the container has as many processes as it may: toybox update --pids raises that",
+  },
+  {
     kind: "clone",
     call: "write",
     errno: "ERANGE",

@@ -208,6 +208,15 @@ describe.skipIf(!isRoot)("exec", () => {
     expect((await exec()).exitCode).toBe(125)
   })
 
+  test("into one that has as many processes as it may says so", async () => {
+    await toybox(["run", "-d", "--net", "none", "--name", "full", "--pids", "1", "base", "sleep", "100"])
+    const { stderr, exitCode } = await exec("full", "true")
+    expect(exitCode).toBe(125)
+    expect(stderr).toContain("cannot join the container's pid namespace")
+    expect(stderr).toContain("hint: the container has as many processes as it may: toybox update --pids raises that")
+    await toybox(["rm", "-f", "full"])
+  })
+
   test("twenty at once run each", async () => {
     const all = await Promise.all(Array.from({ length: 20 }, (_, i) => exec("web", "echo", String(i))))
     expect(all.map(({ stdout }) => stdout)).toEqual(Array.from({ length: 20 }, (_, i) => `${i}\n`))
