@@ -29,6 +29,8 @@ export const CONDITIONS = [
 export type Condition = (typeof CONDITIONS)[number]
 
 const LOOK_EVERY = 500
+// Between its end and its start one that is restarted does not run.
+const RESTARTING = 2000
 const CHANGES = IN_CREATE | IN_DELETE | IN_MODIFY | IN_MOVED_FROM | IN_MOVED_TO
 
 /** Waits until `done` gives something, which is asked again when anything in the directories changes. */
@@ -64,22 +66,27 @@ export function awaitEnd(paths: Paths, id: string, reference: string): number {
   return exitCodeOf(paths, id, reference)
 }
 
-/** Waits until a container is healthy, or is not. One that ends will not be, unless somebody starts it again. */
+/**
+ * Waits until a container is healthy, or is not. One that has ended will not be, unless it is being started again; one that was
+ * not started yet is waited for.
+ */
 function awaitHealth(paths: Paths, id: string, reference: string, status: "healthy" | "unhealthy"): number {
   if (!readHead(paths, id)?.detached?.health)
     throw new ToyboxError(`nobody asks for the health of container ${reference}`, {
       hint: "run -d --health-cmd COMMAND",
     })
-  let hasRun = false
+  let endedAt: number | null = null
   return until(paths, [paths.running, containerPath(paths, id)], () => {
     const running = readRunning(paths, id)
-    if (running === null && hasRun)
+    if (running && readHealth(paths, id)?.status === status) return 0
+    const head = readHead(paths, id)
+    if (head === null && running === null) throw new ToyboxError(`container ${reference} was removed`)
+    if (running || head?.unstarted) endedAt = null
+    else endedAt ??= performance.now()
+    if (endedAt !== null && performance.now() > endedAt + RESTARTING)
       throw new ToyboxError(`container ${reference} has ended, and was not ${status} before`, {
         hint: `toybox why ${reference} tells how, toybox logs ${reference} what it has said`,
       })
-    hasRun ||= running !== null
-    if (running && readHealth(paths, id)?.status === status) return 0
-    if (!exists(containerPath(paths, id))) throw new ToyboxError(`container ${reference} was removed`)
     return null
   })
 }
