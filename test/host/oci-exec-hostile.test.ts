@@ -106,6 +106,23 @@ describe.skipIf(!isRoot)("exec into a hostile container", () => {
     expect(readdirSync(join(oci.root, "a"))).not.toContain("still")
   }, 60_000)
 
+  test("it goes on when an engine removes what was being made beside it by a toybox that was killed", async () => {
+    await attack("echo x > /shared/ready; exec sleep 600")
+    const { pid } = JSON.parse(oci.run("state", "a").stdout)
+    const namespaces = [{ type: "pid", path: `/proc/${pid}/ns/pid` }, { type: "mount" }, { type: "uts" }]
+    const hooks = { createRuntime: [{ path: "/bin/sleep", args: ["sleep", "5"] }] }
+    const bundle = oci.bundle("b", { linux: { namespaces }, config: { hooks } })
+    const create = Bun.spawn([toyboxBinary(), "oci", "--root", oci.root, "create", "-b", bundle, "b"])
+    const standsStill = () => readdirSync(join(oci.root, "a")).includes("still")
+    for (const end = performance.now() + 20_000; !standsStill(); await Bun.sleep(10))
+      if (performance.now() > end) throw new Error("nothing stands still")
+    create.kill(9)
+    await create.exited
+    expect(oci.run("delete", "--force", "b").exitCode).toBe(0)
+    expect(standsStill()).toBe(false)
+    expect(JSON.parse(oci.run("state", "a").stdout).status).toBe("running")
+  }, 60_000)
+
   test("what it writes where the process reports who it is makes nobody of the host that process", async () => {
     const victim = Bun.spawn(["sleep", "600"])
     try {

@@ -16,6 +16,7 @@ import {
   containerDirectory,
   DamagedRecord,
   isAlive,
+  listRecords,
   lockContainer,
   NoSuchContainer,
   type OciLock,
@@ -25,6 +26,7 @@ import {
   statusOf,
   unlock,
 } from "./state.ts"
+import { endLeft } from "./still.ts"
 
 const PATIENCE = 10_000
 
@@ -131,4 +133,8 @@ export function deleteContainer(root: string, id: string, force: boolean, known?
     throw error
   }
   destroy(root, record, lock, known)
+  if (record.complete) return
+  // Who was making it was killed, and may have had others stand still: only now nobody is left whom they must not see.
+  for (const { id, cgroup } of listRecords(root))
+    if (cgroup) attempt(() => endLeft(containerDirectory(root, id), cgroup))
 }

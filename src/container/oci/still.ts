@@ -53,15 +53,20 @@ export function endStill(cgroup: CgroupHandle, lock: FileLock): void {
   releaseLock(lock)
 }
 
+/** Lets a container go on where a toybox was killed that had it stand still; false where none has it stand still. */
+export function endLeft(directory: string, cgroup: CgroupHandle): boolean {
+  const path = markIn(directory)
+  const fd = ifThere(() => open(path, O_RDWR))
+  if (fd === null) return false
+  const left = lockOpened(fd, path)
+  if (left) endStill(cgroup, left)
+  return true
+}
+
 /** Whether somebody has paused a container for himself: one that only stands still is waited for. */
 export function isPaused(directory: string, cgroup: CgroupHandle): boolean {
   const manager = openCgroup(cgroup)
-  for (const deadline = performance.now() + PATIENCE; manager.isFrozen(); Bun.sleepSync(LOOK_EVERY)) {
-    const path = markIn(directory)
-    const fd = ifThere(() => open(path, O_RDWR))
-    if (fd === null || performance.now() > deadline) return manager.isFrozen()
-    const left = lockOpened(fd, path)
-    if (left) endStill(cgroup, left)
-  }
+  for (const deadline = performance.now() + PATIENCE; manager.isFrozen(); Bun.sleepSync(LOOK_EVERY))
+    if (performance.now() > deadline || !endLeft(directory, cgroup)) return manager.isFrozen()
   return false
 }
