@@ -18,7 +18,7 @@ import { detachFilter } from "./detach-keys.ts"
 import { recordEvents } from "./events.ts"
 import { isDeaf, passOn, sendSignal } from "./pass-signal.ts"
 import { findRunning, Paused } from "./running.ts"
-import { isPaused } from "./standstill.ts"
+import { isLeftPaused } from "./standstill.ts"
 import { readHead, readResult } from "./state.ts"
 import { type InputWatch, watchInput } from "./stdio.ts"
 import { ENDING } from "./supervise.ts"
@@ -63,7 +63,7 @@ async function connect(paths: Paths, reference: string): Promise<{ id: string; s
     throw new ToyboxError(`container ${reference} runs in the foreground of another toybox`, {
       hint: `toybox exec -it ${reference} sh gives a shell in it`,
     })
-  if (isPaused(running)) throw new Paused(reference)
+  if (isLeftPaused(paths, id, running)) throw new Paused(reference)
   try {
     return { id, socket: connectTo(paths, id) }
   } catch (error) {

@@ -115,7 +115,8 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
         entered = enter({ pid, startTime, cgroup, spec, stdio: stdio.facts, passedFds, seccomp: filter })
       } catch (error) {
         // Toybox itself lets it go on in a moment.
-        if (!(error instanceof StandsStill && (await (await import("./standstill.ts")).goesOn(paths, id)))) throw error
+        if (!(error instanceof StandsStill)) throw error
+        if ((await import("./standstill.ts")).isLeftPaused(paths, id, running)) throw error
       }
     }
   } catch (error) {

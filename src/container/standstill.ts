@@ -6,6 +6,7 @@ import { O_RDWR } from "../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../ffi/errno.ts"
 import { exists, open } from "../../ffi/fs.ts"
 import { openCgroup } from "../cgroup/manager.ts"
+import { ToyboxError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import { type FileLock, lockOpened, releaseLock, tryLockFile } from "../state-file.ts"
 import { recordEvents } from "./events.ts"
@@ -27,27 +28,47 @@ const markOf = (paths: Paths, id: string) => `${paths.running}/.${id}.still`
 /** Whether a toybox lets it stand still, or was killed doing so. */
 export const standsStill = (paths: Paths, id: string): boolean => exists(markOf(paths, id))
 
-/** Waits until a toybox that lets it stand still lets it go on; false where there is none, or it takes ten seconds. */
-export async function goesOn(paths: Paths, id: string): Promise<boolean> {
-  for (const deadline = performance.now() + PATIENCE; performance.now() < deadline; await Bun.sleep(LOOK_EVERY)) {
-    if (standsStill(paths, id)) continue
-    const running = readRunning(paths, id)
-    return running !== null && !isPaused(running)
-  }
+/** Whether its user has paused a container: one that toybox itself lets stand still is waited for, for up to ten seconds. */
+export function isLeftPaused(paths: Paths, id: string, running: RunningRecord): boolean {
+  for (const deadline = performance.now() + PATIENCE; isPaused(running); Bun.sleepSync(LOOK_EVERY))
+    // It goes on before the mark goes.
+    if (!standsStill(paths, id) || performance.now() > deadline) return isPaused(running)
   return false
+}
+
+/**
+ * Does something while no toybox lets a container stand still, which would let it go on afterwards; one that does is waited for.
+ * Throws ToyboxError where that takes ten seconds.
+ */
+export function whileNotStill(paths: Paths, id: string, act: () => void): void {
+  for (const deadline = performance.now() + PATIENCE; performance.now() < deadline; Bun.sleepSync(LOOK_EVERY)) {
+    const lock = tryLockFile(markOf(paths, id))
+    if (lock === null) continue
+    try {
+      act()
+    } finally {
+      releaseLock(lock)
+    }
+    return
+  }
+  throw new ToyboxError("another toybox lets the container stand still, as for a commit", { hint: "try again later" })
 }
 
 /** Lets a container stand still; null where it does already, or does not run. What is returned goes to endStandstill. */
 export function beginStandstill(paths: Paths, id: string): FileLock | null {
   const running = readRunning(paths, id)
+  // A mark beside one that its user has paused would have others let it go on.
   if (!running?.cgroup || !isAlive(running) || isPaused(running)) return null
   const lock = tryLockFile(markOf(paths, id))
   if (lock === null) return null
+  let stands = false
   try {
+    // Its user may have just done so.
+    if (isPaused(running)) return null
     openCgroup(running.cgroup).freeze()
-  } catch (error) {
-    releaseLock(lock)
-    throw error
+    stands = true
+  } finally {
+    if (!stands) releaseLock(lock)
   }
   const head = readHead(paths, id)
   if (head) recordEvents(paths, head, ["pause"])

@@ -15,7 +15,7 @@ import { makeSpec } from "./prepare.ts"
 import { recover } from "./recover.ts"
 import type { ContainerRequest } from "./request.ts"
 import { lookUpRunning, Paused } from "./running.ts"
-import { isPaused } from "./standstill.ts"
+import { isLeftPaused } from "./standstill.ts"
 import {
   type ContainerHead,
   containerPath,
@@ -97,7 +97,7 @@ export async function startContainer(
     const id = resolveId(paths, reference)
     const running = readRunning(paths, id)
     // One that its policy starts again runs, as docker has it.
-    if (running && isAlive(running) && isPaused(running)) throw new Paused(reference)
+    if (running && isAlive(running) && isLeftPaused(paths, id, running)) throw new Paused(reference)
     if (running && (isAlive(running) || running.restarting)) return false
     const head = readHead(paths, id)
     const live = head && enterAgain(paths, head)

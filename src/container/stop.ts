@@ -13,6 +13,7 @@ import { endProcess } from "./end-process.ts"
 import { recordEvents } from "./events.ts"
 import { recover } from "./recover.ts"
 import { NotRunning } from "./running.ts"
+import { isLeftPaused, whileNotStill } from "./standstill.ts"
 import {
   DEFAULT_STOP_SECONDS,
   isAlive,
@@ -239,9 +240,12 @@ export function setPaused(paths: Paths, reference: string, paused: boolean): voi
   const { id, running } = findRunning(paths, reference)
   if (!running.cgroup) throw new ToyboxError(`container ${reference} has no cgroup`)
   const manager = openCgroup(running.cgroup)
-  if (manager.isFrozen() === paused)
-    throw new ToyboxError(`container ${reference} is ${paused ? "paused already" : "not paused"}`)
-  if (paused) manager.freeze()
+  const refuse = (what: string) => {
+    throw new ToyboxError(`container ${reference} is ${what}`)
+  }
+  // Only its user's pause counts, and only it is to end.
+  if (isLeftPaused(paths, id, running) === paused) refuse(paused ? "paused already" : "not paused")
+  if (paused) whileNotStill(paths, id, () => (manager.isFrozen() ? refuse("paused already") : manager.freeze()))
   else manager.thaw()
   const head = readHead(paths, id)
   if (head) recordEvents(paths, head, [paused ? "pause" : "unpause"])

@@ -2,6 +2,8 @@
 import { afterEach, describe, expect, test } from "bun:test"
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
+import { beginStandstill, endStandstill } from "../../src/container/standstill.ts"
+import { pathsFor } from "../../src/paths.ts"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll } from "../helpers/scratch.ts"
 import { startToybox, stateRoot, toybox } from "../helpers/toybox.ts"
@@ -168,6 +170,25 @@ describe.skipIf(!isRoot)("ending containers", () => {
     expect(stderr).toContain("no such container: nobody")
     expect(await waiting.wait()).toMatchObject({ stdout: "6\n", exitCode: 0 })
     expect((await toybox(["kill", "signalled"])).stderr).toContain("is not running")
+  })
+
+  test("one that toybox itself lets stand still is not taken for paused; paused meanwhile, it stays so", async () => {
+    const id = (await detached("still", "sleep", "1000")).stdout.trim()
+    const paths = pathsFor(stateRoot())
+    const meanwhile = async (...words: string[]) => {
+      const lock = beginStandstill(paths, id)
+      if (lock === null) throw new Error("it does not run, or stands already")
+      const running = toybox(words)
+      await Bun.sleep(300)
+      endStandstill(paths, id, lock)
+      return await running
+    }
+    expect((await meanwhile("unpause", "still")).stderr).toContain("still is not paused")
+    expect(await meanwhile("start", "still")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect(await meanwhile("pause", "still")).toMatchObject({ exitCode: 0, stderr: "" })
+    expect((await toybox(["inspect", "-f", "{{.State.Status}}", "still"])).stdout).toBe("paused\n")
+    expect((await toybox(["start", "still"])).stderr).toContain("container still is paused")
+    expect((await toybox(["unpause", "still"])).exitCode).toBe(0)
   })
 
   test("paused, a container does nothing; it can be stopped all the same", async () => {
