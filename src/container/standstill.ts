@@ -26,7 +26,7 @@ export const isPaused = ({ cgroup }: Pick<RunningRecord, "cgroup">): boolean =>
 const markOf = (paths: Paths, id: string) => `${paths.running}/.${id}.still`
 
 /** Whether a toybox lets it stand still, or was killed doing so. */
-export const standsStill = (paths: Paths, id: string): boolean => exists(markOf(paths, id))
+const standsStill = (paths: Paths, id: string): boolean => exists(markOf(paths, id))
 
 /** Whether its user has paused a container: one that toybox itself lets stand still is waited for, for up to ten seconds. */
 export function isLeftPaused(paths: Paths, id: string, running: RunningRecord): boolean {

@@ -8,8 +8,8 @@ import type { FileLock } from "../state-file.ts"
 import { type Begun, type BringUp, bringUp, type Live } from "./bring-up.ts"
 import { awaitReport } from "./child-reports.ts"
 import type { ContainerRequest } from "./request.ts"
-import { beginStandstill, endStandstill, standsStill } from "./standstill.ts"
-import { readRecord, readRunning, runningIds } from "./state.ts"
+import { beginStandstill, endStandstill, isLeftPaused } from "./standstill.ts"
+import { isAlive, readRecord, readRunning, runningIds } from "./state.ts"
 
 const PATIENCE = 10_000
 const LOOK_EVERY = 5
@@ -28,11 +28,16 @@ function tracersBeside(paths: Paths, pid: number): string[] {
   })
 }
 
-/** Another toybox that has it stand still lets it go on when it likes, and so is waited for. */
+/**
+ * Null where it has ended, or its user has paused it. Another toybox that has it stand still lets it go on when it likes, and so is
+ * waited for.
+ */
 function holdStill(paths: Paths, id: string): FileLock | null {
   for (const deadline = performance.now() + PATIENCE; ; Bun.sleepSync(LOOK_EVERY)) {
     const lock = beginStandstill(paths, id)
-    if (lock !== null || !standsStill(paths, id) || performance.now() > deadline) return lock
+    if (lock !== null || performance.now() > deadline) return lock
+    const running = readRunning(paths, id)
+    if (!running?.cgroup || !isAlive(running) || isLeftPaused(paths, id, running)) return null
   }
 }
 

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from "bun:test"
 import { readdirSync, readFileSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
+import { releaseLock, tryLockFile } from "../../src/state-file.ts"
 import { toyboxBinary } from "../helpers/binary.ts"
 import { ociRuntime } from "../helpers/bundle.ts"
 import { ownLeftovers } from "../helpers/own.ts"
@@ -121,6 +122,36 @@ describe.skipIf(!isRoot)("exec into a hostile container", () => {
     expect(oci.run("delete", "--force", "b").exitCode).toBe(0)
     expect(standsStill()).toBe(false)
     expect(JSON.parse(oci.run("state", "a").stdout).status).toBe("running")
+  }, 60_000)
+
+  test("others can exec in it, and pause it, while something joins it all the time", async () => {
+    await attack("echo x > /shared/ready; exec sleep 600")
+    const start = (...words: string[]) =>
+      Bun.spawn([toyboxBinary(), "oci", "--root", oci.root, ...words], { stdio: ["ignore", "ignore", "pipe"] })
+    const { pid } = JSON.parse(oci.run("state", "a").stdout)
+    const namespaces = [{ type: "pid", path: `/proc/${pid}/ns/pid` }, { type: "mount" }, { type: "uts" }]
+    const bundle = oci.bundle("b", { args: ["true"], linux: { namespaces } })
+    let joining = true
+    const joins = async () => {
+      for (let i = 0; i < 40; i++) expect(await start("run", "-b", bundle, "b").exited).toBe(0)
+      joining = false
+    }
+    const execs = async () => {
+      while (joining) {
+        const child = start("exec", "a", "true")
+        expect(await new Response(child.stderr).text()).toBe("")
+      }
+    }
+    await Promise.all([joins(), execs()])
+    // Whoever has the mark lets it go on later.
+    const lock = tryLockFile(join(oci.root, "a", "still"))
+    const pausing = start("pause", "a")
+    await Bun.sleep(300)
+    expect(pausing.exitCode).toBeNull()
+    if (lock) releaseLock(lock)
+    expect(await pausing.exited).toBe(0)
+    expect(JSON.parse(oci.run("state", "a").stdout).status).toBe("paused")
+    expect(oci.run("resume", "a").exitCode).toBe(0)
   }, 60_000)
 
   test("what it writes where the process reports who it is makes nobody of the host that process", async () => {

@@ -6,7 +6,8 @@ import { kill } from "../../../ffi/signal.ts"
 import { openCgroup } from "../../cgroup/manager.ts"
 import { ToyboxError, UsageError } from "../../errors.ts"
 import type { OciRecord } from "./record.ts"
-import { awaitsStart, isAlive, readConfig, readRecord, statusOf } from "./state.ts"
+import { awaitsStart, containerDirectory, isAlive, readConfig, readRecord, statusOf } from "./state.ts"
+import { pause } from "./still.ts"
 
 const LAST_SIGNAL = 64
 
@@ -74,7 +75,8 @@ export function pauseContainer(root: string, id: string): void {
   const record = readRecord(root, id)
   const status = statusOf(root, record)
   if (status !== "running" && status !== "created") throw new ToyboxError(`container not running: ${id} is ${status}`)
-  cgroupOf(record).freeze()
+  if (!record.cgroup) throw withoutCgroup(id)
+  if (!pause(containerDirectory(root, id), record.cgroup)) throw new ToyboxError(`container is paused already: ${id}`)
 }
 
 /** Lets them go on. */
@@ -85,8 +87,10 @@ export function resumeContainer(root: string, id: string): void {
   cgroupOf(record).thaw()
 }
 
+const withoutCgroup = (id: string) => new ToyboxError(`container ${id} has no cgroup`)
+
 /** The cgroup of a container. Throws where it has none. */
 export function cgroupOf({ id, cgroup }: OciRecord) {
-  if (!cgroup) throw new ToyboxError(`container ${id} has no cgroup`)
+  if (!cgroup) throw withoutCgroup(id)
   return openCgroup(cgroup)
 }

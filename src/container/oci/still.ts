@@ -4,7 +4,7 @@
  */
 import { O_RDWR } from "../../../ffi/constants/fcntl.ts"
 import { isErrno } from "../../../ffi/errno.ts"
-import { open } from "../../../ffi/fs.ts"
+import { exists, open } from "../../../ffi/fs.ts"
 import { openCgroup } from "../../cgroup/manager.ts"
 import type { CgroupHandle } from "../../cgroup/plan.ts"
 import { type FileLock, lockOpened, releaseLock, tryLockFile } from "../../state-file.ts"
@@ -24,26 +24,37 @@ function ifThere<Result>(act: () => Result): Result | null {
   }
 }
 
-/** Lets a container stand still; null where it does already, or is gone. What is returned goes to endStill. */
-export function beginStill(directory: string, cgroup: CgroupHandle): FileLock | null {
-  const manager = openCgroup(cgroup)
+/** Locks the mark of a container, which then stands still for nobody else; null where it is gone, or another keeps it for long. */
+function takeMark(directory: string): FileLock | null {
   for (const deadline = performance.now() + PATIENCE; performance.now() < deadline; Bun.sleepSync(LOOK_EVERY)) {
     const lock = ifThere(() => tryLockFile(markIn(directory)))
-    // Another has it stand still, and lets it go on when he likes.
-    if (lock === null) continue
-    try {
-      if (!manager.isFrozen()) {
-        manager.freeze()
-        return lock
-      }
-    } catch (error) {
-      releaseLock(lock)
-      throw error
-    }
-    releaseLock(lock)
-    return null
+    if (lock !== null || !exists(directory)) return lock
   }
   return null
+}
+
+/** Lets a container stand still; null where somebody has paused it, or it is gone. What is returned goes to endStill. */
+export function beginStill(directory: string, cgroup: CgroupHandle): FileLock | null {
+  const manager = openCgroup(cgroup)
+  // First, for with a mark beside it others would take that for toybox's own doing, and let it go on.
+  const lock = isPaused(directory, cgroup) ? null : takeMark(directory)
+  if (lock === null) return null
+  let stands = false
+  try {
+    if (manager.isFrozen()) return null
+    manager.freeze()
+    stands = true
+    return lock
+  } finally {
+    if (!stands) releaseLock(lock)
+  }
+}
+
+/** Pauses a container, so that no toybox for which it stands still lets it go on. False where that is so already. */
+export function pause(directory: string, cgroup: CgroupHandle): boolean {
+  const lock = beginStill(directory, cgroup)
+  if (lock) releaseLock(lock)
+  return lock !== null
 }
 
 /** Lets it go on, unless somebody has done so meanwhile. */
