@@ -1,7 +1,7 @@
 /**
  * Our part of a command line: options anywhere among the words, or only before the first one, after which everything is the
- * container's. citty gives the shape of the definitions and the usage texts; it would read on into the container's words,
- * accept unknown options and keep only the last of a repeated one, so the reading is ours.
+ * container's. citty gives the shape of the definitions; it would read on into the container's words, accept unknown
+ * options and keep only the last of a repeated one, so the reading is ours.
  */
 import { UsageError } from "../errors.ts"
 import { REFUSED_OPTIONS } from "./refused-options.ts"

@@ -1,5 +1,5 @@
-/** The commands as citty knows them: names, descriptions, options; and the usage texts it makes of them. */
-import { type ArgsDef, type CommandDef, defineCommand, renderUsage } from "citty"
+/** The commands as citty knows them: names, descriptions, options; and their usage texts. */
+import { type ArgsDef, type CommandDef, defineCommand } from "citty"
 import { version } from "../../package.json"
 import { print } from "../log.ts"
 import type { OptionDefinitions } from "./argv.ts"
@@ -37,7 +37,7 @@ import { UPDATE_OPTIONS } from "./commands/update-options.ts"
 import { VOLUME_OPTIONS } from "./commands/volume-options.ts"
 import { EXAMPLES } from "./examples.ts"
 import { GROUP_NAMES, groupUsage } from "./groups.ts"
-import { shownCommand } from "./shown-command.ts"
+import { section, title, usageText } from "./usage-text.ts"
 
 export const args = (definitions: OptionDefinitions, positional: ArgsDef = {}): ArgsDef => ({
   ...positional,
@@ -268,6 +268,10 @@ export const MAIN = defineCommand({
 
 export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS)
 
+/** Whose last word may be several. */
+const SEVERAL =
+  "run create exec start restart update stop kill wait pause unpause rm stats top inspect save rmi cache network volume"
+
 /** Prints the usage of a command, of a group of them, or of toybox. */
 export async function printUsage(name?: string): Promise<number> {
   const group = name === undefined ? null : groupUsage(name)
@@ -276,15 +280,21 @@ export async function printUsage(name?: string): Promise<number> {
     return 0
   }
   const command = name === undefined ? undefined : COMMANDS[name]
-  const text = command && name ? await renderUsage(shownCommand(name, command), MAIN) : await renderUsage(MAIN)
-  // citty colours for terminals that are none, too.
-  const plain = process.stdout.isTTY ? text : Bun.stripANSI(text)
-  const examples = name === undefined ? [] : (EXAMPLES[name] ?? [])
-  const others = `  ${GROUP_NAMES.join(", ")}   Docker's words for these, each with its --help`
+  if (command === undefined || name === undefined) {
+    const others = section("BESIDE THESE", [
+      [GROUP_NAMES.join(", "), "Docker's words for these, each with its --help"],
+      ["oci", "The command line of runc, for the engines above it"],
+    ])
+    print([[usageText(MAIN, MAIN), ...others].join("\n\n"), ""])
+    return 0
+  }
+  const examples = (EXAMPLES[name] ?? []).map((line) => `  ${line}`).join("\n")
   print([
-    plain,
-    ...(command ? [] : ["", "GROUPS", "", others, ""]),
-    ...(examples.length > 0 ? ["EXAMPLES", "", ...examples.map((line) => `  ${line}`), ""] : []),
+    [
+      usageText(command, MAIN, SEVERAL.split(" ").includes(name)),
+      ...(examples ? [title("EXAMPLES"), examples] : []),
+    ].join("\n\n"),
+    "",
   ])
   return 0
 }

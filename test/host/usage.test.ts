@@ -39,6 +39,23 @@ test("--help has two dashes before long names, and tells what may be several", a
   expect((await toybox(["logs", "--help"])).stdout).toContain("logs [OPTIONS] <CONTAINER>\n")
 })
 
+test.each(["", "run", "network", "oci", "oci create"])(
+  "toybox %s --help fits a terminal of 80 columns",
+  async (words) => {
+    const { stdout } = await toybox([...words.split(" ").filter(Boolean), "--help"])
+    const lines = stdout.split("\n")
+    expect(lines.filter((line) => line !== line.trimEnd())).toEqual([])
+    expect(lines.filter((line) => line.length > 80 && !line.startsWith("  toybox "))).toEqual([])
+  },
+)
+
+test("--help has the descriptions below one another", async () => {
+  const { stdout } = await toybox(["stop", "--help"])
+  expect(stdout).toMatch(
+    /^ {2}-l, --latest {21}The container made last\n.*\n {6}--cidfile=<FILE> {13}The container whose/m,
+  )
+})
+
 test("toybox --help lists every command", async () => {
   const { stdout } = await toybox(["--help"])
   for (const name of Object.keys(COMMANDS)) expect(stdout).toMatch(new RegExp(`^ +${name} `, "m"))

@@ -1,8 +1,9 @@
-/** The OCI commands as citty knows them, and the usage texts it makes of them. */
-import { type CommandDef, defineCommand, renderUsage } from "citty"
+/** The OCI commands as citty knows them, and their usage texts. */
+import { type CommandDef, defineCommand } from "citty"
 import { print } from "../../log.ts"
 import type { OptionDefinitions } from "../argv.ts"
 import { args } from "../usage.ts"
+import { usageText } from "../usage-text.ts"
 import * as options from "./options.ts"
 
 const ID = { container: { type: "positional", required: true, description: "The container's id" } } as const
@@ -47,7 +48,6 @@ const MAIN = defineCommand({
 /** Prints the usage of an OCI command, or of all of them. */
 export async function printOciUsage(name?: string): Promise<number> {
   const command = name === undefined ? undefined : COMMANDS[name]
-  const text = command ? await renderUsage(command, MAIN) : await renderUsage(MAIN)
-  print([process.stdout.isTTY ? text : Bun.stripANSI(text)])
+  print([usageText(command ?? MAIN, MAIN)])
   return 0
 }
