@@ -62,17 +62,30 @@ export async function runOther(words: readonly string[]): Promise<number> {
   const { booleans, rest: named } = parseLeading(words, LEADING_OPTIONS)
   const [name, ...own] = named
   if (booleans.get("version")) return COMMANDS.version?.([]) ?? 0
-  if (name === undefined || name === "help" || booleans.get("help"))
-    return (await import("./usage.ts")).printUsage(name === "help" ? own[0] : name)
+  if (name === undefined || name === "help" || booleans.get("help")) return showHelp(name === "help" ? own : named)
   const before = words.slice(0, words.length - named.length).filter((word) => word !== "--")
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined
   if (!command) {
     const meant = (await import("./groups.ts")).spelledOut(name, own)
     if (meant !== null) return runOther([...before, ...meant])
-    const like = closest(name, Object.keys(COMMANDS))
-    throw new UsageError(`"${name}" is not a command of toybox`, {
-      hint: like ? `did you mean toybox ${like}?` : "toybox --help lists them",
-    })
+    throw unknown(name, Object.keys(COMMANDS))
   }
   return command([...before, ...own])
+}
+
+/** Prints the usage of the command that the words name, or of toybox. Throws UsageError. */
+async function showHelp([name, ...own]: readonly string[]): Promise<number> {
+  if (name === "oci") return (await import("./oci/usage.ts")).printOciUsage(own[0])
+  const { COMMAND_NAMES, printUsage } = await import("./usage.ts")
+  const { GROUP_NAMES } = await import("./groups.ts")
+  const known = [...COMMAND_NAMES, ...GROUP_NAMES]
+  if (name !== undefined && !known.includes(name)) throw unknown(name, known)
+  return printUsage(name)
+}
+
+function unknown(name: string, known: readonly string[]): UsageError {
+  const like = closest(name, known)
+  return new UsageError(`"${name}" is not a command of toybox`, {
+    hint: like ? `did you mean toybox ${like}?` : "toybox --help lists them",
+  })
 }

@@ -146,6 +146,9 @@ describe.skipIf(!isRoot)("exit code", () => {
     }
     expect(await said("nothing")).toEqual([125, 'toybox: "nothing" is not a command of toybox', expect.any(String)])
     expect(await said("rum")).toEqual([125, expect.any(String), "toybox: hint: did you mean toybox run?"])
+    expect(await said("help", "rum")).toEqual(await said("rum"))
+    expect(await said("tag", "x")).toEqual([125, "toybox: tag takes an image and its new name", expect.any(String)])
+    expect((await toybox(["help", "oci"])).stdout).toBe((await toybox(["oci", "--help"])).stdout)
     expect(await said("ps", "x")).toEqual([125, 'toybox: ps takes no arguments, but got "x"'])
     expect((await toybox(["--help"])).stdout).toContain("run")
     expect((await toybox(["run", "--help"])).stdout).toContain("--cpu")

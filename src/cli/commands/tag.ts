@@ -14,7 +14,7 @@ export async function tagCommand(words: readonly string[]): Promise<number> {
   if (booleans.get("help")) return (await import("../usage.ts")).printUsage("tag")
   const [source, target] = rest
   if (source === undefined || target === undefined || rest.length > 2)
-    throw new UsageError(`tag takes an image and its new name, but got ${rest.length} words`)
+    throw new UsageError("tag takes an image and its new name", { hint: "toybox tag IMAGE NAME[:TAG]" })
   const paths = pathsFor(strings.get("root") ?? process.env.TOYBOX_ROOT)
   ensurePaths(paths)
   recordImage(paths, "tag", await tagImage(paths, findStored(paths, source).record, newName(paths, target)))

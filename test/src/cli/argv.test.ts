@@ -147,6 +147,8 @@ describe("closest", () => {
     ["cap-ad", "cap-add"],
     ["read-onyl", "read-only"],
     ["memry", "memory"],
+    // "mem" is as near by letters that are added, left out and replaced.
+    ["naem", "name"],
   ])("%s is like %s", (word, like) => {
     expect(closest(word, [...Object.keys(RUN_OPTIONS), "memory"])).toBe(like)
   })
