@@ -33,6 +33,8 @@ describe.skipIf(!isRoot)("ending containers", () => {
     expect(stderr).toContain("ignores did not end within 1 s of SIGTERM: killed")
     expect([stdout, exitCode]).toEqual(["handles\nignores\nhandles\n", 0])
     expect((await toybox(["wait", "handles", "ignores"])).stdout).toBe("5\n137\n")
+    await detached("atonce", "sleep", "1000")
+    expect(await toybox(["stop", "-t", "0", "atonce"])).toMatchObject({ stdout: "atonce\n", stderr: "", exitCode: 0 })
   })
 
   test("one that is just being started is stopped when it has begun, with its stop signal", async () => {

@@ -33,9 +33,9 @@ export function stopWish({ strings, typed }: ParsedArgv): StopWish {
   }
 }
 
-/** Tells of a container that had to be killed. */
+/** Tells of a container that had to be killed; who gives it no time has asked for that. */
 export function announceStop(reference: string, killed: Killed | null): void {
-  if (!killed) return
+  if (!killed || killed.seconds === 0) return
   const why = killed.unhandled ? " (its PID 1 has no handler for it, and so never sees it: run --init helps)" : ""
   notice(`${reference} did not end within ${killed.seconds} s of ${signalName(killed.unheeded)}: killed${why}`)
 }
