@@ -1,5 +1,5 @@
 /** The errors that reach people: what toybox was doing, why it failed, and a remedy where one is known. */
-import { isErrno } from "../ffi/errno.ts"
+import { isErrno, SyscallError } from "../ffi/errno.ts"
 
 export interface ErrorOptions {
   /** One line: what to do about it. */
@@ -39,6 +39,18 @@ export class UsageError extends ToyboxError {
 export function errorChain(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   return error.cause === undefined ? error.message : `${error.message}: ${errorChain(error.cause)}`
+}
+
+const FILE_FAULTS: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  ENOTDIR: "there is no such file",
+  EISDIR: "it is a directory",
+}
+
+/** Why a file cannot be read that somebody has named, to be the cause of an error: in words, or as the call that failed. */
+export function fileFault(cause: unknown): unknown {
+  const words = cause instanceof SyscallError ? FILE_FAULTS[cause.errno] : undefined
+  return words === undefined ? cause : new Error(words)
 }
 
 // Calls that write files: of others the same errno means something else (a limit on namespaces, mounts, watches).

@@ -2,7 +2,7 @@
 import { isErrno } from "../../ffi/errno.ts"
 import { readText } from "../../ffi/fs.ts"
 import { latestContainer, listContainers, type Summary } from "../container/list.ts"
-import { ToyboxError, UsageError } from "../errors.ts"
+import { fileFault, ToyboxError, UsageError } from "../errors.ts"
 import type { Paths } from "../paths.ts"
 import type { ParsedArgv } from "./argv.ts"
 
@@ -25,7 +25,7 @@ function readIdFile(path: string, ignore: boolean): string | null {
     id = readText(path).trim()
   } catch (cause) {
     if (ignore && isErrno(cause, "ENOENT")) return null
-    throw new ToyboxError(`--cidfile: cannot read ${path}`, { cause })
+    throw new ToyboxError(`--cidfile: cannot read ${path}`, { cause: fileFault(cause) })
   }
   if (id === "" || /\s/.test(id)) throw new ToyboxError(`--cidfile: ${path} has no container's id in it`)
   return id

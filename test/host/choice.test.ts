@@ -86,7 +86,10 @@ describe.skipIf(!isRoot)("which containers are meant", () => {
     expect(await succeed("stop", "-t", "0", "second", ...both)).toBe(["second", ...ids].join("\n"))
     const missing = join(temporaryDirectory(), "missing")
     const told = await toybox(["stop", "--cidfile", missing])
-    expect(told).toMatchObject({ exitCode: 125, stderr: expect.stringContaining(`--cidfile: cannot read ${missing}`) })
+    expect(told).toMatchObject({
+      exitCode: 125,
+      stderr: expect.stringContaining(`--cidfile: cannot read ${missing}: there is no`),
+    })
     expect(await succeed("stop", "-i", "--cidfile", missing)).toBe("")
     expect(await succeed("rm", ...both)).toBe(ids.join("\n"))
   })

@@ -64,7 +64,11 @@ describe.skipIf(!isRoot)("exit code", () => {
     await refused(125, ["--name", "a b", "base", "true"], /"a b" is not a container name/, /letters, digits/)
     await refused(125, ["--workdir", "tmp", "base", "true"], /--workdir: "tmp".*absolute/)
     await refused(125, ["-e", "=x", "base", "true"], /-e: "=x".*NAME=value/)
-    await refused(125, ["--env-file", "/nonexistent", "base"], /--env-file: cannot read \/nonexistent: .*ENOENT/)
+    await refused(
+      125,
+      ["--env-file", "/nonexistent", "base"],
+      /--env-file: cannot read \/nonexistent: there is no such file/,
+    )
     await refused(125, ["--stop-signal", "SIGFOO", "base"], /--stop-signal: "SIGFOO".*TERM/)
     await refused(125, ["base", ""], /the command is empty/)
     await refused(125, ["--rm=maybe", "base"], /--rm: "maybe" is neither true nor false/)

@@ -103,7 +103,7 @@ describe.skipIf(!isRoot)("options of run", () => {
     [["--umask", "999"], '--umask: "999" is no umask'],
     [["--unsetenv", "A=1"], '--unsetenv: "A=1" is no name of a variable'],
     [["--annotation", "=1"], '--annotation: "=1" is no annotation'],
-    [["--label-file", "/nonexistent"], "--label-file: cannot read /nonexistent: ENOENT"],
+    [["--label-file", "/nonexistent"], "--label-file: cannot read /nonexistent: there is no such file"],
     [["--gpus", "all"], "toybox has no option --gpus"],
   ])("%j is told, with exit code 125", async (words, message) => {
     const told = await toybox(ownRun("--rm", ...words, "base", "true"))

@@ -471,7 +471,7 @@ describe.skipIf(!isRoot)("toybox import", () => {
     const before = await succeed(["images", "-q"])
     for (const [words, message] of [
       [["import", file], "no.tar"],
-      [["import", "/nothere.tar"], "cannot read /nothere.tar"],
+      [["import", "/nothere.tar"], "cannot read /nothere.tar: there is no such file"],
       [["import", "--change", "RUN x", file], "no instruction"],
       [["import", "--platform", "linux/arm64/v8/x", file], "--platform"],
       [["import"], "import takes an archive"],

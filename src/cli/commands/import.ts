@@ -4,7 +4,7 @@ import { isErrno } from "../../../ffi/errno.ts"
 import { close, open, stat } from "../../../ffi/fs.ts"
 import { isTerminal } from "../../../ffi/tty.ts"
 import { readPatiently } from "../../copy/input.ts"
-import { needsRoot, ToyboxError, UsageError } from "../../errors.ts"
+import { fileFault, needsRoot, ToyboxError, UsageError } from "../../errors.ts"
 import { EMPTY_CONTAINER_CONFIG } from "../../image/config.ts"
 import { recordImage } from "../../image/events.ts"
 import { isAddress, parseAddress, withoutUserinfo } from "../../image/fetch/address.ts"
@@ -34,7 +34,7 @@ function openFile(word: string, signal: AbortSignal): Input {
     fd = open(path, O_RDONLY)
   } catch (cause) {
     const hint = isErrno(cause, "ENOENT") ? "give a file, an address, or - for standard input" : undefined
-    throw new ToyboxError(`cannot read ${path}`, { cause, hint })
+    throw new ToyboxError(`cannot read ${path}`, { cause: fileFault(cause), hint })
   }
   return { bytes: readPatiently(fd, signal), size: stat(`/proc/self/fd/${fd}`)?.size ?? null, close: () => close(fd) }
 }

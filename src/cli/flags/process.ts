@@ -5,7 +5,7 @@ import { RLIMIT_NAMES } from "../../../ffi/constants/resource.ts"
 import * as signals from "../../../ffi/constants/signal.ts"
 import { SyscallError } from "../../../ffi/errno.ts"
 import { close, open, readAll } from "../../../ffi/fs.ts"
-import { UsageError } from "../../errors.ts"
+import { fileFault, UsageError } from "../../errors.ts"
 import type { Rlimit } from "../../oci/runtime.ts"
 import type { ParsedArgv } from "../argv.ts"
 import { variableOf } from "../utf8.ts"
@@ -36,8 +36,8 @@ export function linesOf(option: string, path: string): { where: string; line: st
     text = strictText(path)
   } catch (error) {
     // What the decoder has to say is a TypeError.
-    const why = error instanceof SyscallError ? `: ${error.errno}` : ": it is not UTF-8"
-    throw new UsageError(`${option}: cannot read ${path}${why}`, { cause: error })
+    const cause = error instanceof SyscallError ? fileFault(error) : new Error("it is not UTF-8")
+    throw new UsageError(`${option}: cannot read ${path}`, { cause })
   }
   return text.split("\n").flatMap((line, i) => {
     const entry = line.replace(/\r$/, "").trimStart()

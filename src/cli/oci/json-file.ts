@@ -1,7 +1,7 @@
 /** Files of JSON beside config.json that a caller names. */
 import { O_RDONLY } from "../../../ffi/constants/fcntl.ts"
 import { close, open, readAll } from "../../../ffi/fs.ts"
-import { ToyboxError } from "../../errors.ts"
+import { fileFault, ToyboxError } from "../../errors.ts"
 import { parseJson } from "../../oci/decode.ts"
 
 const MOST_BYTES = 1 << 20
@@ -16,7 +16,7 @@ export function readJsonFile(option: string, path: string, dash = false): unknow
     if (bytes.length > MOST_BYTES) throw new ToyboxError(`it is larger than ${MOST_BYTES} bytes`)
     return parseJson(new TextDecoder().decode(bytes))
   } catch (cause) {
-    throw new ToyboxError(`${option}: cannot read ${fromStdin ? "standard input" : path}`, { cause })
+    throw new ToyboxError(`${option}: cannot read ${fromStdin ? "standard input" : path}`, { cause: fileFault(cause) })
   } finally {
     if (fd > 0) close(fd)
   }

@@ -2,7 +2,7 @@
 import { X509Certificate } from "node:crypto"
 import { rootCertificates } from "node:tls"
 import { readText, tryReadText } from "../../../ffi/fs.ts"
-import { UsageError } from "../../errors.ts"
+import { fileFault, UsageError } from "../../errors.ts"
 
 // Debian and Alpine, Fedora, SUSE.
 const BUNDLES = ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem"]
@@ -16,7 +16,7 @@ function readCertificates(option: string, path: string): string[] {
     found = readText(path).match(CERTIFICATE) ?? []
     for (const pem of found) new X509Certificate(pem)
   } catch (error) {
-    throw new UsageError(`${option}: ${path} cannot be read as certificates`, { cause: error })
+    throw new UsageError(`${option}: ${path} cannot be read as certificates`, { cause: fileFault(error) })
   }
   if (found.length === 0) throw new UsageError(`${option}: ${path} holds no certificate in PEM form`)
   return found

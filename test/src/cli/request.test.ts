@@ -54,7 +54,7 @@ describe("the root and the command", () => {
     [["--hostname", "x", "--uts", "host"], "UTS namespace"],
     [["--label", "=x"], "--label"],
     [["--annotation", "=x"], '--annotation: "=x" is no annotation'],
-    [["--label-file", "/nonexistent"], "--label-file: cannot read /nonexistent: ENOENT"],
+    [["--label-file", "/nonexistent"], "--label-file: cannot read /nonexistent"],
     [["--umask", "9"], "--umask"],
     [["--userns", "auto"], '--userns: "auto" is not possible'],
     [["--stop-signal", "NONE"], "--stop-signal"],

@@ -57,8 +57,14 @@ describe("environment", () => {
   })
 
   test("a file that cannot be read", () => {
-    expect(() => environment(run("--env-file", "/nonexistent"))).toThrow("cannot read /nonexistent: ENOENT")
-    expect(() => environment(run("--env-file", "/proc"))).toThrow("EISDIR")
+    for (const [path, why] of [
+      ["/nonexistent", "there is no such file"],
+      ["/proc", "it is a directory"],
+    ] as const) {
+      expect(() => environment(run("--env-file", path))).toThrow(
+        expect.objectContaining({ message: `--env-file: cannot read ${path}`, cause: new Error(why) }),
+      )
+    }
   })
 })
 
