@@ -144,7 +144,7 @@ describe.skipIf(!isRoot)("toybox df and prune", () => {
     const { exitCode, stdout } = await toybox(["prune", "--all", "--force"])
     expect(exitCode).toBe(0)
     expect(stdout).toMatch(
-      /^Deleted Images:\nuntagged: docker\.io\/library\/high:latest\ndeleted: sha256:[0-9a-f]{64}\n\nDeleted cache:\nsha256:[0-9a-f]{64}\n\nTotal reclaimed space: [\d.]+ MB\n$/,
+      /^Deleted Images:\nuntagged: high:latest\ndeleted: sha256:[0-9a-f]{64}\n\nDeleted cache:\nsha256:[0-9a-f]{64}\n\nTotal reclaimed space: [\d.]+ MB\n$/,
     )
     expect(await succeed("exec", "lives", "cat", "/tmp/three")).toBe("123")
     expect((await rows()).Images).toEqual({ total: 1, active: 1, size: base.length, reclaimable: 0 })

@@ -10,6 +10,7 @@ import { removeAbandonedBases } from "../../image/base.ts"
 import { pruneCache } from "../../image/cache/inventory.ts"
 import { readConfig } from "../../image/config.ts"
 import { formatBytes } from "../../image/progress.ts"
+import { familiarForm } from "../../image/reference.ts"
 import { pruneImages } from "../../image/store/prune.ts"
 import { type ImageRecord, readBlobFile } from "../../image/store/records.ts"
 import { print } from "../../log.ts"
@@ -115,7 +116,7 @@ function lines({ containers, networks, volumes, images, layers, cache, reclaimed
     ...part("Deleted Networks", networks),
     ...part("Deleted Volumes", volumes),
     ...part("Deleted Images", [
-      ...images.map((name) => `untagged: ${name}`),
+      ...images.map((name) => `untagged: ${familiarForm(name)}`),
       ...layers.map((chainId) => `deleted: ${chainId}`),
     ]),
     ...part("Deleted cache", cache),
