@@ -11,9 +11,10 @@ import type { DeviceRequest, NamespaceMode } from "../../spec/request.ts"
 import { closest, type ParsedArgv } from "../argv.ts"
 import { normalPath } from "./path.ts"
 
-/** --cap-add and --cap-drop: with or without CAP_, in either case, or ALL. */
+/** --cap-add and --cap-drop: with or without CAP_, in either case, or ALL; several with commas, as podman has them. */
 export function capabilities(argv: ParsedArgv, option: "cap-add" | "cap-drop"): string[] {
-  return (argv.lists.get(option) ?? []).map((text) => {
+  const texts = (argv.lists.get(option) ?? []).flatMap((text) => text.split(","))
+  return texts.map((text) => {
     const upper = text.toUpperCase()
     if (upper === "ALL") return upper
     const name = upper.startsWith("CAP_") ? upper : `CAP_${upper}`

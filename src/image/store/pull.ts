@@ -158,7 +158,7 @@ export async function pullImage(origin: ImageOrigin, options: PullOptions): Prom
     options.platform !== null || choosePlatform([{ platform: config.platform }], hostPlatform(), false) !== null
   if (there !== null && (policy === "missing" || policy === "never")) return { ...there, fresh: true }
   if (policy === "never")
-    throw new ToyboxError(`${shown} is not here, and the policy "never" forbids to fetch it`, {
+    throw new ToyboxError(`${shown} is not here, and the policy "never" forbids fetching it`, {
       hint: `toybox pull ${shown}`,
     })
   let top: RawManifest

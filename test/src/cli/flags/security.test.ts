@@ -22,6 +22,15 @@ describe("capabilities", () => {
     expect(capabilities(run("--cap-add", "CHOWN"), "cap-drop")).toEqual([])
   })
 
+  test("several in one word, as podman has them", () => {
+    expect(capabilities(run("--cap-drop", "chown,CAP_KILL", "--cap-drop", "MKNOD"), "cap-drop")).toEqual([
+      "CAP_CHOWN",
+      "CAP_KILL",
+      "CAP_MKNOD",
+    ])
+    expect(() => capabilities(run("--cap-drop", "CHOWN,"), "cap-drop")).toThrow('"" is not a capability')
+  })
+
   test.each(["", "CAP_", "NET", "CAP_ALL", "NONE", "_LINUX_CAPABILITY_VERSION_3", "toString"])("refuses %j", (text) => {
     expect(() => capabilities(run("--cap-drop", text), "cap-drop")).toThrow("is not a capability")
   })
