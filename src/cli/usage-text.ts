@@ -53,9 +53,12 @@ export const title = (text: string): string => styleText(["bold", "underline"], 
 /** Rows below a heading; none where there are no rows. */
 export function section(heading: string, rows: readonly Row[]): string[] {
   if (rows.length === 0) return []
-  const fitting = rows.map(([term]) => term.length).filter((length) => length <= TERM_WIDTH)
+  const columns = process.stdout.columns || WIDTH
+  // On a narrow terminal the descriptions have half of it.
+  const most = Math.min(TERM_WIDTH, Math.floor(columns / 2) - 4)
+  const fitting = rows.map(([term]) => term.length).filter((length) => length <= most)
   const indent = 2 + Math.max(0, ...fitting) + 2
-  const width = (process.stdout.columns || WIDTH) - indent
+  const width = columns - indent
   const lines = rows.flatMap(([term, description]) => {
     const [first = "", ...others] = wrapped(description, width)
     const start = `  ${term}`
