@@ -244,7 +244,12 @@ export function setPaused(paths: Paths, reference: string, paused: boolean): voi
     throw new ToyboxError(`container ${reference} is ${what}`)
   }
   // Only its user's pause counts, and only it is to end.
-  if (isLeftPaused(paths, id, running) === paused) refuse(paused ? "paused already" : "not paused")
+  const stood = manager.isFrozen()
+  if (isLeftPaused(paths, id, running) === paused) {
+    // Toybox itself let it stand still, and has let it go on.
+    if (stood && !paused) return
+    refuse(paused ? "paused already" : "not paused")
+  }
   if (paused) whileNotStill(paths, id, () => (manager.isFrozen() ? refuse("paused already") : manager.freeze()))
   else manager.thaw()
   const head = readHead(paths, id)

@@ -86,11 +86,11 @@ describe.skipIf(!isRoot)("why a container ended", () => {
 
   test("by toybox stop, that had to kill a PID 1 without a handler, and says so", async () => {
     await toybox(ownRun("-d", "--name", "deaf", "base", "sleep", "1000"))
-    const { stderr } = await toybox(["stop", "-t", "0", "deaf"])
+    const { stderr } = await toybox(["stop", "-t", "1", "deaf"])
     expect(stderr).toContain("its PID 1 has no handler for it")
     expect(await why("deaf")).toMatchObject({
       exitCode: 137,
-      by: "toybox stop: SIGTERM had no effect in 0 s, and then SIGKILL",
+      by: "toybox stop: SIGTERM had no effect in 1 s, and then SIGKILL",
       asked: { unhandled: true },
     })
     expect((await toybox(["why", "deaf"])).stdout).toContain("hint:       a PID 1 sees only")
