@@ -92,7 +92,7 @@ function besideFirst(error: unknown, { pid, cgroup, below }: EnterRequest): stri
 }
 
 /** Nobody can join a container whose processes stand where they are. */
-export class StandsStill extends ToyboxError {
+class StandsStill extends ToyboxError {
   constructor() {
     super("cannot exec in a paused container", { hint: "toybox unpause lets it go on" })
   }
@@ -170,5 +170,22 @@ export function enter(request: EnterRequest): Entering {
     throw error
   } finally {
     for (const fd of opened) close(fd)
+  }
+}
+
+/**
+ * As enter; where the container stands still `isPaused` waits until toybox itself lets it go on, and tells whether its
+ * user has paused it. Throws ToyboxError where it has ended, or is paused.
+ */
+export async function enterMoving(
+  request: EnterRequest,
+  isPaused: () => boolean | Promise<boolean>,
+): Promise<Entering> {
+  for (;;) {
+    try {
+      return enter(request)
+    } catch (error) {
+      if (!(error instanceof StandsStill) || (await isPaused())) throw error
+    }
   }
 }

@@ -57,8 +57,9 @@ export function lastExitCode(paths: Paths, id: string): number | null {
 }
 
 /**
- * Gives the events from `since` (null: those to come) to `until` (null: for ever); both as timestamp() has them. Ends before that where nobody reads them any more: `give` returns false, or the pipe of the descriptor
- * `output` is nobody's. It returns false then, too.
+ * Gives the events from `since` (null: those to come) to `until` (null: for ever); both as timestamp() has them. Ends before
+ * that where nobody reads them any more: `give` returns false, or the pipe of the descriptor `output` is nobody's. It returns
+ * false then, too.
  */
 export function followEvents(
   paths: Paths,

@@ -7,7 +7,7 @@ import { ToyboxError } from "../errors.ts"
 import { notice } from "../log.ts"
 import type { Capabilities, Process, Spec } from "../oci/runtime.ts"
 import type { Paths } from "../paths.ts"
-import { type Entering, enter, StandsStill } from "./enter.ts"
+import { type Entering, enterMoving } from "./enter.ts"
 import { recordEvents } from "./events.ts"
 import { ownCapabilities } from "./facts.ts"
 import { resolveIdentity } from "./identity.ts"
@@ -108,17 +108,13 @@ export async function exec(paths: Paths, reference: string, options: ExecOptions
   const { terminal, interactive, detached, letGo } = options
   const stdio = detached ? NO_STDIO : openStdio({ terminal, interactive })
   const passedFds = options.passedFds?.fds ?? []
-  let entered: Entering | null = null
+  let entered: Entering
   try {
-    while (entered === null) {
-      try {
-        entered = enter({ pid, startTime, cgroup, spec, stdio: stdio.facts, passedFds, seccomp: filter })
-      } catch (error) {
-        // Toybox itself lets it go on in a moment.
-        if (!(error instanceof StandsStill)) throw error
-        if ((await import("./standstill.ts")).isLeftPaused(paths, id, running)) throw error
-      }
-    }
+    const isPaused = async () => (await import("./standstill.ts")).isLeftPaused(paths, id, running)
+    entered = await enterMoving(
+      { pid, startTime, cgroup, spec, stdio: stdio.facts, passedFds, seccomp: filter },
+      isPaused,
+    )
   } catch (error) {
     throw (await import("../launch/report.ts")).explainFailure(error)
   } finally {

@@ -12,7 +12,7 @@ import { notice } from "../../log.ts"
 import type { Process, Spec } from "../../oci/runtime.ts"
 import type { Facts } from "../../plan/facts.ts"
 import { ownStandardFds } from "../caller-files.ts"
-import { type Entering, type EnterRequest, enter, StandsStill } from "../enter.ts"
+import { type Entering, enterMoving } from "../enter.ts"
 import { writePidFile } from "../pid-file.ts"
 import { supervise } from "../supervise.ts"
 import { launchFailure } from "./command-error.ts"
@@ -79,18 +79,6 @@ function connect(request: ExecRequest, { process }: Spec): Connected {
   return { stdio: { socketFd }, socket }
 }
 
-/** Lets the process join; a container that toybox itself has just let stand still is waited for. */
-function enterStill({ root, id }: ExecRequest, how: EnterRequest): Entering {
-  for (;;) {
-    try {
-      return enter(how)
-    } catch (error) {
-      if (!(error instanceof StandsStill && how.cgroup)) throw error
-      if (isPaused(containerDirectory(root, id), how.cgroup)) throw error
-    }
-  }
-}
-
 /** Waits until the command runs; returns its number. Throws where it cannot. */
 function awaitCommand(spec: Spec, entering: Entering, reports: Reports): number {
   while (awaitReports(entering.reportFd, reports));
@@ -119,7 +107,10 @@ export async function execInContainer(request: ExecRequest, signalFd: number): P
     const place = { below: request.cgroup, ignorePaused: request.ignorePaused }
     const { pid, startTime, cgroup } = record
     const how = { pid, startTime, cgroup, spec, stdio, passedFds, seccomp: filter, listenerFd, ...place }
-    entering = enterStill(request, how)
+    entering = await enterMoving(
+      how,
+      () => cgroup === null || isPaused(containerDirectory(request.root, request.id), cgroup),
+    )
   } catch (error) {
     throw explainFailure(error)
   } finally {
