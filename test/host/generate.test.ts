@@ -1,6 +1,6 @@
 /** toybox generate: what it prints is what systemd and OpenRC run, and it runs the container. */
 import { afterEach, describe, expect, test } from "bun:test"
-import { chmodSync, chownSync, mkdirSync, writeFileSync } from "node:fs"
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { ownLeftovers, ownRun } from "../helpers/own.ts"
 import { cleanUpAfterAll, temporaryDirectory } from "../helpers/scratch.ts"
@@ -22,7 +22,7 @@ function wordsOf(line: string): string[] {
 
 /** A directory below which a user without rights may read. */
 function openDirectory(): string {
-  const dir = Bun.spawnSync(["mktemp", "-d", "/tmp/toybox-units-XXXXXX"]).stdout.toString().trim()
+  const dir = mkdtempSync("/tmp/toybox-units-")
   chmodSync(dir, 0o755)
   return dir
 }
