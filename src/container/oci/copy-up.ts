@@ -1,14 +1,8 @@
 /** tmpcopyup: a tmpfs that begins with a copy of what is at its place. */
 import { call, callResult } from "../../../ffi/call.ts"
 import { AT_EMPTY_PATH, AT_FDCWD, O_CLOEXEC, O_DIRECTORY, O_PATH } from "../../../ffi/constants/fcntl.ts"
-import {
-  FSCONFIG_CMD_CREATE,
-  FSCONFIG_SET_FLAG,
-  FSCONFIG_SET_STRING,
-  FSMOUNT_CLOEXEC,
-  FSOPEN_CLOEXEC,
-} from "../../../ffi/constants/mount.ts"
 import { close } from "../../../ffi/fs.ts"
+import { mountDetached } from "../../../ffi/mount.ts"
 import type { IDMapping, Mount, Spec } from "../../oci/runtime.ts"
 import { copyTree } from "../../overlay/copy.ts"
 import type { MountOptions } from "../../plan/mount-options.ts"
@@ -68,24 +62,14 @@ function ownRoot(fd: number, data: MountOptions["data"], copied: boolean, { linu
 /** Makes a tmpfs, attached nowhere, with a copy of the directory `from` where that is 0 or more; returns its descriptor. */
 export function makeTmpfs(mount: Mount, options: MountOptions, spec: Spec, from: number): number {
   const data = translated(options.data, spec)
-  const fs = call("fsopen", mount.type, FSOPEN_CLOEXEC)
+  const fd = mountDetached(mount.type, [["source", mount.source], ...data])
   try {
-    call("fsconfig", fs, FSCONFIG_SET_STRING, "source", mount.source, 0)
-    for (const [key, value] of data) {
-      call("fsconfig", fs, value === null ? FSCONFIG_SET_FLAG : FSCONFIG_SET_STRING, key, value, 0)
-    }
-    call("fsconfig", fs, FSCONFIG_CMD_CREATE, null, null, 0)
-    const fd = call("fsmount", fs, FSMOUNT_CLOEXEC, 0)
-    try {
-      if (from >= 0) copyTree(`/proc/self/fd/${from}/.`, `/proc/self/fd/${fd}/.`)
-      ownRoot(fd, data, from >= 0, spec)
-      return fd
-    } catch (error) {
-      close(fd)
-      throw error
-    }
-  } finally {
-    close(fs)
+    if (from >= 0) copyTree(`/proc/self/fd/${from}/.`, `/proc/self/fd/${fd}/.`)
+    ownRoot(fd, data, from >= 0, spec)
+    return fd
+  } catch (error) {
+    close(fd)
+    throw error
   }
 }
 

@@ -1,17 +1,11 @@
 /** The device nodes of a container that cannot make any by itself: in a user namespace mknod(2) refuses those of devices. */
 import { call } from "../../../ffi/call.ts"
 import { AT_FDCWD, AT_SYMLINK_NOFOLLOW } from "../../../ffi/constants/fcntl.ts"
-import {
-  FSCONFIG_CMD_CREATE,
-  FSCONFIG_SET_STRING,
-  FSMOUNT_CLOEXEC,
-  FSOPEN_CLOEXEC,
-  MOUNT_ATTR_NOEXEC,
-  MOUNT_ATTR_NOSUID,
-} from "../../../ffi/constants/mount.ts"
+import { MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID } from "../../../ffi/constants/mount.ts"
 import { S_IFBLK, S_IFCHR, S_IFMT } from "../../../ffi/constants/stat.ts"
 import { isErrno } from "../../../ffi/errno.ts"
 import { close, lstat, tryReadText } from "../../../ffi/fs.ts"
+import { mountDetached } from "../../../ffi/mount.ts"
 import { ToyboxError } from "../../errors.ts"
 import { makedev } from "../../launch/encode/devices.ts"
 import type { Device, IDMapping, Spec } from "../../oci/runtime.ts"
@@ -37,22 +31,11 @@ function mapsOf(spec: Spec): Pick<Spec["linux"], "uidMappings" | "gidMappings"> 
     : { uidMappings: [], gidMappings: [] }
 }
 
-function emptyTmpfs(): number {
-  const fs = call("fsopen", "tmpfs", FSOPEN_CLOEXEC)
-  try {
-    call("fsconfig", fs, FSCONFIG_SET_STRING, "source", "devices", 0)
-    call("fsconfig", fs, FSCONFIG_SET_STRING, "mode", "0755", 0)
-    call("fsconfig", fs, FSCONFIG_CMD_CREATE, null, null, 0)
-    return call("fsmount", fs, FSMOUNT_CLOEXEC, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
-  } finally {
-    close(fs)
-  }
-}
-
 /** Nodes of the container's own users, as crun has them. Throws SyscallError EPERM where toybox may make none either. */
 function makeNodes(devices: readonly Device[], spec: Spec): DeviceSources {
   const { uidMappings, gidMappings } = mapsOf(spec)
-  const fd = emptyTmpfs()
+  const parameters = [["source", "devices"] as const, ["mode", "0755"] as const]
+  const fd = mountDetached("tmpfs", parameters, MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
   const nodes = new Map<Device, string>()
   try {
     devices.forEach((device, index) => {
