@@ -4,7 +4,9 @@ import { O_DIRECTORY, O_RDONLY } from "../../../../ffi/constants/fcntl.ts"
 import { listDir } from "../../../../ffi/directory.ts"
 import { close, open, readLink } from "../../../../ffi/fs.ts"
 import { unpackApart } from "../../../../src/image/layer/apart.ts"
-import { temporaryDirectory } from "../../../helpers/scratch.ts"
+import { cleanUpAfterAll, temporaryDirectory } from "../../../helpers/scratch.ts"
+
+cleanUpAfterAll()
 
 async function* nothing() {}
 
